@@ -1,0 +1,45 @@
+# The words of this project. They need make and Python 3.11, 3.12 or 3.13; only the first use needs the network.
+# ARGS= is passed on: make test ARGS="-k history -x"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fix bench docs clean environment
+MAKEFLAGS += --no-print-directory
+
+ARGS ?=
+BIN := .venv/bin
+
+help: ## Say what the words do
+	@echo "make WORD [ARGS=...]"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST))
+
+demo: environment ## Run the guided tour
+	@$(BIN)/holdfast demo $(ARGS)
+
+test: environment ## Run the tests
+	@sh scripts/servers.sh
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: environment ## Lint, format, types, layers, lock: seconds
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { $(BIN)/ruff format --check .; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python scripts/lock.py --check
+
+fix: environment ## Mend what ruff can mend, and format
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+bench: environment ## Measure, with the peers installed in an environment of their own
+	@sh scripts/environment.sh .bench-venv benchmarks/peers.txt
+	@HOLDFAST_PEERS_PYTHON=.bench-venv/bin/python $(BIN)/python -m benchmarks.embedded $(ARGS)
+
+docs: environment ## Run every code block and follow every link of README and docs
+	@$(BIN)/python -m pytest tests/architecture/test_docs.py $(ARGS)
+
+clean: ## Remove what these words made
+	rm -rf .venv .bench-venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment:
+	@sh scripts/environment.sh .venv requirements.lock --with-checkout
