@@ -1,0 +1,1 @@
+"""What users write workflows and tasks with."""

@@ -1,0 +1,35 @@
+"""When a failed attempt is tried again.
+
+Owns: the decision, as a pure function.
+Must not know: who makes the next attempt, or how it is remembered meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.history import Failure, RetryPolicy
+
+NEVER_RETRYABLE: Final = frozenset(
+    {"TypeError", "ValidationError", "InputError", "EncodeError", "NotImplementedError", "NondeterminismError"}
+)
+"""Exception classes that another attempt cannot mend: the code or its input is wrong."""
+
+
+def decide_retry(policy: RetryPolicy, attempt: int, failure: Failure, jitter: float) -> float | None:
+    """Return the seconds to wait before the next attempt, or None when there is none.
+
+    Full jitter: uniform between 0 and the capped exponential delay
+    (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+
+    Args:
+        policy: the task's retry policy.
+        attempt: number of the attempt that failed, from 1.
+        failure: how it failed.
+        jitter: uniform in [0, 1).
+    """
+    if attempt >= policy.attempts or not failure.retryable:
+        return None
+    if failure.type in policy.non_retryable or failure.type in NEVER_RETRYABLE:
+        return None
+    return jitter * min(policy.maximum, policy.initial * policy.factor ** min(attempt - 1, 64))

@@ -1,0 +1,707 @@
+"""Every error Holdfast raises.
+
+    HoldfastError
+    ├── DefinitionError            the code is wrong before anything ran
+    │   ├── DuplicateNameError
+    │   └── OutsideWorkflowError
+    ├── WorkflowCodeError          workflow code did what a workflow may not do
+    │   ├── NondeterminismError
+    │   ├── DuplicateKeyError
+    │   ├── ReadOnlyError
+    │   └── LivelockError
+    ├── ReplayError                the code and the history disagree
+    │   ├── DivergenceError
+    │   └── HistoryError
+    ├── PayloadError               a value cannot travel
+    │   ├── EncodeError
+    │   ├── InputError
+    │   └── PayloadTooLargeError
+    ├── TaskError                  a task's final outcome, as its workflow sees it
+    │   ├── TaskTimeoutError
+    │   └── FanOutError
+    ├── RunError                   a run's final outcome, as its caller sees it
+    │   ├── RunFailedError
+    │   ├── RunCancelledError
+    │   ├── RunTerminatedError
+    │   └── RunTimedOutError
+    ├── RequestError               a request that cannot be served
+    │   ├── RunNotFoundError
+    │   ├── RunClosedError
+    │   ├── RunConflictError
+    │   ├── UnknownNameError
+    │   ├── UpdateRejectedError
+    │   ├── QueryError
+    │   └── NoOrchestratorError
+    ├── LeaseError                 somebody else holds it, or took it
+    │   ├── LeaseHeld
+    │   ├── LeaseLost
+    │   ├── LockLost
+    │   ├── AlreadyProcessed
+    │   ├── FencedError
+    │   └── InboxUnreadError
+    ├── StoreError                 the store cannot do what was asked
+    │   ├── StoreBusyError
+    │   ├── StoreFullError
+    │   ├── StoreCorruptError
+    │   └── SchemaError
+    ├── SettingsError
+    └── MissingExtraError
+
+Owns: the tree, the codes, the wording.
+Must not know: anything else in the package.
+
+A message answers four questions in this order: what happened, where, why it is
+wrong, what to do. Its code never changes and has a page in docs/errors/.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+
+class HoldfastWarning(UserWarning):
+    """Something that will hurt later, said once."""
+
+
+@dataclass(eq=False)
+class HoldfastError(Exception):
+    """Base of every error raised on purpose."""
+
+    code: ClassVar[str] = "HF000"
+
+    def message(self) -> str:
+        """Say what happened, where, why, and what to do."""
+        return (self.__doc__ or "").split("\n")[0]
+
+    def __str__(self) -> str:
+        """Return the message, led by its code."""
+        return f"[{self.code}] {self.message()}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes by field, not by message."""
+        return _rebuild, (type(self), {each.name: getattr(self, each.name) for each in fields(self)})
+
+
+def _rebuild(kind: type[HoldfastError], values: dict[str, Any]) -> HoldfastError:
+    return kind(**values)
+
+
+# --- Definitions -------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class DefinitionError(HoldfastError):
+    """A workflow or task definition that cannot work."""
+
+    code: ClassVar[str] = "HF101"
+
+    what: str
+    where: str = ""
+    remedy: str = ""
+
+    def message(self) -> str:
+        """Say what is wrong with the definition, where, and what to write instead."""
+        place = f"  ({self.where})" if self.where else ""
+        remedy = f"\n{self.remedy}" if self.remedy else ""
+        return f"{self.what}{place}{remedy}"
+
+
+@dataclass(eq=False)
+class DuplicateNameError(DefinitionError):
+    """Two definitions share one name."""
+
+    code: ClassVar[str] = "HF102"
+
+
+@dataclass(eq=False)
+class OutsideWorkflowError(DefinitionError):
+    """Something that only means something inside a workflow was called elsewhere."""
+
+    code: ClassVar[str] = "HF103"
+
+
+# --- Workflow code -----------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class WorkflowCodeError(HoldfastError):
+    """Workflow code did what a workflow may not do."""
+
+    code: ClassVar[str] = "HF200"
+
+
+@dataclass(eq=False)
+class NondeterminismError(WorkflowCodeError):
+    """Workflow code asked for something that a replay would answer differently."""
+
+    code: ClassVar[str] = "HF201"
+
+    call: str
+    where: str
+    instead: str
+
+    def message(self) -> str:
+        """Name the call, its line, and its replacement."""
+        return (
+            f"workflow code called {self.call}  ({self.where})\n"
+            "A replay would get another answer, so the run could not be recovered.\n"
+            f"Instead: {self.instead}"
+        )
+
+
+@dataclass(eq=False)
+class DuplicateKeyError(WorkflowCodeError):
+    """Two steps of one execution were given the same key."""
+
+    code: ClassVar[str] = "HF202"
+
+    step: str
+    first: str
+    second: str
+
+    def message(self) -> str:
+        """Name the key and both lines."""
+        return (
+            f"step {self.step!r} was issued twice\n"
+            f"  first   {self.first}\n"
+            f"  again   {self.second}\n"
+            "A key names one step of one execution. Give the second call another key, or none."
+        )
+
+
+@dataclass(eq=False)
+class ReadOnlyError(WorkflowCodeError):
+    """A query or a validator tried to change the run."""
+
+    code: ClassVar[str] = "HF203"
+
+    attempted: str
+    handler: str
+
+    def message(self) -> str:
+        """Name the handler and what it tried."""
+        return (
+            f"{self.handler} tried to {self.attempted}\n"
+            "Queries and validators leave nothing in history, so they may only read. Use a signal or an update."
+        )
+
+
+@dataclass(eq=False)
+class LivelockError(WorkflowCodeError):
+    """A workflow ran on and on without ever waiting."""
+
+    code: ClassVar[str] = "HF204"
+
+    callbacks: int
+    where: str
+
+    def message(self) -> str:
+        """Name the limit and the place it was hit."""
+        return (
+            f"workflow code ran {self.callbacks:,} callbacks (TURN_CALLBACKS_MAX) without waiting  ({self.where})\n"
+            "Between two waits a workflow only decides. Move the loop's work into a task, or wait inside it."
+        )
+
+
+# --- Replay ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class ReplayError(HoldfastError):
+    """The code and the history disagree."""
+
+    code: ClassVar[str] = "HF300"
+
+
+@dataclass(eq=False)
+class DivergenceError(ReplayError):
+    """The code did something else than its history says it did."""
+
+    code: ClassVar[str] = "HF301"
+
+    run_id: str
+    event_id: int
+    kind: str
+    recorded: str
+    attempted: str
+    where: str = ""
+
+    def message(self) -> str:
+        """Show recorded and attempted side by side."""
+        place = f"  ({self.where})" if self.where else ""
+        return (
+            f"run {self.run_id!r} diverged at event {self.event_id}: {self.kind}{place}\n"
+            f"  recorded   {self.recorded}\n"
+            f"  attempted  {self.attempted}\n"
+            "A workflow must repeat its recorded decisions. Guard the change with\n"
+            f'patched("..."), or see both sides: holdfast replay {self.run_id}'
+        )
+
+
+@dataclass(eq=False)
+class HistoryError(ReplayError):
+    """A history that no execution can have written."""
+
+    code: ClassVar[str] = "HF302"
+
+    what: str
+    where: str = ""
+
+    def message(self) -> str:
+        """Say what is impossible about the history, and at which event."""
+        place = f"  ({self.where})" if self.where else ""
+        return f"{self.what}{place}\nThe file or the rows are damaged or hand-edited. Check the store: holdfast verify"
+
+
+# --- Payloads ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class PayloadError(HoldfastError):
+    """A value cannot travel."""
+
+    code: ClassVar[str] = "HF400"
+
+
+@dataclass(eq=False)
+class EncodeError(PayloadError):
+    """A value has no JSON form."""
+
+    code: ClassVar[str] = "HF401"
+
+    what: str
+    reason: str
+
+    def message(self) -> str:
+        """Name the value and why it cannot be written."""
+        return (
+            f"{self.what} cannot be written as JSON: {self.reason}\n"
+            "Payloads are JSON: use Pydantic models, dataclasses, msgspec Structs, TypedDicts or plain values."
+        )
+
+
+@dataclass(eq=False)
+class InputError(PayloadError):
+    """A value does not fit the declared type."""
+
+    code: ClassVar[str] = "HF402"
+
+    what: str
+    problems: tuple[tuple[str, str], ...]
+    """(JSON pointer, what is wrong there) pairs."""
+
+    def message(self) -> str:
+        """List every field that does not fit."""
+        lines = "\n".join(f"  {pointer or '/'}  {problem}" for pointer, problem in self.problems)
+        return f"{self.what} does not fit its declared type\n{lines}"
+
+
+@dataclass(eq=False)
+class PayloadTooLargeError(PayloadError):
+    """A value is larger than a payload may be."""
+
+    code: ClassVar[str] = "HF403"
+
+    what: str
+    payload_bytes: int
+    limit_bytes: int
+
+    def message(self) -> str:
+        """Name the value, its size and the limit."""
+        return (
+            f"{self.what} is {self.payload_bytes:,} bytes, over the limit of {self.limit_bytes:,} (payload_bytes_max)\n"
+            "Store it elsewhere and pass a reference, or raise the setting."
+        )
+
+
+# --- Outcomes, as workflow code and callers see them -------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class TaskError(HoldfastError):
+    """A task failed for good."""
+
+    code: ClassVar[str] = "HF501"
+
+    step: str
+    type: str
+    """Name of the exception class the task raised, such as `ValueError`."""
+    text: str
+    """Its message."""
+    attempts: int = 1
+    traceback: str = ""
+
+    def message(self) -> str:
+        """Name the step, the exception it ended with, and how often it was tried."""
+        tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        return f"task {self.step} failed after {tries}: {self.type}: {self.text}"
+
+
+@dataclass(eq=False)
+class TaskTimeoutError(TaskError, TimeoutError):
+    """A task ran out of time for good."""
+
+    code: ClassVar[str] = "HF502"
+
+    timeout: str = "attempt"
+    """Which of the four ran out: queue, attempt, total or heartbeat."""
+
+    def message(self) -> str:
+        """Name the step and which of its time-outs ran out."""
+        tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        return f"task {self.step} timed out ({self.timeout}) after {tries}: {self.text}"
+
+
+@dataclass(eq=False)
+class FanOutError(TaskError):
+    """Items of a `map_tasks` failed, and it was not told to collect failures."""
+
+    code: ClassVar[str] = "HF503"
+
+    failed: int = 0
+    index: int = 0
+
+    def message(self) -> str:
+        """Say how many items failed, and how the first one did."""
+        return f"{self.failed} item(s) of {self.step} failed; first, item {self.index}: {self.type}: {self.text}"
+
+
+@dataclass(eq=False)
+class RunError(HoldfastError):
+    """A run ended without a result."""
+
+    code: ClassVar[str] = "HF510"
+
+    run_id: str
+    type: str = ""
+    text: str = ""
+    traceback: str = ""
+
+    def message(self) -> str:
+        """Name the run and its end."""
+        return f"run {self.run_id!r} ended without a result: {self.type}: {self.text}"
+
+
+@dataclass(eq=False)
+class RunFailedError(RunError):
+    """A run failed."""
+
+    code: ClassVar[str] = "HF511"
+
+    def message(self) -> str:
+        """Name the run and the exception it ended with."""
+        return f"run {self.run_id!r} failed: {self.type}: {self.text}"
+
+
+@dataclass(eq=False)
+class RunCancelledError(RunError):
+    """A run was cancelled."""
+
+    code: ClassVar[str] = "HF512"
+
+    def message(self) -> str:
+        """Name the run."""
+        return f"run {self.run_id!r} was cancelled" + (f": {self.text}" if self.text else "")
+
+
+@dataclass(eq=False)
+class RunTerminatedError(RunError):
+    """A run was terminated."""
+
+    code: ClassVar[str] = "HF513"
+
+    def message(self) -> str:
+        """Name the run and the reason given."""
+        return f"run {self.run_id!r} was terminated" + (f": {self.text}" if self.text else "")
+
+
+@dataclass(eq=False)
+class RunTimedOutError(RunError):
+    """A run took longer than it was allowed to."""
+
+    code: ClassVar[str] = "HF514"
+
+    def message(self) -> str:
+        """Name the run."""
+        return f"run {self.run_id!r} timed out"
+
+
+# --- Requests ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class RequestError(HoldfastError):
+    """A request that cannot be served."""
+
+    code: ClassVar[str] = "HF600"
+
+
+@dataclass(eq=False)
+class RunNotFoundError(RequestError):
+    """No run has this id."""
+
+    code: ClassVar[str] = "HF601"
+
+    run_id: str
+
+    def message(self) -> str:
+        """Name the id."""
+        return f"there is no run {self.run_id!r}\nSee what there is: holdfast runs list"
+
+
+@dataclass(eq=False)
+class RunClosedError(RequestError):
+    """The run has ended and takes no more messages."""
+
+    code: ClassVar[str] = "HF602"
+
+    run_id: str
+    status: str
+
+    def message(self) -> str:
+        """Name the run and how it ended."""
+        return f"run {self.run_id!r} is {self.status} and takes no more messages"
+
+
+@dataclass(eq=False)
+class RunConflictError(RequestError):
+    """The run id is taken by other work."""
+
+    code: ClassVar[str] = "HF603"
+
+    run_id: str
+    what: str
+
+    def message(self) -> str:
+        """Name the id and what differs."""
+        return (
+            f"run id {self.run_id!r} already exists with another {self.what}\n"
+            "A run id names one piece of work. Use another id, or send the same input to get the same run."
+        )
+
+
+@dataclass(eq=False)
+class UnknownNameError(RequestError):
+    """Nothing is registered under this name."""
+
+    code: ClassVar[str] = "HF604"
+
+    kind: str
+    """What was looked for: workflow, task, signal, query, update."""
+    name: str
+    known: tuple[str, ...] = ()
+
+    def message(self) -> str:
+        """Name what is missing and what there is instead."""
+        known = ", ".join(self.known) if self.known else "none"
+        return f"there is no {self.kind} {self.name!r}\nKnown here: {known}"
+
+
+@dataclass(eq=False)
+class UpdateRejectedError(RequestError):
+    """A validator refused an update; nothing was recorded."""
+
+    code: ClassVar[str] = "HF605"
+
+    name: str
+    type: str
+    text: str
+
+    def message(self) -> str:
+        """Name the update and the validator's reason."""
+        return f"update {self.name!r} was rejected: {self.type}: {self.text}"
+
+
+@dataclass(eq=False)
+class QueryError(RequestError):
+    """A query handler raised."""
+
+    code: ClassVar[str] = "HF606"
+
+    name: str
+    type: str
+    text: str
+
+    def message(self) -> str:
+        """Name the query and what it raised."""
+        return f"query {self.name!r} failed: {self.type}: {self.text}"
+
+
+@dataclass(eq=False)
+class NoOrchestratorError(RequestError):
+    """Nobody who could answer is alive."""
+
+    code: ClassVar[str] = "HF607"
+
+    what: str
+
+    def message(self) -> str:
+        """Say what was asked and what to start."""
+        return f"no orchestrator answered {self.what}\nStart one: holdfast orchestrator MODULE (or holdfast dev MODULE)"
+
+
+# --- Leases ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class LeaseError(HoldfastError):
+    """Somebody else holds it, or took it."""
+
+    code: ClassVar[str] = "HF700"
+
+
+@dataclass(eq=False)
+class LeaseHeld(LeaseError):  # noqa: N818 - a public name of the contract
+    """Somebody who is alive holds this lease."""
+
+    code: ClassVar[str] = "HF701"
+
+    name: str
+    holder: str
+
+    def message(self) -> str:
+        """Name the lease and its holder."""
+        return f"{self.name!r} is held by {self.holder}, which is alive\nTry again after it has finished or died."
+
+
+@dataclass(eq=False)
+class LeaseLost(LeaseError):  # noqa: N818 - a public name of the contract
+    """The lease expired and somebody else may hold it now."""
+
+    code: ClassVar[str] = "HF702"
+
+    name: str
+
+    def message(self) -> str:
+        """Name the lease and the consequence."""
+        return (
+            f"the lease on {self.name!r} was lost: its owner was silent for too long\n"
+            "The write was refused and nothing was changed; whoever holds the lease now does the work."
+        )
+
+
+@dataclass(eq=False)
+class LockLost(LeaseError):  # noqa: N818 - a public name of the contract
+    """The lock was broken or re-granted; its old token is refused."""
+
+    code: ClassVar[str] = "HF703"
+
+    name: str
+    token: int
+
+    def message(self) -> str:
+        """Name the lock and the token that no longer counts."""
+        return f"lock {self.name!r} is no longer held with token {self.token}: it was broken or given to another"
+
+
+@dataclass(eq=False)
+class AlreadyProcessed(LeaseError):  # noqa: N818 - a public name of the contract
+    """The ledger says this is done."""
+
+    code: ClassVar[str] = "HF704"
+
+    name: str
+
+    def message(self) -> str:
+        """Name the entry."""
+        return f"{self.name!r} was already processed: its result stands in the ledger"
+
+
+@dataclass(eq=False)
+class FencedError(LeaseError):
+    """A write by a member that is no longer the newest owner."""
+
+    code: ClassVar[str] = "HF705"
+
+    what: str
+
+    def message(self) -> str:
+        """Name the write that was refused."""
+        return f"{self.what} was refused: its author lost the lease and the work has another owner now"
+
+
+@dataclass(eq=False)
+class InboxUnreadError(LeaseError):
+    """An execution may not close while it has mail it has not read."""
+
+    code: ClassVar[str] = "HF706"
+
+    execution_id: int
+
+    def message(self) -> str:
+        """Say what has to happen first; only the orchestrator ever sees this."""
+        return f"execution {self.execution_id} has unread messages: advance with them, then close"
+
+
+# --- Store, settings, extras -------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class StoreError(HoldfastError):
+    """The store cannot do what was asked."""
+
+    code: ClassVar[str] = "HF800"
+
+    what: str = ""
+    remedy: str = ""
+
+    def message(self) -> str:
+        """Say what failed and what to do."""
+        return self.what + (f"\n{self.remedy}" if self.remedy else "")
+
+
+@dataclass(eq=False)
+class StoreBusyError(StoreError):
+    """Another process kept the store's turn for too long."""
+
+    code: ClassVar[str] = "HF801"
+
+
+@dataclass(eq=False)
+class StoreFullError(StoreError):
+    """The disk under the store is full; nothing of the write was kept."""
+
+    code: ClassVar[str] = "HF802"
+
+
+@dataclass(eq=False)
+class StoreCorruptError(StoreError):
+    """The store's content is damaged."""
+
+    code: ClassVar[str] = "HF803"
+
+
+@dataclass(eq=False)
+class SchemaError(StoreError):
+    """The store's schema is older or newer than this program."""
+
+    code: ClassVar[str] = "HF804"
+
+
+@dataclass(eq=False)
+class SettingsError(HoldfastError):
+    """A setting is wrong."""
+
+    code: ClassVar[str] = "HF901"
+
+    what: str
+    remedy: str = ""
+
+    def message(self) -> str:
+        """Name the setting and what it should be."""
+        return self.what + (f"\n{self.remedy}" if self.remedy else "")
+
+
+@dataclass(eq=False)
+class MissingExtraError(HoldfastError):
+    """A part of Holdfast that is not installed was asked for."""
+
+    code: ClassVar[str] = "HF902"
+
+    part: str
+    extra: str
+
+    def message(self) -> str:
+        """Name the part and the command that installs it."""
+        return f"{self.part} is not installed\nInstall it: pip install 'holdfast[{self.extra}]'"

@@ -1,0 +1,155 @@
+"""What workflow code may ask for.
+
+Owns: every kind of command and its fields.
+Must not know: who carries a command out, or how.
+
+A command is issued in one drain and becomes a Decision in history. Everything
+code inside a workflow can cause is in this file; there is no other way out.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from holdfast.history.failures import Failure
+
+
+class RetryPolicy(msgspec.Struct, frozen=True):
+    """When a failed attempt is tried again. Times in seconds; jitter is full: uniform between 0 and the delay."""
+
+    attempts: int = 5
+    initial: float = 1.0
+    factor: float = 2.0
+    maximum: float = 60.0
+    non_retryable: tuple[str, ...] = ()
+    """Names of exception classes that end the task at once."""
+
+
+class TaskOptions(msgspec.Struct, frozen=True):
+    """How a task is to be run. Time-outs in seconds; None is "no limit"."""
+
+    pool: str = "default"
+    timeout: float | None = 600.0
+    """Attempt time-out: one try may take this long."""
+    queue_timeout: float | None = None
+    """From the call to the first attempt's start."""
+    total_timeout: float | None = None
+    """From the call to the final outcome, all attempts and waits included."""
+    heartbeat_timeout: float | None = None
+    """From one `heartbeat()` of the task's code to the next."""
+    retry: RetryPolicy = RetryPolicy()
+    isolation: str = "auto"
+    """`async`, `thread`, `process`, or `auto` (see `holdfast.worker.slots`)."""
+    priority: int = 0
+    """Higher goes first within a pool."""
+    record: str = "auto"
+    """`before` makes the call durable before the attempt starts; `auto` does so only when it is slow."""
+
+
+class ScheduleTask(msgspec.Struct, gc=False):
+    """Run a task and resolve `step` with its outcome. `input` is JSON text."""
+
+    step: str
+    task: str
+    input: bytes
+    options: TaskOptions
+
+
+class StartTimer(msgspec.Struct, gc=False):
+    """Resolve `step` at `due` (seconds since the epoch), `seconds` after it was issued."""
+
+    step: str
+    seconds: float
+    due: float
+
+
+class CancelTask(msgspec.Struct, gc=False):
+    """Stop a task whose outcome is no longer wanted."""
+
+    step: str
+
+
+class CancelTimer(msgspec.Struct, gc=False):
+    """Forget a timer."""
+
+    step: str
+
+
+class CompleteUpdate(msgspec.Struct, gc=False):
+    """Answer an update with a result (JSON text) or a failure."""
+
+    update_id: str
+    result: bytes | None
+    failure: Failure | None = None
+
+
+class AcquireLock(msgspec.Struct, gc=False):
+    """Queue for a lock, or for one of `slots` slots; resolves `step` with a fencing token."""
+
+    step: str
+    name: str
+    slots: int
+
+
+class ReleaseLock(msgspec.Struct, gc=False):
+    """Give back what `step` acquired, or leave the queue."""
+
+    step: str
+    name: str
+
+
+class StartFanOut(msgspec.Struct, gc=False):
+    """Run `task` over every item; resolves `step` when all have an outcome.
+
+    Each of `items` is one call's input, as JSON text.
+    """
+
+    step: str
+    task: str
+    items: tuple[bytes, ...]
+    digest: bytes
+    options: TaskOptions
+    failures_max: int
+    """How many items may fail before the fan-out is given up; -1 is "any number"."""
+
+
+class CancelFanOut(msgspec.Struct, gc=False):
+    """Stop a fan-out whose outcome is no longer wanted."""
+
+    step: str
+
+
+class CompleteRun(msgspec.Struct, gc=False):
+    """End the run with a result, as JSON text."""
+
+    result: bytes
+
+
+class FailRun(msgspec.Struct, gc=False):
+    """End the run with a failure."""
+
+    failure: Failure
+
+
+class CancelRun(msgspec.Struct, gc=False):
+    """End the run as cancelled."""
+
+    reason: str
+
+
+Command: TypeAlias = (
+    ScheduleTask
+    | StartTimer
+    | CancelTask
+    | CancelTimer
+    | CompleteUpdate
+    | AcquireLock
+    | ReleaseLock
+    | StartFanOut
+    | CancelFanOut
+    | CompleteRun
+    | FailRun
+    | CancelRun
+)

@@ -1,0 +1,128 @@
+"""Pages: the unit in which a history is written, hashed and read back.
+
+Owns: the stored form of events, the hash chain, the split of large payloads.
+Must not know: tables, files, transactions.
+
+One commit appends at most one page to an execution. A page's hash covers its
+bytes, the hash of the page before it and the id of its first event, so a page
+that was changed, moved, dropped or put in twice breaks the chain.
+
+    hash(page) = BLAKE2b-128(previous hash, first event id as 8 bytes, body)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from holdfast.errors import HistoryError
+from holdfast.history.events import AnyEvent, BlobRef
+
+INLINE_BYTES_MAX: Final = 4096
+"""Payloads over this many bytes are stored once, by content hash, outside the page."""
+
+HASH_BYTES: Final = 16
+ROOT: Final = bytes(HASH_BYTES)
+"""The "previous hash" of an execution's first page."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[AnyEvent]).decode
+
+
+class Page(msgspec.Struct, gc=False):
+    """Consecutive events of one execution, as stored."""
+
+    first: int
+    """Id of the first event."""
+    last: int
+    """Id of the last event."""
+    body: bytes
+    hash: bytes
+
+
+def blob_digest(content: bytes) -> bytes:
+    """Return the name under which `content` is stored outside a page."""
+    return blake2b(content, digest_size=HASH_BYTES).digest()
+
+
+def page_hash(previous: bytes, first: int, body: bytes) -> bytes:
+    """Return the chain hash of a page."""
+    state = blake2b(previous, digest_size=HASH_BYTES)
+    state.update(first.to_bytes(8, "big"))
+    state.update(body)
+    return state.digest()
+
+
+def seal(events: Sequence[AnyEvent], first: int, previous: bytes, blobs: dict[bytes, bytes]) -> Page:
+    """Encode `events` as the page that starts with event id `first`.
+
+    Large payloads are moved into `blobs` (digest -> content), which the caller stores in the same transaction.
+    """
+    body = _encode(events)
+    if len(body) > INLINE_BYTES_MAX:
+        body = _encode([_without_large_payloads(event, blobs) for event in events])
+    return Page(first, first + len(events) - 1, body, page_hash(previous, first, body))
+
+
+def open_page(body: bytes, fetch: Callable[[bytes], bytes]) -> list[AnyEvent]:
+    """Decode a page's events, its large payloads put back by `fetch(digest)`.
+
+    Raises:
+        HistoryError: `body` is not a page.
+    """
+    try:
+        events = _decode(body)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise HistoryError(f"a page cannot be decoded: {error}") from error
+    for event in events:
+        for field in _PAYLOAD_FIELDS.get(type(event), ()):
+            value = getattr(event, field)
+            if type(value) is BlobRef:
+                setattr(event, field, fetch(value.digest))
+    return events
+
+
+def verify_chain(pages: Iterable[Page]) -> tuple[int, bytes]:
+    """Return (last event id, head hash) of one execution's pages, in order.
+
+    Raises:
+        HistoryError: a page was changed, moved, lost or repeated.
+    """
+    last, head = 0, ROOT
+    for page in pages:
+        if page.first != last + 1:
+            raise HistoryError(f"event {last + 1} is missing: the next page starts with event {page.first}")
+        if page_hash(head, page.first, page.body) != page.hash:
+            raise HistoryError(f"events {page.first} to {page.last} are not what was written", f"event {page.first}")
+        count = len(open_page(page.body, lambda digest: digest))
+        if page.first + count - 1 != page.last:
+            raise HistoryError(f"page {page.first} to {page.last} holds {count} events", f"event {page.first}")
+        last, head = page.last, page.hash
+    return last, head
+
+
+def _without_large_payloads(event: AnyEvent, blobs: dict[bytes, bytes]) -> Any:
+    changes: dict[str, BlobRef] = {}
+    for field in _PAYLOAD_FIELDS.get(type(event), ()):
+        value = getattr(event, field)
+        if type(value) is bytes and len(value) > INLINE_BYTES_MAX:
+            digest = blob_digest(value)
+            blobs[digest] = value
+            changes[field] = BlobRef(digest, len(value))
+    # The event itself keeps its bytes: whoever made it goes on to apply it.
+    return msgspec.structs.replace(event, **changes) if changes else event
+
+
+def _payload_fields() -> dict[type, tuple[str, ...]]:
+    table: dict[type, tuple[str, ...]] = {}
+    for kind in AnyEvent.__args__:  # type: ignore[attr-defined]  # a union alias has its members at run time
+        names = tuple(each.name for each in msgspec.structs.fields(kind) if each.name in {"input", "result"})
+        if names:
+            table[kind] = names
+    return table
+
+
+_PAYLOAD_FIELDS: Final = _payload_fields()

@@ -1,0 +1,40 @@
+"""The doorbell.
+
+Owns: the shape of a bus, and the names of its topics.
+Must not know: what is behind a door.
+
+A ring says "look again", nothing else. A lost ring costs latency, never
+correctness: everybody who listens also looks on their own, slowly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol, TypeAlias
+
+RUNS: Final = "runs"
+"""A run is ready to be claimed, or an owned run has mail."""
+TASKS: Final = "tasks"
+"""A task or a chunk is ready to be claimed from some pool."""
+REQUESTS: Final = "requests"
+"""A query or an update waits for an answer, or has one."""
+CLOSED: Final = "closed"
+"""A run ended."""
+
+Listener: TypeAlias = Callable[[frozenset[str]], None]
+
+
+class Bus(Protocol):
+    """Rings everybody who listens to the same store, this process included."""
+
+    def ring(self, topics: Iterable[str]) -> None:
+        """Ring `topics`, soon and at most once each. Never blocks, never raises."""
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with the topics rung, on the event loop; return what stops it."""
+
+    async def open(self) -> None:
+        """Start listening."""
+
+    async def close(self) -> None:
+        """Stop, and leave nothing behind."""

@@ -1,0 +1,110 @@
+"""The client side: what applications can ask of a running system.
+
+Owns: the port that the embedded engine and Temporal implement; controller, CLI, client and dashboard speak only this.
+Must not know: stores, workflows' types, HTTP.
+
+Payloads are JSON text in both directions; the client above does the typing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from holdfast.history import AnyEvent, Failure
+from holdfast.ports.operations import RunRecord, Started
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
+    """How an execution ended."""
+
+    status: str
+    """COMPLETED, FAILED, CANCELLED, TERMINATED or TIMED_OUT."""
+    result: bytes | None = None
+    """JSON text when COMPLETED."""
+    failure: Failure | None = None
+    reason: str = ""
+
+
+class StartRequest(msgspec.Struct, frozen=True):
+    """One run to be started."""
+
+    workflow: str
+    run_id: str
+    input: bytes
+    """JSON text that fits the workflow's input type; the caller has validated it."""
+    code_version: str = ""
+    memo: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class RecordedEvent(msgspec.Struct, frozen=True):
+    """An event with its id."""
+
+    id: int
+    event: AnyEvent
+
+
+class Engine(Protocol):
+    """Starts runs, talks to them, and reads them."""
+
+    async def start(self, requests: Sequence[StartRequest]) -> list[Started]:
+        """Start runs durably; a run that exists with the same input is returned as it is.
+
+        Raises:
+            RunConflictError: an id exists with another workflow or input; the others were started.
+        """
+
+    async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:
+        """Deliver a signal durably. The same `operation_id` again is the same signal.
+
+        Raises:
+            RunNotFoundError, RunClosedError.
+        """
+
+    async def query(self, run_id: str, name: str, payload: bytes, timeout: float) -> bytes:
+        """Return a query's answer as JSON text. Closed runs answer too.
+
+        Raises:
+            RunNotFoundError, UnknownNameError, QueryError, NoOrchestratorError (nobody answered in `timeout` seconds).
+        """
+
+    async def update(self, run_id: str, name: str, payload: bytes, operation_id: str, timeout: float) -> bytes:
+        """Return an update's answer as JSON text, once it is durable.
+
+        Raises:
+            RunNotFoundError, RunClosedError, UnknownNameError, UpdateRejectedError, RunFailedError (the handler
+            failed), NoOrchestratorError.
+        """
+
+    async def cancel(self, run_id: str, reason: str, operation_id: str) -> None:
+        """Ask a run to stop, durably. Raises RunNotFoundError, RunClosedError."""
+
+    async def terminate(self, run_id: str, reason: str, operation_id: str) -> None:
+        """End a run without asking its code, durably. Raises RunNotFoundError, RunClosedError."""
+
+    async def resume(self, run_id: str) -> None:
+        """Let a parked run go on. Raises RunNotFoundError."""
+
+    async def describe(self, run_id: str) -> RunRecord:
+        """Return a run's newest execution. Raises RunNotFoundError."""
+
+    async def runs(
+        self,
+        *,
+        workflow: str | None = None,
+        status: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> tuple[list[RunRecord], str | None]:
+        """Return newest executions, newest first, and the next page's cursor."""
+
+    async def history(self, run_id: str, after: int = 0) -> list[RecordedEvent]:
+        """Return an execution's events after event id `after`. Raises RunNotFoundError."""
+
+    def watch(self, run_id: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
+        """Yield events as they are recorded, until the execution closes. Raises RunNotFoundError."""
+
+    async def outcome(self, run_id: str, timeout: float | None) -> Outcome | None:
+        """Wait until a run has ended; None when it has not within `timeout` seconds. Raises RunNotFoundError."""

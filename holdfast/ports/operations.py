@@ -1,0 +1,722 @@
+"""Everything that can be done to a store, as values.
+
+Owns: the operations, their results, and the records a store gives back.
+Must not know: SQL, files, connections.
+
+Rule 1: a store changes only through `Store.write(operations)`, in one durable transaction.
+Rule 2: each operation stands alone: one that is refused is left out and the rest commits. Its
+        result is then the HoldfastError that says why, returned and not raised.
+Rule 3: whoever writes as a member is checked first; a member that lost its lease writes nothing.
+
+Times are seconds since the epoch by the store's clock. Bodies are opaque bytes to the store.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from holdfast.history import Page
+
+# --- Statuses ----------------------------------------------------------------------------------------------------
+
+RUNNING = "RUNNING"
+PARKED = "PARKED"
+COMPLETED = "COMPLETED"
+FAILED = "FAILED"
+CANCELLED = "CANCELLED"
+TERMINATED = "TERMINATED"
+TIMED_OUT = "TIMED_OUT"
+CONTINUED_AS_NEW = "CONTINUED_AS_NEW"
+TERMINAL = frozenset({COMPLETED, FAILED, CANCELLED, TERMINATED, TIMED_OUT, CONTINUED_AS_NEW})
+
+
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """Base of operations and records."""
+
+
+# --- Members -----------------------------------------------------------------------------------------------------
+
+
+class Membership(Value, frozen=True):
+    """Proof of who writes: a member's number and the epoch of its lease."""
+
+    member: int
+    epoch: int
+
+
+class Join(Value, frozen=True):
+    """Become a member for `lease_seconds` from now. Result: Membership. Member numbers are never reused."""
+
+    name: str
+    kind: str
+    """`controller`, `orchestrator`, `worker` or `stack` (all three)."""
+    host: str
+    pid: int
+    lease_seconds: float
+    workflows: tuple[str, ...] = ()
+    pools: tuple[tuple[str, int], ...] = ()
+    """(pool, slots) pairs that the member serves."""
+
+
+class Beat(Value, frozen=True):
+    """Renew a lease. Result: True, or FencedError when it was lost before."""
+
+    membership: Membership
+    lease_seconds: float
+    state: str = "alive"
+    """`alive`, or `blocked at file.py:line`, as the one who beats sees it."""
+
+
+class Leave(Value, frozen=True):
+    """Give up a lease in good order: owned runs and claimed tasks become claimable at once. Result: True."""
+
+    membership: Membership
+
+
+class Reap(Value, frozen=True):
+    """End the leases that expired, free what their members held. Result: Reaped.
+
+    Runs become ready with `recoveries` + 1, queue rows and chunks become claimable with `recoveries` + 1; one whose
+    count would pass `recoveries_max` is parked instead (a run: status PARKED with the reason; a queue row: finished
+    with a final failure through the inbox of its run; a chunk: its run parked).
+    """
+
+    recoveries_max: int
+
+
+class Reaped(Value, frozen=True):
+    """What a reap found."""
+
+    members: tuple[str, ...] = ()
+    """Names of the members that were declared dead."""
+    runs: int = 0
+    tasks: int = 0
+    parked: tuple[str, ...] = ()
+    """Run ids parked as poison."""
+
+
+# --- Runs --------------------------------------------------------------------------------------------------------
+
+
+class StartRun(Value, frozen=True):
+    """Create the first execution of a run, or find the run that has this id already. Result: Started.
+
+    Refused with RunConflictError when the id exists with another workflow or input digest.
+    """
+
+    run_id: str
+    workflow: str
+    input_digest: bytes
+    page: Page
+    """Holds the WorkflowStarted event."""
+    blobs: tuple[tuple[bytes, bytes], ...] = ()
+    own: bool = False
+    """The writing member owns the new execution at once, instead of leaving it to be claimed."""
+    code_version: str = ""
+
+
+class Started(Value, frozen=True):
+    """A run that exists now. `created` is False when it did before."""
+
+    execution_id: int
+    execution: str
+    created: bool
+    status: str = RUNNING
+
+
+class QueueTask(Value, frozen=True):
+    """A task put where workers claim it, as part of an Append."""
+
+    step: str
+    task: str
+    input: bytes
+    pool: str
+    priority: int
+    options: bytes
+    """Encoded TaskOptions; the worker's business."""
+    attempt: int = 1
+    """Number of the next attempt, or of the one under way when `own`."""
+    visible_at: float = 0.0
+    queued_at: float = 0.0
+    failures: bytes = b""
+    """Encoded failed attempts so far; the worker's business."""
+    own: bool = False
+    """The writing member is already running it."""
+
+
+class QueueFanOut(Value, frozen=True):
+    """The items of a `map_tasks`, cut into chunks that workers claim, as part of an Append."""
+
+    step: str
+    task: str
+    pool: str
+    priority: int
+    options: bytes
+    failures_max: int
+    items: tuple[bytes, ...]
+    chunk_items: int
+    """How many items one chunk holds."""
+
+
+class LockRequest(Value, frozen=True):
+    """A place in the queue for a lock, as part of an Append. A grant arrives in the execution's inbox."""
+
+    step: str
+    name: str
+    slots: int
+
+
+class Closing(Value, frozen=True):
+    """The end of an execution, as part of the Append of its last event."""
+
+    status: str
+    outcome: bytes
+    """Encoded `holdfast.client.Outcome`; the client's business."""
+
+
+class Append(Value, frozen=True):
+    """Add a page to an owned execution, with everything that has to be true together with it. Result: True.
+
+    Refused with FencedError when the execution is not owned by the writing member, or its last event is not
+    `page.first - 1`; refused with InboxUnreadError when it closes and the inbox holds rows above `inbox_read`.
+
+    The store drops all queue rows, chunks, lock places and inbox rows of an execution that closes, and grants the
+    locks it held to the next in line.
+    """
+
+    execution_id: int
+    page: Page | None
+    """None changes the rest without adding events."""
+    blobs: tuple[tuple[bytes, bytes], ...] = ()
+    closing: Closing | None = None
+    inbox_read: int = 0
+    """Inbox rows of this execution up to this id are in history now and are deleted; 0 deletes none."""
+    wake_at: float | None = None
+    """When the execution's next timer is due; None is never. Only stored when `wake_changed`."""
+    wake_changed: bool = False
+    queue: tuple[QueueTask, ...] = ()
+    unqueue: tuple[str, ...] = ()
+    """Steps whose queue rows and chunks are no longer wanted."""
+    fan_outs: tuple[QueueFanOut, ...] = ()
+    lock: tuple[LockRequest, ...] = ()
+    unlock: tuple[str, ...] = ()
+    """Steps whose place in a lock's queue, or hold, ends."""
+    stable: bool = False
+    """The execution got somewhere since it was claimed: its `recoveries` go back to 0."""
+    park: str = ""
+    """Reason to park the execution; it is released. A parked run is not claimed until `Resume`."""
+
+
+class Deliver(Value, frozen=True):
+    """Put a message into the inbox of a run's newest execution. Result: Delivered.
+
+    Refused with RunNotFoundError or RunClosedError. The same `operation_id` twice for one execution is one message.
+    """
+
+    run_id: str
+    kind: str
+    """`signal`, `cancel` or `terminate`; the store itself writes `outcome`, `lock` and `fan_out`."""
+    name: str
+    body: bytes
+    operation_id: str
+    sender: str = ""
+
+
+class Delivered(Value, frozen=True):
+    """A message that will reach its run."""
+
+    execution_id: int
+    inbox_id: int
+    owner: int | None
+    """Number of the member that owns the execution now."""
+    run_id: str = ""
+
+
+class ClaimRuns(Value, frozen=True):
+    """Own executions nobody owns that are ready: new, freed, with mail, or with a timer due. Result: tuple[ClaimedRun]."""
+
+    workflows: tuple[str, ...]
+    limit: int
+
+
+class ClaimedRun(Value, frozen=True):
+    """An execution the writing member owns from now on."""
+
+    execution_id: int
+    run_id: str
+    execution: str
+    workflow: str
+    recoveries: int
+
+
+class ReleaseRuns(Value, frozen=True):
+    """Disown executions in good order (eviction). Those with unread mail are ready at once. Result: number released."""
+
+    execution_ids: tuple[int, ...]
+
+
+class Resume(Value, frozen=True):
+    """Make a parked run claimable again, its `recoveries` at 0. Result: True, or RunNotFoundError."""
+
+    run_id: str
+
+
+# --- Queued tasks ------------------------------------------------------------------------------------------------
+
+
+class ClaimTasks(Value, frozen=True):
+    """Claim queue rows, highest priority and oldest first. Result: tuple[ClaimedTask]."""
+
+    pools: tuple[tuple[str, int], ...]
+    """(pool, how many at most) pairs."""
+    tasks: tuple[str, ...]
+    """Names of the tasks the member knows."""
+
+
+class ClaimedTask(Value, frozen=True):
+    """One attempt the writing member is to make."""
+
+    task_id: int
+    execution_id: int
+    run_id: str
+    execution: str
+    step: str
+    task: str
+    input: bytes
+    pool: str
+    options: bytes
+    attempt: int
+    queued_at: float
+    failures: bytes
+    progress: bytes
+    """What the previous attempt reported last; empty for none."""
+    token: int
+    """Fencing token of this claim."""
+    recoveries: int = 0
+
+
+class FinishTask(Value, frozen=True):
+    """Hand in a final outcome: the queue row goes, `body` goes to the run's inbox. Result: True or FencedError."""
+
+    task_id: int
+    token: int
+    body: bytes
+    """An encoded input event."""
+
+
+class FinishOwnTask(Value, frozen=True):
+    """As FinishTask, for a row queued with `own`: it is named by execution and step. Result: True or FencedError."""
+
+    execution_id: int
+    step: str
+    attempt: int
+    body: bytes
+
+
+class RetryTask(Value, frozen=True):
+    """Hand in a failed attempt that is to be tried again at `visible_at`. Result: True or FencedError."""
+
+    task_id: int
+    token: int
+    visible_at: float
+    failures: bytes
+    """Encoded failed attempts so far, this one included."""
+
+
+class ReleaseTasks(Value, frozen=True):
+    """Give back claimed rows untried (shutdown): claimable at once, same attempt number. Result: number released."""
+
+    task_ids: tuple[int, ...]
+
+
+class BeatTasks(Value, frozen=True):
+    """Record progress of claimed rows. Result: tuple of the task ids among them that are no longer wanted or owned."""
+
+    progress: tuple[tuple[int, int, bytes], ...]
+    """(task id, token, progress as JSON text or empty for "unchanged")."""
+
+
+# --- Fan-outs ----------------------------------------------------------------------------------------------------
+
+
+class ClaimChunks(Value, frozen=True):
+    """Claim chunks of fan-outs, as ClaimTasks does rows. Result: tuple[ClaimedChunk]."""
+
+    pools: tuple[tuple[str, int], ...]
+    """(pool, how many chunks at most) pairs."""
+    tasks: tuple[str, ...]
+
+
+class ClaimedChunk(Value, frozen=True):
+    """Items the writing member is to run."""
+
+    chunk_id: int
+    fan_out_id: int
+    execution_id: int
+    run_id: str
+    execution: str
+    step: str
+    task: str
+    pool: str
+    options: bytes
+    attempt: int
+    items: tuple[tuple[int, bytes], ...]
+    """(index in the fan-out, input as JSON text) of the items that have no outcome yet."""
+    token: int
+    recoveries: int = 0
+
+
+class ItemOutcome(Value, frozen=True, array_like=True):
+    """The final outcome of one item."""
+
+    index: int
+    ok: bool
+    body: bytes
+    """Result as JSON text, or an encoded Failure."""
+
+
+class RecordItems(Value, frozen=True):
+    """Record outcomes of a claimed chunk's items, as they finish. Result: ChunkState, or FencedError.
+
+    Outcomes are final and kept once. `retry` moves items to a new chunk of the same fan-out that is claimable at
+    `retry_at` as attempt `attempt` + 1. `done` ends the chunk: items without outcome or retry go back as a chunk
+    that is claimable at once with the same attempt. When the last item of the fan-out has its outcome (or more
+    than `failures_max` failed), the store puts a `fan_out` message into the run's inbox and drops open chunks.
+    """
+
+    chunk_id: int
+    token: int
+    outcomes: tuple[ItemOutcome, ...]
+    retry: tuple[int, ...] = ()
+    retry_at: float = 0.0
+    done: bool = False
+
+
+class ChunkState(Value, frozen=True):
+    """Whether a chunk is still wanted."""
+
+    wanted: bool
+    """False when the fan-out was cancelled or given up: stop working on it."""
+    finished: bool = False
+    """This write gave the fan-out its last outcome."""
+
+
+class FanOutSummary(Value, frozen=True, array_like=True):
+    """Body of a `fan_out` message (msgpack)."""
+
+    step: str
+    digest: bytes
+    """BLAKE2b-128 over the (ok, body) pairs in index order."""
+    count: int
+    failed: int
+    first_failed_index: int = -1
+    first_failure: bytes = b""
+
+
+# --- Locks and leases of scripts and tasks -----------------------------------------------------------------------
+
+
+class AcquireLease(Value, frozen=True):
+    """Queue for a lock from outside a workflow, or ask again. Result: token (int > 0) when held, 0 while waiting.
+
+    FIFO with the workflows' requests for the same name. Expires `lease_seconds` after the last ask or renewal.
+    """
+
+    name: str
+    slots: int
+    holder: str
+    """Names this request; asking again with it keeps its place."""
+    lease_seconds: float
+
+
+class RenewLease(Value, frozen=True):
+    """Renew a held lease. Result: True, or LockLost."""
+
+    name: str
+    token: int
+    lease_seconds: float
+
+
+class ReleaseLease(Value, frozen=True):
+    """Give back a held lease, or leave the queue. Result: True, or LockLost when it was lost before."""
+
+    name: str
+    holder: str
+
+
+class BreakLock(Value, frozen=True):
+    """Take a lock from its holder by force; the next in line gets it. Result: the holder's name, or ''."""
+
+    name: str
+
+
+# --- Ledger ------------------------------------------------------------------------------------------------------
+
+
+class OpenEntry(Value, frozen=True):
+    """Lease a ledger entry. Result: token (int), or AlreadyProcessed, or LeaseHeld."""
+
+    name: str
+    holder: str
+    lease_seconds: float
+
+
+class RenewEntry(Value, frozen=True):
+    """Renew the lease of an entry. Result: True, or LeaseLost."""
+
+    name: str
+    token: int
+    lease_seconds: float
+
+
+class CloseEntry(Value, frozen=True):
+    """Give up the lease of an entry that was not marked done. Result: True, or LeaseLost."""
+
+    name: str
+    token: int
+
+
+class MarkDone(Value, frozen=True):
+    """Record a ledger result. With a token: LeaseLost unless it is the newest. Without: the first writer wins.
+
+    Result: True when this write recorded it, AlreadyProcessed when another did before; LeaseHeld without a token
+    while somebody else's lease is live.
+    """
+
+    name: str
+    result: bytes
+    token: int | None = None
+
+
+# --- Requests: queries and updates from other processes ----------------------------------------------------------
+
+
+class Ask(Value, frozen=True):
+    """Put a query or an update where an orchestrator finds it. Result: request id (int), or RunNotFoundError."""
+
+    run_id: str
+    kind: str
+    """`query` or `update`."""
+    name: str
+    body: bytes
+    operation_id: str
+    expires_at: float
+
+
+class TakeRequests(Value, frozen=True):
+    """Claim unanswered requests for runs that the writing member owns or that nobody owns. Result: tuple[Request]."""
+
+    limit: int
+
+
+class Request(Value, frozen=True):
+    """A query or an update to be answered."""
+
+    request_id: int
+    run_id: str
+    execution_id: int
+    kind: str
+    name: str
+    body: bytes
+    operation_id: str
+
+
+class Answer(Value, frozen=True):
+    """Answer a request. Result: True."""
+
+    request_id: int
+    body: bytes
+
+
+# --- API keys and audit ------------------------------------------------------------------------------------------
+
+
+class PutKey(Value, frozen=True):
+    """Store an API key by its hash. Result: True, or RunConflictError when the name is taken."""
+
+    name: str
+    key_hash: bytes
+    scopes: tuple[str, ...]
+    expires_at: float | None = None
+
+
+class RevokeKey(Value, frozen=True):
+    """Make an API key invalid. Result: True when there was one."""
+
+    name: str
+
+
+Operation: TypeAlias = (
+    Join
+    | Beat
+    | Leave
+    | Reap
+    | StartRun
+    | Append
+    | Deliver
+    | ClaimRuns
+    | ReleaseRuns
+    | Resume
+    | ClaimTasks
+    | FinishTask
+    | FinishOwnTask
+    | RetryTask
+    | ReleaseTasks
+    | BeatTasks
+    | ClaimChunks
+    | RecordItems
+    | AcquireLease
+    | RenewLease
+    | ReleaseLease
+    | BreakLock
+    | OpenEntry
+    | RenewEntry
+    | CloseEntry
+    | MarkDone
+    | Ask
+    | TakeRequests
+    | Answer
+    | PutKey
+    | RevokeKey
+)
+
+# --- Records a store gives back ----------------------------------------------------------------------------------
+
+
+class RunRecord(Value, frozen=True):
+    """An execution, as lists and descriptions show it."""
+
+    execution_id: int
+    run_id: str
+    execution: str
+    workflow: str
+    status: str
+    created_at: float
+    closed_at: float | None
+    parked: str
+    """Reason, when parked."""
+    outcome: bytes
+    """Encoded outcome when closed, else empty."""
+    owner: str
+    """Name of the member that owns it, or ''."""
+    last_event: int
+    code_version: str
+    recoveries: int
+    wake_at: float | None
+
+
+class InboxRow(Value, frozen=True):
+    """A message an execution has not read yet."""
+
+    inbox_id: int
+    execution_id: int
+    kind: str
+    name: str
+    body: bytes
+    operation_id: str
+    sender: str
+    received_at: float
+
+
+class MemberRecord(Value, frozen=True):
+    """A member, alive or not."""
+
+    member: int
+    name: str
+    kind: str
+    host: str
+    pid: int
+    epoch: int
+    state: str
+    """`alive`, `blocked at ...`, `expired`, `left`, `dead`."""
+    joined_at: float
+    expires_at: float
+    workflows: tuple[str, ...]
+    pools: tuple[tuple[str, int], ...]
+    runs: int
+    tasks: int
+    refused: int
+    """Writes of this member that were refused after it lost its lease."""
+
+
+class PoolRecord(Value, frozen=True):
+    """One pool's load, for autoscaling."""
+
+    pool: str
+    backlog: int
+    in_flight: int
+    oldest_seconds: float
+    slots: int
+    """Slots of live members that serve it."""
+
+
+class LockRecord(Value, frozen=True):
+    """One place in a lock's queue."""
+
+    name: str
+    slots: int
+    holder: str
+    """Execution and step, or the name a script gave."""
+    held: bool
+    token: int
+    since: float
+    expires_at: float | None
+
+
+class EntryRecord(Value, frozen=True):
+    """A ledger entry."""
+
+    name: str
+    done: bool
+    result: bytes
+    done_at: float | None
+    holder: str
+
+
+class KeyRecord(Value, frozen=True):
+    """An API key, without its secret."""
+
+    name: str
+    key_hash: bytes
+    scopes: tuple[str, ...]
+    created_at: float
+    expires_at: float | None
+    revoked: bool
+
+
+class QueueRecord(Value, frozen=True):
+    """A queued task, as `explain` and the dashboard show it."""
+
+    task_id: int
+    execution_id: int
+    step: str
+    task: str
+    pool: str
+    attempt: int
+    visible_at: float
+    owner: str
+    progress: bytes
+
+
+class FanOutRecord(Value, frozen=True):
+    """How far a fan-out is."""
+
+    fan_out_id: int
+    execution_id: int
+    step: str
+    task: str
+    count: int
+    done: int
+    failed: int
+    closed: bool
+
+
+class Totals(Value, frozen=True):
+    """Counts over the whole store."""
+
+    runs: dict[str, int]
+    """Status to number of newest executions."""
+    refused_writes: int
+    """Writes refused because their author had lost its lease, since the store was made."""

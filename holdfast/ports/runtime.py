@@ -1,0 +1,103 @@
+"""The workflow side: what code inside a workflow can ask for.
+
+Owns: the port that the embedded engine, the replayer and Temporal implement, and
+the ContextVar that says which one the code is running on.
+Must not know: decorators, commands, history, stores.
+
+Every function of `holdfast` that is called inside a workflow goes through here.
+"""
+
+from __future__ import annotations
+
+import random
+from asyncio import Future
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from holdfast.history.commands import TaskOptions
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What a workflow may know about itself."""
+
+    run_id: str
+    execution: str
+    workflow: str
+    started_at: datetime
+    """Aware, UTC."""
+    history_events: int
+    should_continue_as_new: bool
+
+
+class WorkflowRuntime(Protocol):
+    """The only way out of a workflow."""
+
+    def issue_task(
+        self, name: str, payload: bytes, options: TaskOptions, key: str | None, decode: Callable[[bytes], Any]
+    ) -> Future[Any]:
+        """Issue a task; the future resolves to `decode(result)`, or raises TaskError.
+
+        Args:
+            name: the task's registered name.
+            payload: its input as JSON text.
+            options: how it is to be run.
+            key: the step's key; None numbers it by name.
+            decode: turns the result's JSON text into a value.
+        """
+
+    def issue_fan_out(
+        self,
+        name: str,
+        payloads: Sequence[bytes],
+        options: TaskOptions,
+        key: str | None,
+        failures_max: int,
+        decode: Callable[[FanOutOutcome], Any],
+    ) -> Future[Any]:
+        """Issue one task for each of many inputs; the future resolves to `decode(outcome)`."""
+
+    def acquire_lock(self, name: str, slots: int) -> Future[int]:
+        """Queue for a lock (`slots` = 1) or a semaphore slot; the future resolves to a fencing token."""
+
+    def release_lock(self, acquired: Future[int]) -> None:
+        """Give back what `acquired` holds, or leave the queue."""
+
+    def wait_signal(self, name: str) -> Future[bytes]:
+        """Return a future of the next signal called `name` that no handler took, as JSON text."""
+
+    def now(self) -> datetime:
+        """Return the time of the event being applied: aware, UTC."""
+
+    def random(self) -> random.Random:
+        """Return the run's own generator."""
+
+    def uuid4(self) -> UUID:
+        """Return a UUID drawn from the run's own generator."""
+
+    def patched(self, patch_id: str) -> bool:
+        """Say whether the changed code path is to be taken."""
+
+    def handlers_finished(self) -> bool:
+        """Say whether no asynchronous signal or update handler is still running."""
+
+    def info(self) -> RunInfo:
+        """Return what is known about the run."""
+
+
+class FanOutOutcome(Protocol):
+    """The outcomes of a fan-out, read on demand from where they are stored."""
+
+    count: int
+    failed: int
+
+    def get(self, index: int) -> tuple[bool, bytes]:
+        """Return (True, result as JSON text) or (False, encoded Failure) of one item."""
+
+
+current_runtime: ContextVar[WorkflowRuntime] = ContextVar("holdfast_workflow_runtime")
+"""Set while workflow code runs; unset everywhere else."""

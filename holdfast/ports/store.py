@@ -1,0 +1,118 @@
+"""The only truth.
+
+Owns: the shape of a store.
+Must not know: which database is behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from holdfast.history import Page
+from holdfast.ports.operations import (
+    EntryRecord,
+    FanOutRecord,
+    InboxRow,
+    ItemOutcome,
+    KeyRecord,
+    LockRecord,
+    MemberRecord,
+    Membership,
+    Operation,
+    PoolRecord,
+    QueueRecord,
+    RunRecord,
+    Totals,
+)
+
+
+class Store(Protocol):
+    """Durable state, changed by operations and read by records.
+
+    Every method may raise StoreError: nothing of a write that raised is known to be there or not to be there;
+    writing the same operations again is harmless wherever they carry an operation id or a fencing token.
+    """
+
+    async def open(self) -> None:
+        """Open the store and bring its schema up to date, or raise SchemaError."""
+
+    async def close(self) -> None:
+        """Close the store, and leave nothing behind."""
+
+    async def now(self) -> float:
+        """Return the store's time, which never goes back."""
+
+    async def write(self, operations: Sequence[Operation], membership: Membership | None = None) -> list[Any]:
+        """Carry out `operations` in order, in one durable transaction; return each one's result or HoldfastError.
+
+        Args:
+            operations: what to do; see `holdfast.ports.operations`.
+            membership: who writes. Needed for operations that own something.
+
+        Raises:
+            FencedError: the member has lost its lease; nothing was written, and the refusal was counted.
+            StoreError: see the class.
+        """
+
+    async def pages(self, execution_id: int, after: int = 0) -> list[Page]:
+        """Return an execution's pages with events after event id `after`, in order."""
+
+    async def blob(self, digest: bytes) -> bytes:
+        """Return a payload stored by content hash.
+
+        Raises:
+            StoreCorruptError: it is missing or is not what was stored.
+        """
+
+    async def inbox(self, membership: Membership) -> list[InboxRow]:
+        """Return the unread messages of all executions the member owns, oldest first."""
+
+    async def execution_inbox(self, execution_id: int) -> list[InboxRow]:
+        """Return the unread messages of one execution, oldest first."""
+
+    async def run(self, run_id: str) -> RunRecord | None:
+        """Return a run's newest execution; `run_id` may also name one execution, such as `ord-1@2`."""
+
+    async def runs(
+        self,
+        *,
+        workflow: str | None = None,
+        status: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> tuple[list[RunRecord], str | None]:
+        """Return newest executions, newest first, and the cursor of the next page (None at the end)."""
+
+    async def outcomes(self, fan_out_id: int, start: int, stop: int) -> list[ItemOutcome]:
+        """Return the outcomes recorded for items `start` to `stop` (exclusive) of a fan-out, by index."""
+
+    async def fan_outs(self, execution_id: int) -> list[FanOutRecord]:
+        """Return an execution's fan-outs."""
+
+    async def queue(self, execution_id: int) -> list[QueueRecord]:
+        """Return an execution's queued tasks."""
+
+    async def members(self) -> list[MemberRecord]:
+        """Return all members that did not leave, newest first."""
+
+    async def pools(self) -> list[PoolRecord]:
+        """Return every pool that has work or somebody to do it."""
+
+    async def locks(self) -> list[LockRecord]:
+        """Return every place in every lock's queue: by name, holders first, then in line."""
+
+    async def entry(self, name: str) -> EntryRecord | None:
+        """Return a ledger entry."""
+
+    async def keys(self) -> list[KeyRecord]:
+        """Return all API keys."""
+
+    async def answer(self, request_id: int) -> bytes | None:
+        """Return the answer to a request, None while there is none."""
+
+    async def next_wake(self, after: float) -> float | None:
+        """Return the earliest time after `after` at which something becomes due: a timer, a retry, an expiry."""
+
+    async def totals(self) -> Totals:
+        """Return counts over the whole store."""

@@ -1,0 +1,116 @@
+"""The task side: one attempt at one task, and what its code may know and say.
+
+Owns: the shapes of a call, an attempt and its outcome; the ContextVar of the running task.
+Must not know: pools, queues, processes, stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from holdfast.history import Attempt, Failure, TaskOptions
+
+
+class TaskCall(msgspec.Struct, frozen=True, gc=False):
+    """Everything an executor needs for one attempt. `input` is JSON text; times are seconds since the epoch."""
+
+    run_id: str
+    execution: str
+    step: str
+    """`fetch#1`, `fetch[doc-7]`, or `map#1[17]` for an item of a fan-out."""
+    task: str
+    input: bytes
+    options: TaskOptions
+    idempotency_key: str
+    """Stable over attempts and recoveries: `<run id>/<step>`, with `@n` of the execution where it is not the first."""
+    attempt: int = 1
+    token: int = 0
+    queued_at: float = 0.0
+    progress: bytes = b""
+    """What the previous attempt reported last; empty for none."""
+
+
+class AttemptOutcome(msgspec.Struct, frozen=True, gc=False):
+    """How one attempt ended: with a result, a failure, a time-out, or cancelled."""
+
+    started: float
+    ended: float
+    result: bytes | None = None
+    """JSON text; None when the attempt did not succeed."""
+    failure: Failure | None = None
+    timeout: str = ""
+    """`attempt`, `heartbeat`, `queue` or `total` when time ran out."""
+    cancelled: bool = False
+
+
+class RunningAttempt(Protocol):
+    """An attempt under way."""
+
+    def cancel(self) -> None:
+        """Stop it; its outcome will say `cancelled`, unless it ended before."""
+
+
+class TaskRunner(Protocol):
+    """Runs attempts in this process, on behalf of whoever is responsible for the task."""
+
+    def knows(self, task: str) -> bool:
+        """Say whether code for this task is registered here."""
+
+    def start(self, call: TaskCall, done: Callable[[TaskCall, AttemptOutcome], None]) -> RunningAttempt | None:
+        """Start an attempt; `done` is called exactly once, on the event loop - possibly before this returns.
+
+        Returns None when the attempt ended before this returned.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """What a task may know about the attempt it is in."""
+
+    idempotency_key: str
+    """Stable over attempts and recoveries: hand it to receivers that honour one."""
+    attempt: int
+    run_id: str
+    execution: str
+    task: str
+    step: str
+    fencing_token: int
+    """Rises with every claim of this step; hand it to receivers that refuse older ones."""
+    deadline: datetime | None
+    """When this attempt will be stopped: aware, UTC."""
+    last_progress: Any
+    """What `heartbeat(...)` last recorded in an earlier attempt, as JSON values; None for nothing."""
+
+
+class TaskContext(Protocol):
+    """The running attempt, as functions called inside a task see it."""
+
+    info: TaskInfo
+
+    def heartbeat(self, progress: Any = None) -> None:
+        """Say "still at it", and record `progress` (JSON values) for the next attempt. Thread-safe.
+
+        Raises:
+            LeaseLost: the attempt is no longer wanted; stop.
+        """
+
+
+current_task: ContextVar[TaskContext] = ContextVar("holdfast_task_context")
+"""Set while task code runs; unset everywhere else."""
+
+__all__ = [
+    "Attempt",
+    "AttemptOutcome",
+    "RunningAttempt",
+    "TaskCall",
+    "TaskContext",
+    "TaskInfo",
+    "TaskRunner",
+    "current_task",
+]
