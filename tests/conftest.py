@@ -1,0 +1,11 @@
+"""What holds for every test.
+
+Owns: the rules no test can opt out of.
+Must not know: what any test is about.
+"""
+
+from __future__ import annotations
+
+from tests.leaks import leaves_nothing_behind, pytest_runtest_makereport
+
+__all__ = ["leaves_nothing_behind", "pytest_runtest_makereport"]
