@@ -20,8 +20,8 @@ test: environment ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: environment ## Lint, format, types, layers, lock: seconds
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --quiet --check . || { $(BIN)/ruff format --check .; exit 1; }
+	@$(BIN)/ruff check --quiet --output-format concise .
+	@$(BIN)/ruff format --quiet --check --output-format concise .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python scripts/lock.py --check

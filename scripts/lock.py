@@ -37,7 +37,7 @@ HEADER = """\
 """
 
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^]]*\])?==(?P<version>[^ ;\\]+)", re.MULTILINE)
-DIRECT = re.compile(r"^ +# (via|  ) +holdfast \(pyproject\.toml(:\w+)?\)|^ +# (via|  ) +holdfast:\w+", re.MULTILINE)
+DIRECT = re.compile(r"^ +#(?: via)? +holdfast \(pyproject\.toml(?::\w+)?\)$", re.MULTILINE)
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}\b")
 
 

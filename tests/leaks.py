@@ -102,14 +102,16 @@ def _processes() -> Iterator[Leak]:
                 started = Path("/proc", child, "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
             except OSError:
                 continue
-            yield Leak("process", (child, started), f"{child}: {command.strip() or '(ended, but nobody waited for it)'}")
+            yield Leak(
+                "process", (child, started), f"{child}: {command.strip() or '(ended, but nobody waited for it)'}"
+            )
 
 
 def _descriptors() -> Iterator[Leak]:
     for entry in _entries(DESCRIPTORS):
         descriptor = int(entry)
         try:
-            target = os.readlink(DESCRIPTORS / entry)
+            target = str((DESCRIPTORS / entry).readlink())
             mode = os.fstat(descriptor).st_mode
         except OSError:  # the one that listed the folder, or one closed meanwhile
             continue
@@ -121,7 +123,9 @@ def _descriptors() -> Iterator[Leak]:
 
 def _address(descriptor: int) -> str:
     with socket.socket(fileno=os.dup(descriptor)) as copy:
-        return f"{copy.family.name} {copy.type.name} {copy.getsockname() or '(unnamed: a pair, perhaps of an open loop)'}"
+        return (
+            f"{copy.family.name} {copy.type.name} {copy.getsockname() or '(unnamed: a pair, perhaps of an open loop)'}"
+        )
 
 
 def _entries(folder: Path) -> list[str]:

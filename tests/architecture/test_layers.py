@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import grimp
@@ -154,7 +155,7 @@ def test_entropy_is_caught() -> None:
 def test_every_dependency_has_a_door() -> None:
     """A dependency that is neither free for all nor behind a door is a decision nobody made."""
     table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = [*table["project"]["dependencies"], *sum(table["project"]["optional-dependencies"].values(), [])]
+    wanted = [*table["project"]["dependencies"], *chain(*table["project"]["optional-dependencies"].values())]
     names = {each.split("[")[0].split(">")[0].strip().replace("-", "_") for each in wanted}
     (doors,) = (each for each in table["tool"]["importlinter"]["contracts"] if each["id"] == "doors")
     behind = {{"pydantic_ai": "pydantic_ai_slim"}.get(each, each) for each in doors["forbidden_modules"]}
@@ -186,7 +187,13 @@ def test_packages_are_entered_through_their_front(graph: grimp.ImportGraph) -> N
 def test_side_entrance_is_caught() -> None:
     """The check above sees a module that reaches into another package."""
     graph = grimp.ImportGraph()
-    for module in ("holdfast", "holdfast.worker", "holdfast.worker.beat", "holdfast.history", "holdfast.history.events"):
+    for module in (
+        "holdfast",
+        "holdfast.worker",
+        "holdfast.worker.beat",
+        "holdfast.history",
+        "holdfast.history.events",
+    ):
         graph.add_module(module)
     graph.add_import(importer="holdfast.worker.beat", imported="holdfast.history")
     graph.add_import(importer="holdfast.worker.beat", imported="holdfast.worker")

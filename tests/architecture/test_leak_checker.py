@@ -122,7 +122,7 @@ def test_fails_while_holding(tmp_path):
 
 @pytest.fixture
 def inner(pytester: pytest.Pytester, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project of its own that uses our leak checker, run in a process of its own."""
+    """Return a project of its own that uses our leak checker, run in a process of its own."""
     monkeypatch.setenv("PYTHONPATH", str(pytestconfig.rootpath))
     pytester.makeconftest(CONFTEST)
     return pytester

@@ -1,0 +1,92 @@
+"""The core stays light: few distributions, few megabytes, a quick import that brings no server."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+DISTRIBUTIONS_MAX = 40
+INSTALLED_BYTES_MAX = 70 * 1024 * 1024
+IMPORT_SECONDS_MAX = 0.2
+IMPORT_TRIES = 5
+
+HEAVY = {"fastapi", "starlette", "uvicorn", "typer"}
+
+IMPORT = """
+import json, sys, time
+start = time.perf_counter()
+import holdfast
+print(json.dumps([time.perf_counter() - start, sorted(sys.modules)]))
+"""
+
+
+def walk(root: str, requires: Callable[[str], list[str]]) -> set[str]:
+    """Return the canonical names of everything that installing `root` brings on this machine, without extras of `root`.
+
+    `requires` answers which requirements a distribution declares. Extras of a dependency count when they are asked for.
+    """
+    seen: set[tuple[str, str]] = set()
+    waiting = [(canonicalize_name(root), "")]
+    while waiting:
+        name, extra = waiting.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        for requirement in map(Requirement, requires(name)):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                needed = canonicalize_name(requirement.name)
+                waiting += [(needed, each) for each in ("", *requirement.extras)]
+    return {name for name, _ in seen} - {canonicalize_name(root)}
+
+
+def installed_requires(name: str) -> list[str]:
+    """Return what an installed distribution requires."""
+    return importlib.metadata.requires(name) or []
+
+
+@pytest.fixture(scope="module")
+def core() -> set[str]:
+    """Return the distributions that `pip install holdfast` brings."""
+    return walk("holdfast", installed_requires)
+
+
+def test_core_is_few_distributions(core: set[str]) -> None:
+    """The core brings at most 40 distributions, itself included."""
+    assert "msgspec" in core
+    assert len(core) + 1 <= DISTRIBUTIONS_MAX, sorted(core)
+
+
+def test_core_is_small(core: set[str]) -> None:
+    """The core's dependencies take at most 70 MB installed."""
+    sizes = {name: sum(each.size or 0 for each in importlib.metadata.files(name) or []) for name in core}
+    assert sum(sizes.values()) <= INSTALLED_BYTES_MAX, sorted(sizes.items(), key=lambda item: -item[1])
+
+
+def test_walk_follows_markers_and_extras() -> None:
+    """The walk takes the extras that are asked for and leaves out what another platform or an unasked extra needs."""
+    declared = {
+        "top": ["a[fast]>=1", "b; sys_platform == 'nowhere'", "c; extra == 'more'"],
+        "a": ["d; extra == 'fast'", "e; extra == 'slow'", "f"],
+        "f": ["top"],
+    }
+    assert walk("top", lambda name: declared.get(name, [])) == {"a", "d", "f"}
+
+
+def test_import_is_quick_and_brings_no_server() -> None:
+    """`import holdfast` in a fresh interpreter takes under 200 ms and imports no web or command-line framework."""
+    best = float("inf")
+    for _ in range(IMPORT_TRIES):
+        ended = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True)
+        seconds, modules = json.loads(ended.stdout)
+        assert HEAVY.isdisjoint(modules)
+        best = min(best, seconds)
+        if best < IMPORT_SECONDS_MAX:
+            break
+    assert best < IMPORT_SECONDS_MAX
