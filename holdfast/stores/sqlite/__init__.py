@@ -1,0 +1,5 @@
+"""The store on one SQLite file.
+
+Owns: the file, its schema, and every statement that runs on it.
+Must not know: workflows, tasks' code, what the bodies it keeps mean.
+"""
