@@ -56,7 +56,7 @@ CREATE INDEX executions_owned ON executions (owner) WHERE owner IS NOT NULL;
 CREATE INDEX executions_ready ON executions (workflow) WHERE ready = 1 AND owner IS NULL AND status = 'RUNNING';
 CREATE INDEX executions_wake ON executions (wake_at)
   WHERE wake_at IS NOT NULL AND ready = 0 AND owner IS NULL AND status = 'RUNNING';
-CREATE INDEX executions_status ON executions (status) WHERE newest = 1 AND status <> 'RUNNING';
+CREATE INDEX executions_status ON executions (status) WHERE newest = 1;
 
 -- The histories: a log, appended to only, one row for each page.
 CREATE TABLE events (

@@ -44,7 +44,7 @@ CREATE TABLE requests (
   answer       BLOB
 ) STRICT;
 
-CREATE UNIQUE INDEX requests_operation ON requests (execution, operation_id);
+CREATE UNIQUE INDEX requests_operation ON requests (execution, operation_id) WHERE operation_id <> '';
 CREATE INDEX requests_expiry ON requests (expires_at);
 CREATE INDEX requests_open ON requests (expires_at) WHERE answer IS NULL;
 CREATE INDEX requests_owned ON requests (owner) WHERE owner IS NOT NULL AND answer IS NULL;

@@ -1,0 +1,72 @@
+"""What an execution has besides its history and its mail: queued tasks, fan-outs, places in lock queues.
+
+Owns: the order in which these are made and dropped, and the marks that say whether there is anything to drop.
+Must not know: how any of them is stored.
+
+What is asked of the modules behind it:
+
+    tasks.enqueue(session, execution_id, QueueTask)        fan_outs.start(session, execution_id, QueueFanOut)
+    tasks.unqueue(session, execution_id, steps)            fan_outs.cancel(session, execution_id, steps)
+    tasks.drop(session, execution_id)                      fan_outs.drop(session, execution_id)
+    locks.request(session, execution_id, LockRequest)      locks.release(session, execution_id, steps)
+    locks.drop(session, execution_id)
+    tasks.free_member(session, member, recoveries_max) -> int      and the same of fan_outs
+
+`free_member` gives back what a member had claimed and returns how many rows that were. With a `recoveries_max` the
+member died: each row counts one more recovery, and one that would pass the limit is given up. None says that it left
+in good order: nothing is counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from holdfast.ports.operations import Append
+    from holdfast.stores.sqlite.session import Session
+
+TASKS: Final = 1
+FAN_OUTS: Final = 2
+LOCKS: Final = 4
+
+
+def change(session: Session, append: Append) -> int:
+    """Make and drop what `append` says; return the marks of what the execution has had since."""
+    from holdfast.stores.sqlite import fan_outs, locks, tasks
+
+    execution_id = append.execution_id
+    marks = 0
+    if append.unqueue:
+        tasks.unqueue(session, execution_id, append.unqueue)
+        fan_outs.cancel(session, execution_id, append.unqueue)
+    if append.unlock:
+        locks.release(session, execution_id, append.unlock)
+    for task in append.queue:
+        tasks.enqueue(session, execution_id, task)
+        marks |= TASKS
+    for fan_out in append.fan_outs:
+        fan_outs.start(session, execution_id, fan_out)
+        marks |= FAN_OUTS
+    for request in append.lock:
+        locks.request(session, execution_id, request)
+        marks |= LOCKS
+    return marks
+
+
+def drop(session: Session, execution_id: int, marks: int) -> None:
+    """Drop everything of an execution that closes; the locks it held go to the next in line."""
+    from holdfast.stores.sqlite import fan_outs, locks, tasks
+
+    if marks & TASKS:
+        tasks.drop(session, execution_id)
+    if marks & FAN_OUTS:
+        fan_outs.drop(session, execution_id)
+    if marks & LOCKS:
+        locks.drop(session, execution_id)
+
+
+def free_member(session: Session, member: int, recoveries_max: int | None) -> int:
+    """Give back the tasks and chunks a member had claimed; return how many."""
+    from holdfast.stores.sqlite import fan_outs, tasks
+
+    return tasks.free_member(session, member, recoveries_max) + fan_outs.free_member(session, member, recoveries_max)

@@ -1,0 +1,66 @@
+-- name: add_slice
+INSERT INTO slices (fan_out, first, items) VALUES (?1, ?2, ?3);
+
+-- name: drop_slices
+DELETE FROM slices WHERE fan_out = ?1;
+
+-- name: add_chunk
+INSERT INTO chunks (fan_out, first, pending, task, pool, priority, attempt, queued_at, visible_at, ready)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10);
+
+-- name: drop_chunk
+DELETE FROM chunks WHERE id = ?1;
+
+-- name: drop_chunks
+DELETE FROM chunks WHERE fan_out = ?1;
+
+-- name: promote_chunks
+UPDATE chunks SET ready = 1 WHERE id IN (
+  SELECT id FROM chunks WHERE owner IS NULL AND ready = 0 AND visible_at <= ?1 ORDER BY visible_at LIMIT ?2
+);
+
+-- name: claim_chunks
+UPDATE chunks SET owner = ?1, token = ?2 WHERE id IN (
+  SELECT id FROM chunks
+  WHERE pool = ?3 AND owner IS NULL AND ready = 1 AND task IN (SELECT value FROM json_each(?4))
+  ORDER BY priority DESC, id
+  LIMIT ?5
+)
+RETURNING id, priority;
+
+-- name: claimed_chunk
+SELECT
+  chunks.id, chunks.fan_out, fan_outs.execution, executions.run_id, executions.number, fan_outs.step, chunks.task,
+  chunks.pool, fan_outs.options, chunks.attempt, chunks.token, chunks.recoveries, chunks.first, chunks.pending,
+  slices.items
+FROM chunks
+JOIN fan_outs ON fan_outs.id = chunks.fan_out
+JOIN executions ON executions.id = fan_outs.execution
+JOIN slices ON slices.fan_out = chunks.fan_out AND slices.first = chunks.first
+WHERE chunks.id = ?1;
+
+-- name: held_chunk
+SELECT owner, token, fan_out, first, pending, task, pool, priority, attempt, queued_at FROM chunks WHERE id = ?1;
+
+-- name: keep_pending
+UPDATE chunks SET pending = ?2 WHERE id = ?1;
+
+-- name: give_back_chunk
+UPDATE chunks SET pending = ?2, owner = NULL, ready = 1 WHERE id = ?1;
+
+-- name: free_chunks
+UPDATE chunks SET owner = NULL, ready = 1, recoveries = recoveries + ?2 WHERE owner = ?1;
+
+-- name: set_aside_poisonous_chunks
+-- Not ready, and due never: no claim sees it, until its run is resumed.
+UPDATE chunks SET owner = NULL, ready = 0, visible_at = 9e999, recoveries = recoveries + 1
+WHERE owner = ?1 AND recoveries >= ?2
+RETURNING (SELECT execution FROM fan_outs WHERE fan_outs.id = chunks.fan_out);
+
+-- name: resume_chunks
+UPDATE chunks SET ready = 1, visible_at = ?2, recoveries = 0
+WHERE fan_out IN (SELECT id FROM fan_outs WHERE execution = ?1 AND closed = 0)
+  AND owner IS NULL AND ready = 0 AND visible_at = 9e999;
+
+-- name: next_chunk
+SELECT min(visible_at) FROM chunks WHERE owner IS NULL AND ready = 0 AND visible_at > ?1 AND visible_at < 9e999;

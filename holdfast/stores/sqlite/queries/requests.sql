@@ -1,0 +1,33 @@
+-- name: newest_execution
+SELECT id FROM executions WHERE run_id = ?1 ORDER BY number DESC LIMIT 1;
+
+-- name: ask
+INSERT INTO requests (run_id, execution, kind, name, body, operation_id, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+ON CONFLICT (execution, operation_id) WHERE operation_id <> '' DO UPDATE SET
+  expires_at = max(expires_at, excluded.expires_at)
+RETURNING id;
+
+-- name: take_requests
+UPDATE requests SET owner = ?1 WHERE id IN (
+  SELECT requests.id FROM requests CROSS JOIN executions ON executions.id = requests.execution
+  WHERE answer IS NULL AND requests.expires_at > ?2
+    AND (
+      (executions.owner IS NULL AND requests.owner IS NULL)
+      OR (executions.owner = ?1 AND requests.owner IS NOT ?1)
+    )
+  ORDER BY requests.id
+  LIMIT ?3
+)
+RETURNING id, run_id, execution, kind, name, body, operation_id;
+
+-- name: answer
+UPDATE requests SET answer = ?2 WHERE id = ?1 AND answer IS NULL;
+
+-- name: free_requests
+UPDATE requests SET owner = NULL WHERE owner = ?1 AND answer IS NULL;
+
+-- name: drop_expired_requests
+DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2);
+
+-- name: read_answer
+SELECT answer FROM requests WHERE id = ?1;

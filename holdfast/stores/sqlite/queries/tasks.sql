@@ -1,0 +1,89 @@
+-- name: enqueue_task
+-- A step that is queued already is queued anew: the same work at its next attempt.
+INSERT INTO task_queue (
+  execution, step, task, pool, priority, input, options, failures, attempt, queued_at, visible_at, ready,
+  owner, own, token
+) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13 IS NOT NULL, ?14)
+ON CONFLICT (execution, step) DO UPDATE SET
+  task = excluded.task, pool = excluded.pool, priority = excluded.priority, input = excluded.input,
+  options = excluded.options, failures = excluded.failures, attempt = excluded.attempt,
+  visible_at = excluded.visible_at, ready = excluded.ready,
+  owner = excluded.owner, own = excluded.own, token = excluded.token;
+
+-- name: unqueue_task
+DELETE FROM task_queue WHERE execution = ?1 AND step = ?2;
+
+-- name: drop_tasks
+DELETE FROM task_queue WHERE execution = ?1;
+
+-- name: promote_tasks
+UPDATE task_queue SET ready = 1 WHERE id IN (
+  SELECT id FROM task_queue WHERE owner IS NULL AND ready = 0 AND visible_at <= ?1 ORDER BY visible_at LIMIT ?2
+);
+
+-- name: claim_tasks
+UPDATE task_queue SET owner = ?1, own = 0, token = ?2 WHERE id IN (
+  SELECT id FROM task_queue
+  WHERE pool = ?3 AND owner IS NULL AND ready = 1 AND task IN (SELECT value FROM json_each(?4))
+  ORDER BY priority DESC, id
+  LIMIT ?5
+)
+RETURNING
+  priority, id, execution,
+  (SELECT run_id FROM executions WHERE executions.id = task_queue.execution),
+  (SELECT number FROM executions WHERE executions.id = task_queue.execution),
+  step, task, input, pool, options, attempt, queued_at, failures, progress, token, recoveries;
+
+-- name: finish_task
+DELETE FROM task_queue WHERE id = ?1 AND token = ?2 AND owner = ?3 RETURNING execution, step;
+
+-- name: finish_own_task
+DELETE FROM task_queue WHERE execution = ?1 AND step = ?2 AND attempt = ?3 AND owner = ?4 AND own = 1 RETURNING id;
+
+-- name: retry_task
+UPDATE task_queue
+SET owner = NULL, own = 0, attempt = attempt + 1, failures = ?4, visible_at = ?5, ready = ?6
+WHERE id = ?1 AND token = ?2 AND owner = ?3;
+
+-- name: release_tasks
+UPDATE task_queue SET owner = NULL, own = 0, ready = 1
+WHERE id IN (SELECT value FROM json_each(?1)) AND owner = ?2;
+
+-- name: held_tasks
+SELECT id, token FROM task_queue WHERE id IN (SELECT value FROM json_each(?1)) AND owner = ?2;
+
+-- name: record_progress
+UPDATE task_queue SET progress = ?2 WHERE id = ?1;
+
+-- name: free_tasks
+UPDATE task_queue SET owner = NULL, own = 0, ready = 1, recoveries = recoveries + ?2 WHERE owner = ?1;
+
+-- name: remove_poisonous_tasks
+DELETE FROM task_queue WHERE owner = ?1 AND recoveries >= ?2 RETURNING execution, step, task, recoveries;
+
+-- name: next_task
+SELECT min(visible_at) FROM task_queue WHERE owner IS NULL AND ready = 0 AND visible_at > ?1;
+
+-- name: read_queue
+SELECT
+  task_queue.id, task_queue.execution, step, task, pool, attempt, visible_at, coalesce(members.name, ''), progress
+FROM task_queue LEFT JOIN members ON members.id = task_queue.owner
+WHERE task_queue.execution = ?1
+ORDER BY task_queue.id;
+
+-- name: read_pool_loads
+SELECT pool, sum(backlog), sum(in_flight), min(oldest) FROM (
+  SELECT
+    pool,
+    count(*) FILTER (WHERE owner IS NULL AND visible_at <= ?1) AS backlog,
+    count(*) FILTER (WHERE owner IS NOT NULL) AS in_flight,
+    min(max(queued_at, visible_at)) FILTER (WHERE owner IS NULL AND visible_at <= ?1) AS oldest
+  FROM task_queue GROUP BY pool
+  UNION ALL
+  SELECT
+    pool,
+    count(*) FILTER (WHERE owner IS NULL AND visible_at <= ?1),
+    count(*) FILTER (WHERE owner IS NOT NULL),
+    min(max(queued_at, visible_at)) FILTER (WHERE owner IS NULL AND visible_at <= ?1)
+  FROM chunks GROUP BY pool
+) GROUP BY pool;
