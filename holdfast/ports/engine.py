@@ -8,12 +8,13 @@ Payloads are JSON text in both directions; the client above does the typing.
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 import msgspec
 
-from holdfast.history import AnyEvent, Failure
+from holdfast.history import AnyEvent, Failure, Page, WorkflowStarted
 from holdfast.ports.operations import RunRecord, Started
 
 
@@ -44,6 +45,25 @@ class RecordedEvent(msgspec.Struct, frozen=True):
 
     id: int
     event: AnyEvent
+
+
+class LocalOrchestrator(Protocol):
+    """An orchestrator in the same process, which spares its client the detour through the store."""
+
+    def knows(self, workflow: str) -> bool:
+        """Say whether it runs this workflow."""
+
+    def adopt(self, started: Started, page: Page, event: WorkflowStarted) -> None:
+        """Go on with an execution that was started as owned by this orchestrator's member."""
+
+    async def ask(self, kind: str, run_id: str, name: str, payload: bytes, operation_id: str) -> bytes | None:
+        """Answer a query or an update (`kind`) of a run it owns or can claim; None when another member owns it.
+
+        Raises: as `Engine.query` and `Engine.update`.
+        """
+
+    def watch_outcome(self, run_id: str) -> Future[Outcome] | None:
+        """Return a future of how a run it owns ends; None when it does not own it."""
 
 
 class Engine(Protocol):

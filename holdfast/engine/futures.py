@@ -1,0 +1,97 @@
+"""Tasks and futures whose order in a set does not depend on their address.
+
+Owns: the counter hash, and the future that stands for one step.
+Must not know: history, what a step does.
+
+asyncio keeps tasks in sets (`wait`, `TaskGroup`), and a set iterates by hash. The
+default hash is the object's address, which no replay repeats. Here the hash is a
+number drawn from the execution's own counter when the object is made. Only
+objects that user code can hold in a set draw from that counter, so that Python
+versions whose asyncio makes more or fewer internal futures agree on the numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from holdfast.engine.machines import State, Table
+from holdfast.history import Command
+
+if TYPE_CHECKING:
+    from holdfast.engine.loop import WorkflowLoop
+
+
+class OrderedTask(asyncio.Task[Any]):
+    """A task that hashes by its place in the execution."""
+
+    __slots__ = ("order",)
+
+    order: int
+
+    def __new__(cls, coroutine: Any, *, loop: WorkflowLoop, name: str, context: Context | None) -> OrderedTask:  # noqa: ARG004
+        """Draw the number first: Task.__init__ puts the task into a set."""
+        task = super().__new__(cls, coroutine)
+        task.order = loop.next_order()
+        return task
+
+    def __hash__(self) -> int:
+        """Return the task's place."""
+        return self.order
+
+
+class StepFuture(asyncio.Future[Any]):
+    """The outcome of one step: a task, timer, lock or fan-out that workflow code asked for."""
+
+    __slots__ = ("cause", "command", "decode", "order", "ordinal", "state", "step", "table", "where")
+
+    def __init__(
+        self,
+        loop: WorkflowLoop,
+        step: str,
+        table: Table,
+        command: Command,
+        decode: Callable[[Any], Any] | None,
+    ) -> None:
+        """Stand for `step`, which `command` asks for; `decode` turns its recorded outcome into a value."""
+        self.order = loop.next_order()
+        super().__init__(loop=loop)
+        self.step = step
+        self.table = table
+        self.state = State.ISSUED
+        self.command = command
+        self.decode = decode
+        self.cause = 0
+        self.ordinal = 0
+        self.where: str = ""
+
+    def __hash__(self) -> int:
+        """Return the step's place."""
+        return self.order
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Drop the step, and say so in history where it is recorded."""
+        if self.done():
+            return False
+        loop: Any = self.get_loop()
+        loop.steps.drop(self)
+        return super().cancel(msg)
+
+    # What TaskGroup and create_task ask of a task.
+
+    def get_name(self) -> str:
+        """Return the step's name."""
+        return self.step
+
+    def set_name(self, value: object) -> None:
+        """Keep the step's own name: it is what history knows."""
+
+    def cancelling(self) -> int:
+        """Return 0: a step is cancelled at once."""
+        return 0
+
+    def uncancel(self) -> int:
+        """Return 0: a step that was cancelled stays so."""
+        return 0

@@ -1,0 +1,114 @@
+"""Recorded decisions against what the code asks for now.
+
+Owns: the comparison, and the name of each kind of difference.
+Must not know: how the difference is shown or what is done about it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from holdfast.engine.decisions import Issued, decision_of
+from holdfast.history import (
+    DecisionEvent,
+    FanOutStarted,
+    LockRequested,
+    TaskScheduled,
+    TimerStarted,
+    UpdateCompleted,
+    WorkflowCancelled,
+    WorkflowCompleted,
+    WorkflowFailed,
+)
+
+
+class Difference(StrEnum):
+    """How the code departed from its history."""
+
+    INSERTED = "INSERTED"
+    REMOVED = "REMOVED"
+    RENAMED = "RENAMED"
+    REORDERED = "REORDERED"
+    INPUT_CHANGED = "INPUT_CHANGED"
+    DURATION_CHANGED = "DURATION_CHANGED"
+    RESULT_CHANGED = "RESULT_CHANGED"
+
+
+_ENDS: Final = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
+_INPUT_FIELDS: Final = {"input", "digest", "count"}
+_DURATION_FIELDS: Final = {"seconds", "due"}
+_RESULT_FIELDS: Final = {"result", "failure", "reason"}
+_FREE_FIELDS: Final = {"time", "pool"}
+"""May change between versions of the code without changing what the run did."""
+
+
+def decide_match(recorded: DecisionEvent, issued: Issued | None, elsewhere: bool) -> Difference | None:
+    """Return how `issued` differs from the decision recorded in its place, None when it does not.
+
+    Args:
+        recorded: a decision in history.
+        issued: what the code issued at the same cause and ordinal; None for nothing.
+        elsewhere: the code has issued the recorded step, at another place.
+    """
+    if issued is None:
+        return Difference.REORDERED if elsewhere else Difference.REMOVED
+    attempted = decision_of(issued, recorded.time)
+    if attempted == recorded:
+        return None
+    if type(attempted) is not type(recorded):
+        if isinstance(recorded, _ENDS) and isinstance(attempted, _ENDS):
+            return Difference.RESULT_CHANGED
+        return Difference.REORDERED if elsewhere else Difference.RENAMED
+    changed = {
+        name
+        for name in recorded.__struct_fields__
+        if name not in _FREE_FIELDS and getattr(recorded, name) != getattr(attempted, name)
+    }
+    if isinstance(recorded, WorkflowFailed) and isinstance(attempted, WorkflowFailed):
+        # Messages and tracebacks name lines, which every edit moves.
+        changed = {"failure"} if recorded.failure.type != attempted.failure.type else set()
+    if isinstance(recorded, UpdateCompleted) and isinstance(attempted, UpdateCompleted):
+        before, after = recorded.failure, attempted.failure
+        if before is not None and after is not None and before.type == after.type:
+            changed.discard("failure")
+    if not changed:
+        return None
+    if changed & {"step", "task", "name", "update_id"}:
+        return Difference.REORDERED if elsewhere else Difference.RENAMED
+    for fields, difference in (
+        (_DURATION_FIELDS, Difference.DURATION_CHANGED),
+        (_INPUT_FIELDS, Difference.INPUT_CHANGED),
+        (_RESULT_FIELDS, Difference.RESULT_CHANGED),
+    ):
+        if changed & fields:
+            return difference
+    return Difference.RENAMED
+
+
+def describe_decision(decision: DecisionEvent) -> str:
+    """Return a decision in a few words, for a person."""
+    match decision:
+        case TaskScheduled():
+            return f"task {decision.step} (input {_clip(decision.input)})"
+        case TimerStarted():
+            return f"timer {decision.step} ({decision.seconds:g} s)"
+        case FanOutStarted():
+            return f"map {decision.step} of {decision.task} ({decision.count} items, {decision.digest.hex()[:8]})"
+        case LockRequested():
+            return f"{decision.step} ({decision.slots} slots)"
+        case WorkflowCompleted():
+            return f"result {_clip(decision.result)}"
+        case WorkflowFailed():
+            return f"failure {decision.failure.type}: {decision.failure.message[:80]}"
+        case _:
+            fields = msgspec.structs.asdict(decision)
+            name = fields.get("step") or fields.get("update_id") or fields.get("reason") or ""
+            return f"{type(decision).__name__} {name}".rstrip()
+
+
+def _clip(payload: Any) -> str:
+    text = payload.decode("utf-8", "replace") if isinstance(payload, bytes) else str(payload)
+    return text if len(text) <= 60 else f"{text[:57]}..."

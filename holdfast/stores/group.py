@@ -1,0 +1,127 @@
+"""One transaction for everything in this process that waits to be written.
+
+Owns: which writes share a transaction, and who gets which result.
+Must not know: what is written.
+
+Group commit: a write that finds the store idle goes at once; those that arrive
+while one is in flight form the next. A durable commit costs one fsync whether it
+carries one operation or a thousand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from holdfast.errors import FencedError
+from holdfast.ports.operations import Membership, Operation
+from holdfast.ports.store import Store
+
+GROUP_OPERATIONS_MAX: Final = 4_000
+"""A transaction takes no further writes once it holds this many operations."""
+
+
+class GroupCommit:
+    """A store whose writes are carried out together. Reads go straight through."""
+
+    def __init__(self, store: Store) -> None:
+        """Group the writes to `store`."""
+        self._store = store
+        self._waiting: list[_Write] = []
+        self._wanted = asyncio.Event()
+        self._runner: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Open the store, and begin to take writes."""
+        await self._store.open()
+        self._runner = asyncio.create_task(self._run(), name="holdfast group commit")
+
+    async def close(self) -> None:
+        """Write what is waiting, and close the store."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            while self._waiting:
+                await self._commit()
+            runner.cancel()
+            await asyncio.gather(runner, return_exceptions=True)
+        await self._store.close()
+
+    async def write(self, operations: Sequence[Operation], membership: Membership | None = None) -> list[Any]:
+        """Carry out `operations` in the next transaction. See `Store.write`."""
+        write = _Write(operations, membership)
+        self._waiting.append(write)
+        self._wanted.set()
+        return await write.done
+
+    def __getattr__(self, name: str) -> Any:
+        """Pass every read on to the store itself."""
+        return getattr(self._store, name)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self._waiting:
+                await self._commit()
+                # Whoever was resumed by the commit may have the next write ready within this iteration.
+                await asyncio.sleep(0)
+
+    async def _commit(self) -> None:
+        taken = self._take()
+        memberships = {each.membership for each in taken if each.membership is not None}
+        if len(memberships) <= 1:
+            await self._write(taken, next(iter(memberships), None))
+            return
+        for membership in sorted(memberships, key=lambda each: each.member):
+            await self._write([each for each in taken if each.membership == membership], membership)
+        await self._write([each for each in taken if each.membership is None], None)
+
+    def _take(self) -> list[_Write]:
+        count = 0
+        for index, each in enumerate(self._waiting, 1):
+            count += len(each.operations)
+            if count >= GROUP_OPERATIONS_MAX:
+                taken, self._waiting = self._waiting[:index], self._waiting[index:]
+                return taken
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    async def _write(self, writes: list[_Write], membership: Membership | None) -> None:
+        if not writes:
+            return
+        operations = writes[0].operations if len(writes) == 1 else [op for each in writes for op in each.operations]
+        try:
+            results = await self._store.write(operations, membership)
+        except FencedError as error:
+            # Only those who wrote as the member are refused; the rest never needed it.
+            for each in writes:
+                if each.membership is not None:
+                    each.fail(error)
+            await self._write([each for each in writes if each.membership is None], None)
+        except Exception as error:  # noqa: BLE001 - every waiting writer has to hear of it
+            for each in writes:
+                each.fail(error)
+        else:
+            start = 0
+            for each in writes:
+                stop = start + len(each.operations)
+                each.succeed(results[start:stop])
+                start = stop
+
+
+class _Write:
+    __slots__ = ("done", "membership", "operations")
+
+    def __init__(self, operations: Sequence[Operation], membership: Membership | None) -> None:
+        self.operations = operations
+        self.membership = membership
+        self.done: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+    def succeed(self, results: list[Any]) -> None:
+        if not self.done.done():
+            self.done.set_result(results)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
