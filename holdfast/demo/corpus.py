@@ -27,6 +27,7 @@ from holdfast.demo.encoding import has_mark
 from holdfast.demo.kinds import kind_of
 from holdfast.demo.reference import HEAD_BYTES, Reference, UnreadableError, digest, escape_path, read_file
 from holdfast.demo.sections import Section, cut, merge_tail
+from holdfast.demo.wording import counted, size
 from holdfast.errors import SettingsError
 
 SECTION_BYTES: Final = (8192, 5792, 4096, 2896, 2048, 1448, 1024, 768, 512, 384, 256)
@@ -40,8 +41,8 @@ FILES_EXAMINED_MAX: Final = 400_000
 
 _SKIPPED_DIRECTORIES: Final = frozenset({"__pycache__", "node_modules", "lost+found"})
 _BINARY_NAMES: Final = (  # without the dot
-    "pyc pyo so a o dylib dll exe png jpg jpeg gif ico webp bmp tiff pdf zip whl tar tgz bz2 xz zst 7z jar class wasm ttf "
-    "otf woff woff2 eot mo gmo db sqlite sqlite3 npy npz parquet mp3 mp4 wav ogg flac avi bin dat pickle pkl rlib"
+    "pyc pyo so a o dylib dll exe png jpg jpeg gif ico webp bmp tiff pdf zip whl tar tgz bz2 xz zst 7z jar class wasm "
+    "ttf otf woff woff2 eot mo gmo db sqlite sqlite3 npy npz parquet mp3 mp4 wav ogg flac avi bin dat pkl pck rlib"
 )
 _BINARY_EXTENSIONS: Final = frozenset(_BINARY_NAMES.split())
 
@@ -86,11 +87,11 @@ class Corpus:
         count = len(self.documents)
         if not count:
             reasons = ", ".join(f"{number:,} {reason}" for reason, number in self.skipped.items())
-            return f"No documents: looked at {self.examined:,} files ({reasons or 'none wanted'})."
-        made_of = f"{self.files:,} files"
+            return f"No documents: looked at {counted(self.examined, 'file')} ({reasons or 'none wanted'})."
+        made_of = counted(self.files, "file")
         if self.sections:
-            made_of += f" and {self.sections:,} sections of {self.cut_files:,} long files"
-        text = f"{count:,} documents: {made_of}, {self.total_bytes / 1e6:,.1f} MB."
+            made_of += f" and {counted(self.sections, 'section')} of {counted(self.cut_files, 'long file')}"
+        text = f"{counted(count, 'document')}: {made_of}, {size(self.total_bytes)}."
         if self.missing:
             text += f" {self.wanted:,} were wanted; there is no more text here."
         return text

@@ -41,11 +41,12 @@ NAMES: Final[dict[str, str]] = {
     "zh": "Chinese",
     "ko": "Korean",
     CODE: "Code and data",
-    UNKNOWN: "Not told",
+    UNKNOWN: "Unknown",
 }
 
 STOPWORDS: Final[dict[str, frozenset[str]]] = {
-    language: frozenset(words.split())
+    # A single Latin letter is a name in a formula far more often than a word.
+    language: frozenset(each for each in words.split() if len(each) > 1 or each > "z")
     for language, words in {
         "en": "the of and to in is that it for as with on be this are by an or not from at which you if can may "
         "will has have was were been but all any when there than then its do does no so such these those "

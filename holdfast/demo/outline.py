@@ -84,12 +84,15 @@ def _title(kind: Kind, lines: list[str], first_heading: str) -> str:
         return match[1] if match else first_heading
     if family(kind) is Family.PROSE:
         if kind is Kind.COPYRIGHT:
-            lines = [each for each in lines if each.startswith("Upstream-Name:")] or lines
-        elif first_heading:
-            return first_heading
-        readable = (each[:LINE_CHARACTERS_MAX].strip(_DECORATION) for each in lines)
-        return next((each for each in readable if any(map(str.isalnum, each))), "")
+            named = (each.removeprefix("Upstream-Name:") for each in lines if each.startswith("Upstream-Name:"))
+            return next(named, "") or _first_readable(lines)
+        return first_heading or _first_readable(lines)
     return _first_comment(lines, _SLASH_COMMENT if kind in (Kind.C, Kind.CSS, Kind.JAVASCRIPT) else _COMMENT)
+
+
+def _first_readable(lines: list[str]) -> str:
+    readable = (each[:LINE_CHARACTERS_MAX].strip(_DECORATION) for each in lines)
+    return next((each for each in readable if any(map(str.isalnum, each))), "")
 
 
 def _docstring(lines: list[str]) -> str:

@@ -93,16 +93,23 @@ def read_file(path: bytes) -> bytes:
     try:
         # Non-blocking, because a named pipe put where the file was would otherwise hang the worker in open().
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise UnreadableError("not a regular file")
-            if status.st_size > FILE_BYTES_MAX:
-                raise UnreadableError(f"larger than {FILE_BYTES_MAX:,} bytes")
-            data = file.read()
+        try:
+            data = _read_regular(descriptor)
+        finally:
+            os.close(descriptor)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
         raise UnreadableError(getattr(error, "strerror", None) or str(error)) from error
     return _decompress(data) if path.endswith(b".gz") else data
+
+
+def _read_regular(descriptor: int) -> bytes:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableError("not a regular file")
+    if status.st_size > FILE_BYTES_MAX:
+        raise UnreadableError(f"larger than {FILE_BYTES_MAX:,} bytes")
+    with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+        return file.read()
 
 
 def _decompress(data: bytes) -> bytes:
