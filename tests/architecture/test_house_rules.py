@@ -77,7 +77,7 @@ def _outside_workflows(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_sleep(call: ast.Call) -> bool:
-    is_turn = len(call.args) == 1 and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
+    is_turn = bool(call.args) and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
     name = ast.unparse(call.func)
     return name == "time.sleep" or (name in SLEEPS and not is_turn)
 
@@ -157,6 +157,7 @@ def test_forbidden_import_is_caught(source: str, found: list[str]) -> None:
         ("async def test():\n    await asyncio.sleep(0.1)", [2]),
         ("async def test():\n    await anyio.sleep(delay)", [2]),
         ("async def test():\n    await asyncio.sleep(0)", []),
+        ("async def test():\n    await asyncio.sleep(0, 'answer')", []),
         ("async def test():\n    await asyncio.sleep(5)  # virtual time", []),
         ("@workflow\nclass W:\n    async def run(self):\n        await asyncio.sleep(5)", []),
         ("@holdfast.workflow(name='w')\nasync def run():\n    await asyncio.sleep(5)", []),
