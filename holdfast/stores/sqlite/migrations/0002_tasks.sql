@@ -1,8 +1,8 @@
 -- Queued tasks and fan-outs: work that members claim.
 --
--- `ready` splits the waiting rows in two: those a claim may take now, in the order in which it takes them, and those
--- whose time has not come, by time. A claim first moves what has become due from the second to the first, so that
--- neither a long backlog nor many delayed retries are ever walked over.
+-- `state` of a row: 0 delayed, 1 ready, 2 claimed (it has an owner), 3 set aside with its parked run. Ready rows are
+-- indexed in the order in which claims take them, delayed ones by time. A claim first moves what has become due from
+-- the second to the first, so that neither a long backlog nor many delayed retries are ever walked over.
 
 CREATE TABLE task_queue (
   id         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -19,16 +19,16 @@ CREATE TABLE task_queue (
   recoveries INTEGER NOT NULL DEFAULT 0,
   queued_at  REAL    NOT NULL,
   visible_at REAL    NOT NULL,
-  ready      INTEGER NOT NULL,
+  state      INTEGER NOT NULL,
   owner      INTEGER,
   own        INTEGER NOT NULL DEFAULT 0,
   token      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE UNIQUE INDEX task_queue_step ON task_queue (execution, step);
-CREATE INDEX task_queue_ready ON task_queue (pool, priority DESC, id, task) WHERE owner IS NULL AND ready = 1;
-CREATE INDEX task_queue_delayed ON task_queue (visible_at) WHERE owner IS NULL AND ready = 0;
-CREATE INDEX task_queue_owned ON task_queue (owner) WHERE owner IS NOT NULL;
+CREATE INDEX task_queue_ready ON task_queue (pool, priority DESC, id, task, visible_at, state) WHERE state = 1;
+CREATE INDEX task_queue_delayed ON task_queue (visible_at, state) WHERE state = 0;
+CREATE INDEX task_queue_owned ON task_queue (owner, pool) WHERE owner IS NOT NULL;
 
 -- `done` and `failed` are what a count over the outcomes would give; they are kept so that no write has to count.
 CREATE TABLE fan_outs (
@@ -70,15 +70,16 @@ CREATE TABLE chunks (
   recoveries INTEGER NOT NULL DEFAULT 0,
   queued_at  REAL    NOT NULL,
   visible_at REAL    NOT NULL,
-  ready      INTEGER NOT NULL,
+  state      INTEGER NOT NULL,
   owner      INTEGER,
   token      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE INDEX chunks_fan_out ON chunks (fan_out);
-CREATE INDEX chunks_ready ON chunks (pool, priority DESC, id, task) WHERE owner IS NULL AND ready = 1;
-CREATE INDEX chunks_delayed ON chunks (visible_at) WHERE owner IS NULL AND ready = 0;
-CREATE INDEX chunks_owned ON chunks (owner) WHERE owner IS NOT NULL;
+CREATE INDEX chunks_ready ON chunks (pool, priority DESC, id, task, visible_at, state) WHERE state = 1;
+CREATE INDEX chunks_delayed ON chunks (visible_at, state) WHERE state = 0;
+CREATE INDEX chunks_set_aside ON chunks (state) WHERE state = 3;
+CREATE INDEX chunks_owned ON chunks (owner, pool) WHERE owner IS NOT NULL;
 
 -- Outcomes as they came in, a few to a row; `first` is the slice they belong to.
 CREATE TABLE outcomes (

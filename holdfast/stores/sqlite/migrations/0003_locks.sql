@@ -13,7 +13,7 @@ CREATE TABLE lock_places (
   expires_at REAL
 ) STRICT;
 
-CREATE INDEX lock_places_held ON lock_places (name, id) WHERE token IS NOT NULL;
+CREATE INDEX lock_places_held ON lock_places (name, token) WHERE token IS NOT NULL;
 CREATE INDEX lock_places_waiting ON lock_places (name, id) WHERE token IS NULL;
 CREATE UNIQUE INDEX lock_places_step ON lock_places (execution, holder) WHERE execution IS NOT NULL;
 CREATE UNIQUE INDEX lock_places_lease ON lock_places (name, holder) WHERE execution IS NULL;
@@ -47,7 +47,6 @@ CREATE TABLE requests (
 CREATE UNIQUE INDEX requests_operation ON requests (execution, operation_id) WHERE operation_id <> '';
 CREATE INDEX requests_expiry ON requests (expires_at);
 CREATE INDEX requests_open ON requests (expires_at) WHERE answer IS NULL;
-CREATE INDEX requests_owned ON requests (owner) WHERE owner IS NOT NULL AND answer IS NULL;
 
 CREATE TABLE api_keys (
   id         INTEGER PRIMARY KEY,

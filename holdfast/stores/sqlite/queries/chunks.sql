@@ -5,7 +5,7 @@ INSERT INTO slices (fan_out, first, items) VALUES (?1, ?2, ?3);
 DELETE FROM slices WHERE fan_out = ?1;
 
 -- name: add_chunk
-INSERT INTO chunks (fan_out, first, pending, task, pool, priority, attempt, queued_at, visible_at, ready)
+INSERT INTO chunks (fan_out, first, pending, task, pool, priority, attempt, queued_at, visible_at, state)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10);
 
 -- name: drop_chunk
@@ -15,14 +15,14 @@ DELETE FROM chunks WHERE id = ?1;
 DELETE FROM chunks WHERE fan_out = ?1;
 
 -- name: promote_chunks
-UPDATE chunks SET ready = 1 WHERE id IN (
-  SELECT id FROM chunks WHERE owner IS NULL AND ready = 0 AND visible_at <= ?1 ORDER BY visible_at LIMIT ?2
+UPDATE chunks SET state = 1 WHERE id IN (
+  SELECT id FROM chunks WHERE state = 0 AND visible_at <= ?1 ORDER BY visible_at LIMIT ?2
 );
 
 -- name: claim_chunks
-UPDATE chunks SET owner = ?1, token = ?2 WHERE id IN (
+UPDATE chunks SET state = 2, owner = ?1, token = ?2 WHERE id IN (
   SELECT id FROM chunks
-  WHERE pool = ?3 AND owner IS NULL AND ready = 1 AND task IN (SELECT value FROM json_each(?4))
+  WHERE pool = ?3 AND state = 1 AND task IN (SELECT value FROM json_each(?4))
   ORDER BY priority DESC, id
   LIMIT ?5
 )
@@ -46,21 +46,26 @@ SELECT owner, token, fan_out, first, pending, task, pool, priority, attempt, que
 UPDATE chunks SET pending = ?2 WHERE id = ?1;
 
 -- name: give_back_chunk
-UPDATE chunks SET pending = ?2, owner = NULL, ready = 1 WHERE id = ?1;
+UPDATE chunks SET pending = ?2, owner = NULL, state = 1 WHERE id = ?1;
 
 -- name: free_chunks
-UPDATE chunks SET owner = NULL, ready = 1, recoveries = recoveries + ?2 WHERE owner = ?1;
+UPDATE chunks SET owner = NULL, state = 1, recoveries = recoveries + ?2 WHERE owner = ?1;
 
 -- name: set_aside_poisonous_chunks
--- Not ready, and due never: no claim sees it, until its run is resumed.
-UPDATE chunks SET owner = NULL, ready = 0, visible_at = 9e999, recoveries = recoveries + 1
+UPDATE chunks SET owner = NULL, state = 3, recoveries = recoveries + 1
 WHERE owner = ?1 AND recoveries >= ?2
-RETURNING (SELECT execution FROM fan_outs WHERE fan_outs.id = chunks.fan_out);
+RETURNING
+  (SELECT execution FROM fan_outs WHERE fan_outs.id = chunks.fan_out),
+  (SELECT step FROM fan_outs WHERE fan_outs.id = chunks.fan_out),
+  task, recoveries;
 
--- name: resume_chunks
-UPDATE chunks SET ready = 1, visible_at = ?2, recoveries = 0
-WHERE fan_out IN (SELECT id FROM fan_outs WHERE execution = ?1 AND closed = 0)
-  AND owner IS NULL AND ready = 0 AND visible_at = 9e999;
+-- name: revive_chunks
+-- Those set aside whose run was resumed, as if they had never lost a member.
+UPDATE chunks SET state = 1, recoveries = 0
+WHERE state = 3 AND fan_out IN (
+  SELECT fan_outs.id FROM fan_outs JOIN executions ON executions.id = fan_outs.execution
+  WHERE fan_outs.id = chunks.fan_out AND executions.status = 'RUNNING'
+);
 
 -- name: next_chunk
-SELECT min(visible_at) FROM chunks WHERE owner IS NULL AND ready = 0 AND visible_at > ?1 AND visible_at < 9e999;
+SELECT visible_at FROM chunks WHERE state = 0 AND visible_at > ?1 ORDER BY visible_at LIMIT 1;

@@ -1,5 +1,5 @@
 -- name: find_key
-SELECT name, key_hash, scopes, expires_at FROM api_keys WHERE name = ?1 OR key_hash = ?2;
+SELECT name, key_hash, scopes, expires_at, revoked_at FROM api_keys WHERE name = ?1 OR key_hash = ?2;
 
 -- name: put_key
 INSERT INTO api_keys (name, key_hash, scopes, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5);

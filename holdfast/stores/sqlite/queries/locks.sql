@@ -26,11 +26,14 @@ SELECT id, slots, execution, holder FROM lock_places WHERE name = ?1 AND token I
 -- name: count_held
 SELECT count(*) FROM lock_places WHERE name = ?1 AND token IS NOT NULL;
 
--- name: grant
+-- name: grant_place
 UPDATE lock_places SET token = ?2, since = ?3 WHERE id = ?1;
 
 -- name: first_held
-SELECT id, execution, holder FROM lock_places WHERE name = ?1 AND token IS NOT NULL ORDER BY token LIMIT 1;
+SELECT lock_places.id, executions.run_id, executions.number, holder
+FROM lock_places LEFT JOIN executions ON executions.id = lock_places.execution
+WHERE lock_places.name = ?1 AND token IS NOT NULL
+ORDER BY token LIMIT 1;
 
 -- name: expire_places_of
 DELETE FROM lock_places WHERE name = ?1 AND expires_at <= ?2;
@@ -42,7 +45,7 @@ DELETE FROM lock_places WHERE id IN (
 RETURNING name;
 
 -- name: next_expiry
-SELECT min(expires_at) FROM lock_places WHERE expires_at > ?1;
+SELECT expires_at FROM lock_places WHERE expires_at > ?1 ORDER BY expires_at LIMIT 1;
 
 -- name: read_locks
 SELECT
@@ -51,10 +54,10 @@ FROM lock_places LEFT JOIN executions ON executions.id = lock_places.execution
 ORDER BY lock_places.name, token IS NULL, token, lock_places.id;
 
 -- name: waits_of
-SELECT name, id FROM lock_places WHERE execution = ?1 AND token IS NULL ORDER BY id;
+SELECT name FROM lock_places WHERE execution = ?1 AND token IS NULL ORDER BY id;
 
 -- name: holders_of
 SELECT execution FROM lock_places WHERE name = ?1 AND token IS NOT NULL ORDER BY token LIMIT ?2;
 
--- name: execution_named
+-- name: execution_name_parts
 SELECT run_id, number FROM executions WHERE id = ?1;

@@ -1,6 +1,3 @@
--- name: newest_execution
-SELECT id FROM executions WHERE run_id = ?1 ORDER BY number DESC LIMIT 1;
-
 -- name: ask
 INSERT INTO requests (run_id, execution, kind, name, body, operation_id, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT (execution, operation_id) WHERE operation_id <> '' DO UPDATE SET
@@ -8,23 +5,23 @@ ON CONFLICT (execution, operation_id) WHERE operation_id <> '' DO UPDATE SET
 RETURNING id;
 
 -- name: take_requests
+-- One taken by a member that is gone is free; one whose run found an owner meanwhile is that owner's.
 UPDATE requests SET owner = ?1 WHERE id IN (
   SELECT requests.id FROM requests CROSS JOIN executions ON executions.id = requests.execution
   WHERE answer IS NULL AND requests.expires_at > ?2
     AND (
-      (executions.owner IS NULL AND requests.owner IS NULL)
-      OR (executions.owner = ?1 AND requests.owner IS NOT ?1)
+      (executions.owner = ?1 AND requests.owner IS NOT ?1)
+      OR (executions.owner IS NULL AND NOT EXISTS (
+        SELECT 1 FROM members WHERE members.member = requests.owner AND members.lives = 1
+      ))
     )
-  ORDER BY requests.id
+  ORDER BY +requests.id
   LIMIT ?3
 )
 RETURNING id, run_id, execution, kind, name, body, operation_id;
 
 -- name: answer
 UPDATE requests SET answer = ?2 WHERE id = ?1 AND answer IS NULL;
-
--- name: free_requests
-UPDATE requests SET owner = NULL WHERE owner = ?1 AND answer IS NULL;
 
 -- name: drop_expired_requests
 DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2);

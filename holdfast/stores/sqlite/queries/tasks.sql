@@ -1,13 +1,13 @@
 -- name: enqueue_task
 -- A step that is queued already is queued anew: the same work at its next attempt.
 INSERT INTO task_queue (
-  execution, step, task, pool, priority, input, options, failures, attempt, queued_at, visible_at, ready,
+  execution, step, task, pool, priority, input, options, failures, attempt, queued_at, visible_at, state,
   owner, own, token
 ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13 IS NOT NULL, ?14)
 ON CONFLICT (execution, step) DO UPDATE SET
   task = excluded.task, pool = excluded.pool, priority = excluded.priority, input = excluded.input,
   options = excluded.options, failures = excluded.failures, attempt = excluded.attempt,
-  visible_at = excluded.visible_at, ready = excluded.ready,
+  visible_at = excluded.visible_at, state = excluded.state,
   owner = excluded.owner, own = excluded.own, token = excluded.token;
 
 -- name: unqueue_task
@@ -17,14 +17,14 @@ DELETE FROM task_queue WHERE execution = ?1 AND step = ?2;
 DELETE FROM task_queue WHERE execution = ?1;
 
 -- name: promote_tasks
-UPDATE task_queue SET ready = 1 WHERE id IN (
-  SELECT id FROM task_queue WHERE owner IS NULL AND ready = 0 AND visible_at <= ?1 ORDER BY visible_at LIMIT ?2
+UPDATE task_queue SET state = 1 WHERE id IN (
+  SELECT id FROM task_queue WHERE state = 0 AND visible_at <= ?1 ORDER BY visible_at LIMIT ?2
 );
 
 -- name: claim_tasks
-UPDATE task_queue SET owner = ?1, own = 0, token = ?2 WHERE id IN (
+UPDATE task_queue SET state = 2, owner = ?1, own = 0, token = ?2 WHERE id IN (
   SELECT id FROM task_queue
-  WHERE pool = ?3 AND owner IS NULL AND ready = 1 AND task IN (SELECT value FROM json_each(?4))
+  WHERE pool = ?3 AND state = 1 AND task IN (SELECT value FROM json_each(?4))
   ORDER BY priority DESC, id
   LIMIT ?5
 )
@@ -42,48 +42,56 @@ DELETE FROM task_queue WHERE execution = ?1 AND step = ?2 AND attempt = ?3 AND o
 
 -- name: retry_task
 UPDATE task_queue
-SET owner = NULL, own = 0, attempt = attempt + 1, failures = ?4, visible_at = ?5, ready = ?6
+SET owner = NULL, own = 0, attempt = attempt + 1, failures = ?4, visible_at = ?5, state = ?6
 WHERE id = ?1 AND token = ?2 AND owner = ?3;
 
 -- name: release_tasks
-UPDATE task_queue SET owner = NULL, own = 0, ready = 1
-WHERE id IN (SELECT value FROM json_each(?1)) AND owner = ?2;
+UPDATE task_queue SET owner = NULL, own = 0, state = 1
+WHERE id IN (SELECT value FROM json_each(?1)) AND +owner = ?2;
 
 -- name: held_tasks
-SELECT id, token FROM task_queue WHERE id IN (SELECT value FROM json_each(?1)) AND owner = ?2;
+SELECT id, token FROM task_queue WHERE id IN (SELECT value FROM json_each(?1)) AND +owner = ?2;
 
 -- name: record_progress
 UPDATE task_queue SET progress = ?2 WHERE id = ?1;
 
 -- name: free_tasks
-UPDATE task_queue SET owner = NULL, own = 0, ready = 1, recoveries = recoveries + ?2 WHERE owner = ?1;
+UPDATE task_queue SET owner = NULL, own = 0, state = 1, recoveries = recoveries + ?2 WHERE owner = ?1;
 
 -- name: remove_poisonous_tasks
 DELETE FROM task_queue WHERE owner = ?1 AND recoveries >= ?2 RETURNING execution, step, task, recoveries;
 
 -- name: next_task
-SELECT min(visible_at) FROM task_queue WHERE owner IS NULL AND ready = 0 AND visible_at > ?1;
+SELECT visible_at FROM task_queue WHERE state = 0 AND visible_at > ?1 ORDER BY visible_at LIMIT 1;
 
 -- name: read_queue
 SELECT
   task_queue.id, task_queue.execution, step, task, pool, attempt, visible_at, coalesce(members.name, ''), progress
-FROM task_queue LEFT JOIN members ON members.id = task_queue.owner
+FROM task_queue LEFT JOIN members ON members.member = task_queue.owner
 WHERE task_queue.execution = ?1
 ORDER BY task_queue.id;
 
--- name: read_pool_loads
-SELECT pool, sum(backlog), sum(in_flight), min(oldest) FROM (
-  SELECT
-    pool,
-    count(*) FILTER (WHERE owner IS NULL AND visible_at <= ?1) AS backlog,
-    count(*) FILTER (WHERE owner IS NOT NULL) AS in_flight,
-    min(max(queued_at, visible_at)) FILTER (WHERE owner IS NULL AND visible_at <= ?1) AS oldest
-  FROM task_queue GROUP BY pool
+-- name: read_backlogs
+SELECT pool, sum(waiting), min(oldest) FROM (
+  SELECT pool, count(*) AS waiting, min(visible_at) AS oldest
+  FROM task_queue WHERE state = 1 GROUP BY pool
   UNION ALL
-  SELECT
-    pool,
-    count(*) FILTER (WHERE owner IS NULL AND visible_at <= ?1),
-    count(*) FILTER (WHERE owner IS NOT NULL),
-    min(max(queued_at, visible_at)) FILTER (WHERE owner IS NULL AND visible_at <= ?1)
-  FROM chunks GROUP BY pool
+  SELECT pool, 1, visible_at FROM task_queue WHERE state = 0 AND visible_at <= ?1
+  UNION ALL
+  SELECT pool, count(*), min(visible_at) FROM chunks WHERE state = 1 GROUP BY pool
+  UNION ALL
+  SELECT pool, 1, visible_at FROM chunks WHERE state = 0 AND visible_at <= ?1
 ) GROUP BY pool;
+
+-- name: read_in_flight
+SELECT pool, sum(claimed) FROM (
+  SELECT pool, count(*) AS claimed FROM task_queue WHERE owner IS NOT NULL GROUP BY pool
+  UNION ALL
+  SELECT pool, count(*) FROM chunks WHERE owner IS NOT NULL GROUP BY pool
+) GROUP BY pool;
+
+-- name: read_slots
+SELECT served.value ->> 0, sum(served.value ->> 1)
+FROM members JOIN json_each(members.pools) AS served
+WHERE members.lives = 1 AND members.expires_at > ?1
+GROUP BY 1;

@@ -1,0 +1,65 @@
+"""Requests: queries and updates that one process asks and another answers.
+
+Owns: the table `requests`.
+Must not know: what is asked, or what the answer means.
+
+A request is not a fact about a run: it is dropped when it expires, answered or not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from holdfast.errors import RunNotFoundError
+from holdfast.ports.bus import REQUESTS
+from holdfast.ports.operations import Answer, Ask, Request, TakeRequests
+from holdfast.stores.sqlite import executions, statements
+
+if TYPE_CHECKING:
+    import apsw
+
+    from holdfast.stores.sqlite.session import Handler, Session
+
+EXPIRED_MAX: Final = 100
+"""How many expired requests each new one, and each look for some, removes at most."""
+
+
+def ask(session: Session, operation: Ask) -> int:
+    """Put a request to a run's newest execution; return its id. The same operation id again is the same request.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+    """
+    row = executions.find(session.connection, operation.run_id)
+    if row is None:
+        raise RunNotFoundError(operation.run_id)
+    session.run("drop_expired_requests", (session.now, EXPIRED_MAX))
+    values = (row[0], operation.kind, operation.name, operation.body, operation.operation_id, operation.expires_at)
+    (request_id,) = session.rows("ask", (operation.run_id, *values))[0]
+    session.rings.add(REQUESTS)
+    return int(request_id)
+
+
+def take(session: Session, operation: TakeRequests) -> tuple[Request, ...]:
+    """Claim unanswered requests for runs that the writing member owns or that nobody owns, oldest first."""
+    member = session.member
+    session.run("drop_expired_requests", (session.now, EXPIRED_MAX))
+    rows = session.rows("take_requests", (member, session.now, operation.limit))
+    # RETURNING gives rows in no particular order.
+    return tuple(Request(*row) for row in sorted(rows))
+
+
+def answer(session: Session, operation: Answer) -> bool:
+    """Answer a request. The first answer stands; nobody minds one to a request that expired."""
+    if session.run("answer", (operation.request_id, operation.body)):
+        session.rings.add(REQUESTS)
+    return True
+
+
+def read_answer(connection: apsw.Connection, request_id: int) -> bytes | None:
+    """Return the answer to a request, None while there is none."""
+    found: bytes | None = connection.execute(statements.load()["read_answer"], (request_id,)).get
+    return found
+
+
+HANDLERS: Final[dict[type, Handler]] = {Ask: ask, TakeRequests: take, Answer: answer}
