@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from holdfast.demo.headings import LINE_CHARACTERS_MAX, find_headings
 from holdfast.demo.kinds import Family, Kind, family
 from holdfast.demo.markup import without_roff
@@ -20,6 +22,9 @@ HEADINGS_MAX: Final = 8
 
 TITLE_CHARACTERS_MAX: Final = 90
 HEADING_CHARACTERS_MAX: Final = 48
+HEADINGS_BYTES_MAX: Final = 576
+"""What the headings of an outline may take as JSON together: a letter may be four bytes, a quote is two."""
+
 TITLE_LINES: Final = 80
 """A title is looked for in this many lines from the beginning."""
 
@@ -46,8 +51,14 @@ def outline_of(kind: Kind, text: str) -> Outline:
     lines = [each.rstrip("\r") for each in text.split("\n")]
     found = list(find_headings(kind, lines))
     # The upper levels say more than the first lines do: methods only appear when there is room left.
-    kept = sorted(sorted(found, key=lambda each: (each.depth, each.line))[:HEADINGS_MAX], key=lambda each: each.line)
-    headings = tuple(Heading(min(each.depth, 9), _one_line(kind, each.text, HEADING_CHARACTERS_MAX)) for each in kept)
+    chosen: dict[int, Heading] = {}
+    left = HEADINGS_BYTES_MAX
+    for each in sorted(found, key=lambda found: (found.depth, found.line))[:HEADINGS_MAX]:
+        heading = Heading(min(each.depth, 9), _one_line(kind, each.text, HEADING_CHARACTERS_MAX))
+        left -= len(msgspec.json.encode(heading.text))
+        if left >= 0:
+            chosen[each.line] = heading
+    headings = tuple(heading for _, heading in sorted(chosen.items()))
     first = found[0].text if found and family(kind) is Family.PROSE and kind is not Kind.MAN else ""
     title = _title(kind, lines[:TITLE_LINES], first)
     return Outline(_one_line(kind, title, TITLE_CHARACTERS_MAX), headings, len(found))
