@@ -1,0 +1,284 @@
+"""Attempts in this process: on the loop, in threads, in child processes.
+
+Owns: which attempt runs where, how many at once, and what is left running.
+Must not know: queues, stores, retries, workflows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback as tracebacks
+from functools import partial
+from types import CoroutineType
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from holdfast.errors import DefinitionError, UnknownNameError
+from holdfast.history import Failure, TaskOptions
+from holdfast.ports.clock import Clock
+from holdfast.ports.task import TaskCall, current_task
+from holdfast.worker.attempt import Attempt, Done, Executable, describe_task_failure, perform_as
+from holdfast.worker.eager import EagerStarter
+from holdfast.worker.isolation import decide_isolation
+from holdfast.worker.line import Line
+from holdfast.worker.threads import Threads
+
+TASKS_MAX: Final = 10_000
+"""How many asynchronous attempts may be under way at once, by default."""
+THREADS_MAX: Final = 64
+"""How many attempts may run in threads at once, by default."""
+
+
+class Tasks(Protocol):
+    """Where task definitions are found."""
+
+    def task(self, name: str) -> Executable:
+        """Return the definition. Raises UnknownNameError."""
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """What a runner is doing."""
+
+    running: int
+    waiting: int
+    abandoned_threads: int
+    """Threads whose work nobody waits for any more. They keep what they hold: replace the process."""
+    abandoned_tasks: int
+    """Coroutines that did not end after they were cancelled."""
+
+
+class LocalRunner:
+    """Runs attempts on the running event loop, and beside it."""
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        clock: Clock,
+        *,
+        tasks_max: int = TASKS_MAX,
+        threads_max: int = THREADS_MAX,
+    ) -> None:
+        """Run attempts at `tasks` on the event loop that is running now."""
+        self._tasks = tasks
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._definitions: dict[str, Executable] = {}
+        self._isolations: dict[str, str] = {}
+        self._eager = EagerStarter(self._loop)
+        self._threads = Threads(self._loop)
+        self._task_line = Line(tasks_max)
+        self._thread_line = Line(threads_max)
+        self._live: dict[Attempt, None] = {}
+        self._idle: list[asyncio.Future[None]] = []
+        self._abandoned_tasks = 0
+
+    def knows(self, task: str) -> bool:
+        """Say whether code for this task is registered here."""
+        try:
+            self._definition(task)
+        except UnknownNameError:
+            return False
+        return True
+
+    def isolation(self, task: str, options: TaskOptions) -> str:
+        """Return where an attempt would run: `async`, `thread` or `process`."""
+        if options.isolation != "auto":
+            return options.isolation
+        isolation = self._isolations.get(task)
+        if isolation is None:
+            isolation = self._isolations[task] = decide_isolation(self._definition(task))
+        return isolation
+
+    def is_quick(self, task: str, options: TaskOptions) -> bool:
+        """Say whether an attempt may start before its call is recorded: known here, no own process, no heartbeats."""
+        return (
+            self.knows(task)
+            and options.heartbeat_timeout is None
+            and options.record != "before"
+            and self.isolation(task, options) != "process"
+        )
+
+    def start(self, call: TaskCall, done: Done) -> Attempt | None:
+        """Start an attempt; `done` is called exactly once, on the event loop - possibly before this returns.
+
+        Returns None when the attempt ended before this returned. Raises UnknownNameError, and tells nobody, when the
+        task is not registered here.
+        """
+        definition = self._definitions.get(call.task) or self._definition(call.task)
+        attempt = Attempt(call, self._clock, done)
+        match self.isolation(call.task, call.options):
+            case "async":
+                line, begin = self._task_line, self._begin_task
+            case "thread":
+                line, begin = self._thread_line, self._begin_thread
+            case other:
+                attempt.fail(_unknown_isolation(definition, other))
+                return None
+        if line.running >= line.places:
+            attempt.wait(self._loop)
+            self._live[attempt] = None
+            attempt.released = partial(self._release, attempt, None)
+            line.join(attempt, begin)
+        elif (call.options.total_timeout is None and call.options.queue_timeout is None) or attempt.begin():
+            begin(attempt)
+        return None if attempt.over else attempt
+
+    async def drain(self, timeout: float) -> bool:
+        """Wait until nothing runs or waits, `timeout` seconds at most; say whether that came true."""
+        if not self._live:
+            return True
+        idle = self._loop.create_future()
+        self._idle.append(idle)
+        try:
+            async with asyncio.timeout(timeout):
+                await idle
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Stop everything: coroutines are cancelled and may clean up, threads are left alone."""
+        for attempt in list(self._live):
+            attempt.cancel()
+        while self._live:  # an attempt is given up after STOP_GRACE_SECONDS
+            await self.drain(1.0)
+        self._eager.close()
+        self._threads.close()
+        await asyncio.sleep(0)  # unused shells end
+
+    def statistics(self) -> Statistics:
+        """Return what is going on."""
+        waiting = self._task_line.waiting + self._thread_line.waiting
+        return Statistics(
+            running=self._task_line.running + self._thread_line.running,
+            waiting=waiting,
+            abandoned_threads=self._threads.abandoned,
+            abandoned_tasks=self._abandoned_tasks,
+        )
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _definition(self, name: str) -> Executable:
+        definition = self._definitions.get(name)
+        if definition is None:
+            definition = self._definitions[name] = self._tasks.task(name)
+        return definition
+
+    def _hold(self, attempt: Attempt, line: Line) -> None:
+        line.enter()
+        self._live[attempt] = None
+        attempt.released = partial(self._release, attempt, line)
+
+    def _release(self, attempt: Attempt, line: Line | None) -> None:
+        self._live.pop(attempt, None)
+        if line is not None:
+            line.leave()
+        if not self._live and self._idle:
+            for idle in self._idle:
+                if not idle.done():
+                    idle.set_result(None)
+            self._idle.clear()
+
+    # On the loop -----------------------------------------------------------------------------------------------------
+
+    def _begin_task(self, attempt: Attempt) -> None:
+        call = attempt.call
+        definition = self._definitions[call.task]
+        try:
+            args, kwargs = definition.signature.decode_call(call.input)
+        except BaseException as error:  # noqa: BLE001 - a validator of the user's types may raise anything
+            attempt.fail(describe_task_failure(error, retryable=False))
+            return
+        context = self._eager.context()
+        context.run(current_task.set, attempt)
+        try:
+            coroutine = context.run(definition.fn, *args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - whatever task code raises is the outcome of the task
+            attempt.fail(describe_task_failure(error))
+            return
+        if type(coroutine) is not CoroutineType:
+            coroutine = _await(coroutine, definition.is_async)
+        task = self._eager.start(coroutine, context, partial(self._task_ended, attempt, definition))
+        if task is not None:
+            self._hold(attempt, self._task_line)
+            attempt.released = partial(self._release_task, attempt, task)
+            attempt.where = partial(_waits_at, task)
+            attempt.run_on(self._loop, partial(_cancel, task))
+
+    def _task_ended(self, attempt: Attempt, definition: Executable, value: Any, error: BaseException | None) -> None:
+        if attempt.over:  # it was given up
+            self._abandoned_tasks -= 1
+            return
+        if error is None:
+            try:
+                result = definition.signature.encode_result(value)
+            except BaseException as unfit:  # noqa: BLE001 - a serializer of the user's types may raise anything
+                attempt.fail(describe_task_failure(unfit, retryable=False))
+                return
+            attempt.succeed(result)
+            return
+        try:
+            attempt.fail(describe_task_failure(error))
+        finally:
+            del error  # its traceback may refer to this frame
+
+    def _release_task(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
+        if not task.done():
+            self._abandoned_tasks += 1
+        self._release(attempt, self._task_line)
+
+    # In threads ------------------------------------------------------------------------------------------------------
+
+    def _begin_thread(self, attempt: Attempt) -> None:
+        definition = self._definitions[attempt.call.task]
+        self._hold(attempt, self._thread_line)
+        job = self._threads.start(
+            partial(perform_as, attempt, definition, attempt.call.input),
+            self._eager.context(),
+            partial(_report, attempt),
+        )
+        attempt.where = job.stack
+
+        def abandon() -> bool:
+            self._threads.abandon(job)
+            return False
+
+        attempt.run_on(self._loop, abandon)
+
+
+def _report(attempt: Attempt, result: bytes | Failure) -> None:
+    if isinstance(result, Failure):
+        attempt.fail(result)
+    else:
+        attempt.succeed(result)
+
+
+def _cancel(task: asyncio.Task[Any]) -> bool:
+    task.cancel()
+    return True
+
+
+def _waits_at(task: asyncio.Task[Any]) -> str:
+    # Newest frame last, as in a traceback: follow the chain of coroutines that wait for each other.
+    lines: list[str] = []
+    coroutine: Any = task.get_coro()
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is not None:
+            lines.extend(tracebacks.format_stack(frame, limit=1))
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+    return "".join(lines)
+
+
+async def _await(value: Any, is_async: bool) -> Any:  # noqa: FBT001 - as declared in the definition
+    """Await what a task function returned, when it is no plain coroutine; a synchronous one returned its result."""
+    return await value if is_async else value
+
+
+def _unknown_isolation(definition: Executable, isolation: str) -> Failure:
+    error = DefinitionError(
+        what=f"task {definition.name!r} asks for isolation={isolation!r}, which does not exist",
+        remedy="Use one of: auto, async, thread, process.",
+    )
+    return describe_task_failure(error, retryable=False)
