@@ -598,7 +598,7 @@ class Execution:
     def _issue_step(
         self, command: Command, step: str, table: machines.Table, decode: Callable[[Any], Any] | None
     ) -> StepFuture:
-        future = StepFuture(self._loop, step, table, command, decode)
+        future = StepFuture(self._loop, self, self._loop.next_order(), step, table, command, decode)
         future.cause = self._cause
         future.ordinal = self._ordinal
         self._issue(command)

@@ -15,13 +15,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, Self
 
 from holdfast.engine.machines import State, Table
 from holdfast.history import Command
 
-if TYPE_CHECKING:
-    from holdfast.engine.loop import WorkflowLoop
+
+class Dropping(Protocol):
+    """Is told of steps that are not wanted any more."""
+
+    def drop(self, future: StepFuture) -> None:
+        """Forget a step."""
 
 
 class OrderedTask(asyncio.Task[Any]):
@@ -31,7 +35,7 @@ class OrderedTask(asyncio.Task[Any]):
 
     order: int
 
-    def __new__(cls, coroutine: Any, *, loop: WorkflowLoop, name: str, context: Context | None) -> OrderedTask:  # noqa: ARG004
+    def __new__(cls, coroutine: Any, *, loop: Any, name: str, context: Context | None) -> Self:  # noqa: ARG004 - Task.__init__ takes them
         """Draw the number first: Task.__init__ puts the task into a set."""
         task = super().__new__(cls, coroutine)
         task.order = loop.next_order()
@@ -45,19 +49,22 @@ class OrderedTask(asyncio.Task[Any]):
 class StepFuture(asyncio.Future[Any]):
     """The outcome of one step: a task, timer, lock or fan-out that workflow code asked for."""
 
-    __slots__ = ("cause", "command", "decode", "order", "ordinal", "state", "step", "table", "where")
+    __slots__ = ("_steps", "cause", "command", "decode", "order", "ordinal", "state", "step", "table", "where")
 
     def __init__(
         self,
-        loop: WorkflowLoop,
+        loop: Any,
+        steps: Dropping,
+        order: int,
         step: str,
         table: Table,
         command: Command,
         decode: Callable[[Any], Any] | None,
     ) -> None:
         """Stand for `step`, which `command` asks for; `decode` turns its recorded outcome into a value."""
-        self.order = loop.next_order()
+        self.order = order
         super().__init__(loop=loop)
+        self._steps = steps
         self.step = step
         self.table = table
         self.state = State.ISSUED
@@ -75,8 +82,7 @@ class StepFuture(asyncio.Future[Any]):
         """Drop the step, and say so in history where it is recorded."""
         if self.done():
             return False
-        loop: Any = self.get_loop()
-        loop.steps.drop(self)
+        self._steps.drop(self)
         return super().cancel(msg)
 
     # What TaskGroup and create_task ask of a task.

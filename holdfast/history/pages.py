@@ -12,7 +12,7 @@ that was changed, moved, dropped or put in twice breaks the chain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -67,22 +67,25 @@ def seal(events: Sequence[AnyEvent], first: int, previous: bytes, blobs: dict[by
     return Page(first, first + len(events) - 1, body, page_hash(previous, first, body))
 
 
-def open_page(body: bytes, fetch: Callable[[bytes], bytes]) -> list[AnyEvent]:
-    """Decode a page's events, its large payloads put back by `fetch(digest)`.
+def open_page(body: bytes) -> list[AnyEvent]:
+    """Decode a page's events. Payloads stored outside the page are still references: see `outside_payloads`.
 
     Raises:
         HistoryError: `body` is not a page.
     """
     try:
-        events = _decode(body)
+        return _decode(body)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise HistoryError(f"a page cannot be decoded: {error}") from error
+
+
+def outside_payloads(events: Iterable[AnyEvent]) -> Iterator[tuple[AnyEvent, str, BlobRef]]:
+    """Yield (event, field, reference) for every payload that is stored outside its page."""
     for event in events:
         for field in _PAYLOAD_FIELDS.get(type(event), ()):
             value = getattr(event, field)
             if type(value) is BlobRef:
-                setattr(event, field, fetch(value.digest))
-    return events
+                yield event, field, value
 
 
 def verify_chain(pages: Iterable[Page]) -> tuple[int, bytes]:
@@ -97,7 +100,7 @@ def verify_chain(pages: Iterable[Page]) -> tuple[int, bytes]:
             raise HistoryError(f"event {last + 1} is missing: the next page starts with event {page.first}")
         if page_hash(head, page.first, page.body) != page.hash:
             raise HistoryError(f"events {page.first} to {page.last} are not what was written", f"event {page.first}")
-        count = len(open_page(page.body, lambda digest: digest))
+        count = len(open_page(page.body))
         if page.first + count - 1 != page.last:
             raise HistoryError(f"page {page.first} to {page.last} holds {count} events", f"event {page.first}")
         last, head = page.last, page.hash

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from holdfast.history.commands import TaskOptions
+from holdfast.history import TaskOptions
 
 
 @dataclass(frozen=True, slots=True)

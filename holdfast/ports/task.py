@@ -62,6 +62,9 @@ class TaskRunner(Protocol):
     def knows(self, task: str) -> bool:
         """Say whether code for this task is registered here."""
 
+    def is_quick(self, task: str, options: TaskOptions) -> bool:
+        """Say whether an attempt may start before its call is recorded: known here, no own process, no heartbeats."""
+
     def start(self, call: TaskCall, done: Callable[[TaskCall, AttemptOutcome], None]) -> RunningAttempt | None:
         """Start an attempt; `done` is called exactly once, on the event loop - possibly before this returns.
 

@@ -1,0 +1,106 @@
+"""Every setting, in one table.
+
+Owns: names, defaults, and the order of sources: arguments, then `HOLDFAST_*`, then `holdfast.toml`.
+Must not know: what the settings configure.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from holdfast.errors import SettingsError
+
+FILE_NAME = "holdfast.toml"
+
+
+class Settings(BaseSettings):
+    """How a Holdfast process is set up. Each field is one setting, one line, one environment variable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HOLDFAST_",
+        env_nested_delimiter="__",
+        toml_file=FILE_NAME,
+        extra="forbid",
+        frozen=True,
+    )
+
+    store: str = Field("sqlite:///holdfast.db", description="Where the truth is: sqlite:///PATH.")
+    bus: str = Field("auto", description="The doorbell: auto chooses what fits the store.")
+    engine: str = Field("embedded", description="What runs workflows.")
+    modules: tuple[str, ...] = Field((), description="Modules with workflows and tasks.")
+    host: str = Field("127.0.0.1", description="Address the controller listens on.")
+    port: int = Field(8765, ge=0, le=65535, description="Port the controller listens on; 0 takes a free one.")
+    lease_seconds: float = Field(15.0, ge=0.5, le=3600, description="A silent member loses its work after this long.")
+    max_recoveries: int = Field(10, ge=1, description="Deaths in a row without progress before work is parked.")
+    pools: dict[str, int] = Field(
+        default_factory=lambda: {"default": 64}, description="Pools this process serves, with slots."
+    )
+    synchronous: Literal["FULL", "NORMAL"] = Field(
+        "FULL", description="SQLite durability. NORMAL may lose the last commits in a power cut."
+    )
+    promote_seconds: float = Field(
+        0.05, ge=0, description="A task that takes longer is recorded before its outcome is known."
+    )
+    live_runs_max: int = Field(10_000, ge=1, description="Runs kept in memory; idle ones above this are evicted.")
+    poll_seconds: float = Field(1.0, gt=0, description="How often to look at the store although nothing rang.")
+    drain_seconds: float = Field(10.0, ge=0, description="How long a stopping process waits for running tasks.")
+    body_bytes_max: int = Field(8 * 1024 * 1024, ge=1024, description="Largest HTTP request body taken.")
+    capture_dir: Path = Field(Path("captures"), description="Where captures of failed runs go.")
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal.")
+    log_level: str = Field("INFO", description="Least severe level logged.")
+    tune_gc: bool = Field(True, description="Keep the garbage collector from walking all live runs again and again.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings passes it by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, which wins over the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def sqlite_path(self) -> Path:
+        """Return the path of the SQLite file.
+
+        Raises:
+            SettingsError: `store` is something else.
+        """
+        prefix = "sqlite:///"
+        if not self.store.startswith(prefix) or len(self.store) == len(prefix):
+            raise SettingsError(
+                f"store {self.store!r} is not something Holdfast can open",
+                "Use sqlite:///relative/path.db or sqlite:////absolute/path.db",
+            )
+        return Path(self.store[len(prefix) :])
+
+
+def load_settings(**arguments: Any) -> Settings:
+    """Return the settings from all sources; `arguments` that are None are left to the other sources.
+
+    Raises:
+        SettingsError: a setting is unknown or does not fit.
+    """
+    given = {key: value for key, value in arguments.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        lines = "\n".join(
+            f"  {'.'.join(str(each) for each in problem['loc'])}  {problem['msg']}" for problem in error.errors()
+        )
+        raise SettingsError(
+            f"settings do not fit\n{lines}", f"They come from arguments, HOLDFAST_* variables and {FILE_NAME}."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"settings cannot be read: {error}", f"Check {FILE_NAME}.") from None

@@ -1,0 +1,289 @@
+"""The client side of a system that lives in a store.
+
+Owns: the `Engine` port over a store, with a short cut where an orchestrator is in this process.
+Must not know: workflows' types, which store, how an orchestrator works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from holdfast.engine.behaviours import CURRENT
+from holdfast.errors import HoldfastError, NoOrchestratorError, RunClosedError, RunNotFoundError
+from holdfast.history import ROOT, WorkflowStarted, open_page, outside_payloads, seal
+from holdfast.ports.answers import decode_answer
+from holdfast.ports.bus import CLOSED, REQUESTS, RUNS, Bus
+from holdfast.ports.clock import Clock
+from holdfast.ports.engine import LocalOrchestrator, Outcome, RecordedEvent, StartRequest
+from holdfast.ports.operations import TERMINAL, Ask, Deliver, Membership, Resume, RunRecord, Started, StartRun
+from holdfast.ports.store import Store
+
+LOOK_SECONDS: Final = 0.25
+"""How often to look for an answer or an end although nothing rang."""
+PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+_decode_outcome: Final = msgspec.msgpack.Decoder(Outcome).decode
+
+
+class EmbeddedEngine:
+    """Starts, messages and reads runs through the store. Implements `holdfast.ports.engine.Engine`."""
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        draw_seed: Callable[[], int],
+        local: LocalOrchestrator | None = None,
+        member: Callable[[], Membership | None] = lambda: None,
+    ) -> None:
+        """Speak to `store`.
+
+        Args:
+            store: where runs live.
+            bus: tells the others that there is something to look at, and us that there is an answer.
+            clock: seconds since the epoch.
+            draw_seed: gives each run its seed: an integer below 2**63.
+            local: an orchestrator in this process, which then owns the runs started here.
+            member: who that orchestrator writes as.
+        """
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._draw_seed = draw_seed
+        self._local = local
+        self._member = member
+        self._rings = _Rings(bus)
+
+    async def start(self, requests: Sequence[StartRequest]) -> list[Started]:
+        """Start runs durably. See `Engine.start`."""
+        local, membership = self._local, self._member()
+        now = self._clock.now()
+        operations: list[StartRun] = []
+        events: list[WorkflowStarted] = []
+        for request in requests:
+            own = membership is not None and local is not None and local.knows(request.workflow)
+            event = WorkflowStarted(
+                now,
+                0,
+                request.workflow,
+                request.run_id,
+                request.run_id,
+                request.input,
+                self._draw_seed(),
+                int(CURRENT),
+                request.code_version,
+                PYTHON,
+                request.memo,
+            )
+            blobs: dict[bytes, bytes] = {}
+            page = seal([event], 1, ROOT, blobs)
+            digest = blake2b(request.input, digest_size=16).digest()
+            operations.append(
+                StartRun(
+                    request.run_id, request.workflow, digest, page, tuple(blobs.items()), own, request.code_version
+                )
+            )
+            events.append(event)
+        results = await self._store.write(operations, membership)
+        refusal: HoldfastError | None = None
+        rings = set()
+        for operation, event, result in zip(operations, events, results, strict=True):
+            if isinstance(result, HoldfastError):
+                refusal = refusal or result
+            elif result.created and operation.own:
+                assert local is not None
+                local.adopt(result, operation.page, event)
+            elif result.created:
+                rings.add(RUNS)
+        if rings:
+            self._bus.ring(rings)
+        if refusal is not None:
+            raise refusal
+        return results
+
+    async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:
+        """Deliver a signal durably. See `Engine.signal`."""
+        await self._deliver(Deliver(run_id, "signal", name, payload, operation_id))
+
+    async def cancel(self, run_id: str, reason: str, operation_id: str) -> None:
+        """Ask a run to stop. See `Engine.cancel`."""
+        await self._deliver(Deliver(run_id, "cancel", "", reason.encode(), operation_id))
+
+    async def terminate(self, run_id: str, reason: str, operation_id: str) -> None:
+        """End a run. See `Engine.terminate`."""
+        await self._deliver(Deliver(run_id, "terminate", "", reason.encode(), operation_id))
+
+    async def resume(self, run_id: str) -> None:
+        """Let a parked run go on. See `Engine.resume`."""
+        (result,) = await self._store.write([Resume(run_id)])
+        if isinstance(result, HoldfastError):
+            raise result
+        self._bus.ring([RUNS])
+
+    async def _deliver(self, message: Deliver) -> None:
+        (result,) = await self._store.write([message])
+        if isinstance(result, HoldfastError):
+            raise result
+        self._bus.ring([RUNS])
+
+    async def query(self, run_id: str, name: str, payload: bytes, timeout: float) -> bytes:  # noqa: ASYNC109 - answered by others
+        """Return a query's answer. See `Engine.query`."""
+        return await self._ask("query", run_id, name, payload, "", timeout)
+
+    async def update(
+        self,
+        run_id: str,
+        name: str,
+        payload: bytes,
+        operation_id: str,
+        timeout: float,  # noqa: ASYNC109 - answered by others
+    ) -> bytes:
+        """Return an update's answer, once it is durable. See `Engine.update`."""
+        return await self._ask("update", run_id, name, payload, operation_id, timeout)
+
+    async def _ask(self, kind: str, run_id: str, name: str, payload: bytes, operation_id: str, seconds: float) -> bytes:
+        try:
+            async with asyncio.timeout(seconds):
+                if self._local is not None and self._member() is not None:
+                    answer = await self._local.ask(kind, run_id, name, payload, operation_id)
+                    if answer is not None:
+                        return answer
+                return await self._ask_others(kind, run_id, name, payload, operation_id, seconds)
+        except TimeoutError:
+            raise NoOrchestratorError(f"{kind} {name!r} of run {run_id!r} within {seconds:g} s") from None
+
+    async def _ask_others(
+        self, kind: str, run_id: str, name: str, payload: bytes, operation_id: str, seconds: float
+    ) -> bytes:
+        if kind == "update":
+            record = await self.describe(run_id)
+            if record.status in TERMINAL:
+                raise RunClosedError(run_id, record.status)
+        expires_at = await self._store.now() + seconds
+        (request_id,) = await self._store.write([Ask(run_id, kind, name, payload, operation_id, expires_at)])
+        if isinstance(request_id, HoldfastError):
+            raise request_id
+        with self._rings.of(REQUESTS) as rung:
+            self._bus.ring([REQUESTS])
+            while (answer := await self._store.answer(request_id)) is None:
+                await _wait(rung, LOOK_SECONDS)
+        return decode_answer(answer)
+
+    async def describe(self, run_id: str) -> RunRecord:
+        """Return a run's newest execution. See `Engine.describe`."""
+        record = await self._store.run(run_id)
+        if record is None:
+            raise RunNotFoundError(run_id)
+        return record
+
+    async def runs(
+        self,
+        *,
+        workflow: str | None = None,
+        status: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> tuple[list[RunRecord], str | None]:
+        """Return newest executions. See `Engine.runs`."""
+        return await self._store.runs(workflow=workflow, status=status, cursor=cursor, limit=limit)
+
+    async def history(self, run_id: str, after: int = 0) -> list[RecordedEvent]:
+        """Return an execution's events. See `Engine.history`."""
+        record = await self.describe(run_id)
+        return await self._read(record.execution_id, after)
+
+    async def _read(self, execution_id: int, after: int) -> list[RecordedEvent]:
+        recorded: list[RecordedEvent] = []
+        for page in await self._store.pages(execution_id, after):
+            events = open_page(page.body)
+            for event, field, reference in outside_payloads(events):
+                setattr(event, field, await self._store.blob(reference.digest))
+            recorded.extend(
+                RecordedEvent(page.first + index, event)
+                for index, event in enumerate(events)
+                if page.first + index > after
+            )
+        return recorded
+
+    async def watch(self, run_id: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
+        """Yield events as they are recorded. See `Engine.watch`."""
+        record = await self.describe(run_id)
+        while True:
+            closed = (await self.describe(record.execution)).status in TERMINAL
+            for each in await self._read(record.execution_id, after):
+                after = each.id
+                yield each
+            if closed:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def outcome(self, run_id: str, timeout: float | None) -> Outcome | None:  # noqa: ASYNC109 - None is an answer
+        """Wait until a run has ended. See `Engine.outcome`."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._end(run_id)
+        except TimeoutError:
+            record = await self.describe(run_id)
+            return _decode_outcome(record.outcome) if record.status in TERMINAL else None
+
+    async def _end(self, run_id: str) -> Outcome:
+        while True:
+            future = self._local.watch_outcome(run_id) if self._local is not None else None
+            if future is None:
+                return await self._end_elsewhere(run_id)
+            await asyncio.wait([future])
+            if not future.cancelled():
+                return future.result()
+            # The orchestrator gave the run up: it ends elsewhere, or here once it is claimed again.
+
+    async def _end_elsewhere(self, run_id: str) -> Outcome:
+        with self._rings.of(CLOSED) as rung:
+            while True:
+                record = await self.describe(run_id)
+                if record.status in TERMINAL:
+                    return _decode_outcome(record.outcome)
+                await _wait(rung, LOOK_SECONDS)
+
+
+async def _wait(rung: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await rung.wait()
+    rung.clear()
+
+
+class _Rings:
+    """Events that are set when a topic rings. One listener serves all who wait."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._events: dict[str, set[asyncio.Event]] = {}
+        self._stop: Callable[[], None] | None = None
+
+    @contextlib.contextmanager
+    def of(self, topic: str) -> Iterator[asyncio.Event]:
+        """Give an event that is set whenever `topic` rings, while the block lasts."""
+        event = asyncio.Event()
+        if self._stop is None:
+            self._stop = self._bus.listen(self._heard)
+        self._events.setdefault(topic, set()).add(event)
+        try:
+            yield event
+        finally:
+            self._events[topic].discard(event)
+            if not any(self._events.values()):
+                self._stop()
+                self._stop = None
+
+    def _heard(self, topics: frozenset[str]) -> None:
+        for topic in topics:
+            for event in self._events.get(topic, ()):
+                event.set()

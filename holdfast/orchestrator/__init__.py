@@ -1,0 +1,5 @@
+"""The orchestrator: claims runs, advances them, commits what they decide, reaps dead members."""
+
+from holdfast.orchestrator.orchestrator import Orchestrator, OrchestratorSettings
+
+__all__ = ["Orchestrator", "OrchestratorSettings"]

@@ -1,0 +1,335 @@
+"""What becomes of each command a drain issued.
+
+Owns: which commands are recorded first and which act at once, and the first
+attempts of tasks that run in this process.
+Must not know: commits, claims, the store.
+
+A task may start before its call is recorded: nothing is lost if the process dies,
+because replay issues the same call again under the same idempotency key. When the
+outcome comes soon, call and outcome are recorded together, in one write. What
+takes longer is *promoted*: its call becomes a row of the task queue, owned by this
+member, so that another member takes it over when this one dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final, assert_never
+
+import msgspec
+
+from holdfast.engine.decisions import Issued
+from holdfast.engine.retries import decide_retry
+from holdfast.history import (
+    AcquireLock,
+    Attempt,
+    CancelFanOut,
+    CancelRun,
+    CancelTask,
+    CancelTimer,
+    CompleteRun,
+    CompleteUpdate,
+    FailRun,
+    Failure,
+    Input,
+    ReleaseLock,
+    ScheduleTask,
+    StartFanOut,
+    StartTimer,
+    TaskCompleted,
+    TaskFailed,
+    TaskOptions,
+    TaskTimedOut,
+)
+from holdfast.orchestrator.live import Live
+from holdfast.ports.operations import LockRequest, QueueFanOut, QueueTask
+from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall, TaskRunner
+
+PROMOTE_SECONDS: Final = 0.05
+"""A first attempt that takes longer than this is made durable (setting `promote_seconds`)."""
+
+CHUNK_ITEMS: Final = 200
+"""Items of a fan-out that are claimed together, at most."""
+CHUNKS_MIN: Final = 32
+"""A fan-out is cut into at least this many chunks where it has the items, so that many workers can share it."""
+
+_encode_options: Final = msgspec.msgpack.Encoder().encode
+_encode_attempts: Final = msgspec.msgpack.Encoder().encode
+
+
+class FirstAttempt:
+    """A task's first attempt, under way in this process before its call was recorded."""
+
+    __slots__ = ("call", "issued", "live", "promoted", "running", "started")
+
+    def __init__(self, live: Live, issued: Issued, call: TaskCall, started: float) -> None:
+        self.live = live
+        self.issued = issued
+        self.call = call
+        self.started = started
+        self.running: RunningAttempt | None = None
+        self.promoted = False
+
+
+class Dispatcher:
+    """Carries out the commands of the executions in memory, as far as that needs no store."""
+
+    def __init__(
+        self,
+        runner: TaskRunner,
+        pools: frozenset[str],
+        now: Callable[[], float],
+        jitter: Callable[[], float],
+        touched: Callable[[Live], None],
+        *,
+        promote_seconds: float = PROMOTE_SECONDS,
+        attempts_max: int = 1_000,
+    ) -> None:
+        """Start tasks of `pools` here; the others wait in the queue for their workers.
+
+        Args:
+            runner: runs first attempts in this process.
+            pools: the pools this process serves.
+            now: seconds since the epoch.
+            jitter: uniform in [0, 1), for retry delays.
+            touched: called with each execution that has got something to write.
+            promote_seconds: see PROMOTE_SECONDS.
+            attempts_max: first attempts under way at once; more go through the queue.
+        """
+        self._runner = runner
+        self._pools = pools
+        self._now = now
+        self._jitter = jitter
+        self._touched = touched
+        self._promote_seconds = promote_seconds
+        self._attempts_max = attempts_max
+        self._running: deque[FirstAttempt] = deque()
+        self._count = 0
+        self._handle: asyncio.TimerHandle | None = None
+        self._options: dict[int, tuple[TaskOptions, bytes]] = {}
+
+    @property
+    def attempts(self) -> int:
+        """How many first attempts are under way."""
+        return self._count
+
+    def dispatch(self, live: Live, commands: list[Issued]) -> None:
+        """Act on, or note down, each command of a drain."""
+        for issued in commands:
+            command = issued.command
+            if type(command) is ScheduleTask:
+                if self._is_quick(command):
+                    self._start(live, issued, command)
+                else:
+                    live.entries.append(issued)
+                    live.queue.append(self._queued(command, self._now()))
+                continue
+            self._note(live, issued)
+        if live.is_dirty:
+            self._touched(live)
+
+    def close(self) -> None:
+        """Stop looking after first attempts."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def abandon(self, live: Live) -> None:
+        """Stop the first attempts of an execution that is not this member's any more."""
+        for attempt in list(live.busy.values()):
+            assert isinstance(attempt, FirstAttempt)
+            running, attempt.running = attempt.running, None
+            self._count -= 1
+            if running is not None:
+                running.cancel()
+        live.busy.clear()
+
+    # --- Commands that are recorded before they act ------------------------------------------------------------
+
+    def _note(self, live: Live, issued: Issued) -> None:
+        command = issued.command
+        match command:
+            case StartTimer() | CancelTimer() | CompleteUpdate():
+                live.entries.append(issued)
+            case CancelTask():
+                self._cancel(live, issued, command)
+            case AcquireLock():
+                live.entries.append(issued)
+                live.lock.append(LockRequest(command.step, command.name, command.slots))
+            case ReleaseLock():
+                live.entries.append(issued)
+                if not live.withdraw(command.step):
+                    live.unlock.append(command.step)
+            case StartFanOut():
+                live.entries.append(issued)
+                live.fan_outs.append(self._fan_out(command))
+            case CancelFanOut():
+                live.entries.append(issued)
+                _unqueue(live, command.step)
+            case CompleteRun() | FailRun() | CancelRun():
+                live.closing = issued
+            case ScheduleTask():
+                raise AssertionError("tasks are dispatched on their own path")
+            case _:
+                assert_never(command)
+
+    def _cancel(self, live: Live, issued: Issued, command: CancelTask) -> None:
+        attempt = live.busy.pop(command.step, None)
+        if attempt is None:
+            live.entries.append(issued)
+            _unqueue(live, command.step)
+            return
+        assert isinstance(attempt, FirstAttempt)
+        running, attempt.running = attempt.running, None
+        self._count -= 1
+        if not attempt.promoted:
+            # It may have had its effect: history says that it was called.
+            live.entries.append(attempt.issued)
+        live.entries.append(issued)
+        if attempt.promoted:
+            _unqueue(live, command.step)
+        if running is not None:
+            running.cancel()
+
+    def _fan_out(self, command: StartFanOut) -> QueueFanOut:
+        items = max(1, min(CHUNK_ITEMS, -(-len(command.items) // CHUNKS_MIN)))
+        return QueueFanOut(
+            step=command.step,
+            task=command.task,
+            pool=command.options.pool,
+            priority=command.options.priority,
+            options=self._encoded(command.options),
+            failures_max=command.failures_max,
+            items=command.items,
+            chunk_items=items,
+        )
+
+    def _queued(self, command: ScheduleTask, queued_at: float, *, own: bool = False) -> QueueTask:
+        return QueueTask(
+            step=command.step,
+            task=command.task,
+            input=command.input,
+            pool=command.options.pool,
+            priority=command.options.priority,
+            options=self._encoded(command.options),
+            queued_at=queued_at,
+            own=own,
+        )
+
+    def _encoded(self, options: TaskOptions) -> bytes:
+        # Nearly all calls of a task share one options object, the definition's.
+        kept = self._options.get(id(options))
+        if kept is None or kept[0] is not options:
+            if len(self._options) >= 1_000:
+                self._options.clear()
+            kept = self._options[id(options)] = (options, _encode_options(options))
+        return kept[1]
+
+    # --- First attempts in this process ------------------------------------------------------------------------
+
+    def _is_quick(self, command: ScheduleTask) -> bool:
+        options = command.options
+        return (
+            options.pool in self._pools
+            and self._count < self._attempts_max
+            and options.record == "auto"
+            and self._runner.is_quick(command.task, options)
+        )
+
+    def _start(self, live: Live, issued: Issued, command: ScheduleTask) -> None:
+        now = self._now()
+        call = TaskCall(
+            run_id=live.run_id,
+            execution=live.name,
+            step=command.step,
+            task=command.task,
+            input=command.input,
+            options=command.options,
+            idempotency_key=f"{live.name}/{command.step}",
+            queued_at=now,
+        )
+        attempt = FirstAttempt(live, issued, call, now)
+        live.busy[command.step] = attempt
+        self._count += 1
+
+        def done(_: TaskCall, outcome: AttemptOutcome) -> None:
+            self._done(attempt, outcome)
+
+        running = self._runner.start(call, done)
+        if running is not None and command.step in live.busy:
+            attempt.running = running
+            self._running.append(attempt)
+            if self._handle is None:
+                self._handle = asyncio.get_running_loop().call_later(self._promote_seconds, self._promote)
+
+    def _promote(self) -> None:
+        self._handle = None
+        now = self._now()
+        running = self._running
+        while running:
+            attempt = running[0]
+            if attempt.running is not None:
+                left = attempt.started + self._promote_seconds - now
+                if left > 0:
+                    self._handle = asyncio.get_running_loop().call_later(left, self._promote)
+                    return
+                self._make_durable(attempt)
+            running.popleft()
+
+    def _make_durable(self, attempt: FirstAttempt) -> None:
+        live, command = attempt.live, attempt.issued.command
+        assert isinstance(command, ScheduleTask)
+        attempt.promoted = True
+        live.entries.append(attempt.issued)
+        live.queue.append(self._queued(command, attempt.started, own=True))
+        self._touched(live)
+
+    def _done(self, attempt: FirstAttempt, outcome: AttemptOutcome) -> None:
+        live = attempt.live
+        step = attempt.call.step
+        if live.busy.get(step) is not attempt:
+            return  # cancelled or abandoned; nobody waits for it
+        del live.busy[step]
+        attempt.running = None
+        self._count -= 1
+        if attempt.promoted:
+            _unqueue(live, step)
+        else:
+            live.entries.append(attempt.issued)
+        if outcome.result is not None:
+            live.entries.append(TaskCompleted(outcome.ended, -1, step, outcome.result))
+        else:
+            self._failed(attempt, outcome)
+        self._touched(live)
+
+    def _failed(self, attempt: FirstAttempt, outcome: AttemptOutcome) -> None:
+        live, call, options = attempt.live, attempt.call, attempt.call.options
+        failure = outcome.failure or Failure("CancelledError", "the attempt was cancelled")
+        tried = (Attempt(1, outcome.started, outcome.ended, "", failure),)
+        delay = decide_retry(options.retry, 1, failure, self._jitter())
+        if delay is not None and options.total_timeout is not None:
+            if outcome.ended + delay > call.queued_at + options.total_timeout:
+                delay = None
+        if delay is not None:
+            command = attempt.issued.command
+            assert isinstance(command, ScheduleTask)
+            again = self._queued(command, call.queued_at)
+            live.queue.append(
+                msgspec.structs.replace(
+                    again, attempt=2, visible_at=outcome.ended + delay, failures=_encode_attempts(tried)
+                )
+            )
+            return
+        event: Input
+        if outcome.timeout:
+            event = TaskTimedOut(outcome.ended, -1, call.step, outcome.timeout, failure, tried)
+        else:
+            event = TaskFailed(outcome.ended, -1, call.step, failure, tried)
+        live.entries.append(event)
+
+
+def _unqueue(live: Live, step: str) -> None:
+    if not live.withdraw(step):
+        live.unqueue.append(step)

@@ -1,0 +1,688 @@
+"""The owner of runs: claims them, advances them, commits what they decide.
+
+Owns: the executions in memory, and the order *commit, then apply, then dispatch*.
+Must not know: how tasks run, what a store is made of, HTTP.
+
+Theory of operation
+===================
+
+    claim or adopt -> replay -> [ gather entries -> commit page -> apply its inputs -> dispatch commands ] -> close
+
+Everything an execution learns becomes an entry, entries become a page, and only a
+durable page is applied: a workflow goes on only after what it saw is durable. All
+executions with something to write share one commit, and each has at most one page
+in flight, so what arrives meanwhile is written together next time. Writing
+together never means draining together: inputs are applied one by one.
+
+Rings of the bus and a slow, jittered poll both lead to the same look at the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from holdfast.errors import (
+    DivergenceError,
+    FencedError,
+    HoldfastError,
+    InboxUnreadError,
+    QueryError,
+    RunClosedError,
+    RunFailedError,
+    RunNotFoundError,
+    StoreError,
+    UnknownNameError,
+    UpdateRejectedError,
+)
+from holdfast.history import (
+    AnyEvent,
+    Input,
+    Page,
+    TimerCancelled,
+    TimerFired,
+    TimerStarted,
+    UpdateAccepted,
+    UpdateCompleted,
+    WorkflowStarted,
+    WorkflowTerminated,
+    describe_failure,
+)
+from holdfast.observe import logger
+from holdfast.orchestrator.dispatch import Dispatcher
+from holdfast.orchestrator.live import Live, outcome_of
+from holdfast.orchestrator.loading import load, open_fan_out, read_history
+from holdfast.orchestrator.mail import decide_entry
+from holdfast.orchestrator.timers import Timers
+from holdfast.engine.execution import Execution
+from holdfast.engine.recovery import recover
+from holdfast.ports.answers import encode_error, encode_result
+from holdfast.ports.bus import CLOSED, REQUESTS, RUNS, TASKS, Bus
+from holdfast.ports.clock import Clock
+from holdfast.ports.engine import Outcome
+from holdfast.ports.operations import (
+    PARKED,
+    TERMINAL,
+    Answer,
+    Append,
+    ClaimedRun,
+    ClaimRuns,
+    Closing,
+    Membership,
+    Reap,
+    Reaped,
+    ReleaseRuns,
+    Started,
+    TakeRequests,
+)
+from holdfast.ports.program import Guard, Program
+from holdfast.ports.store import Store
+from holdfast.ports.task import TaskRunner
+
+log = logger("holdfast.orchestrator")
+
+CLAIM_RUNS_MAX: Final = 256
+"""Executions claimed in one go."""
+RETRY_WRITE_SECONDS: Final = 0.5
+"""How long to wait after a commit that failed as a whole."""
+
+_encode_outcome: Final = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class OrchestratorSettings:
+    """How an orchestrator behaves. Times in seconds."""
+
+    live_runs_max: int = 10_000
+    """Executions kept in memory; idle ones above this are evicted, least recently used first."""
+    poll_seconds: float = 1.0
+    """How often to look at the store although nothing rang."""
+    reap_seconds: float = 5.0
+    """How often to look for dead members."""
+    recoveries_max: int = 10
+    """A run whose owners died this often in a row without any progress is parked (`max_recoveries`)."""
+    promote_seconds: float = 0.05
+    """A first attempt that takes longer is made durable."""
+    attempts_max: int = 1_000
+    """First attempts in this process at once."""
+
+
+class Orchestrator:
+    """Owns executions on behalf of one member. See the module's theory of operation."""
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        programs: Callable[[str], Program | None],
+        names: Callable[[], tuple[str, ...]],
+        runner: TaskRunner,
+        guard: Guard,
+        *,
+        pools: frozenset[str],
+        jitter: Callable[[], float],
+        fenced: Callable[[], None],
+        settings: OrchestratorSettings | None = None,
+    ) -> None:
+        """Make an orchestrator; `open` starts it.
+
+        Args:
+            store: where the truth is; its writes are group commits.
+            bus: rings when there is something to look at.
+            clock: seconds since the epoch, in step with the store's.
+            programs: finds a workflow by name.
+            names: names of all workflows that may be claimed.
+            runner: runs first attempts of tasks in this process.
+            guard: keeps workflow code deterministic.
+            pools: pools whose tasks may start in this process.
+            jitter: uniform in [0, 1).
+            fenced: called once when this member turns out to have lost its lease.
+            settings: see OrchestratorSettings.
+        """
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._programs = programs
+        self._names = names
+        self._guard = guard
+        self._fenced = fenced
+        self._jitter = jitter
+        self._settings = settings or OrchestratorSettings()
+        self._membership: Membership | None = None
+        self._live: OrderedDict[int, Live] = OrderedDict()
+        self._by_run: dict[str, Live] = {}
+        self._dirty: dict[int, Live] = {}
+        self._answers: dict[tuple[int, str], list[asyncio.Future[UpdateCompleted]]] = {}
+        self._ends: dict[str, list[asyncio.Future[Outcome]]] = {}
+        self._write_wanted = asyncio.Event()
+        self._look_wanted = asyncio.Event()
+        self._mail_wanted = False
+        self._asked = False
+        self._claiming = asyncio.Lock()
+        self._background: set[asyncio.Task[None]] = set()
+        self._timers = Timers(clock.now, self._timer_due)
+        self._dispatcher = Dispatcher(
+            runner,
+            pools,
+            clock.now,
+            jitter,
+            self._touch,
+            promote_seconds=self._settings.promote_seconds,
+            attempts_max=self._settings.attempts_max,
+        )
+        self._stop_listening: Callable[[], None] | None = None
+        self.draining = False
+
+    @property
+    def live_runs(self) -> int:
+        """How many executions are in memory."""
+        return len(self._live)
+
+    # --- Life ------------------------------------------------------------------------------------------------
+
+    async def open(self, membership: Membership) -> None:
+        """Begin to claim and advance runs as `membership`."""
+        self._membership = membership
+        self._stop_listening = self._bus.listen(self._rung)
+        self._mail_wanted = True
+        self._look_wanted.set()
+        for each in (self._write_loop(), self._look_loop(), self._reap_loop()):
+            self._keep(asyncio.create_task(each, name="holdfast orchestrator"))
+
+    async def close(self) -> None:
+        """Finish what is being written, disown every run, and leave nothing behind."""
+        self.draining = True
+        if self._stop_listening is not None:
+            self._stop_listening()
+        self._timers.stop()
+        self._dispatcher.close()
+        for live in self._live.values():
+            self._dispatcher.abandon(live)
+        with contextlib.suppress(HoldfastError):
+            await self._flush()
+            await self._release([live for live in self._live.values() if not live.flying])
+        for task in list(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        for live in list(self._live.values()):
+            self._forget(live)
+        for futures in [*self._ends.values(), *self._answers.values()]:
+            for future in futures:
+                future.cancel()
+
+    def drop_all(self) -> None:
+        """Forget every execution without writing anything: this member is not their owner any more."""
+        for live in list(self._live.values()):
+            self._forget(live)
+        self._dirty.clear()
+
+    # --- LocalOrchestrator: what the client in this process asks -----------------------------------------------
+
+    def knows(self, workflow: str) -> bool:
+        """Say whether it runs this workflow."""
+        return not self.draining and self._membership is not None and self._programs(workflow) is not None
+
+    @property
+    def membership(self) -> Membership | None:
+        """Who it writes as."""
+        return self._membership
+
+    def adopt(self, started: Started, page: Page, event: WorkflowStarted) -> None:
+        """Go on with an execution that was started as owned by this member. See `LocalOrchestrator`."""
+        program = self._programs(event.workflow)
+        assert program is not None
+        opened = open_fan_out(self._store, started.execution_id)
+        execution = Execution(program, self._guard, opened)
+        live = Live(started.execution_id, event.run_id, event.execution, event.workflow, execution)
+        live.head, live.last = page.hash, page.last
+        self._admit(live)
+        self._apply(live, event, 1)
+
+    async def ask(self, kind: str, run_id: str, name: str, payload: bytes, operation_id: str) -> bytes | None:
+        """Answer a query or an update. See `LocalOrchestrator`."""
+        live = self._by_run.get(run_id)
+        if live is None:
+            record = await self._store.run(run_id)
+            if record is None:
+                raise RunNotFoundError(run_id)
+            if record.status in TERMINAL or record.status == PARKED:
+                if kind == "update":
+                    raise RunClosedError(run_id, record.status)
+                return await self._query_stored(record.execution_id, record.workflow, name, payload)
+            if self._programs(record.workflow) is None:
+                return None
+            if not record.owner:
+                await self._claim((record.workflow,))
+            live = self._by_run.get(run_id)
+            if live is None:
+                if kind == "query":
+                    return await self._query_stored(record.execution_id, record.workflow, name, payload)
+                return None
+        self._live.move_to_end(live.execution_id)
+        return self._query(live, name, payload) if kind == "query" else await self._update(live, name, payload, operation_id)
+
+    def watch_outcome(self, run_id: str) -> asyncio.Future[Outcome] | None:
+        """Return a future of how a run it owns ends. See `LocalOrchestrator`."""
+        if run_id not in self._by_run:
+            return None
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._ends.setdefault(run_id, []).append(future)
+        return future
+
+    def look(self) -> None:
+        """Look at the store soon: something was put there."""
+        self._mail_wanted = True
+        self._look_wanted.set()
+
+    # --- Queries and updates -----------------------------------------------------------------------------------
+
+    def _query(self, live: Live, name: str, payload: bytes) -> bytes:
+        try:
+            return _query_execution(live.execution, name, payload)
+        finally:
+            if live.execution.tainted and live.is_idle:
+                self._spawn(self._release([live]))
+
+    async def _query_stored(self, execution_id: int, workflow: str, name: str, payload: bytes) -> bytes:
+        program = self._programs(workflow)
+        if program is None:
+            raise UnknownNameError("workflow", workflow, self._names())
+        events, _, _ = await read_history(self._store, execution_id)
+        execution = Execution(program, self._guard, open_fan_out(self._store, execution_id))
+        try:
+            if isinstance(events[-1], WorkflowTerminated):
+                events.pop()
+            recover(execution, events)
+            return _query_execution(execution, name, payload)
+        finally:
+            execution.evict()
+
+    async def _update(self, live: Live, name: str, payload: bytes, update_id: str) -> bytes:
+        known = live.updates.get(update_id)
+        if known is None:
+            if update_id not in live.updates:
+                if live.closing is not None or live.execution.closed:
+                    raise RunClosedError(live.run_id, "closing")
+                self._validate(live, name, payload)
+                live.updates[update_id] = None
+                live.entries.append(UpdateAccepted(self._clock.now(), -1, update_id, name, payload))
+                self._touch(live)
+            future: asyncio.Future[UpdateCompleted] = asyncio.get_running_loop().create_future()
+            self._answers.setdefault((live.execution_id, update_id), []).append(future)
+            known = await future
+        if known.failure is not None:
+            raise RunFailedError(live.run_id, known.failure.type, known.failure.message, known.failure.traceback)
+        assert isinstance(known.result, bytes)
+        return known.result
+
+    def _validate(self, live: Live, name: str, payload: bytes) -> None:
+        try:
+            live.execution.validate(name, payload)
+        except UnknownNameError:
+            raise
+        except Exception as error:
+            failure = describe_failure(error)
+            raise UpdateRejectedError(name, failure.type, failure.message) from error
+
+    async def _answer_requests(self) -> None:
+        assert self._membership is not None
+        (requests,) = await self._store.write([TakeRequests(limit=64)], self._membership)
+        for request in requests:
+            self._spawn(self._answer(request))
+
+    async def _answer(self, request: Any) -> None:
+        try:
+            result = await self.ask(request.kind, request.run_id, request.name, request.body, request.operation_id)
+            if result is None:
+                return  # its owner answers
+            body = encode_result(result)
+        except HoldfastError as error:
+            body = encode_error(error)
+        await self._store.write([Answer(request.request_id, body)], self._membership)
+        self._bus.ring([REQUESTS])
+
+    # --- Claiming ----------------------------------------------------------------------------------------------
+
+    def _rung(self, topics: frozenset[str]) -> None:
+        if RUNS in topics:
+            self._mail_wanted = True
+            self._look_wanted.set()
+        if REQUESTS in topics:
+            self._asked = True
+            self._look_wanted.set()
+
+    async def _look_loop(self) -> None:
+        while True:
+            timeout = self._settings.poll_seconds * (0.75 + 0.5 * self._jitter())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._look_wanted.wait()
+            polled = not self._look_wanted.is_set()
+            self._look_wanted.clear()
+            try:
+                if self._mail_wanted or polled:
+                    self._mail_wanted = False
+                    await self._read_mail()
+                    if not self.draining:
+                        await self._claim(self._names())
+                if self._asked or polled:
+                    self._asked = False
+                    await self._answer_requests()
+                self._evict_surplus()
+            except FencedError:
+                self._lost()
+            except StoreError as error:
+                log.warning("the store cannot be read", error=str(error))
+
+    async def _claim(self, names: tuple[str, ...]) -> None:
+        if not names or self._membership is None:
+            return
+        async with self._claiming:
+            while True:
+                (claimed,) = await self._store.write([ClaimRuns(names, CLAIM_RUNS_MAX)], self._membership)
+                for each in claimed:
+                    await self._load(each)
+                    # Others want the loop too: a replay may be long.
+                    await asyncio.sleep(0)
+                if len(claimed) < CLAIM_RUNS_MAX:
+                    return
+
+    async def _load(self, claimed: ClaimedRun) -> None:
+        program = self._programs(claimed.workflow)
+        if program is None or claimed.execution_id in self._live:
+            return
+        try:
+            live, tail = await load(
+                self._store, self._guard, program, claimed.execution_id, claimed.run_id, claimed.execution
+            )
+        except HoldfastError as error:
+            await self._park(claimed, error)
+            return
+        live.unstable = claimed.recoveries > 0
+        self._admit(live)
+        for step, due in list(live.timers.items()):
+            self._timers.add(live, step, due)
+        for row in await self._store.execution_inbox(claimed.execution_id):
+            self._enter(live, row)
+        self._dispatcher.dispatch(live, tail)
+        if live.unstable and not live.busy:
+            # It came back and waits: whatever killed its owners, it was not this run.
+            live.stable = True
+        if live.is_dirty:
+            self._touch(live)
+
+    async def _park(self, claimed: ClaimedRun, error: HoldfastError) -> None:
+        reason = f"DIVERGED {error}" if isinstance(error, DivergenceError) else f"UNREADABLE {error}"
+        log.error("run parked", run_id=claimed.run_id, reason=reason)
+        await self._store.write([Append(claimed.execution_id, None, park=reason)], self._membership)
+
+    async def _read_mail(self) -> None:
+        if self._membership is None:
+            return
+        for row in await self._store.inbox(self._membership):
+            live = self._live.get(row.execution_id)
+            if live is not None:
+                self._enter(live, row)
+
+    def _enter(self, live: Live, row: Any) -> None:
+        if row.inbox_id <= live.inbox_read:
+            return
+        live.inbox_read = row.inbox_id
+        entry = decide_entry(row, live.execution)
+        if isinstance(entry, WorkflowTerminated):
+            self._dispatcher.abandon(live)
+            live.closing = entry
+        elif entry is not None:
+            live.entries.append(entry)
+        else:
+            live.stable = True  # an empty write, that the row goes
+        self._touch(live)
+
+    # --- Committing --------------------------------------------------------------------------------------------
+
+    def _touch(self, live: Live) -> None:
+        self._dirty[live.execution_id] = live
+        self._write_wanted.set()
+
+    async def _write_loop(self) -> None:
+        while True:
+            await self._write_wanted.wait()
+            self._write_wanted.clear()
+            try:
+                await self._flush()
+            except FencedError:
+                self._lost()
+            except StoreError as error:
+                log.error("commit failed, trying again", error=str(error))
+                await asyncio.sleep(RETRY_WRITE_SECONDS * (0.5 + self._jitter()))
+                self._write_wanted.set()
+
+    async def _flush(self) -> None:
+        while self._dirty:
+            batch, self._dirty = self._dirty, {}
+            now = self._clock.now()
+            lives: list[tuple[Live, Page | None, list[AnyEvent]]] = []
+            operations: list[Append] = []
+            for live in batch.values():
+                if live.flying or not live.is_dirty or live.execution_id not in self._live:
+                    continue
+                operations.append(self._append(live, now, lives))
+            if not operations:
+                return
+            try:
+                results = await self._store.write(operations, self._membership)
+            except BaseException:
+                for live, _, _ in lives:
+                    live.land(None, durable=False)
+                    self._dirty[live.execution_id] = live
+                raise
+            rings: set[str] = set()
+            for (live, page, events), operation, result in zip(lives, operations, results, strict=True):
+                if result is True:
+                    live.land(page, durable=True)
+                    if operation.queue or operation.fan_outs:
+                        rings.add(TASKS)
+                    self._written(live, page, events)
+                else:
+                    self._refused(live, result)
+            if rings:
+                self._bus.ring(rings)
+
+    def _append(self, live: Live, now: float, lives: list[tuple[Live, Page | None, list[AnyEvent]]]) -> Append:
+        blobs: dict[bytes, bytes] = {}
+        page, events = live.make_page(now, blobs)
+        closing = None
+        if live.closing is not None:
+            outcome = outcome_of(events[-1])
+            assert outcome is not None
+            closing = Closing(outcome.status, _encode_outcome(outcome))
+        live.take_off()
+        lives.append((live, page, events))
+        if live.unstable and page is not None:
+            live.unstable = False
+            live.stable = True
+        return Append(
+            live.execution_id,
+            page,
+            tuple(blobs.items()) if blobs else (),
+            closing,
+            live.inbox_read,
+            None,
+            False,
+            tuple(live.queue) if live.queue else (),
+            tuple(live.unqueue) if live.unqueue else (),
+            tuple(live.fan_outs) if live.fan_outs else (),
+            tuple(live.lock) if live.lock else (),
+            tuple(live.unlock) if live.unlock else (),
+            live.stable,
+            live.park,
+        )
+
+    def _written(self, live: Live, page: Page | None, events: list[AnyEvent]) -> None:
+        if page is None:
+            return
+        outcome = outcome_of(events[-1])
+        event_id = page.first
+        for event in events:
+            if isinstance(event, Input):
+                if outcome is None:
+                    self._apply(live, event, event_id)
+            elif type(event) is TimerStarted:
+                if event.step in live.execution.open:
+                    self._timers.add(live, event.step, event.due)
+            elif type(event) is TimerCancelled:
+                live.timers.pop(event.step, None)
+            elif type(event) is UpdateCompleted:
+                self._answered(live, event)
+            event_id += 1
+        if outcome is not None:
+            self._closed(live, outcome)
+        elif live.is_dirty:
+            self._touch(live)
+
+    def _apply(self, live: Live, event: Any, event_id: int) -> None:
+        commands = live.execution.advance(event, event_id)
+        if commands:
+            self._dispatcher.dispatch(live, commands)
+
+    def _refused(self, live: Live, refusal: Any) -> None:
+        live.land(None, durable=False)
+        if isinstance(refusal, InboxUnreadError):
+            self._spawn(self._read_unread(live))
+        else:
+            log.warning("append refused", run_id=live.run_id, error=str(refusal))
+            self._forget(live)
+            # If it is still this member's after all (a commit whose answer was lost), it is claimed again and replayed.
+            self._spawn(self._disown(live.execution_id))
+
+    async def _read_unread(self, live: Live) -> None:
+        for row in await self._store.execution_inbox(live.execution_id):
+            self._enter(live, row)
+        self._touch(live)
+
+    async def _disown(self, execution_id: int) -> None:
+        with contextlib.suppress(HoldfastError):
+            await self._store.write([ReleaseRuns((execution_id,))], self._membership)
+            self.look()
+
+    def _answered(self, live: Live, event: UpdateCompleted) -> None:
+        live.updates[event.update_id] = event
+        for future in self._answers.pop((live.execution_id, event.update_id), ()):
+            if not future.done():
+                future.set_result(event)
+
+    def _closed(self, live: Live, outcome: Outcome) -> None:
+        for future in self._ends.pop(live.run_id, ()):
+            if not future.done():
+                future.set_result(outcome)
+        for update_id in live.updates:
+            for future in self._answers.pop((live.execution_id, update_id), ()):
+                if not future.done():
+                    future.set_exception(RunClosedError(live.run_id, outcome.status))
+        self._forget(live)
+        self._bus.ring([CLOSED])
+
+    # --- Timers -----------------------------------------------------------------------------------
+
+    def _timer_due(self, live: Live, step: str, due: float) -> None:
+        if live.execution_id not in self._live or step not in live.execution.open:
+            return
+        live.entries.append(TimerFired(max(due, self._clock.now()), -1, step))
+        self._touch(live)
+
+    # --- Memory ------------------------------------------------------------------------------------------------
+
+    def _admit(self, live: Live) -> None:
+        self._live[live.execution_id] = live
+        self._by_run[live.run_id] = live
+        if len(self._live) > self._settings.live_runs_max:
+            self._look_wanted.set()
+
+    def _forget(self, live: Live) -> None:
+        self._live.pop(live.execution_id, None)
+        self._dirty.pop(live.execution_id, None)
+        if self._by_run.get(live.run_id) is live:
+            del self._by_run[live.run_id]
+        live.timers.clear()
+        self._dispatcher.abandon(live)
+        if not live.execution.closed or live.execution.open:
+            live.execution.evict()
+
+    def _evict_surplus(self) -> None:
+        surplus = len(self._live) - self._settings.live_runs_max
+        if surplus <= 0:
+            return
+        idle: list[Live] = []
+        for live in self._live.values():
+            if live.is_idle and not live.is_dirty:
+                idle.append(live)
+                if len(idle) >= surplus:
+                    break
+        if idle:
+            self._spawn(self._release(idle))
+
+    async def _release(self, lives: list[Live]) -> None:
+        operations: list[Any] = []
+        for live in lives:
+            wake_at = min(live.timers.values(), default=None)
+            operations.append(Append(live.execution_id, None, wake_at=wake_at, wake_changed=True))
+            self._forget(live)
+        operations.append(ReleaseRuns(tuple(live.execution_id for live in lives)))
+        if lives:
+            await self._store.write(operations, self._membership)
+
+    # --- Members -----------------------------------------------------------------------------------------------
+
+    async def _reap_loop(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.reap_seconds * (0.75 + 0.5 * self._jitter()))
+            try:
+                (reaped,) = await self._store.write([Reap(self._settings.recoveries_max)])
+            except StoreError as error:
+                log.warning("could not look for dead members", error=str(error))
+                continue
+            if isinstance(reaped, Reaped) and reaped.members:
+                log.warning("members died", members=reaped.members, runs=reaped.runs, tasks=reaped.tasks)
+                self.look()
+                self._bus.ring([RUNS, TASKS])
+
+    def _lost(self) -> None:
+        if self._membership is not None:
+            log.error("this member has lost its lease; its work belongs to others now")
+            self._membership = None
+            self.drop_all()
+            self._fenced()
+
+    # --- Background --------------------------------------------------------------------------------------------
+
+    def _spawn(self, coroutine: Any) -> None:
+        self._keep(asyncio.create_task(self._guarded(coroutine), name="holdfast orchestrator aside"))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _guarded(self, coroutine: Any) -> None:
+        try:
+            await coroutine
+        except FencedError:
+            self._lost()
+        except HoldfastError as error:
+            log.warning("could not finish in the background", error=str(error))
+
+
+def _query_execution(execution: Execution, name: str, payload: bytes) -> bytes:
+    try:
+        return execution.query(name, payload)
+    except UnknownNameError:
+        raise
+    except Exception as error:
+        failure = describe_failure(error)
+        raise QueryError(name, failure.type, failure.message) from error
