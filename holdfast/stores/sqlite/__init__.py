@@ -3,3 +3,7 @@
 Owns: the file, its schema, and every statement that runs on it.
 Must not know: workflows, tasks' code, what the bodies it keeps mean.
 """
+
+from holdfast.stores.sqlite.store import SQLiteStore
+
+__all__ = ["SQLiteStore"]

@@ -1,17 +1,105 @@
-"""Executions: started, claimed, released, parked, resumed, listed.
+"""Executions: claimed, released, parked, looked up, listed.
 
-Owns: the table `executions`.
-Must not know: how histories are appended to, what queues and locks there are.
+Owns: the table `executions`, but for what a history's author changes (`log`).
+Must not know: how histories are stored, what queues and locks there are.
+
+An execution is owned, or waits to be claimed: at once when `ready` is 1, else when `wake_at` has come. Those whose
+time has come are made ready before each claim, so a claim reads one index from its start and walks over nothing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from holdfast.ports.operations import RUNNING
+from holdfast.ports.bus import RUNS
+from holdfast.ports.operations import RUNNING, ClaimedRun, ClaimRuns, ReleaseRuns, RunRecord
+from holdfast.stores.sqlite import statements
 
 if TYPE_CHECKING:
-    from holdfast.stores.sqlite.session import Session
+    import apsw
+
+    from holdfast.stores.sqlite.session import Handler, Session
+
+WOKEN_MAX: Final = 10_000
+"""How many due executions one claim makes ready at most; the next claim goes on."""
+
+LISTED_MAX: Final = 1_000
+"""How many executions one page of a list holds at most."""
+
+_ID_MAX: Final = 2**63 - 1
+
+
+def name_of(run_id: str, number: int) -> str:
+    """Return the name of a run's execution."""
+    return run_id if number == 1 else f"{run_id}@{number}"
+
+
+def find(connection: apsw.Connection, name: str) -> tuple[int, int | None, str] | None:
+    """Return (id, owner, status) of a run's newest execution, or of the execution that `name` names."""
+    sql = statements.load()
+    found = connection.execute(sql["newest_execution"], (name,)).fetchone()
+    if found is None:
+        run_id, _, number = name.rpartition("@")
+        # At most 18 digits: anything longer is no number of ours, and SQLite could not hold it.
+        if run_id and number.isascii() and number.isdecimal() and len(number) <= 18:
+            found = connection.execute(sql["numbered_execution"], (run_id, int(number))).fetchone()
+    return found
+
+
+# --- Owned and not -----------------------------------------------------------------------------------------------
+
+
+def claim(session: Session, operation: ClaimRuns) -> tuple[ClaimedRun, ...]:
+    """Own ready executions of the named workflows, those that were started first."""
+    member = session.member
+    session.run("wake_executions", (session.now, WOKEN_MAX))
+    found: list[tuple[Any, ...]] = []
+    for workflow in operation.workflows:
+        found.extend(session.rows("ready_executions", (workflow, operation.limit)))
+    found.sort()
+    del found[operation.limit :]
+    session.run_many("own_execution", [(row[0], member) for row in found])
+    session.run_many("own_inbox", [(row[0], member) for row in found])
+    return tuple(
+        ClaimedRun(execution_id, run_id, name_of(run_id, number), workflow, recoveries)
+        for execution_id, run_id, number, workflow, recoveries in found
+    )
+
+
+def release(session: Session, operation: ReleaseRuns) -> int:
+    """Disown executions of the writing member; those with unread mail are ready at once."""
+    member, released = session.member, 0
+    for execution_id in operation.execution_ids:
+        if session.run("release_execution", (execution_id, member)):
+            released += 1
+            session.run("disown_inbox", (execution_id,))
+            session.disowned.append(execution_id)
+            if session.row("is_ready", (execution_id,)) == (1,):
+                session.rings.add(RUNS)
+    return released
+
+
+def free_member(session: Session, member: int, recoveries_max: int | None) -> int:
+    """Make the executions of a member that is gone claimable; return how many it had.
+
+    With a `recoveries_max` the member died: one more recovery is counted, and what passes the limit is parked. None
+    says that it left in good order.
+    """
+    poison = 0
+    if recoveries_max is not None:
+        reason = (
+            f"its members died or froze {recoveries_max + 1} times in a row without progress (recoveries_max "
+            f"{recoveries_max})"
+        )
+        rows = session.rows("park_poison", (member, recoveries_max, reason))
+        session.parked.extend(run_id for (run_id,) in rows)
+        poison = len(rows)
+    freed = session.run("free_executions", (member, int(recoveries_max is not None)))
+    session.run("disown_inboxes_of", (member,))
+    _loosen(session, member)
+    if freed:
+        session.rings.add(RUNS)
+    return freed + poison
 
 
 def park(session: Session, execution_id: int, reason: str) -> bool:
@@ -26,6 +114,76 @@ def park(session: Session, execution_id: int, reason: str) -> bool:
     session.run("park_execution", (execution_id, reason))
     session.run("disown_inbox", (execution_id,))
     if owner is not None:
-        session.run("loosen_grip", (owner,))
+        _loosen(session, owner)
     session.parked.append(run_id)
     return True
+
+
+def _loosen(session: Session, member: int) -> None:
+    """Say that somebody else changed what `member` owns, so that nobody's memory of it counts any longer."""
+    session.run("loosen_grip", (member,))
+    session.loosened.add(member)
+
+
+# --- Reads -------------------------------------------------------------------------------------------------------
+
+
+def read(connection: apsw.Connection, execution_id: int) -> RunRecord | None:
+    """Return one execution."""
+    row = connection.execute(statements.load()["read_execution"], (execution_id,)).fetchone()
+    if row is None:
+        return None
+    return RunRecord(
+        execution_id=row[0],
+        run_id=row[1],
+        execution=name_of(row[1], row[2]),
+        workflow=row[3],
+        status=row[4],
+        created_at=row[5],
+        closed_at=row[6],
+        parked=row[7],
+        outcome=row[8] or b"",
+        owner=row[9] or "",
+        last_event=row[10] or 0,
+        code_version=row[11],
+        recoveries=row[12],
+        wake_at=row[13],
+    )
+
+
+def read_page(
+    connection: apsw.Connection, workflow: str | None, status: str | None, cursor: str | None, limit: int
+) -> tuple[list[RunRecord], str | None]:
+    """Return newest executions, newest first, and the cursor of the next page.
+
+    Raises:
+        ValueError: the cursor is not one of ours.
+    """
+    before = int(cursor) if cursor else _ID_MAX
+    limit = max(1, min(limit, LISTED_MAX))
+    if status is None:
+        rows = _rows(connection, "list_executions", (before, workflow, limit + 1))
+    else:
+        rows = _rows(connection, "list_executions_of_status", (before, workflow, limit + 1, status))
+    ids = [row[0] for row in rows[:limit]]
+    records = [record for each in ids if (record := read(connection, each)) is not None]
+    return records, str(ids[-1]) if len(rows) > limit else None
+
+
+def count(connection: apsw.Connection) -> dict[str, int]:
+    """Return how many runs have which status."""
+    counts: dict[str, int] = dict(_rows(connection, "count_executions"))
+    return counts
+
+
+def next_wake(connection: apsw.Connection, after: float) -> float | None:
+    """Return when the next timer of an execution nobody owns is due, after `after`."""
+    found: float | None = connection.execute(statements.load()["next_execution"], (after,)).get
+    return found
+
+
+def _rows(connection: apsw.Connection, name: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    return connection.execute(statements.load()[name], bindings).fetchall()
+
+
+HANDLERS: Final[dict[type, Handler]] = {ClaimRuns: claim, ReleaseRuns: release}

@@ -2,20 +2,27 @@
 
 Owns: the tables `inbox` and `delivered`.
 Must not know: what a message means to the workflow that gets it.
+
+A message is in `inbox` until the page it went into is appended. Its operation id stays in `delivered` until the
+execution closes, so that somebody who never got the answer may deliver again.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from holdfast.errors import RunClosedError, RunNotFoundError
 from holdfast.ports.bus import RUNS
-from holdfast.ports.operations import TERMINAL
+from holdfast.ports.operations import TERMINAL, Deliver, Delivered, InboxRow
+from holdfast.stores.sqlite import executions, statements
 
 if TYPE_CHECKING:
-    from holdfast.stores.sqlite.session import Session
+    import apsw
+
+    from holdfast.stores.sqlite.session import Handler, Session
 
 
-def put(  # noqa: PLR0913 - a message has this many parts
+def put(
     session: Session,
     execution_id: int,
     kind: str,
@@ -41,10 +48,46 @@ def put(  # noqa: PLR0913 - a message has this many parts
     inbox_id = session.next_token()
     if operation_id:
         session.run("put_delivered", (execution_id, operation_id, inbox_id))
-    session.run(
-        "put_inbox", (execution_id, inbox_id, owner, kind, name, body, operation_id, sender, session.now)
-    )
+    session.run("put_inbox", (execution_id, inbox_id, owner, kind, name, body, operation_id, sender, session.now))
     if owner is None and not ready:
         session.run("make_ready", (execution_id,))
     session.rings.add(RUNS)
     return inbox_id
+
+
+def deliver(session: Session, operation: Deliver) -> Delivered:
+    """Put a message into the inbox of a run's newest execution.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+        RunClosedError: it has ended.
+    """
+    found = executions.find(session.connection, operation.run_id)
+    if found is None:
+        raise RunNotFoundError(operation.run_id)
+    execution_id, owner, status = found
+    if status in TERMINAL:
+        raise RunClosedError(operation.run_id, status)
+    inbox_id = put(
+        session,
+        execution_id,
+        operation.kind,
+        operation.name,
+        operation.body,
+        operation.operation_id,
+        operation.sender,
+    )
+    return Delivered(execution_id, inbox_id, owner, operation.run_id)
+
+
+def read_member_inbox(connection: apsw.Connection, member: int) -> list[InboxRow]:
+    """Return the unread messages of all executions a member owns, oldest first."""
+    return [InboxRow(*row) for row in connection.execute(statements.load()["read_member_inbox"], (member,))]
+
+
+def read_execution_inbox(connection: apsw.Connection, execution_id: int) -> list[InboxRow]:
+    """Return the unread messages of one execution, oldest first."""
+    return [InboxRow(*row) for row in connection.execute(statements.load()["read_execution_inbox"], (execution_id,))]
+
+
+HANDLERS: Final[dict[type, Handler]] = {Deliver: deliver}

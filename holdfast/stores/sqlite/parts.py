@@ -11,6 +11,7 @@ What is asked of the modules behind it:
     locks.request(session, execution_id, LockRequest)      locks.release(session, execution_id, steps)
     locks.drop(session, execution_id)
     tasks.free_member(session, member, recoveries_max) -> int      and the same of fan_outs
+    chunks.resume(session, execution_id)
 
 `free_member` gives back what a member had claimed and returns how many rows that were. With a `recoveries_max` the
 member died: each row counts one more recovery, and one that would pass the limit is given up. None says that it left
@@ -20,6 +21,8 @@ in good order: nothing is counted.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+
+from holdfast.stores.sqlite import chunks, fan_outs, locks, tasks
 
 if TYPE_CHECKING:
     from holdfast.ports.operations import Append
@@ -32,8 +35,6 @@ LOCKS: Final = 4
 
 def change(session: Session, append: Append) -> int:
     """Make and drop what `append` says; return the marks of what the execution has had since."""
-    from holdfast.stores.sqlite import fan_outs, locks, tasks
-
     execution_id = append.execution_id
     marks = 0
     if append.unqueue:
@@ -55,8 +56,6 @@ def change(session: Session, append: Append) -> int:
 
 def drop(session: Session, execution_id: int, marks: int) -> None:
     """Drop everything of an execution that closes; the locks it held go to the next in line."""
-    from holdfast.stores.sqlite import fan_outs, locks, tasks
-
     if marks & TASKS:
         tasks.drop(session, execution_id)
     if marks & FAN_OUTS:
@@ -67,6 +66,9 @@ def drop(session: Session, execution_id: int, marks: int) -> None:
 
 def free_member(session: Session, member: int, recoveries_max: int | None) -> int:
     """Give back the tasks and chunks a member had claimed; return how many."""
-    from holdfast.stores.sqlite import fan_outs, tasks
-
     return tasks.free_member(session, member, recoveries_max) + fan_outs.free_member(session, member, recoveries_max)
+
+
+def resume(session: Session, execution_id: int) -> None:
+    """Make what was set aside when an execution was parked claimable again."""
+    chunks.resume(session, execution_id)

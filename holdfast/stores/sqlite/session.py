@@ -37,15 +37,16 @@ if TYPE_CHECKING:
 class Session:
     """One write transaction, as the handlers of its operations see it."""
 
-    __slots__ = ("connection", "membership", "now", "parked", "rings", "sql", "token")
+    __slots__ = ("connection", "disowned", "grip", "loosened", "membership", "now", "parked", "rings", "sql", "token")
 
-    def __init__(  # noqa: PLR0913 - it is the whole frame of a transaction
+    def __init__(
         self,
         connection: apsw.Connection,
         sql: Mapping[str, str],
         now: float,
         token: int,
         membership: Membership | None,
+        grip: int = 0,
     ) -> None:
         self.connection = connection
         self.sql = sql
@@ -58,6 +59,12 @@ class Session:
         """Topics of `holdfast.ports.bus` to ring once the transaction is durable."""
         self.parked: list[str] = []
         """Ids of the runs this transaction parked."""
+        self.grip = grip
+        """Whose memory of the writing member's executions was right when the transaction began; see `log.py`."""
+        self.disowned: list[int] = []
+        """Executions that the writing member gave up by itself in this transaction."""
+        self.loosened: set[int] = set()
+        """Members that lost an execution in this transaction otherwise than by their own act."""
         self.token = token
         """The newest token given out; `write.py` stores it with the transaction."""
 

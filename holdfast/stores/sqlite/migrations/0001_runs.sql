@@ -11,6 +11,14 @@ CREATE TABLE meta (
 ) STRICT;
 INSERT INTO meta (id, commit_number, head, now, token, refused) VALUES (1, 0, zeroblob(16), 0.0, 0, 0);
 
+-- Times at which a store was opened that had fewer commits than the side file said.
+CREATE TABLE losses (
+  id INTEGER PRIMARY KEY,
+  found_at REAL NOT NULL,
+  expected INTEGER NOT NULL,
+  found INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE members (
   member INTEGER PRIMARY KEY,       -- from the counter: never used again
   epoch INTEGER NOT NULL,

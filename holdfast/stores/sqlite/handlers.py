@@ -1,0 +1,25 @@
+"""Which handler carries out which operation.
+
+Owns: the table.
+Must not know: what handlers do.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from holdfast.stores.sqlite import executions, fan_outs, inbox, keys, ledger, locks, members, parking, requests, tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdfast.stores.sqlite.session import Handler
+
+
+def handlers() -> Mapping[type, Handler]:
+    """Return the handler of every operation but StartRun and Append, which `log` carries out."""
+    found: dict[type, Handler] = {}
+    for module in (executions, fan_outs, inbox, keys, ledger, locks, members, parking, requests, tasks):
+        found.update(module.HANDLERS)
+    return MappingProxyType(found)

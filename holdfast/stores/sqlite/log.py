@@ -1,0 +1,280 @@
+"""Histories: started, appended to, closed, read back.
+
+Owns: the tables `events` and `blobs`; what a history's author changes about its execution; the grip of members.
+Must not know: what events mean, how a transaction begins and ends.
+
+Theory of operation
+===================
+
+An append is conditional: the writing member owns the execution, and the page follows the last event. Asking the
+database costs a third of the whole append, so each store object remembers what the members that write through it own:
+execution -> last event. It may do so as long as it has the member's *grip*, a number in the member's row that is read
+in every transaction anyway:
+
+- a store object that begins to remember puts its own number there, and nobody else's memory counts any more;
+- whoever takes an execution away otherwise than by its owner's own act (a reaper, a poisonous chunk) puts 0 there;
+- what the owner does itself (start, append, close, release) it does to both.
+
+A transaction that is undone takes all memory with it. `UNIQUE (execution, first)` stands behind all of this.
+
+Measured with apsw 3.54 on one core of a small cloud machine, batches of 500, microseconds of CPU an append, everything
+in: conditional INSERT ... SELECT with changes() 6.9, remembered and executemany 4.2, of which 2.7 are the insert.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+from holdfast.errors import FencedError, InboxUnreadError, RunConflictError, StoreCorruptError
+from holdfast.history import Page, blob_digest
+from holdfast.ports.bus import CLOSED, RUNS
+from holdfast.ports.operations import Started
+from holdfast.stores.sqlite import executions, parts, statements
+
+if TYPE_CHECKING:
+    import apsw
+
+    from holdfast.ports.operations import Append, StartRun
+    from holdfast.stores.sqlite.session import Session
+
+HELD_MAX: Final = 500_000
+"""How many executions one store object remembers for one member; about 100 bytes each."""
+
+_HASH: Final = 5
+"""Where a row for `append_page` has its hash."""
+
+
+class _Held:
+    """What one member owns, as this store object knows it."""
+
+    __slots__ = ("last", "marks", "recovering")
+
+    def __init__(self) -> None:
+        self.last: dict[int, int] = {}
+        """Execution to id of its last event."""
+        self.marks: dict[int, int] = {}
+        """Execution to marks of `parts`, where there are any."""
+        self.recovering: set[int] = set()
+        """Executions with recoveries to be forgotten once they are stable."""
+
+    def forget(self, execution_id: int) -> None:
+        self.last.pop(execution_id, None)
+        self.marks.pop(execution_id, None)
+        self.recovering.discard(execution_id)
+
+
+class Log:
+    """The histories, as one store object writes them."""
+
+    __slots__ = ("_commit_number", "_held", "_members", "_nonce", "_pages", "_session", "hashes")
+
+    def __init__(self) -> None:
+        self._nonce = secrets.randbits(62) + 1
+        self._members: dict[int, _Held] = {}
+        self._pages: list[tuple[Any, ...]] = []
+        self.hashes: list[bytes] = []
+        """Hashes of the pages this transaction appended and flushed, in order."""
+
+    def begin(self, session: Session, commit_number: int) -> None:
+        """Begin a transaction."""
+        self._session = session
+        self._commit_number = commit_number
+        self._held: _Held | None = None
+        self.hashes = []
+
+    def undo(self) -> None:
+        """Forget a transaction that was undone, and everything that may have been learned in it."""
+        self._members.clear()
+        self._pages = []
+
+    def flush(self) -> None:
+        """Write the pages collected so far."""
+        if self._pages:
+            pages, self._pages = self._pages, []
+            self._session.run_many("append_page", pages)
+            self.hashes += [page[_HASH] for page in pages]
+
+    def settle(self) -> None:
+        """Take note of what other operations of the same transaction did to what is remembered."""
+        session = self._session
+        if session.disowned and session.member in self._members:
+            held = self._members[session.member]
+            for execution_id in session.disowned:
+                held.forget(execution_id)
+            session.disowned.clear()
+        if session.loosened:
+            for member in session.loosened:
+                self._members.pop(member, None)
+            if session.membership is not None and session.membership.member in session.loosened:
+                session.grip = 0
+                self._held = None
+            session.loosened.clear()
+
+    def start(self, session: Session, operation: StartRun) -> Started:
+        """Create the first execution of a run, or find the run.
+
+        Raises:
+            RunConflictError: the id has another workflow or input.
+        """
+        run_id, page = operation.run_id, operation.page
+        if page.first != 1:
+            raise ValueError(f"the first page of run {run_id!r} starts with event {page.first}")
+        held = self._held or self._hold() if operation.own else None
+        connection = session.connection
+        connection.execute(
+            session.sql["start_execution"],
+            (
+                run_id,
+                operation.workflow,
+                operation.input_digest,
+                operation.code_version,
+                session.now,
+                None if held is None else session.member,
+                held is None,
+            ),
+        )
+        if not connection.changes():
+            return self._started_before(session, operation)
+        execution_id = connection.last_insert_rowid()
+        if operation.blobs:
+            session.run_many("put_blob", operation.blobs)
+        self._pages.append((execution_id, 1, page.last, self._commit_number, page.body, page.hash))
+        if held is None:
+            session.rings.add(RUNS)
+        else:
+            held.last[execution_id] = page.last
+        return Started(execution_id, run_id, True)
+
+    def append(self, session: Session, operation: Append) -> bool:
+        """Add a page to an owned execution, with everything that has to be true together with it.
+
+        Raises:
+            FencedError: the writing member does not own the execution, or the page does not follow its last event.
+            InboxUnreadError: it would close with messages unread.
+        """
+        execution_id, page = operation.execution_id, operation.page
+        held = self._held or self._hold()
+        last = held.last.get(execution_id)
+        if last is None:
+            last = self._load(held, execution_id)
+        if page is not None and page.first - 1 != last:
+            raise FencedError(f"event {page.first} of execution {execution_id}")
+        if operation.closing is not None:
+            self._check_inbox(session, operation)
+        # Nothing below refuses.
+        if page is not None:
+            held.last[execution_id] = page.last
+            self._pages.append((execution_id, page.first, page.last, self._commit_number, page.body, page.hash))
+        if operation.blobs:
+            session.run_many("put_blob", operation.blobs)
+        if operation.inbox_read:
+            session.run("drop_read_inbox", (execution_id, operation.inbox_read))
+        if operation.queue or operation.unqueue or operation.fan_outs or operation.lock or operation.unlock:
+            self._change_parts(session, held, operation)
+        if operation.closing is not None:
+            self._close(session, held, operation)
+        elif operation.wake_changed:
+            session.run("set_wake", (execution_id, operation.wake_at))
+        if operation.stable and execution_id in held.recovering:
+            session.run("make_stable", (execution_id,))
+            held.recovering.discard(execution_id)
+        if operation.park and operation.closing is None:
+            executions.park(session, execution_id, operation.park)
+            held.forget(execution_id)
+        return True
+
+    # --- Behind them -------------------------------------------------------------------------------------------------
+
+    def _hold(self) -> _Held:
+        """Return what the writing member owns as far as it is remembered, and take its grip if need be."""
+        session = self._session
+        member = session.member
+        held = self._members.get(member)
+        if held is None or session.grip != self._nonce or len(held.last) > HELD_MAX:
+            held = self._members[member] = _Held()
+            session.run("take_grip", (member, self._nonce))
+            session.grip = self._nonce
+        self._held = held
+        return held
+
+    def _load(self, held: _Held, execution_id: int) -> int:
+        """Return an execution's last event, from the database.
+
+        Raises:
+            FencedError: the writing member does not own it.
+        """
+        self.flush()
+        row = self._session.row("held_execution", (execution_id, self._session.member))
+        if row is None:
+            raise FencedError(f"an append to execution {execution_id}")
+        recoveries, marks, last = row
+        if recoveries:
+            held.recovering.add(execution_id)
+        if marks:
+            held.marks[execution_id] = marks
+        held.last[execution_id] = last or 0
+        return last or 0
+
+    def _started_before(self, session: Session, operation: StartRun) -> Started:
+        row = session.row("started_before", (operation.run_id,))
+        assert row is not None, "the unique index said that it is there"
+        workflow, digest, execution_id, number, status = row
+        if workflow != operation.workflow:
+            raise RunConflictError(operation.run_id, "workflow")
+        if digest != operation.input_digest:
+            raise RunConflictError(operation.run_id, "input")
+        return Started(execution_id, executions.name_of(operation.run_id, number), False, status)
+
+    def _check_inbox(self, session: Session, operation: Append) -> None:
+        row = session.row("look_before_closing", (operation.execution_id, operation.inbox_read))
+        assert row is not None, "SELECT EXISTS returns a row"
+        unread, had_mail = row
+        if unread:
+            raise InboxUnreadError(operation.execution_id)
+        if had_mail:
+            session.run("drop_inbox", (operation.execution_id,))
+            session.run("drop_delivered", (operation.execution_id,))
+
+    def _change_parts(self, session: Session, held: _Held, operation: Append) -> None:
+        execution_id = operation.execution_id
+        before = held.marks.get(execution_id, 0)
+        marks = before | parts.change(session, operation)
+        if marks != before:
+            held.marks[execution_id] = marks
+            session.run("set_parts", (execution_id, marks))
+
+    def _close(self, session: Session, held: _Held, operation: Append) -> None:
+        execution_id, closing = operation.execution_id, operation.closing
+        assert closing is not None, "only called for a closing append"
+        session.run("close_execution", (execution_id, closing.status, closing.outcome, session.now))
+        marks = held.marks.get(execution_id, 0)
+        if marks:
+            parts.drop(session, execution_id, marks)
+        held.forget(execution_id)
+        session.rings.add(CLOSED)
+
+
+# --- Reads -------------------------------------------------------------------------------------------------------
+
+
+def read_pages(connection: apsw.Connection, execution_id: int, after: int) -> list[Page]:
+    """Return an execution's pages with events after `after`, in order."""
+    return [Page(*row) for row in connection.execute(statements.load()["read_pages"], (execution_id, after))]
+
+
+def read_blob(connection: apsw.Connection, digest: bytes) -> bytes:
+    """Return a payload by content hash.
+
+    Raises:
+        StoreCorruptError: it is missing, or is not what was stored.
+    """
+    row = connection.execute(statements.load()["read_blob"], (digest,)).fetchone()
+    if row is None:
+        raise StoreCorruptError(f"payload {digest.hex()} is missing", "See what else is: holdfast verify")
+    content: bytes = row[0]
+    if blob_digest(content) != digest:
+        raise StoreCorruptError(
+            f"payload {digest.hex()} is not what was stored", "See what else is not: holdfast verify"
+        )
+    return content
