@@ -1,7 +1,118 @@
 """Durable workflows for Python: code that survives crashes, hangs and deploys.
 
-Owns: the public names.
+Owns: the public names, and importing each of them only when it is first used.
 Must not know: how any of them works.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from holdfast.app import Client, Holdfast, Ledger, heartbeat_monitor, run
+    from holdfast.authoring import (
+        Err,
+        Ok,
+        Registry,
+        Retry,
+        all_handlers_finished,
+        heartbeat,
+        lock,
+        map_tasks,
+        now,
+        patched,
+        query,
+        random,
+        run_info,
+        semaphore,
+        signal,
+        task,
+        task_info,
+        update,
+        uuid4,
+        wait_for_signal,
+        workflow,
+    )
+    from holdfast.client import RunHandle
+    from holdfast.errors import (
+        AlreadyProcessed,
+        HoldfastError,
+        LeaseHeld,
+        LeaseLost,
+        LockLost,
+        RunFailedError,
+        TaskError,
+        TaskTimeoutError,
+    )
+
 __version__ = "0.1.0.dev0"
+
+_HOMES: Final[dict[str, str]] = {
+    "Client": "holdfast.app",
+    "Holdfast": "holdfast.app",
+    "Ledger": "holdfast.app",
+    "heartbeat_monitor": "holdfast.app",
+    "run": "holdfast.app",
+    "RunHandle": "holdfast.client",
+    "AlreadyProcessed": "holdfast.errors",
+    "HoldfastError": "holdfast.errors",
+    "LeaseHeld": "holdfast.errors",
+    "LeaseLost": "holdfast.errors",
+    "LockLost": "holdfast.errors",
+    "RunFailedError": "holdfast.errors",
+    "TaskError": "holdfast.errors",
+    "TaskTimeoutError": "holdfast.errors",
+}
+"""Names that do not live in `holdfast.authoring`."""
+
+__all__ = [
+    "AlreadyProcessed",
+    "Client",
+    "Err",
+    "Holdfast",
+    "HoldfastError",
+    "LeaseHeld",
+    "LeaseLost",
+    "Ledger",
+    "LockLost",
+    "Ok",
+    "Registry",
+    "Retry",
+    "RunFailedError",
+    "RunHandle",
+    "TaskError",
+    "TaskTimeoutError",
+    "all_handlers_finished",
+    "heartbeat",
+    "heartbeat_monitor",
+    "lock",
+    "map_tasks",
+    "now",
+    "patched",
+    "query",
+    "random",
+    "run",
+    "run_info",
+    "semaphore",
+    "signal",
+    "task",
+    "task_info",
+    "update",
+    "uuid4",
+    "wait_for_signal",
+    "workflow",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `import holdfast` stays light."""
+    if name not in __all__:
+        raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, "holdfast.authoring")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

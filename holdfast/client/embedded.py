@@ -58,13 +58,13 @@ class EmbeddedEngine:
         self._bus = bus
         self._clock = clock
         self._draw_seed = draw_seed
-        self._local = local
+        self.local = local
         self._member = member
         self._rings = _Rings(bus)
 
     async def start(self, requests: Sequence[StartRequest]) -> list[Started]:
         """Start runs durably. See `Engine.start`."""
-        local, membership = self._local, self._member()
+        local, membership = self.local, self._member()
         now = self._clock.now()
         operations: list[StartRun] = []
         events: list[WorkflowStarted] = []
@@ -152,8 +152,8 @@ class EmbeddedEngine:
     async def _ask(self, kind: str, run_id: str, name: str, payload: bytes, operation_id: str, seconds: float) -> bytes:
         try:
             async with asyncio.timeout(seconds):
-                if self._local is not None and self._member() is not None:
-                    answer = await self._local.ask(kind, run_id, name, payload, operation_id)
+                if self.local is not None and self._member() is not None:
+                    answer = await self.local.ask(kind, run_id, name, payload, operation_id)
                     if answer is not None:
                         return answer
                 return await self._ask_others(kind, run_id, name, payload, operation_id, seconds)
@@ -236,7 +236,7 @@ class EmbeddedEngine:
 
     async def _end(self, run_id: str) -> Outcome:
         while True:
-            future = self._local.watch_outcome(run_id) if self._local is not None else None
+            future = self.local.watch_outcome(run_id) if self.local is not None else None
             if future is None:
                 return await self._end_elsewhere(run_id)
             await asyncio.wait([future])

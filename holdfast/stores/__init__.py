@@ -3,3 +3,8 @@
 Owns: nothing but the room.
 Must not know: who uses a store.
 """
+
+from holdfast.stores.group import GroupCommit
+from holdfast.stores.sqlite import SQLiteStore
+
+__all__ = ["GroupCommit", "SQLiteStore"]
