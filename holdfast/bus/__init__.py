@@ -3,3 +3,7 @@
 Owns: nothing but the room.
 Must not know: what anybody does when it rings.
 """
+
+from holdfast.bus.local import LocalBus
+
+__all__ = ["LocalBus"]
