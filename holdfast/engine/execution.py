@@ -209,8 +209,15 @@ class Execution:
             future._log_traceback = False
         self._loop.ready.clear()
         self._loop.tasks.clear()
+        self._loop.failed.clear()
         self.open.clear()
+        self._held.clear()
         self.closed = True
+        # The context knows the execution, and the execution the context. Cut here, memory comes back at once instead of
+        # at some full collection, which costs hundreds of milliseconds over many live runs.
+        self._context = Context()
+        self._main = None
+        self._instance = None
 
     def where(self) -> str:
         """Return `file:line, in function` of the workflow code that is running, or of where it waits."""

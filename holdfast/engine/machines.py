@@ -13,13 +13,13 @@ longer wants it).
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Final
 
 from holdfast.errors import HistoryError
 
 
-class State(Enum):
+class State(IntEnum):
     """Where one operation is in its life."""
 
     ISSUED = auto()
@@ -28,7 +28,7 @@ class State(Enum):
     DROPPED = auto()
 
 
-class Step(Enum):
+class Step(IntEnum):
     """What history says happened to one operation."""
 
     RECORD = auto()

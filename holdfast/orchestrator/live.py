@@ -51,6 +51,7 @@ class Live:
         "fan_outs",
         "flying",
         "flying_counts",
+        "flying_stable",
         "head",
         "inbox_read",
         "last",
@@ -98,6 +99,7 @@ class Live:
         """A write of this execution is under way."""
         self.flying_counts = (0, 0, 0, 0, 0, 0)
         """How much of entries, queue, fan_outs, lock, unlock and unqueue that write carries."""
+        self.flying_stable = False
         self.busy: dict[str, object] = {}
         """Steps whose first attempt runs in this process, not recorded yet or promoted."""
         self.timers: dict[str, float] = {}
@@ -147,6 +149,7 @@ class Live:
     def take_off(self) -> None:
         """Note what the write that is about to start carries; what comes later belongs to the next one."""
         self.flying = True
+        self.flying_stable, self.stable = self.stable, False
         self.flying_counts = (
             len(self.entries),
             len(self.queue),
@@ -167,9 +170,10 @@ class Live:
             del self.lock[:lock]
             del self.unlock[:unlock]
             del self.unqueue[:unqueue]
-            self.stable = False
             if page is not None:
                 self.head, self.last = page.hash, page.last
+        else:
+            self.stable |= self.flying_stable
         self.flying_counts = (0, 0, 0, 0, 0, 0)
 
     def withdraw(self, step: str) -> bool:

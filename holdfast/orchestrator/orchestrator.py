@@ -37,6 +37,7 @@ from holdfast.errors import (
     RunClosedError,
     RunFailedError,
     RunNotFoundError,
+    StoreCorruptError,
     StoreError,
     UnknownNameError,
     UpdateRejectedError,
@@ -402,6 +403,13 @@ class Orchestrator:
             live, tail = await load(
                 self._store, self._guard, program, claimed.execution_id, claimed.run_id, claimed.execution
             )
+        except StoreCorruptError as error:
+            await self._park(claimed, error)
+            return
+        except StoreError as error:
+            log.warning("run not loaded, trying again", run_id=claimed.run_id, error=str(error))
+            self._spawn(self._disown(claimed.execution_id))
+            return
         except HoldfastError as error:
             await self._park(claimed, error)
             return
@@ -503,12 +511,11 @@ class Orchestrator:
             outcome = outcome_of(events[-1])
             assert outcome is not None
             closing = Closing(outcome.status, _encode_outcome(outcome))
-        live.take_off()
-        lives.append((live, page, events))
         if live.unstable and page is not None:
             live.unstable = False
             live.stable = True
-        return Append(
+        lives.append((live, page, events))
+        append = Append(
             live.execution_id,
             page,
             tuple(blobs.items()) if blobs else (),
@@ -524,9 +531,13 @@ class Orchestrator:
             live.stable,
             live.park,
         )
+        live.take_off()
+        return append
 
     def _written(self, live: Live, page: Page | None, events: list[AnyEvent]) -> None:
         if page is None:
+            if live.is_dirty:
+                self._touch(live)
             return
         outcome = outcome_of(events[-1])
         event_id = page.first
@@ -612,8 +623,7 @@ class Orchestrator:
             del self._by_run[live.run_id]
         live.timers.clear()
         self._dispatcher.abandon(live)
-        if not live.execution.closed or live.execution.open:
-            live.execution.evict()
+        live.execution.evict()
 
     def _evict_surplus(self) -> None:
         surplus = len(self._live) - self._settings.live_runs_max
@@ -635,8 +645,17 @@ class Orchestrator:
             operations.append(Append(live.execution_id, None, wake_at=wake_at, wake_changed=True))
             self._forget(live)
         operations.append(ReleaseRuns(tuple(live.execution_id for live in lives)))
-        if lives:
-            await self._store.write(operations, self._membership)
+        while lives:
+            try:
+                await self._store.write(operations, self._membership)
+            except FencedError:
+                raise
+            except StoreError as error:
+                # They are out of memory already: until this is written, nobody owns them in deed.
+                log.warning("could not disown runs, trying again", error=str(error))
+                await asyncio.sleep(RETRY_WRITE_SECONDS)
+            else:
+                return
 
     # --- Members -----------------------------------------------------------------------------------------------
 
