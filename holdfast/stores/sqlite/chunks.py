@@ -101,7 +101,6 @@ def cut(session: Session, fan_out_id: int, item: QueueFanOut) -> None:
 def claim(session: Session, operation: ClaimChunks) -> tuple[ClaimedChunk, ...]:
     """Claim ready chunks for the writing member: pool by pool, highest priority first, then oldest first."""
     member = session.member
-    session.run("revive_chunks")
     session.run("promote_chunks", (session.now, max(PROMOTED_MAX, sum(limit for _, limit in operation.pools))))
     known = _encode_json(operation.tasks).decode()
     claimed: list[ClaimedChunk] = []
@@ -197,6 +196,12 @@ def free_member(session: Session, member: int, recoveries_max: int | None) -> in
     if freed:
         session.rings.add(TASKS)
     return freed + set_aside
+
+
+def resume(session: Session, execution_id: int) -> None:
+    """Make the chunks that were set aside with an execution claimable, as if they had never lost a member."""
+    if session.run("resume_chunks", (execution_id,)):
+        session.rings.add(TASKS)
 
 
 def next_wake(connection: apsw.Connection, after: float) -> float | None:

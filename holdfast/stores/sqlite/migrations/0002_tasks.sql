@@ -78,7 +78,6 @@ CREATE TABLE chunks (
 CREATE INDEX chunks_fan_out ON chunks (fan_out);
 CREATE INDEX chunks_ready ON chunks (pool, priority DESC, id, task, visible_at, state) WHERE state = 1;
 CREATE INDEX chunks_delayed ON chunks (visible_at, state) WHERE state = 0;
-CREATE INDEX chunks_set_aside ON chunks (state) WHERE state = 3;
 CREATE INDEX chunks_owned ON chunks (owner, pool) WHERE owner IS NOT NULL;
 
 -- Outcomes as they came in, a few to a row; `first` is the slice they belong to.

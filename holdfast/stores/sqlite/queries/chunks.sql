@@ -59,13 +59,9 @@ RETURNING
   (SELECT step FROM fan_outs WHERE fan_outs.id = chunks.fan_out),
   task, recoveries;
 
--- name: revive_chunks
--- Those set aside whose run was resumed, as if they had never lost a member.
+-- name: resume_chunks
 UPDATE chunks SET state = 1, recoveries = 0
-WHERE state = 3 AND fan_out IN (
-  SELECT fan_outs.id FROM fan_outs JOIN executions ON executions.id = fan_outs.execution
-  WHERE fan_outs.id = chunks.fan_out AND executions.status = 'RUNNING'
-);
+WHERE state = 3 AND fan_out IN (SELECT id FROM fan_outs WHERE execution = ?1);
 
 -- name: next_chunk
 SELECT visible_at FROM chunks WHERE state = 0 AND visible_at > ?1 ORDER BY visible_at LIMIT 1;
