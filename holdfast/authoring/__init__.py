@@ -1,1 +1,90 @@
-"""What users write workflows and tasks with."""
+"""What users write workflows and tasks with.
+
+Owns: the decorators, the functions called inside workflows and tasks, and how values travel.
+Must not know: how any of it is run, stored or scheduled.
+"""
+
+from holdfast.authoring.codec import PAYLOAD_BYTES_MAX
+from holdfast.authoring.durations import Duration, parse_duration
+from holdfast.authoring.fan_out import Err, Ok, Results, map_tasks
+from holdfast.authoring.guard import DeterminismGuard
+from holdfast.authoring.inside import (
+    all_handlers_finished,
+    deprecate_patch,
+    now,
+    patched,
+    random,
+    run_info,
+    uuid4,
+    wait_for_signal,
+)
+from holdfast.authoring.inside_task import heartbeat, task_info
+from holdfast.authoring.locks import HeldLock, Places, current_places, lock, semaphore
+from holdfast.authoring.messages import MessageHandler, Query, Signal, Update, query, signal, update
+from holdfast.authoring.options import Retry, make_options
+from holdfast.authoring.references import Startable, encode_message, encode_untyped, startable
+from holdfast.authoring.registry import Registry
+from holdfast.authoring.signature import CallSignature
+from holdfast.authoring.task import (
+    AsyncTask,
+    SyncTask,
+    TaskCall,
+    TaskDefinition,
+    TaskFuture,
+    plain_task,
+    task,
+)
+from holdfast.authoring.workflow import WorkflowDefinition, definition_of, find_definition, task_workflow, workflow
+
+__all__ = [
+    "PAYLOAD_BYTES_MAX",
+    "AsyncTask",
+    "CallSignature",
+    "DeterminismGuard",
+    "Duration",
+    "Err",
+    "HeldLock",
+    "MessageHandler",
+    "Ok",
+    "Places",
+    "Query",
+    "Registry",
+    "Results",
+    "Retry",
+    "Signal",
+    "Startable",
+    "SyncTask",
+    "TaskCall",
+    "TaskDefinition",
+    "TaskFuture",
+    "Update",
+    "WorkflowDefinition",
+    "all_handlers_finished",
+    "current_places",
+    "definition_of",
+    "deprecate_patch",
+    "encode_message",
+    "encode_untyped",
+    "find_definition",
+    "heartbeat",
+    "lock",
+    "make_options",
+    "map_tasks",
+    "now",
+    "parse_duration",
+    "patched",
+    "plain_task",
+    "query",
+    "random",
+    "run_info",
+    "semaphore",
+    "signal",
+    "startable",
+    "task",
+    "task_info",
+    "task_workflow",
+    "update",
+    "uuid4",
+    "wait_for_signal",
+    "workflow",
+]
