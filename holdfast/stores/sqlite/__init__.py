@@ -5,5 +5,6 @@ Must not know: workflows, tasks' code, what the bodies it keeps mean.
 """
 
 from holdfast.stores.sqlite.store import SQLiteStore
+from holdfast.stores.sqlite.verify import VerifyReport, verify
 
-__all__ = ["SQLiteStore"]
+__all__ = ["SQLiteStore", "VerifyReport", "verify"]

@@ -1,26 +1,30 @@
 """The side file `<store>-head`: the number and hash of the newest commit, outside the database.
 
-Owns: that file's form.
+Owns: that file's form, and the lock on it.
 Must not know: what the hash covers.
 
 It is written after each commit, without waiting for the disk. A database whose newest commit is older than the side
 file says has lost its tail, which nothing inside the database can show.
+
+It is also a lock. Whoever moves pages from the write-ahead log into the database holds it; whoever copies the database
+and needs it to stand still shares it with others who do.
 
     record = commit number as 8 bytes, head hash as 16 bytes, BLAKE2b-64 of both
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from holdfast.history import HASH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _FORM: Final = struct.Struct(f">q{HASH_BYTES}s")
@@ -79,8 +83,36 @@ class HeadFile:
         """Write the newest commit. Call it only while holding the turn."""
         os.pwrite(self._descriptor, encode(commit_number, head), 0)
 
+    @contextmanager
+    def moving(self) -> Iterator[bool]:
+        """Move pages into the database inside, if what this yields is true: somebody may need it to stand still."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
     def close(self) -> None:
         """Close the file."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+@contextmanager
+def standing_still(path: Path) -> Iterator[None]:
+    """Keep pages from being moved into the database, inside. `path` is the side file; without one nobody moves any."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)

@@ -44,6 +44,7 @@ from holdfast.stores.sqlite.connection import (
     connect_for_reading,
     translated,
 )
+from holdfast.stores.sqlite.places import head_file
 from holdfast.stores.sqlite.turn import WAIT_SECONDS_MAX, Turn
 from holdfast.stores.sqlite.write import Writer
 
@@ -70,11 +71,6 @@ if TYPE_CHECKING:
 
 _DUE = (executions, members, tasks, chunks, locks)
 """Modules whose rows become due."""
-
-
-def beside(path: Path, suffix: str) -> Path:
-    """Return the name of a file that belongs to the store at `path`."""
-    return path.with_name(f"{path.name}-{suffix}")
 
 
 class SQLiteStore:
@@ -106,8 +102,8 @@ class SQLiteStore:
         self._bus = bus
         self._synchronous = synchronous
         self._free_bytes_min = free_bytes_min
-        self._turn = Turn(beside(self.path, "turn"), wait_seconds_max)
-        self._head = head.HeadFile(beside(self.path, "head"))
+        self._turn = Turn(self.path, wait_seconds_max)
+        self._head = head.HeadFile(head_file(self.path))
         self._connection: apsw.Connection | None = None
         self._reading: apsw.Connection | None = None
         self._writer: Writer | None = None
@@ -148,8 +144,9 @@ class SQLiteStore:
         """Close the file. The last one to close it leaves one file without a write-ahead log."""
         if self._connection is not None and self._turn.take_now():
             try:
-                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
-                self._close_connections()
+                with self._head.moving() as may_move:
+                    self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, not may_move)
+                    self._close_connections()
             finally:
                 self._turn.give()
         self._close_files()

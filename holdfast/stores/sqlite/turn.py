@@ -1,6 +1,6 @@
 """The turn: which of the processes that share a file may write now.
 
-Owns: the file `<store>-turn`, two locks on it and beside it, and the thread that waits for them.
+Owns: the files `<store>-turn` and `<store>-next`, the locks on them, and the thread that waits for them.
 Must not know: transactions. Whoever has the turn may write; nobody else does.
 
 Theory of operation
@@ -30,6 +30,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import StoreBusyError
+from holdfast.stores.sqlite.places import next_file, turn_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +50,7 @@ class Turn:
     __slots__ = ("_line", "_next", "_pid", "_turn", "_waiter", "path", "wait_seconds_max")
 
     def __init__(self, path: Path, wait_seconds_max: float = WAIT_SECONDS_MAX) -> None:
+        """Name the store, by its database file."""
         self.path = path
         self.wait_seconds_max = wait_seconds_max
         self._line = asyncio.Lock()
@@ -188,4 +190,9 @@ def _grant(granted: asyncio.Future[None]) -> None:
 
 def _open(path: Path) -> tuple[int, int]:
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    return os.open(path, flags, 0o644), os.open(path.with_name(path.name + "-next"), flags, 0o644)
+    turn = os.open(turn_file(path), flags, 0o644)
+    try:
+        return turn, os.open(next_file(path), flags, 0o644)
+    except BaseException:
+        os.close(turn)
+        raise

@@ -107,7 +107,11 @@ class Writer:
     def checkpoint(self) -> None:
         """Move what the write-ahead log holds into the database, as far as readers allow."""
         try:
-            in_log, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            with self._head.moving() as may_move:
+                if not may_move:
+                    self._checkpoint_at = self._wal_pages + CHECKPOINT_PAGES
+                    return
+                in_log, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error as error:
             raise translate(error, self._path) from error
         # All moved: the next write begins the log anew. Else it only grows, and there is more to move later.
