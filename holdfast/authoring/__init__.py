@@ -27,8 +27,8 @@ from holdfast.authoring.registry import Registry
 from holdfast.authoring.signature import CallSignature
 from holdfast.authoring.task import (
     AsyncTask,
+    BoundTask,
     SyncTask,
-    TaskCall,
     TaskDefinition,
     TaskFuture,
     plain_task,
@@ -39,6 +39,7 @@ from holdfast.authoring.workflow import WorkflowDefinition, definition_of, find_
 __all__ = [
     "PAYLOAD_BYTES_MAX",
     "AsyncTask",
+    "BoundTask",
     "CallSignature",
     "DeterminismGuard",
     "Duration",
@@ -54,7 +55,6 @@ __all__ = [
     "Signal",
     "Startable",
     "SyncTask",
-    "TaskCall",
     "TaskDefinition",
     "TaskFuture",
     "Update",

@@ -16,7 +16,7 @@ import msgspec
 
 from holdfast.authoring.inside import running
 from holdfast.authoring.options import TaskOptionValues
-from holdfast.authoring.task import TaskCall, TaskDefinition, TaskFuture
+from holdfast.authoring.task import BoundTask, TaskDefinition, TaskFuture
 from holdfast.errors import DefinitionError, FanOutError, TaskError
 from holdfast.history import Failure
 from holdfast.ports.runtime import FanOutOutcome
@@ -49,7 +49,7 @@ class Err:
 
 @overload
 def map_tasks(
-    task: TaskDefinition[..., R] | TaskCall[..., R],
+    task: TaskDefinition[..., R] | BoundTask[..., R],
     items: Iterable[Any],
     *,
     key: str | None = None,
@@ -59,7 +59,7 @@ def map_tasks(
 ) -> TaskFuture[Results[R]]: ...
 @overload
 def map_tasks(
-    task: TaskDefinition[..., R] | TaskCall[..., R],
+    task: TaskDefinition[..., R] | BoundTask[..., R],
     items: Iterable[Any],
     *,
     key: str | None = None,
@@ -68,7 +68,7 @@ def map_tasks(
     **options: Unpack[TaskOptionValues],
 ) -> TaskFuture[Results[Ok[R] | Err]]: ...
 def map_tasks(
-    task: TaskDefinition[..., Any] | TaskCall[..., Any],
+    task: TaskDefinition[..., Any] | BoundTask[..., Any],
     items: Iterable[Any],
     *,
     key: str | None = None,
@@ -103,7 +103,7 @@ def map_tasks(
         OutsideWorkflowError: no workflow is running here.
     """
     runtime = running("map_tasks()", "Elsewhere: start a workflow that maps, or app.submit(task, item) for each item.")
-    if not isinstance(task, TaskDefinition | TaskCall):
+    if not isinstance(task, TaskDefinition | BoundTask):
         raise DefinitionError(f"map_tasks() takes a task first, and {task!r} is none", remedy="Put @task on it.")
     call = task.options(**options) if options or isinstance(task, TaskDefinition) else task
     if call.key is not None:

@@ -108,6 +108,8 @@ class _Block:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         task = asyncio.current_task()
+        if task not in self._entered:  # left by another task than entered it, as an AsyncExitStack may
+            task = next(iter(self._entered))
         places = self._entered[task]
         place = places.pop()
         if not places:

@@ -85,8 +85,9 @@ class ModelCodec:
             raise InputError(self._what, (("", describe_decode_failure(error)),)) from None
         try:
             return self._validate(bytes(payload))
-        except Exception as error:
-            raise InputError(self._what, _problems(error, document)) from error
+        except Exception as error:  # noqa: BLE001 - users' validators may raise anything
+            # Not `from error`: pydantic's own text quotes the input, which may be a secret.
+            raise InputError(self._what, _problems(error, document)) from None
 
     def schema(self, mode: Mode) -> Schema:
         """Return the JSON Schema of the type."""

@@ -14,7 +14,7 @@ import msgspec
 
 from holdfast.authoring.messages import MessageHandler
 from holdfast.authoring.plain import PlainCodec
-from holdfast.authoring.task import TaskCall, TaskDefinition, plain_task
+from holdfast.authoring.task import BoundTask, TaskDefinition, plain_task
 from holdfast.authoring.workflow import TASK_WORKFLOW_PREFIX, definition_of, task_workflow
 from holdfast.errors import DefinitionError
 
@@ -41,7 +41,7 @@ def startable(subject: Any, *, as_task: bool = False) -> Startable:
     if isinstance(subject, str):
         name = TASK_WORKFLOW_PREFIX + subject if as_task else subject
         return Startable(name, encode_untyped, msgspec.json.decode, "")
-    if isinstance(subject, TaskCall):
+    if isinstance(subject, BoundTask):
         raise DefinitionError(
             f"task {subject.definition.name!r} was given with options for one call",
             remedy="Options belong to a call inside a workflow. Submit the task itself.",
@@ -64,7 +64,8 @@ def encode_message(
         return reference, encode_untyped(args, kwargs)
     if not isinstance(reference, MessageHandler):
         raise DefinitionError(
-            f"{reference!r} is no signal, query or update", remedy="Give the handler, such as ReviewBatch.approve, or its name."
+            f"{reference!r} is no signal, query or update",
+            remedy="Give the handler, such as ReviewBatch.approve, or its name.",
         )
     return reference.name, reference.signature.encode_call(args, kwargs)
 

@@ -29,7 +29,7 @@ Module: TypeAlias = ModuleType | str | Path
 KNOWN_MAX: Final = 50
 """How many names an error lists."""
 
-_SKIPPED: Final = ("__main__", "conftest", "setup")
+_SKIPPED: Final = ("__main__", "conftest", "setup", "tests")
 """Modules of a package that are run, not imported."""
 
 
@@ -301,5 +301,5 @@ def _import(name: str) -> ModuleType:
 def _with_submodules(module: ModuleType) -> Iterator[ModuleType]:
     yield module
     for each in pkgutil.iter_modules(getattr(module, "__path__", ())):
-        if each.name not in _SKIPPED and not each.name.startswith("test"):
+        if each.name not in _SKIPPED and not each.name.startswith("test_"):
             yield from _with_submodules(_import(f"{module.__name__}.{each.name}"))

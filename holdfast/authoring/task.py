@@ -89,7 +89,7 @@ class TaskDefinition(Generic[P, R]):
             runtime.issue_task(self.name, self._encode(args, kwargs), self.task_options, key, self._decode),
         )
 
-    def options(self, *, key: str | None = None, **values: Unpack[TaskOptionValues]) -> TaskCall[P, R]:
+    def options(self, *, key: str | None = None, **values: Unpack[TaskOptionValues]) -> BoundTask[P, R]:
         """Return this task with other options, for one call.
 
         Args:
@@ -99,7 +99,7 @@ class TaskDefinition(Generic[P, R]):
         Raises:
             DefinitionError: an option is unknown or wrong.
         """
-        return TaskCall(self, self.task_options, None).options(key=key, **values)
+        return BoundTask(self, self.task_options, None).options(key=key, **values)
 
     def is_retryable(self, error: BaseException) -> bool:
         """Say whether another attempt may be made after `error`, by the classes in `Retry(non_retryable=...)`."""
@@ -137,7 +137,7 @@ class SyncTask(TaskDefinition[P, R]):
             return cast("R", self.fn(*args, **kwargs))
 
 
-class TaskCall(Generic[P, R]):
+class BoundTask(Generic[P, R]):
     """A task with options of its own, for one call. Made by `.options(...)`."""
 
     __slots__ = ("definition", "key", "task_options")
@@ -162,12 +162,12 @@ class TaskCall(Generic[P, R]):
         future = runtime.issue_task(task.name, payload, self.task_options, key, task.signature.decode_result)
         return cast("TaskFuture[R]", future)
 
-    def options(self, *, key: str | None = None, **values: Unpack[TaskOptionValues]) -> TaskCall[P, R]:
+    def options(self, *, key: str | None = None, **values: Unpack[TaskOptionValues]) -> BoundTask[P, R]:
         """Return this call with further options. See `TaskDefinition.options`."""
         task = self.definition
         options = make_options(self.task_options, values, task=task.name) if values else self.task_options
         _check_isolation(options, task.name, "", is_async=task.is_async)
-        return TaskCall(task, options, self.key if key is None else _key_of(task, key))
+        return BoundTask(task, options, self.key if key is None else _key_of(task, key))
 
 
 class TaskDecorator(Protocol):
@@ -282,6 +282,13 @@ def _check_function(function: Any) -> None:
                 f"{function!r} is no function",
                 remedy="Put @task on a function of its own: def work(...), at the top level of a module.",
             )
+    first = next(iter(inspect.signature(function).parameters), "")
+    if first in {"self", "cls"} and "." in function.__qualname__.rpartition("<locals>.")[2]:
+        raise DefinitionError(
+            f"{function.__qualname__} is a method, and a task is a function",
+            place_of(inspect.unwrap(function)),
+            "A worker has no instance to call it on: move it to the top level of its module.",
+        )
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise DefinitionError(
             f"{function.__qualname__} is a generator, and a task returns one result",

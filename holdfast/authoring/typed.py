@@ -14,6 +14,8 @@ decode again.
 
 from __future__ import annotations
 
+import inspect
+import typing
 from typing import Any
 
 import msgspec
@@ -41,20 +43,20 @@ Problems = tuple[tuple[str, str], ...]
 class TypedCodec:
     """Codec of values whose declared type msgspec knows."""
 
-    __slots__ = ("_annotation", "_decode", "_encode", "_sets", "_struct", "_what")
+    __slots__ = ("_annotation", "_decode", "_encode", "_kind", "_sets", "_what")
 
     def __init__(self, annotation: Any, what: str, found: Survey) -> None:
         """Make the codec; raises TypeError where msgspec does not know the type after all."""
         self._annotation = annotation
         self._what = what
         self._sets = found.sets
-        self._struct = annotation if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct) else None
+        self._kind = _class_of_values(annotation)
         self._encode = msgspec.json.Encoder(enc_hook=lambda value: to_plain(value, what)).encode
         self._decode = msgspec.json.Decoder(annotation, dec_hook=None if found.native else _decode_foreign).decode
 
     def encode(self, value: Any) -> bytes:
         """Return `value` as JSON text; raises EncodeError, PayloadTooLargeError."""
-        if self._struct is not None and not isinstance(value, self._struct):
+        if self._kind is not None and not isinstance(value, self._kind):
             self._refuse(describe_type(value))
         payload = b""
         try:
@@ -113,6 +115,13 @@ def typed_codec(annotation: Any, what: str, found: Survey) -> ValueCodec | None:
         return TypedCodec(annotation, what, found)
     except (TypeError, NameError):  # such as a union of two dataclasses
         return None
+
+
+def _class_of_values(annotation: Any) -> type | None:
+    """Return the class that every value of this type is an instance of, where the type is as definite as that."""
+    if typing.is_typeddict(annotation) or not isinstance(annotation, type) or typing.get_args(annotation):
+        return None  # a container may be any that reads back as the declared one, such as a tuple for a list
+    return None if annotation in {list, tuple, dict, set, frozenset} or inspect.isabstract(annotation) else annotation
 
 
 def _decode_foreign(kind: Any, plain: Any) -> Any:
