@@ -32,6 +32,7 @@ from holdfast.ports.operations import (
     RenewLease,
 )
 from holdfast.stores.sqlite import executions, inbox, statements
+from holdfast.stores.sqlite.deadlocks import cycle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -183,3 +184,5 @@ HANDLERS: Final[dict[type, Handler]] = {
     ReleaseLease: give_back,
     BreakLock: break_lock,
 }
+
+__all__ = ["HANDLERS", "cycle", "drop", "expire", "next_wake", "read_locks", "release", "request"]

@@ -455,4 +455,4 @@ class FanOut(RuleBasedStateMachine):
 
 
 TestFanOut = FanOut.TestCase
-TestFanOut.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestFanOut.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

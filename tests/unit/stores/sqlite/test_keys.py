@@ -1,0 +1,50 @@
+"""API keys are stored by hash, named once, and revoked for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import RunConflictError
+from holdfast.ports.operations import KeyRecord, PutKey, RevokeKey
+from tests.unit.stores.sqlite.desk import Desk, desk_at
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """Open a fresh store."""
+    with desk_at(tmp_path) as desk:
+        yield desk
+
+
+def test_keys_are_listed_by_name(desk: Desk) -> None:
+    """With everything but the secret, which the store never had."""
+    made = desk.now
+    assert desk.do(PutKey("ops", b"h1", ("read", "operate"))) is True
+    assert desk.do(PutKey("ci", b"h2", (), expires_at=9.0)) is True
+    assert desk.do(RevokeKey("ops")) is True
+    assert desk.ask(desk.store.keys()) == [
+        KeyRecord("ci", b"h2", (), made, 9.0, revoked=False),
+        KeyRecord("ops", b"h1", ("read", "operate"), made, None, revoked=True),
+    ]
+
+
+def test_a_name_and_a_hash_belong_to_one_key(desk: Desk) -> None:
+    """The very same key again is no news, another one is refused."""
+    assert desk.do(PutKey("ops", b"h1", ("read",))) is True
+    assert desk.do(PutKey("ops", b"h1", ("read",))) is True
+    for other in (PutKey("ops", b"h2", ("read",)), PutKey("ops", b"h1", ("admin",)), PutKey("ci", b"h1", ("read",))):
+        assert isinstance(desk.do(other), RunConflictError)
+    assert len(desk.ask(desk.store.keys())) == 1
+
+
+def test_revoked_is_for_good(desk: Desk) -> None:
+    """The name stays taken, and putting the same key again does not bring it back."""
+    assert desk.do(RevokeKey("ops")) is False
+    desk.do(PutKey("ops", b"h1", ()))
+    assert desk.do(RevokeKey("ops")) is True
+    assert desk.do(RevokeKey("ops")) is True
+    assert isinstance(desk.do(PutKey("ops", b"h1", ())), RunConflictError)
+    assert [each.revoked for each in desk.ask(desk.store.keys())] == [True]

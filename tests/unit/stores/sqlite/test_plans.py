@@ -1,0 +1,78 @@
+"""Nothing that is done for each task, chunk, lock or entry walks over the others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.stores.sqlite.statements import load, parse
+from tests.unit.stores.sqlite.desk import Desk, desk_at
+
+QUERIES = Path(__file__).parents[4] / "holdfast" / "stores" / "sqlite" / "queries"
+FILES = ("tasks", "chunks", "fan_outs", "outcomes", "locks", "ledger", "requests")
+STATEMENTS = sorted(name for file in FILES for name in parse((QUERIES / f"{file}.sql").read_text("utf-8")))
+
+# What people and gauges ask for, about everything there is.
+WHOLE_TABLES = {"read_backlogs", "read_locks"}
+# Sorting what was found is fine where little is found: one execution's rows, a taker's requests.
+SORTED = {"read_queue", "read_fan_outs", "waits_of", "take_requests"} | WHOLE_TABLES | {"read_in_flight", "read_slots"}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """Open a fresh store."""
+    with desk_at(tmp_path) as desk:
+        yield desk
+
+
+def plan(desk: Desk, name: str) -> list[str]:
+    """Return the steps SQLite plans for a statement."""
+    text = load()[name]
+    count = max((int(number) for number in re.findall(r"\?(\d+)", text)), default=0)
+    return [row[3] for row in desk.connection.execute(f"EXPLAIN QUERY PLAN {text}", [0] * count)]
+
+
+def scans(steps: list[str]) -> list[str]:
+    """Return the steps that walk over a whole table or index; JSON lists and subqueries' results are none."""
+    return [
+        step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step and "(subquery" not in step
+    ]
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_statements_search(desk: Desk, name: str) -> None:
+    """No statement scans a table, and only those that find little sort."""
+    steps = plan(desk, name)
+    assert bool(scans(steps)) == (name in WHOLE_TABLES), steps
+    if name not in SORTED:
+        assert "USE TEMP B-TREE FOR ORDER BY" not in steps, steps
+
+
+@pytest.mark.parametrize(
+    ("index", "name"),
+    [
+        ("task_queue_ready", "claim_tasks"),
+        ("task_queue_delayed", "promote_tasks"),
+        ("task_queue_owned", "free_tasks"),
+        ("chunks_ready", "claim_chunks"),
+        ("chunks_fan_out", "drop_chunks"),
+        ("outcomes_first", "read_outcomes"),
+        ("lock_places_waiting", "first_waiting"),
+        ("lock_places_expiry", "expire_places"),
+        ("requests_open", "take_requests"),
+    ],
+)
+def test_a_lost_index_is_noticed(desk: Desk, index: str, name: str) -> None:
+    """Without its index a statement scans or sorts: the test above would say so."""
+    desk.connection.execute(f"DROP INDEX {index}")
+    steps = plan(desk, name)
+    assert scans(steps) or "USE TEMP B-TREE FOR ORDER BY" in steps, steps
+
+
+def test_claims_never_leave_their_index(desk: Desk) -> None:
+    """What a claim passes over, such as tasks it does not know, costs no look at the rows themselves."""
+    for name, table in (("claim_tasks", "task_queue"), ("claim_chunks", "chunks")):
+        assert f"SEARCH {table} USING COVERING INDEX {table}_ready (pool=?)" in plan(desk, name)
