@@ -202,6 +202,10 @@ class Attempt:
         """Note that the code failed."""
         self._end(None, failure)
 
+    def stopped(self) -> None:
+        """Note that the code was stopped, as it had to be."""
+        self._end(None, None)
+
     # -----------------------------------------------------------------------------------------------------------------
 
     def _limit(self) -> tuple[float, str] | None:
@@ -307,6 +311,12 @@ def describe_task_failure(error: BaseException, *, retryable: bool = True) -> Fa
     return describe_failure(error if trace is None else error.with_traceback(trace), retryable=retryable)
 
 
+def is_retryable(definition: Executable, error: BaseException) -> bool:
+    """Say whether the definition allows another attempt after `error`."""
+    ask = getattr(definition, "is_retryable", None)
+    return True if ask is None else bool(ask(error))
+
+
 def perform(definition: Executable, payload: bytes) -> bytes | Failure:
     """Make an attempt to the end, in this thread, in the current context: decode, call, encode.
 
@@ -321,7 +331,7 @@ def perform(definition: Executable, payload: bytes) -> bytes | Failure:
         if definition.is_async:
             value = asyncio.run(value)
     except BaseException as error:  # noqa: BLE001 - SystemExit raised by task code is a failure of the task
-        return describe_task_failure(error)
+        return describe_task_failure(error, retryable=is_retryable(definition, error))
     try:
         return definition.signature.encode_result(value)
     except BaseException as error:  # noqa: BLE001 - a serializer of the user's types may raise anything

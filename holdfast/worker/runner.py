@@ -7,6 +7,7 @@ Must not know: queues, stores, retries, workflows.
 from __future__ import annotations
 
 import asyncio
+import os
 import traceback as tracebacks
 from functools import partial
 from types import CoroutineType
@@ -14,20 +15,26 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from holdfast.errors import DefinitionError, UnknownNameError
+from holdfast.errors import DefinitionError, HoldfastError, UnknownNameError
 from holdfast.history import Failure, TaskOptions
 from holdfast.ports.clock import Clock
 from holdfast.ports.task import TaskCall, current_task
-from holdfast.worker.attempt import Attempt, Done, Executable, describe_task_failure, perform_as
+from holdfast.worker.attempt import Attempt, Done, Executable, describe_task_failure, is_retryable, perform_as
 from holdfast.worker.eager import EagerStarter
-from holdfast.worker.isolation import decide_isolation
+from holdfast.worker.frames import Call, Load
+from holdfast.worker.isolation import decide_isolation, locate
 from holdfast.worker.line import Line
+from holdfast.worker.processes import Processes
 from holdfast.worker.threads import Threads
 
 TASKS_MAX: Final = 10_000
 """How many asynchronous attempts may be under way at once, by default."""
 THREADS_MAX: Final = 64
 """How many attempts may run in threads at once, by default."""
+PROCESSES_MIN: Final = 2
+"""How many attempts may run in child processes at once, at least, by default."""
+ISOLATIONS_MAX: Final = 10_000
+"""How many decisions about `isolation="auto"` are remembered; calls may set any time-out."""
 
 
 class Tasks(Protocol):
@@ -42,6 +49,8 @@ class Statistics(msgspec.Struct, frozen=True):
 
     running: int
     waiting: int
+    processes: int
+    """Child processes, idle ones included."""
     abandoned_threads: int
     """Threads whose work nobody waits for any more. They keep what they hold: replace the process."""
     abandoned_tasks: int
@@ -58,17 +67,32 @@ class LocalRunner:
         *,
         tasks_max: int = TASKS_MAX,
         threads_max: int = THREADS_MAX,
+        processes_max: int | None = None,
     ) -> None:
-        """Run attempts at `tasks` on the event loop that is running now."""
+        """Run attempts at `tasks` on the event loop that is running now.
+
+        Args:
+            tasks: where definitions are found.
+            clock: where times come from.
+            tasks_max: how many asynchronous attempts may be under way at once.
+            threads_max: how many attempts may run in threads at once.
+            processes_max: how many attempts may run in child processes at once; None is one per processor, at least 2.
+        """
+        if processes_max is None:
+            processes_max = max(PROCESSES_MIN, os.cpu_count() or 1)
         self._tasks = tasks
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._definitions: dict[str, Executable] = {}
-        self._isolations: dict[str, str] = {}
+        self._isolations: dict[tuple[str, float | None], str] = {}
         self._eager = EagerStarter(self._loop)
         self._threads = Threads(self._loop)
+        self._processes = Processes(self._loop, processes_max)
+        self._loads: dict[str, Load | None] = {}
         self._task_line = Line(tasks_max)
         self._thread_line = Line(threads_max)
+        self._process_line = Line(processes_max)
+        self._lines = (self._task_line, self._thread_line, self._process_line)
         self._live: dict[Attempt, None] = {}
         self._idle: list[asyncio.Future[None]] = []
         self._abandoned_tasks = 0
@@ -85,9 +109,12 @@ class LocalRunner:
         """Return where an attempt would run: `async`, `thread` or `process`."""
         if options.isolation != "auto":
             return options.isolation
-        isolation = self._isolations.get(task)
+        key = (task, options.timeout)
+        isolation = self._isolations.get(key)
         if isolation is None:
-            isolation = self._isolations[task] = decide_isolation(self._definition(task))
+            if len(self._isolations) >= ISOLATIONS_MAX:
+                self._isolations.clear()
+            isolation = self._isolations[key] = decide_isolation(self._definition(task), options)
         return isolation
 
     def is_quick(self, task: str, options: TaskOptions) -> bool:
@@ -112,6 +139,8 @@ class LocalRunner:
                 line, begin = self._task_line, self._begin_task
             case "thread":
                 line, begin = self._thread_line, self._begin_thread
+            case "process":
+                line, begin = self._process_line, self._begin_process
             case other:
                 attempt.fail(_unknown_isolation(definition, other))
                 return None
@@ -138,21 +167,22 @@ class LocalRunner:
         return True
 
     async def close(self) -> None:
-        """Stop everything: coroutines are cancelled and may clean up, threads are left alone."""
+        """Stop everything: coroutines are cancelled and may clean up, processes are killed, threads are left alone."""
         for attempt in list(self._live):
             attempt.cancel()
         while self._live:  # an attempt is given up after STOP_GRACE_SECONDS
             await self.drain(1.0)
         self._eager.close()
         self._threads.close()
+        await self._processes.close()
         await asyncio.sleep(0)  # unused shells end
 
     def statistics(self) -> Statistics:
         """Return what is going on."""
-        waiting = self._task_line.waiting + self._thread_line.waiting
         return Statistics(
-            running=self._task_line.running + self._thread_line.running,
-            waiting=waiting,
+            running=sum(line.running for line in self._lines),
+            waiting=sum(line.waiting for line in self._lines),
+            processes=self._processes.alive,
             abandoned_threads=self._threads.abandoned,
             abandoned_tasks=self._abandoned_tasks,
         )
@@ -219,7 +249,7 @@ class LocalRunner:
             attempt.succeed(result)
             return
         try:
-            attempt.fail(describe_task_failure(error))
+            attempt.fail(describe_task_failure(error, retryable=is_retryable(definition, error)))
         finally:
             del error  # its traceback may refer to this frame
 
@@ -246,12 +276,55 @@ class LocalRunner:
 
         attempt.run_on(self._loop, abandon)
 
+    # In child processes ----------------------------------------------------------------------------------------------
 
-def _report(attempt: Attempt, result: bytes | Failure) -> None:
-    if isinstance(result, Failure):
-        attempt.fail(result)
-    else:
-        attempt.succeed(result)
+    def _begin_process(self, attempt: Attempt) -> None:
+        call = attempt.call
+        definition = self._definitions[call.task]
+        if call.task not in self._loads:
+            self._loads[call.task] = locate(definition)
+        load = self._loads[call.task]
+        if load is None:
+            attempt.fail(_cannot_be_found(definition))
+            return
+        info = attempt.info
+        message = Call(
+            number=self._processes.number(),
+            load=load,
+            qualname=definition.fn.__qualname__,
+            input=call.input,
+            idempotency_key=info.idempotency_key,
+            attempt=info.attempt,
+            run_id=info.run_id,
+            execution=info.execution,
+            task=info.task,
+            step=info.step,
+            token=info.fencing_token,
+            deadline=None if info.deadline is None else info.deadline.timestamp(),
+            progress=call.progress,
+        )
+        try:
+            job = self._processes.start(message, partial(_report, attempt), attempt.beat)
+        except (HoldfastError, OSError) as error:
+            attempt.fail(describe_task_failure(error))
+            return
+        self._hold(attempt, self._process_line)
+
+        def kill() -> bool:
+            job.kill()
+            return True
+
+        attempt.run_on(self._loop, kill)
+
+
+def _report(attempt: Attempt, result: bytes | Failure | None) -> None:
+    match result:
+        case bytes():
+            attempt.succeed(result)
+        case Failure():
+            attempt.fail(result)
+        case None:
+            attempt.stopped()
 
 
 def _cancel(task: asyncio.Task[Any]) -> bool:
@@ -274,6 +347,15 @@ def _waits_at(task: asyncio.Task[Any]) -> str:
 async def _await(value: Any, is_async: bool) -> Any:  # noqa: FBT001 - as declared in the definition
     """Await what a task function returned, when it is no plain coroutine; a synchronous one returned its result."""
     return await value if is_async else value
+
+
+def _cannot_be_found(definition: Executable) -> Failure:
+    error = DefinitionError(
+        what=f"task {definition.name!r} asks for isolation='process', but another process cannot import it",
+        where=f"{definition.fn.__qualname__} in module {definition.fn.__module__}",
+        remedy="Define it at the top level of a module or script, or use isolation='thread'.",
+    )
+    return describe_task_failure(error, retryable=False)
 
 
 def _unknown_isolation(definition: Executable, isolation: str) -> Failure:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.authoring import plain_task
 from holdfast.errors import UnknownNameError
 from holdfast.history import TaskOptions
 from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall
@@ -97,12 +98,25 @@ class Functions:
             raise UnknownNameError("task", name, tuple(self.tasks)) from None
 
 
+class Definitions(Functions):
+    """A registry of real task definitions, made of plain functions."""
+
+    def __init__(self, *functions: Callable[..., Any]) -> None:
+        """Register `functions` under their names."""
+        self.tasks = {fn.__name__: plain_task(fn) for fn in functions}
+
+
 class WallClock:
     """The machine's time."""
 
     def now(self) -> float:
         """Return seconds since the epoch."""
         return time.time()
+
+
+def call_defined(fn: Callable[..., Any], *args: Any, **changes: Any) -> TaskCall:
+    """As `call`, for a task of `Definitions`."""
+    return msgspec.structs.replace(call(fn, **changes), input=plain_task(fn).signature.encode_call(args, {}))
 
 
 def call(fn: Callable[..., Any], *args: Any, isolation: str = "auto", **changes: Any) -> TaskCall:
