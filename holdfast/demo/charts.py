@@ -23,6 +23,9 @@ from holdfast.demo.wording import count, seconds, size
 LINE_POINTS_MAX: Final = 240
 """A line has no more points than this: more would only make the page heavy."""
 
+DRAWN_SECONDS_MIN: Final = 0.001
+"""A shorter run has no picture."""
+
 RATE_BARS: Final = 48
 LABELLED_KILLS_MAX: Final = 4
 """Further kills are marked, and listed beside the chart, but not labelled in it."""
@@ -73,10 +76,10 @@ def done_at(samples: Sequence[Sample], moment: float) -> float:
 def throughput(samples: Sequence[Sample], killed: Sequence[Kill], total: int) -> Html:
     """Draw results and results per second over time, marked where workers died and where their work went on.
 
-    `samples` must be in the order of time; with fewer than two there is nothing to draw and the answer is a sentence.
+    `samples` must be in the order of time; where there is nothing to draw, the answer is a sentence.
     """
     last = samples[-1].at_seconds if samples else 0.0
-    if len(samples) < 2 or last <= 0:
+    if len(samples) < 2 or last < DRAWN_SECONDS_MIN:
         return Html('<p class="empty">The run was too short to draw.</p>')
     labelled = min(len(killed), LABELLED_KILLS_MAX)
     top = 14 + labelled * _LABEL_ROW

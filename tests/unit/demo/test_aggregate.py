@@ -26,7 +26,7 @@ def pair(number: int, **facts: object) -> tuple[Reference, DocumentResult]:
         "size_bytes": 100,
         "lines": 3,
     }
-    result = DocumentResult(id=identity, **(values | facts))  # type: ignore[arg-type]  # facts by name
+    result = DocumentResult(id=identity, **(values | facts))
     return Reference(identity, f"/docs/{number}.txt", 0, result.size_bytes), result
 
 
@@ -67,6 +67,16 @@ def test_every_document_is_counted_exactly_once(facts: list[dict[str, object]]) 
     assert total.outlines.headings == sum(each.headings for each in read)
 
 
+def test_a_size_on_the_border_of_two_bars_is_in_the_lower_one() -> None:
+    """A bar holds what is up to its size."""
+    total = aggregate(pair(number, size_bytes=size) for number, size in enumerate([0, 1, 256, 257, 512, 513]))
+    assert [(each.at_least, each.at_most, each.documents) for each in total.sizes] == [
+        (0, 256, 3),
+        (257, 512, 2),
+        (513, 1024, 1),
+    ]
+
+
 def test_a_result_beside_the_wrong_reference_is_refused() -> None:
     """Mixed-up results are an error, not a wrong report."""
     with pytest.raises(ValueError, match="stands beside"):
@@ -95,6 +105,13 @@ def test_picks_are_bounded_and_varied() -> None:
     assert picks[4] == "in Finnish"
     assert picks[5] == "KOI8-R, coding cookie"
     assert picks[6] == "400 headings"
+
+
+def test_a_document_is_picked_for_its_first_reason() -> None:
+    """The longest document that is also the only one of its type is picked once, as the longest."""
+    pairs = [pair(number) for number in range(5)]
+    pairs[2] = pair(2, size_bytes=9_999, lines=700, kind=Kind.SQL, headings=3)
+    assert {each.row: each.why for each in aggregate(pairs).picks}[2] == "long: 700 lines"
 
 
 def test_real_documents_end_up_with_terms_and_clusters(tmp_path: Path) -> None:

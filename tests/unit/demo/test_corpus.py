@@ -111,6 +111,24 @@ def test_as_few_files_as_possible_are_cut(tmp_path: Path) -> None:
     assert {each.path for each in corpus.documents if each.section} == {f"{tmp_path}/b.py"}
 
 
+def test_sections_that_repeat_are_one_document(tmp_path: Path) -> None:
+    """The same function twice in a file, in two files, or as a file of its own, is counted once."""
+    body = b"".join(b"    step(%d)  # as before\n" % n for n in range(30))
+    shared = b"def shared():\n" + body
+    own = [b"def own_%d():\n" % n + body for n in range(4)]
+    files = {
+        "one.py": own[0] + shared + own[1] + shared,
+        "two.py": own[2] + shared + own[3],
+        "three.py": shared,
+    }
+    fill(tmp_path, files)
+    found = bodies(collect(50, tmp_path))
+    assert len(found) == len(set(found))
+    assert found.count(shared) == 1
+    assert b"".join(own) not in found
+    assert all(each in found for each in own)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     texts=st.lists(st.lists(st.sampled_from([b"def a():", b"    return 1", b"", b"x = 2"]), max_size=400), max_size=5),

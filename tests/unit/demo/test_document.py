@@ -90,7 +90,7 @@ def test_invalid_utf_8_is_read_as_a_guess_and_says_so() -> None:
 def test_nul_bytes_separate_words_and_never_travel() -> None:
     """NUL counts as a space, in titles too."""
     result = analysed(b"alpha\0beta gamma\0\0delta")
-    assert result.title == "alpha beta gamma delta"
+    assert (result.title, result.words) == ("alpha beta gamma delta", 4)
     assert set(result.terms) == {"alpha", "beta", "gamma", "delta"}
 
 

@@ -55,6 +55,11 @@ def test_too_little_or_nothing_known_is_unknown(text: str) -> None:
     assert told(text) == UNKNOWN
 
 
+def test_two_languages_that_fit_alike_are_unknown() -> None:
+    """Words that Swedish and Danish share do not decide between them."""
+    assert told("det som en på med den om har de kan eller så " * 4) == UNKNOWN
+
+
 def test_every_profile_has_a_name() -> None:
     """The report can name every language that can be found."""
     assert set(STOPWORDS) <= set(NAMES)

@@ -18,16 +18,20 @@ from holdfast.demo.outline import (
 CASES = {
     "python": (
         Kind.PYTHON,
-        '#!/usr/bin/python\n"""Serve files.\n\nMore."""\n'
-        "class Server:\n    def run(self): ...\nasync def main(): ...\n",
+        (
+            '#!/usr/bin/python\n"""Serve files.\n\nMore."""\n'
+            "class Server:\n    def run(self): ...\nasync def main(): ...\n"
+        ),
         "Serve files.",
         [(0, "class Server"), (1, "def run"), (0, "def main")],
     ),
     "python without docstring": (Kind.PYTHON, "# -*- coding: utf-8 -*-\n# Tests for x\nx = 1\n", "Tests for x", []),
     "c": (
         Kind.C,
-        "/* Copyright somebody */\n// Streams of bytes\n"
-        "#define MAX(a, b) 1\nstruct stream {\nint open_stream(int n);\n",
+        (
+            "/* Copyright somebody */\n// Streams of bytes\n"
+            "#define MAX(a, b) 1\nstruct stream {\nint open_stream(int n);\n"
+        ),
         "Streams of bytes",
         [(0, "#define MAX"), (0, "struct stream"), (0, "open_stream()")],
     ),
