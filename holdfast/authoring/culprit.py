@@ -157,13 +157,16 @@ def origin_of_file(file: str) -> Origin:
 
 def place(file: str, line: int) -> str:
     """Return the words for a line: relative to the working directory where that is shorter."""
-    folder = os.getcwd() + os.sep
+    try:
+        folder = os.getcwd() + os.sep  # noqa: PTH109  # a prefix of text is all it is
+    except OSError:  # it was deleted
+        return f"{file}:{line}"
     return f"{file.removeprefix(folder)}:{line}"
 
 
 # Packages are installed below the standard library's own folder, so they are asked for first.
 _PACKAGES: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_STANDARD: Final = os.path.normcase(os.path.dirname(os.__file__)) + os.sep
+_STANDARD: Final = os.path.normcase(os.__file__).removesuffix("os.py")
 
 
 def _culprit(frame: FrameType, entered: FrameType | None, call: str) -> Culprit:

@@ -77,7 +77,9 @@ PAUSE: Final = Reason(
 CHANCE: Final = Reason(
     "Randomness", "a replay draws other numbers", "`random()`, the run's own generator: `random().choice(...)`"
 )
-IDENTITY: Final = Reason("Identifiers", "a replay makes another identifier", "`uuid4()` of holdfast, drawn from the run")
+IDENTITY: Final = Reason(
+    "Identifiers", "a replay makes another identifier", "`uuid4()` of holdfast, drawn from the run"
+)
 FILES: Final = Reason("Files", "the file may differ, or be gone, when a replay looks", "move it into a @task")
 DATABASE: Final = Reason("Databases", "a replay would talk to the database again", "move it into a @task")
 NETWORK: Final = Reason("Network", "a replay would talk to the network again", "move it into a @task")
@@ -119,8 +121,8 @@ LINT_GUARD: Final[tuple[Catcher, ...]] = ("lint", "guard")
 LINT_LOOP: Final[tuple[Catcher, ...]] = ("lint", "loop")
 
 SET_ITERATION: Final = "iteration over a set"
-BARE_EXCEPT: Final = "except:"
-EXCEPT_BASE: Final = "except BaseException:"
+BARE_EXCEPT: Final = "bare except"
+EXCEPT_BASE: Final = "except BaseException"
 LEAVING_FINALLY: Final = "return in finally"
 GLOBAL: Final = "global"
 RUN_IN_EXECUTOR: Final = "loop.run_in_executor"
@@ -175,27 +177,30 @@ FORBIDDEN: Final[tuple[Forbidden, ...]] = (
     *_rows(FILES, LINT_GUARD, _named("os", "listdir scandir walk mkdir makedirs rmdir remove unlink rename replace")),
     *_rows(FILES, LINT_GUARD, _named("os", "link symlink truncate chmod utime chdir")),
     *_rows(FILES, LINT_GUARD, _named("shutil", "copy copy2 copyfile copytree move rmtree")),
-    *_rows(FILES, LINT_GUARD, _named("tempfile", "mkstemp mkdtemp TemporaryFile NamedTemporaryFile TemporaryDirectory")),
+    *_rows(
+        FILES, LINT_GUARD, _named("tempfile", "mkstemp mkdtemp TemporaryFile NamedTemporaryFile TemporaryDirectory")
+    ),
     *_rows(FILES, LINT_GUARD, "glob.glob glob.iglob"),
     *_rows(FILES, LINT, _named("pathlib.Path", "exists is_file is_dir stat cwd home")),
     *_rows(FILES, LINT, _named("os", "stat access getcwd")),
     *_rows(FILES, LINT, _named("os.path", "exists isfile isdir getsize getmtime")),
     *_rows(DATABASE, LINT_GUARD, "sqlite3.connect"),
-    *_rows(NETWORK, LINT_GUARD, _named("socket", "socket socketpair create_connection create_server getaddrinfo")),
+    *_rows(NETWORK, LINT_GUARD, _named("socket", "socket create_connection create_server getaddrinfo")),
     *_rows(NETWORK, LINT_GUARD, _named("socket", "gethostbyname gethostname")),
     *_rows(NETWORK, LINT_GUARD, "urllib.request.urlopen smtplib.SMTP ftplib.FTP"),
-    *_rows(NETWORK, LINT_GUARD, _named("httpx", "get post put patch delete head options request stream Client")),
-    *_rows(NETWORK, LINT, "httpx.AsyncClient aiohttp.ClientSession aiohttp.request urllib3.PoolManager urllib3.request"),
+    *_rows(NETWORK, LINT_GUARD, _named("httpx", "get post put patch delete head options request stream")),
+    *_rows(NETWORK, LINT, "socket.socketpair httpx.Client httpx.AsyncClient aiohttp.ClientSession aiohttp.request"),
+    *_rows(NETWORK, LINT, "urllib3.PoolManager urllib3.request"),
     *_rows(NETWORK, LINT, _named("requests", "get post put patch delete head options request Session")),
     *_rows(PROCESS, LINT_GUARD, _named("subprocess", "run Popen call check_call check_output getoutput")),
     *_rows(PROCESS, LINT_GUARD, _named("os", "system popen fork execv execvp posix_spawn spawnv kill")),
-    *_rows(PROCESS, LINT, "multiprocessing.Process multiprocessing.Pool"),
+    *_rows(PROCESS, LINT, "multiprocessing.Process multiprocessing.Pool concurrent.futures.ProcessPoolExecutor"),
     *_rows(THREAD, LINT_GUARD, "threading.Thread threading.Timer _thread.start_new_thread"),
-    *_rows(THREAD, LINT_GUARD, _named("concurrent.futures", "ThreadPoolExecutor ProcessPoolExecutor")),
+    *_rows(THREAD, LINT_GUARD, "concurrent.futures.ThreadPoolExecutor"),
     *_rows(ESCAPE, LINT_LOOP, f"asyncio.to_thread {RUN_IN_EXECUTOR} asyncio.run"),
     *_rows(ESCAPE, LINT_LOOP, _named("asyncio", "open_connection start_server open_unix_connection start_unix_server")),
     *_rows(ESCAPE, LINT_LOOP, _named("asyncio", "create_subprocess_exec create_subprocess_shell")),
-    *_rows(ESCAPE, LINT_GUARD, "asyncio.new_event_loop"),
+    *_rows(ESCAPE, LINT, "asyncio.new_event_loop"),
     *_rows(ESCAPE, LOOP, _named("loop", "create_connection create_server create_datagram_endpoint getaddrinfo")),
     *_rows(ESCAPE, LOOP, _named("loop", "add_reader add_writer sock_recv sock_sendall sock_connect sock_accept")),
     *_rows(ESCAPE, LOOP, _named("loop", "subprocess_exec subprocess_shell connect_read_pipe connect_write_pipe")),

@@ -38,7 +38,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from types import FrameType, MethodType, ModuleType
-from typing import Any, Final
+from typing import Any
 
 from holdfast.authoring.culprit import Culprit, Origin, find_culprit, is_asyncio, origin_of_module
 from holdfast.authoring.forbidden import (
@@ -52,7 +52,6 @@ from holdfast.authoring.forbidden import (
     reason_of_event,
 )
 from holdfast.errors import NondeterminismError
-
 
 
 class DeterminismGuard:
@@ -152,7 +151,7 @@ def _fence(original: Callable[..., Any], module: str, row: Forbidden) -> MethodT
 
     def stand_in(_: _Fence, *arguments: Any) -> Any:
         if _draining and get_ident() in _draining and len(arguments) < harmless:
-            _judge(sys._getframe(1), call, reason)  # noqa: SLF001  # the documented way to the caller's frame
+            _judge(sys._getframe(1), call, reason)  # the documented way to the caller's frame
         return original(*arguments)
 
     stand_in.__name__ = stand_in.__qualname__ = getattr(original, "__name__", call)
@@ -173,7 +172,7 @@ def _sources() -> Iterator[tuple[dict[str, Any], str, str, str]]:
     yield vars(random), "_urandom", "os", "os.urandom"  # SystemRandom, and with it secrets
     for name in ("random", "getrandbits"):
         yield vars(random), name, "random", f"random.{name}"
-        yield vars(random._inst), name, "random", f"random.{name}"  # type: ignore[attr-defined]  # noqa: SLF001  # what the other functions of the module draw from
+        yield vars(random._inst), name, "random", f"random.{name}"  # noqa: SLF001  # what the other functions of the module draw from
     yield vars(random), "gauss", "random", "random.gauss"  # every second one comes from the first, and draws nothing
     yield vars(uuid), "_generate_time_safe", "uuid", "uuid.uuid1"
     if sys.version_info < (3, 12):  # from then on an audit event tells of new threads
@@ -266,7 +265,7 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
         if reason is not None and not _is_time_zone(event, arguments):
             package = event.partition(".")[0]
             call = event.replace("__new__", package).removeprefix("builtins.").partition("/")[0]
-            _judge(sys._getframe(1), call, reason)  # noqa: SLF001  # as in a fence
+            _judge(sys._getframe(1), call, reason)  # as in a fence
 
 
 def _is_time_zone(event: str, arguments: tuple[Any, ...]) -> bool:
