@@ -713,6 +713,18 @@ class FanOutRecord(Value, frozen=True):
     closed: bool
 
 
+class ChunkRecord(Value, frozen=True):
+    """A chunk of a fan-out that is not done yet."""
+
+    chunk_id: int
+    pending: int
+    """How many of its items have no outcome."""
+    attempt: int
+    recoveries: int
+    owner: str
+    """Name of the member that has claimed it, or ''."""
+
+
 class Totals(Value, frozen=True):
     """Counts over the whole store."""
 

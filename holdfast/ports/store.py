@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from holdfast.history import Page
 from holdfast.ports.operations import (
+    ChunkRecord,
     EntryRecord,
     FanOutRecord,
     InboxRow,
@@ -89,6 +90,9 @@ class Store(Protocol):
 
     async def fan_outs(self, execution_id: int) -> list[FanOutRecord]:
         """Return an execution's fan-outs."""
+
+    async def chunks(self, fan_out_id: int) -> list[ChunkRecord]:
+        """Return the chunks of a fan-out that are not done yet."""
 
     async def queue(self, execution_id: int) -> list[QueueRecord]:
         """Return an execution's queued tasks."""

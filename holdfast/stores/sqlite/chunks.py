@@ -24,7 +24,7 @@ import msgspec
 
 from holdfast.errors import FencedError
 from holdfast.ports.bus import TASKS
-from holdfast.ports.operations import ClaimChunks, ClaimedChunk, QueueFanOut
+from holdfast.ports.operations import ChunkRecord, ClaimChunks, ClaimedChunk, QueueFanOut
 from holdfast.stores.sqlite import executions, statements
 
 if TYPE_CHECKING:
@@ -250,3 +250,13 @@ def _places(pending: int) -> Iterator[int]:
     for place, bit in enumerate(reversed(f"{pending:b}")):
         if bit == "1":
             yield place
+
+
+def read_chunks(connection: apsw.Connection, fan_out_id: int) -> list[ChunkRecord]:
+    """Return the chunks of a fan-out that are not done yet, oldest first."""
+    return [
+        ChunkRecord(chunk_id, int.from_bytes(pending, "little").bit_count(), attempt, recoveries, owner)
+        for chunk_id, pending, attempt, recoveries, owner in connection.execute(
+            statements.load()["read_chunks"], (fan_out_id,)
+        )
+    ]

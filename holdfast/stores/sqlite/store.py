@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from holdfast.ports.bus import Bus
     from holdfast.ports.clock import Clock
     from holdfast.ports.operations import (
+        ChunkRecord,
         EntryRecord,
         FanOutRecord,
         InboxRow,
@@ -296,6 +297,11 @@ class SQLiteStore:
         """Return an execution's fan-outs."""
         with translated(self.path):
             return fan_outs.read_records(self._read(), execution_id)
+
+    async def chunks(self, fan_out_id: int) -> list[ChunkRecord]:
+        """Return the chunks of a fan-out that are not done yet."""
+        with translated(self.path):
+            return chunks.read_chunks(self._read(), fan_out_id)
 
     async def queue(self, execution_id: int) -> list[QueueRecord]:
         """Return an execution's queued tasks."""

@@ -65,3 +65,8 @@ WHERE state = 3 AND fan_out IN (SELECT id FROM fan_outs WHERE execution = ?1);
 
 -- name: next_chunk
 SELECT visible_at FROM chunks WHERE state = 0 AND visible_at > ?1 ORDER BY visible_at LIMIT 1;
+
+-- name: read_chunks
+SELECT chunks.id, chunks.pending, chunks.attempt, chunks.recoveries, coalesce(members.name, '')
+FROM chunks LEFT JOIN members ON members.id = chunks.owner
+WHERE chunks.fan_out = ?1 ORDER BY chunks.id;
