@@ -1,0 +1,89 @@
+"""The conformance checks notice: each bug planted here is caught by the check that is named beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from holdfast.errors import HoldfastError, StoreError
+from holdfast.stores.sqlite import statements
+from holdfast.testing.conformance import CHECKS
+from tests.conformance.test_store import SQLiteHarness
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A statement that is wrong, and the check that has to notice."""
+
+    caught_by: str
+    statement: str
+    right: str
+    wrong: str
+
+    def plant(self, sql: Mapping[str, str]) -> Mapping[str, str]:
+        """Return `sql` with this bug in it."""
+        assert self.right in sql[self.statement], "the bug is about a statement that is not there any more"
+        return MappingProxyType({**sql, self.statement: sql[self.statement].replace(self.right, self.wrong)})
+
+
+BUGS = (
+    Bug("a_start_is_idempotent", "started_before", "newest.id", "newest.id + 1"),
+    Bug("a_taken_id_conflicts", "started_before", "first.input_digest", "x'6a'"),
+    Bug("a_start_finds_a_closed_run", "started_before", "newest.status", "'RUNNING'"),
+    Bug("pages_come_back", "read_pages", "first <= ?2 + 1", "first <= ?2 + 2"),
+    Bug("an_append_needs_an_owner", "held_execution", "AND owner = ?2", "AND ?2 = ?2"),
+    Bug("a_run_ends_once", "close_execution", "owner = NULL,", ""),
+    Bug("a_message_is_delivered_once", "put_delivered", "VALUES (?1, ?2, ?3)", "VALUES (?1, ?2 || ?3, ?3)"),
+    Bug("messages_keep_their_order", "read_member_inbox", "ORDER BY id", "ORDER BY execution, id"),
+    Bug("messages_keep_their_order", "drop_read_inbox", "AND id <= ?2", "AND ?2 = ?2"),
+    Bug("a_run_does_not_end_with_unread_mail", "look_before_closing", "id > ?2", "id > ?2 + 1"),
+    Bug("a_claim_takes_what_is_ready", "ready_executions", "ORDER BY id", "ORDER BY id DESC"),
+    Bug("a_claim_takes_what_is_ready", "own_execution", "owner = ?2", "owner = nullif(?2, ?2)"),
+    Bug(
+        "a_released_run_waits_for_a_reason",
+        "release_execution",
+        "EXISTS (SELECT 1 FROM inbox WHERE execution = ?1)",
+        "0",
+    ),
+    Bug("a_released_run_waits_for_a_reason", "release_execution", "AND owner = ?2", "AND ?2 = ?2"),
+    Bug("a_timer_is_never_early", "wake_executions", "wake_at <= ?1", "wake_at <= ?1 + 1"),
+    Bug("the_dead_lose_their_runs", "check_member", "AND lives = 1", ""),
+    Bug("the_dead_lose_their_runs", "free_executions", "recoveries + ?2", "recoveries + ?2 * 0"),
+    Bug("the_dead_lose_their_runs", "disown_inboxes_of", "owner = ?1", "owner = -?1"),
+    Bug("a_late_member_may_go_on_until_reaped", "check_member", "lives = 1", "expires_at > 1000015"),
+    Bug("a_reaper_that_was_away_waits", "note_reaper", "reaps_from = ?3", "reaps_from = ?3 * 0"),
+    Bug("poison_is_parked", "park_poison", "recoveries >= ?2", "recoveries > ?2"),
+    Bug("poison_is_parked", "resume_execution", "recoveries = 0,", ""),
+    Bug("a_stable_run_is_forgiven", "make_stable", "recoveries = 0", "recoveries = recoveries"),
+    Bug("a_run_parks_itself", "park_execution", "parked = ?2", "parked = substr(?2, 1, 3)"),
+    Bug("leaving_frees_at_once", "free_executions", "recoveries + ?2", "recoveries + ?2 + 1"),
+    Bug("time_never_goes_back", "write_meta", "now = ?3", "now = min(now, ?3)"),
+    Bug("runs_are_listed_by_page", "list_executions", "id < ?1", "id <= ?1"),
+    Bug("runs_are_listed_by_page", "count_executions", "newest = 1", "status = 'FAILED'"),
+    Bug("a_run_is_found_by_name", "numbered_execution", "AND number = ?2", "AND ?2 = ?2"),
+)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug.caught_by}-{bug.statement}")
+def test_a_planted_bug_is_caught(bug: Bug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check fails on a store with the bug."""
+    (check,) = (check for check in CHECKS if check.__name__ == bug.caught_by)
+    wrong = bug.plant(statements.load())
+    load: Callable[[], Mapping[str, str]] = lambda: wrong  # noqa: E731 - one line, one use
+    monkeypatch.setattr(statements, "load", load)
+
+    async def run() -> None:
+        harness = SQLiteHarness(tmp_path / "store.db")
+        try:
+            await check(harness)
+        finally:
+            await harness.close()
+
+    with pytest.raises((AssertionError, HoldfastError)) as caught:
+        asyncio.run(run())
+    assert not isinstance(caught.value, StoreError), "the statement was not wrong but broken"
