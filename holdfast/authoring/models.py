@@ -10,7 +10,8 @@ Theory of operation
 
 A `TypeAdapter` does the work, with three additions:
 
-- `warnings="error"`: a value of another type than declared is refused, not written as it comes.
+- `warnings="error"`, and what was written is read again: a value of another type than declared, or that breaks a
+  constraint, is refused where it is written, not where somebody reads it.
 - NaN and infinity are refused both ways, and so is anything msgspec does not accept as JSON (pydantic reads `NaN`,
   `1e999` and writes NaN as null).
 - Sets are written sorted. Their order in memory differs between processes, and a payload has one form.
@@ -19,11 +20,12 @@ A `TypeAdapter` does the work, with three additions:
 from __future__ import annotations
 
 import math
+import re
 import sys
 import typing
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
@@ -39,7 +41,6 @@ from holdfast.authoring.codec import (
     encode_json,
     refuse_size,
 )
-from holdfast.authoring.plain import to_plain
 from holdfast.authoring.pointers import PROBLEMS_MAX, pointer_of_location
 from holdfast.errors import DefinitionError, EncodeError, InputError
 
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 _ADAPTERS_MAX: Final = 4096
 _MAY_HOLD_FLOATS: Final = frozenset({"any", "float", "complex", "custom-error", "is-instance", "json"})
+_MASK: Final = b"**********"
+_INPUT_TYPE: Final = re.compile(r"input_type=(\w+)\]")
 _REMEDY: Final = "Use Pydantic models, dataclasses, msgspec Structs, TypedDicts or plain JSON values."
 
 
@@ -73,8 +76,8 @@ class ModelCodec:
             payload = self._to_json(value, warnings="error", by_alias=True, round_trip=True)
         except Exception as error:  # noqa: BLE001 - users' serializers may raise anything
             payload = self._encode_lent(value, error)
-        if b"null" in payload:
-            self._check_null(value, payload)
+        else:
+            self._check(value, payload)
         return payload if len(payload) <= PAYLOAD_BYTES_MAX else refuse_size(self._what, payload)
 
     def decode(self, payload: bytes) -> Any:
@@ -114,27 +117,40 @@ class ModelCodec:
             return "it is nested too deeply, or contains itself"
         lines = [line.strip() for line in str(error).splitlines() if "UnexpectedValue" in line]
         if lines:
-            expected = f"it is declared as {describe_annotation(self._annotation)}, and this is {describe_type(value)}"
-            inner = lines[0].split("(", 1)[1].split(" - ")[0].removesuffix(")")
-            return f"{expected} ({inner[:1].lower()}{inner[1:]})"
+            wanted = lines[0].split("(", 1)[1].split(" - ")[0].removesuffix(")")
+            found = _INPUT_TYPE.search(lines[0])
+            self._refuse(value, wanted[:1].lower() + wanted[1:] + (f", found {found[1]}" if found else ""))
         text = str(error)
         if "invalid utf-8" in text:
             text += "; give the model ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"
         return text
 
-    def _check_null(self, value: Any, payload: bytes) -> None:
-        if payload == b"null":
-            try:
-                self._validate(payload)
-            except ValueError:
-                if value is None:
-                    expected = describe_annotation(self._annotation)
-                    raise EncodeError(self._what, f"it is declared as {expected}, and this is None") from None
-        if self._floats:
-            plain = self._adapter.serializer.to_python(value, mode="json", by_alias=True, round_trip=True)
+    def _check(self, value: Any, payload: bytes) -> None:
+        """Refuse a payload that would not be read back, or not as what was written."""
+        if self._floats and b"null" in payload:
+            self._check_finite(value)
+        try:
+            again = self.decode(payload)
+        except InputError as error:
+            self._refuse(value, "; ".join(f"{text} at {at or '/'}" for at, text in error.problems))
+        if _MASK in payload and again != value:
+            raise EncodeError(
+                self._what, "it holds a secret, which pydantic writes as **********; pass the secret's name instead"
+            )
+
+    def _check_finite(self, value: Any) -> None:
+        # Any-typed parts are null already in JSON mode, custom serializers only work there.
+        for mode in ("python", "json"):
+            plain = self._adapter.serializer.to_python(value, mode=mode, by_alias=True, round_trip=True)
             for place, number in _floats_in(plain, ""):
                 if not math.isfinite(number):
                     raise EncodeError(self._what, f"{number!r} at {place or '/'} is not a finite number")
+
+    def _refuse(self, value: Any, reason: str) -> NoReturn:
+        expected = describe_annotation(self._annotation)
+        raise EncodeError(
+            self._what, f"it is declared as {expected}, and this is {describe_type(value)}: {reason}"
+        ) from None
 
 
 def validate_plain(annotation: Any, plain: Any) -> Any:
@@ -200,14 +216,19 @@ def _adapter(annotation: Any, what: str) -> TypeAdapter[Any]:
         ) from None
 
 
-def _for_pydantic(annotation: Any) -> Any:
-    """Return `annotation` with what pydantic does not take replaced: Structs, and on 3.11 `typing.TypedDict`."""
+def _for_pydantic(annotation: Any, within: tuple[Any, ...] = ()) -> Any:
+    """Return `annotation` with what pydantic does not take replaced: Structs, and on 3.11 `typing.TypedDict`.
+
+    A type that holds itself is Any in its own replacement: the outermost conversion sees to it.
+    """
+    if annotation in within:
+        return _inner_value()
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        return _struct_for_pydantic(annotation)
+        return _struct_for_pydantic(annotation, (*within, annotation))
     if sys.version_info < (3, 12) and typing.is_typeddict(annotation):
-        return _typed_dict_for_pydantic(annotation)
+        return _typed_dict_for_pydantic(annotation, (*within, annotation))
     arguments = typing.get_args(annotation)
-    replaced = tuple(_for_pydantic(each) for each in arguments)
+    replaced = tuple(_for_pydantic(each, within) for each in arguments)
     if all(old is new for old, new in zip(arguments, replaced, strict=True)):
         return annotation
     if typing.get_origin(annotation) is typing.Annotated:
@@ -217,30 +238,35 @@ def _for_pydantic(annotation: Any) -> Any:
     return typing.Union[replaced] if not hasattr(annotation, "__origin__") else annotation.__origin__[replaced]  # noqa: UP007 - built at run time
 
 
-def _typed_dict_for_pydantic(kind: Any) -> Any:
+def _typed_dict_for_pydantic(kind: Any, within: tuple[Any, ...]) -> Any:
     import typing_extensions
 
     make_typed_dict: Any = typing_extensions.TypedDict
     marker: Any
     fields = {}
     for name, each in typing.get_type_hints(kind, include_extras=True).items():
-        bare = typing.get_args(each)[0] if typing.get_origin(each) in {typing.Required, typing.NotRequired} else each
-        marker = typing_extensions.Required if name in kind.__required_keys__ else typing_extensions.NotRequired
-        fields[name] = marker[_for_pydantic(bare)]
+        origin = typing.get_origin(each)
+        # Where annotations are text, __required_keys__ knows nothing of the markers in them.
+        required = origin is typing.Required or (origin is not typing.NotRequired and name in kind.__required_keys__)
+        marker = typing_extensions.Required if required else typing_extensions.NotRequired
+        bare = typing.get_args(each)[0] if origin in {typing.Required, typing.NotRequired} else each
+        fields[name] = marker[_for_pydantic(bare, within)]
     return make_typed_dict(kind.__name__, fields)
 
 
-def _struct_for_pydantic(kind: type[msgspec.Struct]) -> Any:
+def _struct_for_pydantic(kind: type[msgspec.Struct], within: tuple[Any, ...]) -> Any:
     """Return a TypedDict of the same fields that, once valid, is converted into the Struct."""
     import typing_extensions
-    from pydantic import AfterValidator, PlainSerializer
+    from pydantic import AfterValidator, WrapSerializer
 
+    if kind.__struct_config__.array_like:
+        raise TypeError(f"{kind.__qualname__} is array_like, which does not mix with types that msgspec does not know")
     make_typed_dict: Any = typing_extensions.TypedDict
     marker: Any
     fields: dict[str, Any] = {}
     for each in msgspec.structs.fields(kind):
         marker = typing_extensions.Required if each.required else typing_extensions.NotRequired
-        fields[each.encode_name] = marker[_for_pydantic(each.type)]
+        fields[each.encode_name] = marker[_for_pydantic(each.type, within)]
     config = kind.__struct_config__
     if config.tag is not None:
         literal: Any = typing.Literal
@@ -248,15 +274,31 @@ def _struct_for_pydantic(kind: type[msgspec.Struct]) -> Any:
     shape = make_typed_dict(kind.__name__, fields)
     return typing.Annotated[
         shape,
-        AfterValidator(lambda plain: msgspec.convert(plain, kind, dec_hook=lambda _, value: value)),
-        PlainSerializer(lambda value: _struct_value(value, kind)),
+        AfterValidator(lambda plain: msgspec.convert(plain, kind, dec_hook=_convert_foreign)),
+        WrapSerializer(lambda value, write: write(_fields_of(value, kind))),
     ]
 
 
-def _struct_value(value: Any, kind: type) -> Any:
+def _inner_value() -> Any:
+    from pydantic import PlainSerializer
+
+    return typing.Annotated[Any, PlainSerializer(lambda value: msgspec.to_builtins(value, enc_hook=_foreign_builtins))]
+
+
+def _convert_foreign(kind: type, value: Any) -> Any:
+    return value if isinstance(value, kind) else validate_plain(kind, value)
+
+
+def _foreign_builtins(value: Any) -> Any:
+    return _adapter(type(value), describe_type(value)).dump_python(value, mode="json", by_alias=True, round_trip=True)
+
+
+def _fields_of(value: Any, kind: type[msgspec.Struct]) -> dict[str, Any]:
     if not isinstance(value, kind):
         raise TypeError(f"expected {kind.__qualname__}, got {describe_type(value)}")
-    return to_plain(value, kind.__qualname__)
+    fields = {each.encode_name: getattr(value, each.name) for each in msgspec.structs.fields(kind)}
+    config = kind.__struct_config__
+    return fields if config.tag is None else {str(config.tag_field): config.tag, **fields}
 
 
 def _serializer(adapter: TypeAdapter[Any], *, sets: bool) -> SchemaSerializer:
@@ -306,6 +348,6 @@ def _floats_in(plain: Any, at: str) -> Iterator[tuple[str, float]]:
     elif isinstance(plain, dict):
         for key, each in plain.items():
             yield from _floats_in(each, f"{at}/{key}")
-    elif isinstance(plain, list):
+    elif isinstance(plain, list | tuple | set | frozenset):
         for index, each in enumerate(plain):
             yield from _floats_in(each, f"{at}/{index}")

@@ -122,7 +122,9 @@ def _composite(value: Any, what: str, at: str) -> Any:
     if isinstance(value, msgspec.Struct):
         return _struct(value, what, at)
     if hasattr(kind, "__pydantic_serializer__"):
-        return to_plain(kind.__pydantic_serializer__.to_python(value, mode="json", by_alias=True), what, at)
+        from holdfast.authoring.models import ModelCodec
+
+        return msgspec.Raw(ModelCodec(kind, f"{what}{f' at {at}' if at else ''}").encode(value))
     if dataclasses.is_dataclass(value):
         fields = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
         return _object(fields, what, at)
@@ -159,8 +161,10 @@ def _key(key: Any, what: str, at: str) -> str:
     plain = to_plain(key, what, at)
     if isinstance(plain, str):
         return plain
-    if plain is None or isinstance(plain, bool):
-        return str(plain)
+    if isinstance(plain, bool):
+        return "true" if plain else "false"
+    if plain is None:
+        return "None"
     if isinstance(plain, int | float):
         return repr(plain)
     raise EncodeError(what, f"a key of type {describe_type(key)} at {at or '/'} has no JSON form")

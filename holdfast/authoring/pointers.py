@@ -14,6 +14,7 @@ PROBLEMS_MAX: Final = 100
 """How many problems one error lists."""
 
 _MSGSPEC_PLACE: Final = re.compile(r" - at `(?:key in )?`?\$(?P<path>[^`]*)`")
+_MSGSPEC_FIELD: Final = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>[^`]*)`")
 _MSGSPEC_TOKEN: Final = re.compile(r"\[(?P<index>\d+)\]|(?P<any>\[\.\.\.\])|\.(?P<field>[^.\[]+)")
 
 
@@ -53,6 +54,10 @@ def _leads_into(document: Any, token: int | str) -> bool:
 def pointer_of_msgspec(message: str) -> str:
     """Return the pointer in a msgspec message (`... - at `$.a[0]``); `*` stands for a key that it does not name."""
     found = _MSGSPEC_PLACE.search(message)
-    if found is None:
-        return ""
-    return pointer(*(token["index"] or token["field"] or "*" for token in _MSGSPEC_TOKEN.finditer(found["path"])))
+    tokens = [] if found is None else [_token(each) for each in _MSGSPEC_TOKEN.finditer(found["path"])]
+    field = _MSGSPEC_FIELD.match(message)
+    return pointer(*tokens, *([field["name"]] if field else []))
+
+
+def _token(found: re.Match[str]) -> str:
+    return found["index"] or found["field"] or "*"

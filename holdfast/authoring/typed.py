@@ -98,7 +98,8 @@ class TypedCodec:
         raise EncodeError(self._what, f"it is declared as {describe_annotation(self._annotation)}, and this is {found}")
 
     def _problems(self, payload: bytes, error: BaseException) -> Problems:
-        first = ((pointer_of_msgspec(str(error)), describe_decode_failure(error)),)
+        place = pointer_of_msgspec(str(error))
+        first = ((place, describe_decode_failure(error)),)
         try:
             document = decode_json(payload)
         except DECODE_FAILURES:
@@ -106,7 +107,10 @@ class TypedCodec:
         from holdfast.authoring.models import all_problems
 
         # msgspec stops at the first problem; pydantic finds them all.
-        return all_problems(self._annotation, payload, document) or first
+        found = all_problems(self._annotation, payload, document)
+        if not found or not ("*" in place or any(at == place for at, _ in found)):
+            found += first  # it knows limits that pydantic does not, such as msgspec.Meta
+        return found
 
 
 def typed_codec(annotation: Any, what: str, found: Survey) -> ValueCodec | None:

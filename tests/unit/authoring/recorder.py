@@ -1,0 +1,142 @@
+"""A workflow runtime that writes down what it is asked, and answers when a test says so.
+
+Owns: the port's double for functions called inside workflows. It stores nothing and drives nothing.
+Must not know: engines.
+"""
+
+# ruff: noqa: D102 - the methods are the port's, and documented there
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from holdfast.history import Failure, TaskOptions
+from holdfast.ports.runtime import FanOutOutcome, RunInfo, current_runtime
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@dataclass
+class Issued:
+    """One task or fan-out that was asked for, with the future its asker holds."""
+
+    name: str
+    payloads: list[bytes]
+    options: TaskOptions
+    key: str | None
+    decode: Callable[[Any], Any]
+    future: Future[Any]
+    failures_max: int = 0
+
+    def resolve(self, outcome: Any) -> None:
+        """Let the task end: with JSON text, or the outcome of a fan-out."""
+        self.future.set_result(self.decode(outcome))
+
+
+class Recorder:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self.issued: list[Issued] = []
+        self.acquired: list[tuple[str, int, Future[int]]] = []
+        self.released: list[Future[int]] = []
+        self.signals: list[tuple[str, Future[bytes]]] = []
+        self.patches: list[str] = []
+        self.finished = True
+        self._random = Random(7)
+
+    def issue_task(
+        self, name: str, payload: bytes, options: TaskOptions, key: str | None, decode: Callable[[bytes], Any]
+    ) -> Future[Any]:
+        self.issued.append(Issued(name, [payload], options, key, decode, _future()))
+        return self.issued[-1].future
+
+    def issue_fan_out(
+        self,
+        name: str,
+        payloads: Sequence[bytes],
+        options: TaskOptions,
+        key: str | None,
+        failures_max: int,
+        decode: Callable[[FanOutOutcome], Any],
+    ) -> Future[Any]:
+        self.issued.append(Issued(name, list(payloads), options, key, decode, _future(), failures_max))
+        return self.issued[-1].future
+
+    def acquire_lock(self, name: str, slots: int) -> Future[int]:
+        future = _future()
+        self.acquired.append((name, slots, future))
+        return future
+
+    def release_lock(self, acquired: Future[int]) -> None:
+        self.released.append(acquired)
+
+    def wait_signal(self, name: str) -> Future[bytes]:
+        future = _future()
+        self.signals.append((name, future))
+        return future
+
+    def now(self) -> datetime:
+        return MOMENT
+
+    def random(self) -> Random:
+        return self._random
+
+    def uuid4(self) -> UUID:
+        return UUID(int=self._random.getrandbits(128), version=4)
+
+    def patched(self, patch_id: str) -> bool:
+        self.patches.append(patch_id)
+        return True
+
+    def handlers_finished(self) -> bool:
+        return self.finished
+
+    def info(self) -> RunInfo:
+        return RunInfo("r-1", "r-1", "Flow", MOMENT, 3, should_continue_as_new=False)
+
+
+@dataclass
+class Outcomes:
+    """The outcomes of a fan-out, each a JSON text or a Failure; counts how often one is read."""
+
+    items: list[bytes | Failure]
+    reads: list[int] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return len(self.items)
+
+    @property
+    def failed(self) -> int:
+        return sum(isinstance(each, Failure) for each in self.items)
+
+    def get(self, index: int) -> tuple[bool, bytes]:
+        self.reads.append(index)
+        item = self.items[index]
+        return (False, msgspec.msgpack.encode(item)) if isinstance(item, Failure) else (True, item)
+
+
+@contextmanager
+def inside_workflow() -> Iterator[Recorder]:
+    """Run the block as workflow code; gives the recorder it runs on."""
+    recorder = Recorder()
+    token = current_runtime.set(recorder)
+    try:
+        yield recorder
+    finally:
+        current_runtime.reset(token)
+
+
+def _future() -> Future[Any]:
+    return asyncio.get_running_loop().create_future()
