@@ -1,0 +1,93 @@
+"""A process that serves until it is told to stop.
+
+Owns: signals (the first drains, the second stops at once), and the order of stack and HTTP server.
+Must not know: command lines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+
+from holdfast.app.settings import Settings
+from holdfast.app.stack import Stack
+from holdfast.authoring import Registry
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What has started."""
+
+    stack: Stack
+    url: str
+    """Where the controller listens; empty without one."""
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: Settings, registry: Registry, roles: Iterable[str], *, http: bool
+) -> AsyncIterator[Serving]:
+    """Run a stack, and the controller's HTTP server with `http`, while the block lasts.
+
+    Raises:
+        SettingsError: the address may not be served like this.
+        StoreError: the store cannot be opened.
+    """
+    stack = Stack(settings, registry, roles)
+    await stack.open()
+    try:
+        if not http:
+            yield Serving(stack, "")
+            return
+        # Imported here, so that a worker without HTTP does not load a web framework.
+        from holdfast.app.web import open_server
+
+        server = await open_server(stack, settings)
+        try:
+            yield Serving(stack, server.url)
+        finally:
+            await server.stop()
+    finally:
+        await stack.close()
+
+
+async def serve(
+    settings: Settings,
+    registry: Registry,
+    roles: Iterable[str],
+    *,
+    http: bool,
+    announce: Callable[[Serving], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT; a second one ends the process at once.
+
+    Args:
+        settings: see Settings.
+        registry: the workflows and tasks this process knows.
+        roles: what the process does.
+        http: whether it also is a controller.
+        announce: called once everything has started.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stopping() -> None:
+        if stop.is_set():
+            os._exit(130)  # the second signal: whatever is held is told from our lease
+        stop.set()
+
+    for each in STOP_SIGNALS:
+        loop.add_signal_handler(each, stopping)
+    try:
+        async with serving(settings, registry, roles, http=http) as started:
+            announce(started)
+            await stop.wait()
+    finally:
+        for each in STOP_SIGNALS:
+            loop.remove_signal_handler(each)

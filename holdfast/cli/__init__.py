@@ -1,0 +1,58 @@
+"""The command line: one file for each group of verbs, all of them thin.
+
+Owns: the program's name, its verbs and their order.
+Must not know: how anything is done; verbs ask the application or the client.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from holdfast import __version__
+from holdfast.cli import demo, keeping, messages, runs, serving, starting
+
+program = typer.Typer(
+    name="holdfast",
+    help="Durable workflows: code that survives crashes, hangs and deploys.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+program.command()(demo.demo)
+program.command()(serving.dev)
+program.command()(serving.controller)
+program.command()(serving.orchestrator)
+program.command()(serving.worker)
+program.command()(starting.start)
+program.command()(starting.submit)
+program.add_typer(runs.runs, name="runs")
+program.command()(messages.signal)
+program.command()(messages.query)
+program.command()(messages.update)
+program.add_typer(keeping.keys, name="keys")
+program.command()(keeping.verify)
+program.command()(keeping.doctor)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+    if wanted:
+        typer.echo(f"holdfast {__version__}")
+        raise typer.Exit
+
+
+@program.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Durable workflows: code that survives crashes, hangs and deploys."""
+
+
+def main() -> None:
+    """Run the command line."""
+    program()

@@ -1,0 +1,168 @@
+"""`holdfast keys`, `verify` and `doctor`: keep a system in order."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from holdfast.app import Client, load_settings, verify_store
+from holdfast.cli.output import Exit, Output, time_of
+from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown, with_client
+from holdfast.errors import HoldfastError
+
+keys = typer.Typer(help="API keys of the controller.", no_args_is_help=True)
+
+FREE_BYTES_LOW = 1024**3
+
+
+@keys.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="What the key is called.")],
+    scope: Annotated[list[str], typer.Option("--scope", help="read, start, signal, operate or admin.")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an API key; it is shown this once."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        from holdfast.controller import create_key as create
+
+        secret = await create(client.store, name, tuple(scope))
+        output.fields({"name": name, "scopes": scope, "key": secret})
+
+    with_client(output, store, body)
+
+
+@keys.command("list")
+def list_keys(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """List API keys, without their secrets."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        rows = [
+            {
+                "name": each.name,
+                "scopes": list(each.scopes),
+                "created_at": time_of(each.created_at),
+                "expires_at": time_of(each.expires_at),
+                "revoked": each.revoked,
+            }
+            for each in await client.store.keys()
+        ]
+        output.rows(("name", "scopes", "created_at", "expires_at", "revoked"), rows)
+
+    with_client(output, store, body)
+
+
+@keys.command("revoke")
+def revoke_key(name: Annotated[str, typer.Argument()], store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Make an API key invalid."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        from holdfast.controller import revoke_key as revoke
+
+        await revoke(client.store, name)
+        output.fields({"name": name, "revoked": True})
+
+    with_client(output, store, body)
+
+
+def verify(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Check that what is stored is what was written; changes nothing."""
+    output = Output(as_json=as_json)
+    report = shown(output, lambda: verify_store(load_settings(store=store)))
+    if output.as_json:
+        output.value(report)
+    else:
+        for problem in report.problems:
+            output.console.print(f"[red]damaged[/]  {problem}", markup=True)
+        output.fields(
+            {
+                "executions": report.executions,
+                "events": report.events,
+                "commits": report.commits,
+                "problems": len(report.problems),
+                "not covered": ", ".join(report.not_covered),
+            }
+        )
+    if report.problems:
+        raise typer.Exit(Exit.FAILED)
+
+
+def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Check versions, settings, the store and its disk."""
+    output = Output(as_json=as_json)
+
+    async def body() -> list[dict[str, Any]]:
+        return await _examine(store)
+
+    findings = run_verb(output, body)
+    output.rows(("check", "ok", "found"), findings)
+    if not all(each["ok"] for each in findings):
+        raise typer.Exit(Exit.FAILED)
+
+
+async def _examine(store: str | None) -> list[dict[str, Any]]:
+    findings: list[dict[str, Any]] = []
+
+    def found(check: str, what: object, *, ok: bool = True) -> None:
+        findings.append({"check": check, "ok": ok, "found": str(what)})
+
+    found("python", platform.python_version(), ok=(3, 11) <= sys.version_info[:2] <= (3, 13))
+    try:
+        settings = load_settings(store=store)
+        path = settings.sqlite_path().absolute()
+    except HoldfastError as error:
+        found("settings", error.message(), ok=False)
+        return findings
+    found("settings", f"store {settings.store}, lease {settings.lease_seconds:g} s, durability {settings.synchronous}")
+    folder = path.parent
+    if not folder.is_dir():
+        found("folder", f"{folder} is not there", ok=False)
+        return findings
+    found("folder", folder, ok=os.access(folder, os.W_OK))
+    free = shutil.disk_usage(folder).free
+    found("free space", f"{free / 1024**3:.1f} GiB", ok=free >= FREE_BYTES_LOW)
+    found("commit to disk", f"{_sync_seconds(folder) * 1000:.2f} ms", ok=True)
+    if not path.exists():
+        found("store", "not made yet; the first start makes it")
+        return findings
+    try:
+        async with await Client.connect(settings.store) as client:
+            skew = abs(await client.store.now() - time.time())
+            found("store", f"{path.stat().st_size / 1024**2:.1f} MiB", ok=True)
+            found("clock", f"{skew:.1f} s from the store's", ok=skew < 1.0)
+            alive = [each for each in await client.store.members() if each.expires_at > time.time()]
+            found("members alive", ", ".join(f"{each.name} ({each.kind}, {each.state})" for each in alive) or "none")
+            totals = await client.store.totals()
+            found("runs", ", ".join(f"{count} {status}" for status, count in sorted(totals.runs.items())) or "none")
+            found("parked runs", totals.runs.get("PARKED", 0), ok=not totals.runs.get("PARKED"))
+    except HoldfastError as error:
+        found("store", error.message(), ok=False)
+    return findings
+
+
+def _sync_seconds(folder: Path) -> float:
+    """Return the median time of making a small write durable in `folder`."""
+    probe = folder / f".holdfast-doctor-{os.getpid()}"
+    times = []
+    descriptor = os.open(probe, os.O_CREAT | os.O_WRONLY, 0o600)
+    try:
+        for _ in range(9):
+            started = time.perf_counter()
+            os.write(descriptor, b"x" * 4096)
+            os.fdatasync(descriptor)
+            times.append(time.perf_counter() - started)
+    finally:
+        os.close(descriptor)
+        probe.unlink()
+    return sorted(times)[len(times) // 2]

@@ -1,0 +1,71 @@
+"""`holdfast signal`, `query` and `update`: talk to a run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from holdfast.app import Client
+from holdfast.cli.output import Output
+from holdfast.cli.payloads import read_json
+from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run id.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The handler's name.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait for the answer.")]
+
+
+def signal(
+    run: RunArgument,
+    name: NameArgument,
+    input: InputArgument = None,  # noqa: A002 - the word users see
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send a signal to a run."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        await client.handle(run).signal(name, *_arguments(input))
+        output.fields({"run_id": run, "signal": name, "delivered": True})
+
+    with_client(output, store, body)
+
+
+def query(
+    run: RunArgument,
+    name: NameArgument,
+    input: InputArgument = None,  # noqa: A002 - the word users see
+    timeout: TimeoutOption = 30.0,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a run, also one that has ended."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        output.value(await client.handle(run).query(name, *_arguments(input), timeout=timeout))
+
+    with_client(output, store, body)
+
+
+def update(
+    run: RunArgument,
+    name: NameArgument,
+    input: InputArgument = None,  # noqa: A002 - the word users see
+    timeout: TimeoutOption = 30.0,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send an update to a run, and print its answer."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        output.value(await client.handle(run).update(name, *_arguments(input), timeout=timeout))
+
+    with_client(output, store, body)
+
+
+def _arguments(argument: str | None) -> tuple[object, ...]:
+    return () if argument is None else (read_json(argument),)

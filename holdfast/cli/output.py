@@ -1,0 +1,165 @@
+"""What a verb prints: a table for a person, or JSON for a program.
+
+Owns: the console, the choice between the two, exit codes.
+Must not know: what is printed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from holdfast.errors import (
+    AlreadyProcessed,
+    HoldfastError,
+    InputError,
+    LeaseError,
+    MissingExtraError,
+    NoOrchestratorError,
+    PayloadError,
+    RunClosedError,
+    RunConflictError,
+    RunError,
+    RunNotFoundError,
+    SettingsError,
+    StoreError,
+    UnknownNameError,
+)
+
+
+class Exit(IntEnum):
+    """What a verb's exit code means."""
+
+    DONE = 0
+    FAILED = 1
+    """The run failed, or the check found something."""
+    USAGE = 2
+    """The command line or the input does not fit."""
+    NOT_FOUND = 3
+    REFUSED = 4
+    """The run's state, or somebody else's lease, does not allow it."""
+    UNAVAILABLE = 5
+    """The store, the settings or the fleet: nothing is wrong with the request."""
+    INTERRUPTED = 130
+
+
+_CODES: tuple[tuple[type[HoldfastError], Exit], ...] = (
+    (RunNotFoundError, Exit.NOT_FOUND),
+    (UnknownNameError, Exit.NOT_FOUND),
+    (RunConflictError, Exit.REFUSED),
+    (RunClosedError, Exit.REFUSED),
+    (AlreadyProcessed, Exit.REFUSED),
+    (LeaseError, Exit.REFUSED),
+    (NoOrchestratorError, Exit.UNAVAILABLE),
+    (StoreError, Exit.UNAVAILABLE),
+    (SettingsError, Exit.UNAVAILABLE),
+    (MissingExtraError, Exit.UNAVAILABLE),
+    (InputError, Exit.USAGE),
+    (PayloadError, Exit.USAGE),
+    (RunError, Exit.FAILED),
+)
+
+
+def exit_code(error: HoldfastError) -> Exit:
+    """Return the exit code that an error ends a verb with."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.FAILED)
+
+
+class Output:
+    """Prints results to standard output and everything else to standard error."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        """Print JSON with `as_json`, else for a person."""
+        self.as_json = as_json
+        self.console = Console(highlight=False, soft_wrap=True)
+        self.notes = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def value(self, value: Any) -> None:
+        """Print one JSON value."""
+        text = msgspec.json.encode(value)
+        if self.as_json:
+            sys.stdout.write(text.decode() + "\n")
+        else:
+            self.console.print_json(text.decode())
+
+    def fields(self, values: dict[str, Any]) -> None:
+        """Print named values, one a line."""
+        if self.as_json:
+            self.value(values)
+            return
+        width = max(map(len, values), default=0)
+        for name, value in values.items():
+            self.console.print(f"[dim]{name:<{width}}[/]  {escape(show(value))}")
+
+    def rows(self, columns: Sequence[str], rows: Iterable[dict[str, Any]], *, more: dict[str, Any] | None = None) -> None:
+        """Print a table; as JSON, an object with `items` and whatever is in `more`."""
+        kept = list(rows)
+        if self.as_json:
+            self.value({"items": kept, **(more or {})})
+            return
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in kept:
+            table.add_row(*(_styled(column, show(row.get(column))) for column in columns))
+        self.console.print(table if kept else "[dim]nothing[/]")
+        if more and more.get("next_cursor"):
+            self.console.print(f"[dim]more: --cursor {more['next_cursor']}[/]")
+
+    def note(self, text: str) -> None:
+        """Say something to a person, beside the result."""
+        if not self.as_json:
+            self.notes.print(text)
+
+    def error(self, error: HoldfastError) -> None:
+        """Print an error: for a person, or as a JSON object on standard error."""
+        if self.as_json:
+            body = {"error": {"code": error.code, "type": type(error).__name__, "message": error.message()}}
+            sys.stderr.write(msgspec.json.encode(body).decode() + "\n")
+        else:
+            self.notes.print(f"[red]{escape(f'[{error.code}]')}[/] {escape(printable(error.message()))}")
+
+
+_STATUS_STYLES = {
+    "COMPLETED": "green",
+    "RUNNING": "cyan",
+    "FAILED": "red",
+    "TIMED_OUT": "red",
+    "PARKED": "yellow",
+    "CANCELLED": "dim",
+    "TERMINATED": "dim",
+}
+
+
+def _styled(column: str, text: str) -> str:
+    style = _STATUS_STYLES.get(text) if column == "status" else None
+    return f"[{style}]{escape(text)}[/]" if style else escape(text)
+
+
+def show(value: Any) -> str:
+    """Return a value as one line for a person."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, str):
+        return printable(value)
+    return printable(msgspec.json.encode(value).decode())
+
+
+def printable(text: str) -> str:
+    """Return `text` without anything that a terminal would obey."""
+    return "".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in text)
+
+
+def time_of(seconds: float | None) -> str | None:
+    """Return seconds since the epoch as ISO 8601, UTC."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,174 @@
+"""`holdfast runs`: look at runs, and operate them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from holdfast.app import Client
+from holdfast.cli.output import Output, time_of
+from holdfast.cli.verbs import JsonOption, StoreOption, with_client
+from holdfast.client import decode_outcome
+from holdfast.history import BlobRef
+from holdfast.ports.engine import Outcome, RecordedEvent
+from holdfast.ports.operations import TERMINAL, RunRecord
+
+runs = typer.Typer(help="Look at runs, and operate them.", no_args_is_help=True)
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run id.")]
+_PAYLOAD_CHARACTERS = 100
+
+
+def run_fields(record: RunRecord) -> dict[str, Any]:
+    """Return a run as it is shown."""
+    shown: dict[str, Any] = {
+        "run_id": record.run_id,
+        "execution": record.execution,
+        "workflow": record.workflow,
+        "status": record.status,
+        "created_at": time_of(record.created_at),
+        "closed_at": time_of(record.closed_at),
+    }
+    if record.parked:
+        shown["parked"] = record.parked
+    return shown
+
+
+@runs.command("list")
+def list_runs(
+    workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only runs with this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Where the previous page ended.")] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List runs, newest first."""
+    output = Output(as_json=as_json)
+    wanted = status.upper() if status else None
+
+    async def body(client: Client) -> None:
+        records, following = await client.runs(workflow=workflow, status=wanted, cursor=cursor, limit=limit)
+        columns = ("run_id", "workflow", "status", "created_at", "closed_at")
+        output.rows(columns, [run_fields(each) for each in records], more={"next_cursor": following})
+
+    with_client(output, store, body)
+
+
+@runs.command()
+def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Show one run, with its result or error."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        record = await client.handle(run).describe()
+        shown = run_fields(record) | {"events": record.last_event, "owner": record.owner}
+        if record.status in TERMINAL:
+            outcome = msgspec.msgpack.decode(record.outcome, type=Outcome)
+            if outcome.result is not None:
+                shown["result"] = decode_outcome(run, outcome, msgspec.json.decode)
+            elif outcome.failure is not None:
+                shown["error"] = {
+                    "type": outcome.failure.type,
+                    "message": outcome.failure.message,
+                    "traceback": outcome.failure.traceback,
+                }
+            else:
+                shown["reason"] = outcome.reason
+        output.fields(shown)
+
+    with_client(output, store, body)
+
+
+@runs.command()
+def history(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Show what was recorded of a run, event by event."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        recorded = await client.handle(run).history()
+        output.rows(("id", "time", "event", "step", "details"), [_event_fields(each) for each in recorded])
+
+    with_client(output, store, body)
+
+
+def _event_fields(recorded: RecordedEvent) -> dict[str, Any]:
+    event = recorded.event
+    fields = {key: _readable(value) for key, value in msgspec.structs.asdict(event).items()}
+    for name in ("time", "issued", "cause", "ordinal"):
+        fields.pop(name, None)
+    step = fields.pop("step", "")
+    details = {key: value for key, value in fields.items() if value not in ("", None, [], (), {})}
+    return {"id": recorded.id, "time": time_of(event.time), "event": type(event).__name__, "step": step, "details": details}
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, bytes):
+        try:
+            decoded = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return value.hex()
+        text = msgspec.json.encode(decoded).decode()
+        return decoded if len(text) <= _PAYLOAD_CHARACTERS else text[:_PAYLOAD_CHARACTERS] + "…"
+    if isinstance(value, BlobRef):
+        return f"({value.size_bytes:,} bytes)"
+    if isinstance(value, msgspec.Struct):
+        return {key: _readable(each) for key, each in msgspec.structs.asdict(value).items()}
+    if isinstance(value, tuple):
+        return [_readable(each) for each in value]
+    return value
+
+
+@runs.command()
+def export(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the history.")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run's history to a file that the replay tester reads."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        from holdfast.history import write_transcript
+
+        recorded = await client.handle(run).history()
+        out.write_bytes(write_transcript([each.event for each in recorded]))
+        output.fields({"run_id": run, "events": len(recorded), "file": str(out)})
+
+    with_client(output, store, body)
+
+
+@runs.command()
+def cancel(
+    run: RunArgument, reason: Annotated[str, typer.Option()] = "", store: StoreOption = None, as_json: JsonOption = False
+) -> None:
+    """Ask a run to stop; its code may clean up."""
+    _operate(run, store, as_json, "cancel", reason)
+
+
+@runs.command()
+def terminate(
+    run: RunArgument, reason: Annotated[str, typer.Option()] = "", store: StoreOption = None, as_json: JsonOption = False
+) -> None:
+    """End a run without asking its code."""
+    _operate(run, store, as_json, "terminate", reason)
+
+
+@runs.command()
+def resume(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Let a parked run go on."""
+    _operate(run, store, as_json, "resume")
+
+
+def _operate(run: str, store: str | None, as_json: bool, verb: str, *args: str) -> None:  # noqa: FBT001 - handed through
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        await getattr(client.handle(run), verb)(*args)
+        output.fields({"run_id": run, "accepted": verb})
+
+    with_client(output, store, body)

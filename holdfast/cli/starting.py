@@ -1,0 +1,82 @@
+"""`holdfast start` and `holdfast submit`: put work in, and wait for it if asked to."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from holdfast.app import Client
+from holdfast.cli.output import Exit, Output
+from holdfast.cli.payloads import read_json
+from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
+from holdfast.client import RunHandle
+
+IdOption = Annotated[str | None, typer.Option("--id", help="Run id; the same id again is the same run.")]
+WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the result.")]
+TimeoutOption = Annotated[float | None, typer.Option("--timeout", help="Seconds to wait at most.")]
+
+
+def start(
+    workflow: Annotated[str, typer.Argument(help="A workflow's name.")],
+    input: InputArgument = None,  # noqa: A002 - the word users see
+    id: IdOption = None,  # noqa: A002 - the same
+    wait: WaitOption = False,
+    timeout: TimeoutOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a run."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        handle = await client.start(workflow, read_json(input), id=id)
+        await _finish(output, handle, wait=wait, timeout=timeout)
+
+    with_client(output, store, body)
+
+
+def submit(
+    task: Annotated[str, typer.Argument(help="A task's name, or module:function.")],
+    args: Annotated[list[str] | None, typer.Argument(metavar="[ARGS]...", help="JSON values; bare words are text.")] = None,
+    id: IdOption = None,  # noqa: A002 - the word users see
+    wait: WaitOption = False,
+    timeout: TimeoutOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run one task, or a plain function, durably."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        from holdfast.cli.functions import resolve
+
+        handle = await client.submit(resolve(task), *(_value(each) for each in args or ()), id=id)
+        await _finish(output, handle, wait=wait, timeout=timeout)
+
+    with_client(output, store, body)
+
+
+async def _finish(output: Output, handle: RunHandle[Any], *, wait: bool, timeout: float | None) -> None:  # noqa: ASYNC109
+    shown = {"run_id": handle.run_id, "created": handle.created}
+    if not wait:
+        output.fields(shown)
+        return
+    try:
+        result = await handle.result(timeout)
+    except TimeoutError:
+        output.note(f"run {handle.run_id} has not ended yet")
+        raise typer.Exit(Exit.UNAVAILABLE) from None
+    if output.as_json:
+        output.value(shown | {"result": result})
+    else:
+        output.note(f"[dim]run {handle.run_id}[/]")
+        output.value(result)
+
+
+def _value(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text.encode())
+    except msgspec.DecodeError:
+        return text

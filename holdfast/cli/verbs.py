@@ -1,0 +1,59 @@
+"""What all verbs share: the options, and running an asynchronous body with errors shown.
+
+Owns: `--store`, `--json`, the client's life around a verb.
+Must not know: any verb.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+import typer
+
+from holdfast.app import Client, load_settings
+from holdfast.cli.output import Exit, Output, exit_code
+from holdfast.errors import HoldfastError
+
+Result = TypeVar("Result")
+
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+StoreOption: TypeAlias = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help="Store, such as sqlite:///holdfast.db.", show_default=False)
+]
+InputArgument: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(metavar="[INPUT]", help="JSON; @FILE reads a file, - reads standard input.", show_default=False),
+]
+
+
+def run_verb(output: Output, body: Callable[[], Awaitable[Result]]) -> Result:
+    """Run an asynchronous verb; print what it raises, and leave with the code that says what kind of trouble it was."""
+
+    async def called() -> Result:
+        return await body()
+
+    return shown(output, lambda: asyncio.run(called()))
+
+
+def shown(output: Output, body: Callable[[], Result]) -> Result:
+    """Run a verb; print what it raises, and leave with the code that says what kind of trouble it was."""
+    try:
+        return body()
+    except HoldfastError as error:
+        output.error(error)
+        raise typer.Exit(exit_code(error)) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.INTERRUPTED) from None
+
+
+def with_client(output: Output, store: str | None, body: Callable[[Client], Coroutine[Any, Any, Result]]) -> Result:
+    """Run an asynchronous verb with a client of the store that options, environment and file name."""
+
+    async def connected() -> Result:
+        settings = load_settings(store=store)
+        async with await Client.connect(settings.store) as client:
+            return await body(client)
+
+    return run_verb(output, connected)
