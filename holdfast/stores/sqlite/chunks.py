@@ -210,6 +210,16 @@ def next_wake(connection: apsw.Connection, after: float) -> float | None:
     return found
 
 
+def read_chunks(connection: apsw.Connection, fan_out_id: int) -> list[ChunkRecord]:
+    """Return the chunks of a fan-out that are not done yet, oldest first."""
+    return [
+        ChunkRecord(chunk_id, int.from_bytes(pending, "little").bit_count(), attempt, recoveries, owner)
+        for chunk_id, pending, attempt, recoveries, owner in connection.execute(
+            statements.load()["read_chunks"], (fan_out_id,)
+        )
+    ]
+
+
 def _claimed(session: Session, chunk_id: int) -> ClaimedChunk:
     *named, first, pending, items = session.rows("claimed_chunk", (chunk_id,))[0]
     chunk_id, fan_out_id, execution_id, run_id, number, step, task, pool, options, attempt, token, recoveries = named
@@ -250,13 +260,3 @@ def _places(pending: int) -> Iterator[int]:
     for place, bit in enumerate(reversed(f"{pending:b}")):
         if bit == "1":
             yield place
-
-
-def read_chunks(connection: apsw.Connection, fan_out_id: int) -> list[ChunkRecord]:
-    """Return the chunks of a fan-out that are not done yet, oldest first."""
-    return [
-        ChunkRecord(chunk_id, int.from_bytes(pending, "little").bit_count(), attempt, recoveries, owner)
-        for chunk_id, pending, attempt, recoveries, owner in connection.execute(
-            statements.load()["read_chunks"], (fan_out_id,)
-        )
-    ]

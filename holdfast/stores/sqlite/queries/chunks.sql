@@ -68,5 +68,5 @@ SELECT visible_at FROM chunks WHERE state = 0 AND visible_at > ?1 ORDER BY visib
 
 -- name: read_chunks
 SELECT chunks.id, chunks.pending, chunks.attempt, chunks.recoveries, coalesce(members.name, '')
-FROM chunks LEFT JOIN members ON members.id = chunks.owner
+FROM chunks LEFT JOIN members ON members.member = chunks.owner
 WHERE chunks.fan_out = ?1 ORDER BY chunks.id;

@@ -215,6 +215,19 @@ def test_a_dead_members_chunk_goes_on_where_it_was(desk: Desk) -> None:
     assert isinstance(record(desk, first, chunk, [1]), FencedError)
 
 
+def test_open_chunks_are_shown(desk: Desk) -> None:
+    """How much of each is left, at which attempt, and who has it."""
+    run, member = desk.run("r"), desk.join("w-1")
+    desk.append(run, fan_out=(fan_out(10),))
+    first, last = claim(desk, member, 2)
+    record(desk, member, first, [0], retry=(1,), retry_at=desk.now + 9)
+    record(desk, member, last, indexes(last))
+    found = desk.ask(desk.store.chunks(first.fan_out_id))
+    shown = [(each.pending, each.attempt, each.recoveries, each.owner) for each in found]
+    assert shown == [(2, 1, 0, "w-1"), (2, 1, 0, ""), (1, 2, 0, "")]
+    assert found[0].chunk_id == first.chunk_id
+
+
 def test_poison_parks_its_run_until_it_is_resumed(desk: Desk) -> None:
     """A chunk whose members keep dying is set aside with its run, and goes on with it."""
     run = desk.run("r")
@@ -455,4 +468,4 @@ class FanOut(RuleBasedStateMachine):
 
 
 TestFanOut = FanOut.TestCase
-TestFanOut.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestFanOut.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -190,4 +190,4 @@ class Entries(RuleBasedStateMachine):
 
 
 TestEntries = Entries.TestCase
-TestEntries.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestEntries.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
