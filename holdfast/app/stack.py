@@ -159,6 +159,7 @@ class Stack:
                 dict(settings.pools),
                 self.clock,
                 draw,
+                fenced=self._fenced,
             )
             await self.worker.open()
 
@@ -207,8 +208,3 @@ def _tune_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-def sqlite_store(settings: Settings) -> Any:
-    """Return the store that `settings` name, not opened, for tools that need no more."""
-    return SQLiteStore(settings.sqlite_path(), clock=SystemClock(), synchronous=settings.synchronous)

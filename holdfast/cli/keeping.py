@@ -90,11 +90,11 @@ def verify(store: StoreOption = None, as_json: JsonOption = False) -> None:
                 "executions": report.executions,
                 "events": report.events,
                 "commits": report.commits,
-                "problems": len(report.problems),
-                "not covered": ", ".join(report.not_covered),
+                "problems": report.problem_count,
+                "not covered": ", ".join(report.uncovered),
             }
         )
-    if report.problems:
+    if not report.ok:
         raise typer.Exit(Exit.FAILED)
 
 

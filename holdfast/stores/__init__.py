@@ -5,6 +5,6 @@ Must not know: who uses a store.
 """
 
 from holdfast.stores.group import GroupCommit
-from holdfast.stores.sqlite import SQLiteStore
+from holdfast.stores.sqlite import SQLiteStore, VerifyReport, verify
 
-__all__ = ["GroupCommit", "SQLiteStore"]
+__all__ = ["GroupCommit", "SQLiteStore", "VerifyReport", "verify"]
