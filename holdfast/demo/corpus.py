@@ -1,7 +1,7 @@
 """Find the documents: real files on this machine, and sections of the long ones when files alone are too few.
 
-Owns: where the demo looks, in which order, what it skips and why, and that no bytes are counted twice.
-Must not know: what is done with the documents.
+Owns: what is a document and what is skipped, what is cut, and that no bytes are counted twice.
+Must not know: where files lie, or what is done with the documents.
 
 Rule 1: the order is a function of the file system. The same machine gives the same corpus.
 Rule 2: every document has other bytes than every other one; a file that was cut is not counted whole as well.
@@ -14,9 +14,6 @@ languages are there even when one place alone could fill the corpus.
 from __future__ import annotations
 
 import os
-import site
-import sys
-import sysconfig
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,10 +22,10 @@ from typing import Final
 
 from holdfast.demo.encoding import has_mark
 from holdfast.demo.kinds import kind_of
+from holdfast.demo.places import checked_place, in_turns, installed_places, walk_files
 from holdfast.demo.reference import HEAD_BYTES, Reference, UnreadableError, digest, escape_path, read_file
 from holdfast.demo.sections import Section, cut, merge_tail
 from holdfast.demo.wording import counted, size
-from holdfast.errors import SettingsError
 
 SECTION_BYTES: Final = (8192, 5792, 4096, 2896, 2048, 1448, 1024, 768, 512, 384, 256)
 """Sizes to cut at, tried from the coarsest that can be enough."""
@@ -39,7 +36,6 @@ PROGRESS_FILES: Final = 200
 FILES_EXAMINED_MAX: Final = 400_000
 """The search gives up after so many files: a whole disk may stand under PATH."""
 
-_SKIPPED_DIRECTORIES: Final = frozenset({"__pycache__", "node_modules", "lost+found"})
 _BINARY_NAMES: Final = (  # without the dot
     "pyc pyo so a o dylib dll exe png jpg jpeg gif ico webp bmp tiff pdf zip whl tar tgz bz2 xz zst 7z jar class wasm "
     "ttf otf woff woff2 eot mo gmo db sqlite sqlite3 npy npz parquet mp3 mp4 wav ogg flac avi bin dat pkl pck rlib"
@@ -93,7 +89,9 @@ class Corpus:
             made_of += f" and {counted(self.sections, 'section')} of {counted(self.cut_files, 'long file')}"
         text = f"{counted(count, 'document')}: {made_of}, {size(self.total_bytes)}."
         if self.missing:
-            text += f" {self.wanted:,} were wanted; there is no more text here."
+            stopped = self.examined >= FILES_EXAMINED_MAX
+            why = f"the search stopped after {self.examined:,} files" if stopped else "there is no more text here"
+            text += f" {self.wanted:,} were wanted; {why}."
         return text
 
 
@@ -125,12 +123,12 @@ def collect(
         raise ValueError(f"the number of documents cannot be negative: {count}")
     search = _Search(count, on_progress)
     if path is None:
-        first, *others = _installed_places()
+        first, *others = installed_places()
         places = [first, *others]
-        walks = [_walk(first, others), _in_turns([_walk(place, places) for place in others])]
+        walks = [walk_files(first, others), in_turns([walk_files(place, places) for place in others])]
     else:
-        places = [_checked(path)]
-        walks = [_walk(places[0], ())]
+        places = [checked_place(path)]
+        walks = [walk_files(places[0], ())]
     for walk in walks:
         search.take_files(walk)
     references, cut_files = search.references()
@@ -258,75 +256,3 @@ class _Search:
         if len(parts) > 1:
             seen |= own
         return parts
-
-
-def _checked(path: Path) -> bytes:
-    """Return `path` with its own links resolved."""
-    try:
-        real = path.resolve(strict=True)
-        if real.is_dir():
-            os.scandir(real).close()
-    except (OSError, ValueError, RuntimeError) as error:  # a NUL byte in the path; a loop of links (until 3.13)
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SettingsError(
-            what=f"no documents can be read from {os.fspath(path)!r}: {reason}.",
-            remedy="Name a directory or a text file, or none: holdfast demo then reads the files of this Python.",
-        ) from error
-    return os.fsencode(real)
-
-
-def _installed_places() -> list[bytes]:
-    """Return the directories of this machine that hold text, the standard library first, without repetitions."""
-    paths = {name: Path(place) for name, place in sysconfig.get_paths().items()}
-    packages = [
-        paths["purelib"],
-        paths["platlib"],
-        *map(Path, site.getsitepackages()),
-        paths["stdlib"] / "site-packages",
-    ]
-    roots = (Path("/usr"), Path("/usr/local"), Path(sys.base_prefix))
-    shared = [root / "share" / name for root in roots for name in ("doc", "man")]
-    headers = [paths["include"], *(root / "include" for root in roots)]
-    places = [each.resolve() for each in (paths["stdlib"], *packages, *shared, *headers)]
-    return [os.fsencode(each) for each in dict.fromkeys(places) if each.is_dir()]
-
-
-def _walk(place: bytes, others: list[bytes] | tuple[bytes, ...]) -> Iterator[bytes]:
-    """Yield the regular files under `place`, sorted by name, files before directories.
-
-    Links are never followed, so there are no loops. `others` have walks of their own and are left out.
-    """
-    if not Path(os.fsdecode(place)).is_dir():
-        yield place
-        return
-    elsewhere = set(others) - {place}
-    waiting = [place]
-    while waiting:
-        directory = waiting.pop()
-        try:
-            with os.scandir(directory) as entries:
-                listed = sorted(entries, key=lambda each: each.name)
-        except OSError:
-            continue  # forbidden, or gone since its parent was listed
-        below: list[bytes] = []
-        for entry in listed:
-            if entry.name.startswith(b"."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                if os.fsdecode(entry.name) not in _SKIPPED_DIRECTORIES and entry.path not in elsewhere:
-                    below.append(entry.path)
-            elif entry.is_file(follow_symlinks=False):
-                yield entry.path
-        waiting.extend(reversed(below))
-
-
-def _in_turns(walks: list[Iterator[bytes]]) -> Iterator[bytes]:
-    """Yield one file from each walk in turn until all are at their end."""
-    while walks:
-        going: list[Iterator[bytes]] = []
-        for walk in walks:
-            path = next(walk, None)
-            if path is not None:
-                yield path
-                going.append(walk)
-        walks = going

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.demo.corpus import Corpus, Progress, collect
+from holdfast.demo.corpus import FILES_EXAMINED_MAX, Corpus, Progress, collect
 from holdfast.demo.reference import FILE_BYTES_MAX, Reference, read_contents
 from holdfast.errors import SettingsError
 
@@ -154,6 +155,13 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     corpus = collect(10_000, tmp_path)
     assert (len(corpus.documents), corpus.missing) == (1, 9_999)
     assert corpus.describe() == "1 document: 1 file, 4.8 MiB. 10,000 were wanted; there is no more text here."
+
+
+def test_a_search_that_gave_up_says_so(tmp_path: Path) -> None:
+    """More text may be there than was looked at; the sentence does not deny it."""
+    fill(tmp_path, {"a.txt": b"text"})
+    corpus = replace(collect(5, tmp_path), examined=FILES_EXAMINED_MAX)
+    assert corpus.describe().endswith("5 were wanted; the search stopped after 400,000 files.")
 
 
 def test_a_place_without_text_gives_an_empty_corpus_that_says_why(tmp_path: Path) -> None:
