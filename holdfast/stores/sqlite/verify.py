@@ -35,7 +35,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
@@ -51,10 +51,14 @@ if TYPE_CHECKING:
 PROBLEMS_MAX: Final = 100
 """How many problems a report names; `problem_count` counts all."""
 
-UNCOVERED_EXCEPT: Final = frozenset({"events", "blobs", "meta", "migrations", "losses"})
+UNCOVERED_EXCEPT: Final = frozenset({"events", "tips", "blobs", "meta", "migrations", "losses"})
 
 _UNREADABLE = (HistoryError, TypeError, ValueError, OverflowError, AttributeError)
 """What a row may cause that is not even of the right types any more."""
+
+_TIP: Final = """
+SELECT coalesce((SELECT seq FROM tips WHERE execution = :execution), (SELECT tip FROM executions WHERE id = :execution))
+"""
 
 _POLL_SECONDS: Final = 0.005
 
@@ -203,13 +207,14 @@ def check_pages(connection: apsw.Connection, _known: head.Head | None, report: V
     """Follow each execution's chain of pages; look for the payloads they name."""
     executions = {row[0] for row in connection.execute("SELECT id FROM executions")}
     report.executions = len(executions)
-    rows = connection.execute("SELECT execution, first, last, body, hash FROM events ORDER BY execution, first")
+    # Sorted without the bodies, which may be larger than memory; and by SQLite, which may use the disk.
+    rows = connection.execute("SELECT execution, seq, previous FROM events ORDER BY execution, seq")
     for execution, group in groupby(rows, key=itemgetter(0)):
         if execution not in executions:
             report.add(f"execution {execution}: there are pages of it, but no such execution")
         executions.discard(execution)
         try:
-            last, _ = verify_chain(_counted((Page(*row[1:]) for row in group), execution, connection, report))
+            last, _ = verify_chain(_pages(connection, execution, group, report))
             report.events += last
         except _UNREADABLE as error:
             report.add(f"execution {execution}: {_first_line(error)}")
@@ -217,15 +222,27 @@ def check_pages(connection: apsw.Connection, _known: head.Head | None, report: V
         report.add(f"execution {execution}: it has no history")
 
 
-def _counted(
-    pages: Iterator[Page], execution: int, connection: apsw.Connection, report: VerifyReport
+def _pages(
+    connection: apsw.Connection, execution: int, rows: Iterable[tuple[Any, ...]], report: VerifyReport
 ) -> Iterator[Page]:
-    for page in pages:
+    """Yield an execution's pages, and look at what is around them."""
+    before = 0
+    for _, seq, previous in rows:
+        if previous != before:
+            report.add(f"execution {execution}: page {seq} follows {previous}, and page {before} is the one before it")
+        before = seq
+        row = connection.execute("SELECT first, last, body, hash FROM events WHERE seq = ?", (seq,)).fetchone()
+        if row is None:
+            raise HistoryError(f"page {seq} is gone")
+        page = Page(*row)
         report.pages += 1
         for _, name, payload in outside_payloads(open_page(page.body)):
             if not connection.execute("SELECT 1 FROM blobs WHERE digest = ?", (payload.digest,)).fetchone():
                 report.add(f"execution {execution}: payload {payload.digest.hex()} ({name}) is missing")
         yield page
+    tip = connection.execute(_TIP, {"execution": execution}).get
+    if tip != before:
+        report.add(f"execution {execution}: its history ends with page {before}, and should with page {tip}")
 
 
 def check_commits(connection: apsw.Connection, known: head.Head | None, report: VerifyReport) -> None:

@@ -52,6 +52,8 @@ CREATE TABLE executions (
   created_at REAL NOT NULL,
   closed_at REAL,
   outcome BLOB,
+  last INTEGER,                     -- what `tips` said when it closed
+  tip INTEGER,
   owner INTEGER,                    -- a member
   ready INTEGER NOT NULL,           -- 1: worth claiming now
   wake_at REAL,                     -- when its next timer is due
@@ -66,16 +68,24 @@ CREATE INDEX executions_wake ON executions (wake_at)
   WHERE wake_at IS NOT NULL AND ready = 0 AND owner IS NULL AND status = 'RUNNING';
 CREATE INDEX executions_status ON executions (status) WHERE newest = 1;
 
--- The histories: a log, appended to only, one row for each page.
+-- The histories: a log, appended to only, one row for each page. It has no index: an index by execution is written all
+-- over with every commit, once runs are long. Each page names the one before it, and `tips` the newest of each open
+-- execution: a table so small that a commit touches few of its pages.
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY,
+  previous INTEGER NOT NULL,        -- seq of the same execution's page before this one; 0 for its first
   execution INTEGER NOT NULL,
   first INTEGER NOT NULL,
   last INTEGER NOT NULL,
   commit_number INTEGER NOT NULL,
   body BLOB NOT NULL,
-  hash BLOB NOT NULL,
-  UNIQUE (execution, first)
+  hash BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE tips (
+  execution INTEGER PRIMARY KEY,
+  last INTEGER NOT NULL,
+  seq INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE blobs (

@@ -54,7 +54,7 @@ SELECT id, owner, status FROM executions WHERE run_id = ?1 AND number = ?2
 -- name: read_execution
 SELECT e.id, e.run_id, e.number, e.workflow, e.status, e.created_at, e.closed_at, e.parked, e.outcome,
        (SELECT name FROM members WHERE member = e.owner),
-       (SELECT last FROM events WHERE execution = e.id ORDER BY first DESC LIMIT 1),
+       coalesce((SELECT last FROM tips WHERE execution = e.id), e.last),
        e.code_version, e.recoveries, e.wake_at
 FROM executions AS e WHERE e.id = ?1
 
