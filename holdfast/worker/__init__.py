@@ -5,6 +5,7 @@ Must not know: workflows, history's order, HTTP, which store it works for.
 """
 
 from holdfast.worker.attempt import Attempt
+from holdfast.worker.pool import PoolWorker
 from holdfast.worker.runner import LocalRunner, Statistics
 
-__all__ = ["Attempt", "LocalRunner", "Statistics"]
+__all__ = ["Attempt", "LocalRunner", "PoolWorker", "Statistics"]

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.authoring import plain_task
+from holdfast.authoring import task
 from holdfast.errors import UnknownNameError
 from holdfast.history import TaskOptions
 from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall
@@ -88,9 +88,9 @@ class Functions:
 
     def __init__(self, *functions: Callable[..., Any], timeout_set: bool = False) -> None:
         """Register `functions` under their names."""
-        self.tasks = {fn.__name__: PlainTask(fn, timeout_set) for fn in functions}
+        self.tasks: dict[str, Any] = {fn.__name__: PlainTask(fn, timeout_set) for fn in functions}
 
-    def task(self, name: str) -> PlainTask:
+    def task(self, name: str) -> Any:
         """Return a definition."""
         try:
             return self.tasks[name]
@@ -103,7 +103,7 @@ class Definitions(Functions):
 
     def __init__(self, *functions: Callable[..., Any]) -> None:
         """Register `functions` under their names."""
-        self.tasks = {fn.__name__: plain_task(fn) for fn in functions}
+        self.tasks = {fn.__name__: task(fn) for fn in functions}
 
 
 class WallClock:
@@ -116,7 +116,7 @@ class WallClock:
 
 def call_defined(fn: Callable[..., Any], *args: Any, **changes: Any) -> TaskCall:
     """As `call`, for a task of `Definitions`."""
-    return msgspec.structs.replace(call(fn, **changes), input=plain_task(fn).signature.encode_call(args, {}))
+    return msgspec.structs.replace(call(fn, **changes), input=task(fn).signature.encode_call(args, {}))
 
 
 def call(fn: Callable[..., Any], *args: Any, isolation: str = "auto", **changes: Any) -> TaskCall:

@@ -1,0 +1,90 @@
+"""A claimed task: from the row in the queue to what is written about it.
+
+Owns: what an attempt's end means for a queued task - result, another attempt, or final failure.
+Must not know: when anything is written, how attempts run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from holdfast.engine.retries import decide_retry
+from holdfast.history import Attempt, Failure, TaskCompleted, TaskFailed, TaskOptions, TaskTimedOut
+from holdfast.ports.operations import BeatTasks, ClaimedTask, FinishTask, Operation, RetryTask
+from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall
+
+decode_options: Final = msgspec.msgpack.Decoder(TaskOptions).decode
+_decode_attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...]).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+class ClaimedRun:
+    """One attempt at a queued task, under way."""
+
+    __slots__ = ("call", "claimed", "recorded", "running")
+
+    def __init__(self, claimed: ClaimedTask) -> None:
+        """Take over a row. Raises msgspec.ValidationError when its options are not ours."""
+        self.claimed = claimed
+        self.running: RunningAttempt | None = None
+        self.recorded = 0
+        """How many heartbeats were written down."""
+        self.call = TaskCall(
+            run_id=claimed.run_id,
+            execution=claimed.execution,
+            step=claimed.step,
+            task=claimed.task,
+            input=claimed.input,
+            options=decode_options(claimed.options),
+            idempotency_key=f"{claimed.execution}/{claimed.step}",
+            attempt=claimed.attempt,
+            token=claimed.token,
+            queued_at=claimed.queued_at,
+            progress=claimed.progress,
+        )
+
+    def progress(self) -> bytes | None:
+        """Return progress that was not written down yet: JSON text, empty for a bare sign of life; None for none."""
+        beats = getattr(self.running, "beats", 0)
+        if beats == self.recorded:
+            return None
+        self.recorded = beats
+        progress: bytes = getattr(self.running, "progress", b"")
+        return progress
+
+    def conclude(self, outcome: AttemptOutcome, worker: str, draw: Callable[[], float]) -> list[Operation]:
+        """Return what has to be written after an attempt.
+
+        Args:
+            outcome: how it ended; not cancelled.
+            worker: name of this member.
+            draw: uniform in [0, 1), for the wait before another attempt.
+        """
+        claimed, options = self.claimed, self.call.options
+        before = _decode_attempts(claimed.failures) if claimed.failures else ()
+        if outcome.result is not None:
+            completed = TaskCompleted(outcome.ended, -1, claimed.step, outcome.result, before, worker)
+            return [FinishTask(claimed.task_id, claimed.token, _encode(completed))]
+        failure = outcome.failure or Failure("RuntimeError", "the attempt ended without a result")
+        tried = (*before, Attempt(claimed.attempt, outcome.started, outcome.ended, worker, failure))
+        delay = decide_retry(options.retry, claimed.attempt, failure, draw())
+        if delay is not None and not self._is_too_late(outcome.ended + delay):
+            operations: list[Operation] = []
+            progress = self.progress()
+            if progress:  # the next attempt reads it
+                operations.append(BeatTasks(((claimed.task_id, claimed.token, progress),)))
+            again = RetryTask(claimed.task_id, claimed.token, outcome.ended + delay, _encode(tried))
+            return [*operations, again]
+        failed: TaskFailed | TaskTimedOut
+        if outcome.timeout:
+            failed = TaskTimedOut(outcome.ended, -1, claimed.step, outcome.timeout, failure, tried, worker)
+        else:
+            failed = TaskFailed(outcome.ended, -1, claimed.step, failure, tried, worker)
+        return [FinishTask(claimed.task_id, claimed.token, _encode(failed))]
+
+    def _is_too_late(self, time: float) -> bool:
+        total = self.call.options.total_timeout
+        return total is not None and time >= self.claimed.queued_at + total
