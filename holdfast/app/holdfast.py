@@ -17,6 +17,7 @@ from holdfast.authoring import Registry, definition_of
 from holdfast.client import RunHandle, WorkflowClient
 from holdfast.errors import SettingsError
 from holdfast.ports.operations import RunRecord
+from holdfast.ports.store import Store
 
 
 class Client(WorkflowClient):
@@ -37,6 +38,13 @@ class Client(WorkflowClient):
         client = cls(stack.engine)
         client._stack = stack
         return client
+
+    @property
+    def store(self) -> Store:
+        """The store, for tools that read more than runs."""
+        if self._stack is None:
+            raise SettingsError("this client is closed", "Connect again: await Client.connect(...)")
+        return self._stack.store
 
     async def close(self) -> None:
         """Close the connection."""
@@ -207,5 +215,3 @@ def run(workflow: Any, *args: Any, id: str | None = None, store: str | None = No
     module = sys.modules.get(definition.fn.__module__)
     with Holdfast([module] if module is not None else [], store, definitions=[workflow], **options) as app:
         return app.start(workflow, *args, id=id).result()
-
-

@@ -141,9 +141,7 @@ class Stage:
         self._output.note(f"{time.monotonic() - self._started:6.1f} s  {text}")
 
 
-def _show(
-    output: Output, proof: Proof, report: ReportFiles, pairs: Sequence[tuple[Reference, DocumentResult]]
-) -> None:
+def _show(output: Output, proof: Proof, report: ReportFiles, pairs: Sequence[tuple[Reference, DocumentResult]]) -> None:
     if output.as_json:
         output.value({"proof": proof, "holds": proof.holds, "report": str(report.html), "results": len(pairs)})
         return
@@ -154,7 +152,9 @@ def _show(
     good = "[green]ok[/]"
     bad = "[red]NOT OK[/]"
     same = proof.documents_in == proof.results_out
-    table.add_row("documents in", f"{proof.documents_in:,}", f"[dim]{proof.files:,} files, {proof.sections:,} sections[/]")
+    table.add_row(
+        "documents in", f"{proof.documents_in:,}", f"[dim]{proof.files:,} files, {proof.sections:,} sections[/]"
+    )
     table.add_row("results out", f"{proof.results_out:,}", good if same else bad)
     table.add_row("effects twice", f"{proof.effects_twice:,}", bad if proof.effects_twice else good)
     table.add_row("runs lost", f"{proof.runs_lost:,}", bad if proof.runs_lost else good)
@@ -166,6 +166,6 @@ def _show(
     output.console.print(f"report    {report.html}", markup=False)
     output.console.print(f"          {report.json}", markup=False)
     output.console.print(f"database  {proof.database}", markup=False)
-    output.console.print(f"look      holdfast runs history {proof.run_id} --store sqlite:///{proof.database}", markup=False)
-
-
+    output.console.print(
+        f"look      holdfast runs history {proof.run_id} --store sqlite:///{proof.database}", markup=False
+    )

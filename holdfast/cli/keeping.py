@@ -15,7 +15,8 @@ import typer
 from holdfast.app import Client, load_settings, verify_store
 from holdfast.cli.output import Exit, Output, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown, with_client
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, UnknownNameError
+from holdfast.ports.operations import RevokeKey
 
 keys = typer.Typer(help="API keys of the controller.", no_args_is_help=True)
 
@@ -33,10 +34,16 @@ def create_key(
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        from holdfast.controller import create_key as create
+        from holdfast.controller import Scope, issue_key
 
-        secret = await create(client.store, name, tuple(scope))
-        output.fields({"name": name, "scopes": scope, "key": secret})
+        known = tuple(each.value for each in Scope)
+        if unknown := [each for each in scope if each not in known]:
+            raise UnknownNameError("scope", unknown[0], known)
+        issued = issue_key(name, [Scope(each) for each in scope])
+        (stored,) = await client.store.write([issued.stored])
+        if isinstance(stored, HoldfastError):
+            raise stored
+        output.fields({"name": name, "scopes": scope, "key": issued.secret})
 
     with_client(output, store, body)
 
@@ -68,9 +75,9 @@ def revoke_key(name: Annotated[str, typer.Argument()], store: StoreOption = None
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        from holdfast.controller import revoke_key as revoke
-
-        await revoke(client.store, name)
+        (found,) = await client.store.write([RevokeKey(name)])
+        if not found:
+            raise UnknownNameError("API key", name, tuple(each.name for each in await client.store.keys()))
         output.fields({"name": name, "revoked": True})
 
     with_client(output, store, body)

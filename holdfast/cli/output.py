@@ -99,7 +99,9 @@ class Output:
         for name, value in values.items():
             self.console.print(f"[dim]{name:<{width}}[/]  {escape(show(value))}")
 
-    def rows(self, columns: Sequence[str], rows: Iterable[dict[str, Any]], *, more: dict[str, Any] | None = None) -> None:
+    def rows(
+        self, columns: Sequence[str], rows: Iterable[dict[str, Any]], *, more: dict[str, Any] | None = None
+    ) -> None:
         """Print a table; as JSON, an object with `items` and whatever is in `more`."""
         kept = list(rows)
         if self.as_json:

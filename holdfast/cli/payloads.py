@@ -35,5 +35,5 @@ def read_json(argument: str | None) -> Any:
     try:
         return msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        hint = f'{error}. A text needs quotes of its own: \'"{argument}"\'' if argument.isidentifier() else str(error)
+        hint = f"{error}. A text needs quotes of its own: '\"{argument}\"'" if argument.isidentifier() else str(error)
         raise InputError(f"input {argument!r}", (("", hint),)) from None

@@ -102,7 +102,13 @@ def _event_fields(recorded: RecordedEvent) -> dict[str, Any]:
         fields.pop(name, None)
     step = fields.pop("step", "")
     details = {key: value for key, value in fields.items() if value not in ("", None, [], (), {})}
-    return {"id": recorded.id, "time": time_of(event.time), "event": type(event).__name__, "step": step, "details": details}
+    return {
+        "id": recorded.id,
+        "time": time_of(event.time),
+        "event": type(event).__name__,
+        "step": step,
+        "details": details,
+    }
 
 
 def _readable(value: Any) -> Any:
@@ -144,7 +150,10 @@ def export(
 
 @runs.command()
 def cancel(
-    run: RunArgument, reason: Annotated[str, typer.Option()] = "", store: StoreOption = None, as_json: JsonOption = False
+    run: RunArgument,
+    reason: Annotated[str, typer.Option()] = "",
+    store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Ask a run to stop; its code may clean up."""
     _operate(run, store, as_json, "cancel", reason)
@@ -152,7 +161,10 @@ def cancel(
 
 @runs.command()
 def terminate(
-    run: RunArgument, reason: Annotated[str, typer.Option()] = "", store: StoreOption = None, as_json: JsonOption = False
+    run: RunArgument,
+    reason: Annotated[str, typer.Option()] = "",
+    store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """End a run without asking its code."""
     _operate(run, store, as_json, "terminate", reason)

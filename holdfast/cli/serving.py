@@ -88,9 +88,7 @@ def _pools(values: list[str]) -> dict[str, int]:
     return pools
 
 
-def _serve(
-    output: Output, modules: list[str] | None, roles: tuple[str, ...], *, http: bool, **options: Any
-) -> None:
+def _serve(output: Output, modules: list[str] | None, roles: tuple[str, ...], *, http: bool, **options: Any) -> None:
     async def body() -> None:
         settings = load_settings(**options)
         as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())

@@ -39,7 +39,9 @@ def start(
 
 def submit(
     task: Annotated[str, typer.Argument(help="A task's name, or module:function.")],
-    args: Annotated[list[str] | None, typer.Argument(metavar="[ARGS]...", help="JSON values; bare words are text.")] = None,
+    args: Annotated[
+        list[str] | None, typer.Argument(metavar="[ARGS]...", help="JSON values; bare words are text.")
+    ] = None,
     id: IdOption = None,  # noqa: A002 - the word users see
     wait: WaitOption = False,
     timeout: TimeoutOption = None,

@@ -148,5 +148,3 @@ def decode_outcome(run_id: str, outcome: Outcome, decode: Any) -> Any:
 def _decoder(reference: Any) -> Any:
     signature = getattr(reference, "signature", None)
     return signature.decode_result if signature is not None else msgspec.json.decode
-
-

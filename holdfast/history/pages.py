@@ -121,7 +121,7 @@ def _without_large_payloads(event: AnyEvent, blobs: dict[bytes, bytes]) -> Any:
 
 def _payload_fields() -> dict[type, tuple[str, ...]]:
     table: dict[type, tuple[str, ...]] = {}
-    for kind in AnyEvent.__args__:  # type: ignore[attr-defined]  # a union alias has its members at run time
+    for kind in AnyEvent.__args__:
         names = tuple(each.name for each in msgspec.structs.fields(kind) if each.name in {"input", "result"})
         if names:
             table[kind] = names

@@ -145,7 +145,6 @@ class Live:
                 events.append(each)  # type: ignore[arg-type]  # every Input is an InputEvent
         return seal(events, self.last + 1, self.head, blobs), events
 
-
     def take_off(self) -> None:
         """Note what the write that is about to start carries; what comes later belongs to the next one."""
         self.flying = True

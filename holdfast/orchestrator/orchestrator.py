@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -214,9 +214,10 @@ class Orchestrator:
         await asyncio.gather(*self._background, return_exceptions=True)
         for live in list(self._live.values()):
             self._forget(live)
-        for futures in [*self._ends.values(), *self._answers.values()]:
-            for future in futures:
-                future.cancel()
+        for ends in self._ends.values():
+            _cancel_all(ends)
+        for answers in self._answers.values():
+            _cancel_all(answers)
 
     def drop_all(self) -> None:
         """Forget every execution without writing anything: this member is not their owner any more."""
@@ -267,7 +268,11 @@ class Orchestrator:
                     return await self._query_stored(record.execution_id, record.workflow, name, payload)
                 return None
         self._live.move_to_end(live.execution_id)
-        return self._query(live, name, payload) if kind == "query" else await self._update(live, name, payload, operation_id)
+        return (
+            self._query(live, name, payload)
+            if kind == "query"
+            else await self._update(live, name, payload, operation_id)
+        )
 
     def watch_outcome(self, run_id: str) -> asyncio.Future[Outcome] | None:
         """Return a future of how a run it owns ends. See `LocalOrchestrator`."""
@@ -594,9 +599,9 @@ class Orchestrator:
             if not future.done():
                 future.set_result(outcome)
         for update_id in live.updates:
-            for future in self._answers.pop((live.execution_id, update_id), ()):
-                if not future.done():
-                    future.set_exception(RunClosedError(live.run_id, outcome.status))
+            for answer in self._answers.pop((live.execution_id, update_id), ()):
+                if not answer.done():
+                    answer.set_exception(RunClosedError(live.run_id, outcome.status))
         self._forget(live)
         self._bus.ring([CLOSED])
 
@@ -695,6 +700,11 @@ class Orchestrator:
             self._lost()
         except HoldfastError as error:
             log.warning("could not finish in the background", error=str(error))
+
+
+def _cancel_all(futures: Iterable[asyncio.Future[Any]]) -> None:
+    for future in futures:
+        future.cancel()
 
 
 def _query_execution(execution: Execution, name: str, payload: bytes) -> bytes:
