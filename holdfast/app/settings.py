@@ -45,10 +45,10 @@ class Settings(BaseSettings):
         default_factory=lambda: {"default": 64}, description="Pools this process serves, with slots."
     )
     synchronous: Literal["FULL", "NORMAL"] = Field(
-        "FULL", description="SQLite durability. NORMAL may lose the last commits in a power cut."
+        default="FULL", description="SQLite durability. NORMAL may lose the last commits in a power cut."
     )
     promote_seconds: float = Field(
-        0.05, ge=0, description="A task that takes longer is recorded before its outcome is known."
+        default=0.05, ge=0, description="A task that takes longer is recorded before its outcome is known."
     )
     live_runs_max: int = Field(default=10_000, ge=1, description="Runs kept in memory; idle ones above this are evicted.")
     poll_seconds: float = Field(default=1.0, gt=0, description="How often to look at the store although nothing rang.")

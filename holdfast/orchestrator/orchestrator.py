@@ -668,7 +668,10 @@ class Orchestrator:
         while True:
             await asyncio.sleep(self._settings.reap_seconds * (0.75 + 0.5 * self._jitter()))
             try:
-                (reaped,) = await self._store.write([Reap(self._settings.recoveries_max)])
+                (reaped,) = await self._store.write([Reap(self._settings.recoveries_max)], self._membership)
+            except FencedError:
+                self._lost()
+                return
             except StoreError as error:
                 log.warning("could not look for dead members", error=str(error))
                 continue

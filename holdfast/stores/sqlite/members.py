@@ -103,6 +103,7 @@ def reap(session: Session, operation: Reap) -> Reaped:
     """Declare members dead whose lease ran out, and free what they held."""
     if not _may_reap(session):
         return Reaped()
+    parts.expire(session)
     reaper = 0 if session.membership is None else session.membership.member
     names: list[str] = []
     runs = tasks = 0

@@ -72,3 +72,8 @@ def free_member(session: Session, member: int, recoveries_max: int | None) -> in
 def resume(session: Session, execution_id: int) -> None:
     """Make what was set aside when an execution was parked claimable again."""
     chunks.resume(session, execution_id)
+
+
+def expire(session: Session) -> None:
+    """End the leases on locks that ran out, so that the next in line need not wait for somebody to ask."""
+    locks.expire(session)
