@@ -113,7 +113,7 @@ class Pool:
 class PoolWorker:
     """Serves pools as a member. The membership's lease is somebody else's business."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root names all of them
         self,
         store: Store,
         membership: Membership,
@@ -514,4 +514,4 @@ class PoolWorker:
 
 
 def _ignore(_: Any) -> None:
-    """A progress that came too late is no loss."""
+    """Do nothing: progress that came too late is no loss."""

@@ -16,12 +16,9 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import sys
-import sysconfig
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgspec
@@ -39,6 +36,7 @@ from holdfast.worker.frames import (
     Prepare,
     encode_frame,
 )
+from holdfast.worker.spawn import spawn
 
 IDLE_SECONDS_MAX: Final = 60.0
 """A child that had nothing to do for so long ends, unless it is the last one."""
@@ -68,21 +66,7 @@ class Child:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._socket.setblocking(False)
-            self._process = subprocess.Popen(  # noqa: S603 - our own module, in our own interpreter
-                [
-                    sys.executable,
-                    *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]  # noqa: SLF001 - as -m
-                    "-P",
-                    "-m",
-                    "holdfast.worker.child",
-                    str(theirs.fileno()),
-                    str(os.getpid()),
-                ],
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                process_group=0,
-                env=_environment(),
-            )
+            self._process = spawn("holdfast.worker.child", (theirs.fileno(), os.getpid()), (theirs.fileno(),))
         loop.add_reader(self._socket, self._receive)
         if hasattr(os, "pidfd_open"):
             self._pidfd = os.pidfd_open(self._process.pid)
@@ -356,13 +340,3 @@ def died(code: int) -> Failure:
 def _kill_group(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-
-
-def _environment() -> dict[str, str]:
-    # A checkout, or a folder that a program put on its path: the child must find this package before it is told where.
-    environment = dict(os.environ)
-    root = str(Path(__file__).parents[2])
-    if root not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
-        before = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = root if before is None else f"{root}{os.pathsep}{before}"
-    return environment

@@ -36,7 +36,8 @@ async def always_fail():
 
 
 @on_loop
-async def test_queued_tasks_are_run_and_their_results_handed_in(tmp_path):
+async def test_queued_tasks_are_run_and_their(tmp_path):
+    """Queued tasks are run and their results handed in."""
     async with yard_at(tmp_path) as yard, yard.worker(double, sync_double, look):
         steps = [await yard.queue(fn, number) for number in range(20) for fn in (double, sync_double)]
         outcomes = [await yard.outcome(step) for step in steps]
@@ -50,7 +51,8 @@ async def test_queued_tasks_are_run_and_their_results_handed_in(tmp_path):
 
 
 @on_loop
-async def test_work_that_was_there_before_the_worker_is_found(tmp_path):
+async def test_work_that_was_there_before_the(tmp_path):
+    """Work that was there before the worker is found."""
     async with yard_at(tmp_path) as yard:
         step = await yard.queue(double, 1)
         async with yard.worker(double):
@@ -59,13 +61,15 @@ async def test_work_that_was_there_before_the_worker_is_found(tmp_path):
 
 @on_loop
 async def test_lost_rings_cost_time_only(tmp_path):
+    """Lost rings cost time only."""
     async with yard_at(tmp_path) as yard, yard.worker(double, poll_seconds=0.1):
         yard.bus.deaf = True
         assert (await yard.outcome(await yard.queue(double, 1))).result == b"2"
 
 
 @on_loop
-async def test_a_failed_attempt_is_made_again_and_its_failures_are_told(tmp_path):
+async def test_a_failed_attempt_is_made_again(tmp_path):
+    """A failed attempt is made again and its failures are told."""
     seen = []
 
     async def third_time_lucky():
@@ -88,7 +92,8 @@ async def test_a_failed_attempt_is_made_again_and_its_failures_are_told(tmp_path
 
 
 @on_loop
-async def test_a_task_that_fails_for_good_says_how_each_attempt_failed(tmp_path):
+async def test_a_task_that_fails_for_good(tmp_path):
+    """A task that fails for good says how each attempt failed."""
     async with yard_at(tmp_path) as yard, yard.worker(always_fail):
         outcome = await yard.outcome(await yard.queue(always_fail))
         assert type(outcome) is TaskFailed
@@ -101,6 +106,8 @@ async def test_a_task_that_fails_for_good_says_how_each_attempt_failed(tmp_path)
 
 @on_loop
 async def test_time_outs_are_told_apart(tmp_path):
+    """Time outs are told apart."""
+
     async def hang():
         await asyncio.Event().wait()
 
@@ -115,7 +122,8 @@ async def test_time_outs_are_told_apart(tmp_path):
 
 
 @on_loop
-async def test_a_call_that_waited_too_long_in_the_queue_times_out(tmp_path):
+async def test_a_call_that_waited_too_long(tmp_path):
+    """A call that waited too long in the queue times out."""
     async with yard_at(tmp_path) as yard:
         step = await yard.queue(double, 1, queue_timeout=0.001)
         await wait_until(lambda: yard.clock.now() > queued + 0.001) if (queued := yard.clock.now()) else None
@@ -125,7 +133,8 @@ async def test_a_call_that_waited_too_long_in_the_queue_times_out(tmp_path):
 
 
 @on_loop
-async def test_a_retry_that_would_come_after_the_total_time_out_is_not_made(tmp_path):
+async def test_a_retry_that_would_come_after(tmp_path):
+    """A retry that would come after the total time out is not made."""
     patient = RetryPolicy(attempts=9, initial=1000, maximum=1000)
     async with yard_at(tmp_path) as yard, yard.worker(always_fail):
         outcome = await yard.outcome(await yard.queue(always_fail, retry=patient, total_timeout=5))
@@ -134,7 +143,8 @@ async def test_a_retry_that_would_come_after_the_total_time_out_is_not_made(tmp_
 
 
 @on_loop
-async def test_no_more_run_at_once_than_there_are_slots(tmp_path):
+async def test_no_more_run_at_once_than(tmp_path):
+    """No more run at once than there are slots."""
     gate = asyncio.Event()
     running = []
 
@@ -156,6 +166,7 @@ async def test_no_more_run_at_once_than_there_are_slots(tmp_path):
 
 @on_loop
 async def test_higher_priority_goes_first(tmp_path):
+    """Higher priority goes first."""
     order = []
 
     async def note(number):
@@ -171,7 +182,8 @@ async def test_higher_priority_goes_first(tmp_path):
 
 
 @on_loop
-async def test_progress_is_written_down_while_the_task_runs(tmp_path):
+async def test_progress_is_written_down_while_the(tmp_path):
+    """Progress is written down while the task runs."""
     gate = asyncio.Event()
 
     async def work():
@@ -188,7 +200,8 @@ async def test_progress_is_written_down_while_the_task_runs(tmp_path):
 
 
 @on_loop
-async def test_a_task_that_is_no_longer_wanted_is_stopped(tmp_path):
+async def test_a_task_that_is_no_longer(tmp_path):
+    """A task that is no longer wanted is stopped."""
     ended = asyncio.Event()
     begun = asyncio.Event()
 
@@ -210,7 +223,8 @@ async def test_a_task_that_is_no_longer_wanted_is_stopped(tmp_path):
 
 
 @on_loop
-async def test_a_task_whose_code_is_elsewhere_is_left_for_others(tmp_path):
+async def test_a_task_whose_code_is_elsewhere(tmp_path):
+    """A task whose code is elsewhere is left for others."""
     async with yard_at(tmp_path) as yard, yard.worker(double):
         other = await yard.queue(sync_double, 1)
         assert (await yard.outcome(await yard.queue(double, 1))).result == b"2"
@@ -218,7 +232,8 @@ async def test_a_task_whose_code_is_elsewhere_is_left_for_others(tmp_path):
 
 
 @on_loop
-async def test_options_of_another_version_fail_the_task_and_not_the_worker(tmp_path):
+async def test_options_of_another_version_fail_the(tmp_path):
+    """Options of another version fail the task and not the worker."""
     async with yard_at(tmp_path) as yard, yard.worker(double):
         from holdfast.ports.operations import QueueTask
 
@@ -232,7 +247,8 @@ async def test_options_of_another_version_fail_the_task_and_not_the_worker(tmp_p
 
 
 @on_loop
-async def test_closing_waits_for_what_runs_and_claims_no_more(tmp_path):
+async def test_closing_waits_for_what_runs_and(tmp_path):
+    """Closing waits for what runs and claims no more."""
     gate = asyncio.Event()
     begun = asyncio.Event()
 
@@ -256,7 +272,8 @@ async def test_closing_waits_for_what_runs_and_claims_no_more(tmp_path):
 
 
 @on_loop
-async def test_what_does_not_end_in_time_is_given_back_untried(tmp_path):
+async def test_what_does_not_end_in_time(tmp_path):
+    """What does not end in time is given back untried."""
     begun = asyncio.Event()
 
     async def hang():
@@ -273,6 +290,7 @@ async def test_what_does_not_end_in_time_is_given_back_untried(tmp_path):
 
 @on_loop
 async def test_an_idle_worker_closes_at_once(tmp_path):
+    """An idle worker closes at once."""
     async with yard_at(tmp_path) as yard:
         started = time.monotonic()
         async with yard.worker(double, drain_seconds=60):
@@ -281,7 +299,8 @@ async def test_an_idle_worker_closes_at_once(tmp_path):
 
 
 @on_loop
-async def test_a_zombie_stops_everything_and_hands_in_nothing(tmp_path):
+async def test_a_zombie_stops_everything_and_hands(tmp_path):
+    """A zombie stops everything and hands in nothing."""
     begun = asyncio.Event()
     ended = asyncio.Event()
     fenced = []
@@ -307,7 +326,8 @@ async def test_a_zombie_stops_everything_and_hands_in_nothing(tmp_path):
 
 
 @on_loop
-async def test_an_outcome_that_comes_too_late_is_refused_and_the_worker_goes_on(tmp_path):
+async def test_an_outcome_that_comes_too_late(tmp_path):
+    """An outcome that comes too late is refused and the worker goes on."""
     gate = asyncio.Event()
     begun = asyncio.Event()
 
@@ -325,7 +345,8 @@ async def test_an_outcome_that_comes_too_late_is_refused_and_the_worker_goes_on(
 
 
 @on_loop
-async def test_a_store_that_fails_for_a_while_loses_nothing(tmp_path):
+async def test_a_store_that_fails_for_a(tmp_path):
+    """A store that fails for a while loses nothing."""
     from holdfast.errors import StoreError
 
     async with yard_at(tmp_path) as yard:
