@@ -11,7 +11,6 @@ import textwrap
 import time
 from contextlib import asynccontextmanager
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
