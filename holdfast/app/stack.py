@@ -16,7 +16,6 @@ import socket
 from collections.abc import Iterable
 from typing import Any, Final, cast
 
-from holdfast.app.clock import SystemClock
 from holdfast.app.settings import Settings
 from holdfast.authoring import DeterminismGuard, Registry
 from holdfast.bus import LocalBus
@@ -27,7 +26,7 @@ from holdfast.orchestrator import Orchestrator, OrchestratorSettings
 from holdfast.ports.operations import Join, Leave, Membership
 from holdfast.ports.program import Program
 from holdfast.ports.store import Store
-from holdfast.stores import GroupCommit, SQLiteStore
+from holdfast.stores import BEAT, GroupCommit, SQLiteStore, SystemClock
 from holdfast.worker import LocalRunner, PoolWorker, Sidecar
 
 log = logger("holdfast.app")
@@ -113,7 +112,7 @@ class Stack:
         )
         self.membership = membership
         self._sidecar = Sidecar(
-            "holdfast.app.beat:beat",
+            BEAT,
             {
                 "path": str(settings.sqlite_path().absolute()),
                 "member": membership.member,

@@ -4,7 +4,9 @@ Owns: nothing but the room.
 Must not know: who uses a store.
 """
 
+from holdfast.stores.beat import BEAT
+from holdfast.stores.clock import SystemClock
 from holdfast.stores.group import GroupCommit
 from holdfast.stores.sqlite import SQLiteStore, VerifyReport, verify
 
-__all__ = ["GroupCommit", "SQLiteStore", "VerifyReport", "verify"]
+__all__ = ["BEAT", "GroupCommit", "SQLiteStore", "SystemClock", "VerifyReport", "verify"]

@@ -43,6 +43,7 @@ from holdfast.errors import HistoryError, StoreBusyError, StoreError
 from holdfast.history import HASH_BYTES, Page, blob_digest, open_page, outside_payloads, verify_chain
 from holdfast.stores.sqlite import head
 from holdfast.stores.sqlite.places import head_file, log_file, next_file, turn_file
+from holdfast.stores.sqlite.schema import APPLICATION_ID
 from holdfast.stores.sqlite.turn import WAIT_SECONDS_MAX
 
 if TYPE_CHECKING:
@@ -131,6 +132,13 @@ def _check(copy: Path, known: head.Head | None, checks: Mapping[str, Check], rep
         report.add(f"the database cannot be opened: {error}")
         return
     try:
+        try:
+            if connection.pragma("application_id") != APPLICATION_ID:
+                report.add("this is no store, or one whose making was interrupted")
+                return
+        except apsw.Error as error:
+            report.add(f"the database cannot be read: {type(error).__name__}: {error}")
+            return
         for name, check in checks.items():
             try:
                 check(connection, known, report)

@@ -3,19 +3,23 @@
 Owns: the write.
 Must not know: when to renew; the sidecar decides that.
 
-Runs in a process of its own, which imports nothing but this.
+Runs in a process of its own, named by `BEAT`; it opens the store for each write, because seconds lie between them.
 """
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from holdfast.app.clock import SystemClock
 from holdfast.errors import FencedError
 from holdfast.ports.operations import Beat, Membership
+from holdfast.stores.clock import SystemClock
 from holdfast.stores.sqlite import SQLiteStore
+
+
+BEAT: Final = "holdfast.stores.beat:beat"
+"""What a sidecar is told to call."""
 
 
 def beat(arguments: dict[str, Any], state: str) -> bool:
