@@ -10,7 +10,7 @@ its name and how its arguments travel - `handle.signal(ReviewBatch.approve, by="
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
@@ -22,6 +22,7 @@ from holdfast.errors import DefinitionError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+"""What calling the method returns: a coroutine where it is async."""
 V = TypeVar("V", bound=Callable[..., None])
 
 
@@ -179,11 +180,9 @@ def query(method: Any = None, /, *, name: str | None = None) -> Any:
 
 
 @overload
-def update(method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /) -> Update[P, R]: ...
-@overload
 def update(method: Callable[Concatenate[Any, P], R], /) -> Update[P, R]: ...
 @overload
-def update(*, name: str | None = None) -> Callable[[Callable[Concatenate[Any, P], Any]], Update[P, Any]]: ...
+def update(*, name: str | None = None) -> Callable[[Callable[Concatenate[Any, P], R]], Update[P, R]]: ...
 def update(method: Any = None, /, *, name: str | None = None) -> Any:
     """Make a method of a workflow answer updates: validated requests with a result, recorded in history.
 

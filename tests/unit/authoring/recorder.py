@@ -9,8 +9,9 @@ Must not know: engines.
 from __future__ import annotations
 
 import asyncio
+import functools
 from asyncio import Future
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -125,6 +126,16 @@ class Outcomes:
         self.reads.append(index)
         item = self.items[index]
         return (False, msgspec.msgpack.encode(item)) if isinstance(item, Failure) else (True, item)
+
+
+def on_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run an async test on an event loop of its own."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        asyncio.run(test(*args, **kwargs))
+
+    return run
 
 
 @contextmanager
