@@ -10,7 +10,9 @@ import sys
 from types import FrameType
 from typing import Any, Final
 
-_OURS: Final = ("holdfast.", "asyncio.", "asyncio", "contextvars")
+_OURS: Final = ("holdfast", "asyncio", "contextvars", "contextlib")
+_AUTHORED: Final = ("holdfast.demo", "holdfast.testing")
+"""Packages of Holdfast whose code is written the way a user would."""
 _DEPTH_MAX: Final = 64
 
 
@@ -21,7 +23,7 @@ def user_position() -> str:
         if frame is None:
             return ""
         name = frame.f_globals.get("__name__", "")
-        if not name.startswith(_OURS):
+        if _is_users(name):
             # The host that drives the loop is not workflow code: only frames below the loop's turn count.
             return _describe(frame) if _below_turn(frame) else ""
         if frame.f_code.co_name == "turn" and name == "holdfast.engine.loop":
@@ -37,10 +39,18 @@ def code_position(coroutine: Any) -> str:
         frame = getattr(coroutine, "cr_frame", None)
         if frame is None:
             return position
-        if not frame.f_globals.get("__name__", "").startswith(_OURS):
+        if _is_users(frame.f_globals.get("__name__", "")):
             position = _describe(frame)
         coroutine = coroutine.cr_await
     return position
+
+
+def _is_users(module: str) -> bool:
+    return not _is_within(module, _OURS) or _is_within(module, _AUTHORED)
+
+
+def _is_within(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == each or module.startswith(each + ".") for each in packages)
 
 
 def _below_turn(frame: FrameType) -> bool:

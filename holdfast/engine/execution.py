@@ -17,32 +17,36 @@ time (the turn rule). It may record the commands of several drains in one page.
 
 A command that is dropped in the drain that issued it leaves nothing behind but a
 gap in the ordinals: it was never anybody else's business.
+
+Users' code runs in drains, and in four other places: decoding of outcomes,
+encoding of results, queries and validators, and its own end. Wherever it runs,
+the guard is on, the workflow's loop is the running one, and what it raises stays
+inside.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from contextvars import Context, copy_context
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextvars import Context
 from datetime import UTC, datetime
 from hashlib import blake2b
 from random import Random  # a seeded generator: no entropy
-from types import CodeType
 from typing import Any, Final
 from uuid import UUID
 
-from holdfast.engine import machines, waits
+from holdfast.engine import closing, machines, waits
 from holdfast.engine.caller import code_position, user_position
 from holdfast.engine.decisions import Issued
 from holdfast.engine.futures import StepFuture
+from holdfast.engine.interrupts import is_of_process
 from holdfast.engine.loop import WorkflowLoop
 from holdfast.engine.machines import State
+from holdfast.engine.mail import Mail
 from holdfast.errors import (
     DuplicateKeyError,
     FanOutError,
     HistoryError,
-    HoldfastError,
     InputError,
     LivelockError,
     ReadOnlyError,
@@ -62,6 +66,7 @@ from holdfast.history import (
     CompleteRun,
     CompleteUpdate,
     FailRun,
+    Failure,
     FanOutCompleted,
     InputEvent,
     LockGranted,
@@ -89,7 +94,7 @@ OpenFanOut = Callable[[str, FanOutCompleted], FanOutOutcome]
 """Gives access to the outcomes of a fan-out, which live beside the history."""
 
 
-class Evicted(BaseException):  # noqa: N818 - not an error: the memory is wanted for another run
+class Evicted(BaseException):
     """Raised inside workflow code whose execution leaves memory; it will be replayed when it is needed again."""
 
 
@@ -129,20 +134,20 @@ class Execution:
         self._guard = guard
         self._open_fan_out = open_fan_out
         self._trace = trace
-        self._loop = WorkflowLoop(self)
+        self._loop = WorkflowLoop(self)  # type: ignore[abstract]  # what it refuses is set by a table
         self._time = 0.0
         self._cause = 0
         self._ordinal = 0
         self._drain: list[Issued] = []
         self._counts: dict[str, int] = {}
-        self._keys: dict[str, tuple[CodeType, int] | None] = {}
+        self._keys: dict[str, str] = {}
         self._instance: Any = None
         self._main: asyncio.Future[Any] | None = None
-        self._context: Context = copy_context()
+        self._context = Context()  # not the host's: what it holds there, no replay would
         self._context.run(current_runtime.set, self)
         self._random: Random | None = None
-        self._mail: dict[str, deque[bytes]] = {}
-        self._mail_waiters: dict[str, deque[asyncio.Future[bytes]]] = {}
+        self._mail = Mail()
+        self._updates: dict[str, State] = {}
         self._handlers: dict[asyncio.Future[Any], str] = {}
         self._held: dict[StepFuture, None] = {}
         self._dropped: set[str] = set()
@@ -159,15 +164,24 @@ class Execution:
         Raises:
             HistoryError: the input is about something the code did not ask for.
         """
-        if event.time > self._time:  # time never goes back, whatever the clocks of several members say
+        if self._evicting:
+            raise HistoryError(f"event {event_id} came to an execution that had left memory")
+        if self.closed:
+            return self._refuse(event, event_id)
+        if event.time > self._time:  # noqa: PLR1730  # a third of what max() takes. Time never goes back, whatever the clocks of several members say
             self._time = event.time
         self._loop.now = self._time
         self._cause = self.applied = event_id
         self._ordinal = 0
         drain: list[Issued] = []
         self._drain = drain
-        _APPLY[type(event)](self, event)
-        self._turn()
+        guard = self._guard
+        guard.enter()
+        try:
+            _APPLY[type(event)](self, event)
+            self._turn()
+        finally:
+            guard.leave()
         main = self._main
         if main is not None and main.done() and not self.closed:
             self._finish(main)
@@ -195,27 +209,18 @@ class Execution:
         self._read(f"the validator of update {name!r}", handler.validate, payload)
 
     def evict(self) -> None:
-        """Take the execution out of memory: close every coroutine, under a sign that stops it from issuing anything."""
+        """Take the execution out of memory: end its code, under a sign that stops it from issuing anything."""
+        if self._evicting:
+            return
         self._evicting = True
-        for task in list(self._loop.tasks):
-            task._log_destroy_pending = False  # type: ignore[attr-defined]  # a pending task is what eviction leaves
-            try:
-                coroutine = task.get_coro()
-                if coroutine is not None:
-                    self._context.run(coroutine.close)
-            except BaseException as error:  # noqa: BLE001 - a `finally` may raise anything; it must not stop the others
-                self.warnings.append(f"while being evicted, workflow code raised {type(error).__name__}")
-        for future in [*self._loop.failed, *self._loop.tasks]:
-            future._log_traceback = False
-        self._loop.ready.clear()
-        self._loop.tasks.clear()
-        self._loop.failed.clear()
+        self._stop_code()
         self.open.clear()
         self._held.clear()
         self.closed = True
-        # The context knows the execution, and the execution the context. Cut here, memory comes back at once instead of
-        # at some full collection, which costs hundreds of milliseconds over many live runs.
+        # Context and loop know the execution, and the execution knows them. Cut here, memory comes back at once instead
+        # of at some full collection, which costs hundreds of milliseconds over many live runs.
         self._context = Context()
+        self._loop.steps = _Nobody()
         self._main = None
         self._instance = None
 
@@ -235,64 +240,89 @@ class Execution:
     # --- One drain -------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        guard = self._guard
-        guard.enter()
         try:
             self._loop.turn()
         except LivelockError as error:
             self._fatal = error
-        finally:
-            guard.leave()
+        except (SystemExit, KeyboardInterrupt):
+            self.tainted = True  # the process was told to stop; the drain is half done and nobody's decision
+            raise
         if self._loop.unhandled:
             for context in self._loop.unhandled:
-                error = context.get("exception")
-                if error is not None and self._fatal is None:
-                    self._fatal = error
+                self._fatal = self._fatal or context.get("exception")
             self._loop.unhandled.clear()
-        if self._fatal is not None and not self.closed:
-            self._end(FailRun(describe_failure(self._fatal)))
+        if self._loop.failed:  # what was awaited meanwhile needs no keeping
+            self._loop.failed = [each for each in self._loop.failed if each._log_traceback]
+        if self._fatal is not None:
+            failure = describe_failure(self._fatal)
+            self._fatal = None  # its traceback holds half of what ran
+            if not self.closed:
+                self._end(FailRun(failure))
+
+    def _running(self) -> _Running:
+        """Return a block that runs users' code outside a drain as if it were inside."""
+        return _Running(self._guard, self._loop)
 
     def _read(self, reader: str, call: Callable[[Any, bytes], Any], payload: bytes) -> Any:
+        drawn = self._random.getstate() if self._random is not None else None
         self._reader = reader
-        self._guard.enter()
-        host = asyncio.events._get_running_loop()
-        asyncio.events._set_running_loop(self._loop)
         try:
-            result = self._context.copy().run(call, self._instance, payload)
-            if self._loop.ready:
-                raise ReadOnlyError("change state that other code waits for", reader)
+            with self._running():
+                return self._context.copy().run(call, self._instance, payload)
+        except (SystemExit, KeyboardInterrupt) as error:
+            if is_of_process(error):
+                raise
+            raise WorkflowCodeError from error
         finally:
-            asyncio.events._set_running_loop(host)
-            self._guard.leave()
             self._reader = ""
-            if self._loop.ready:
+            if self._loop.ready or (
+                drawn is not None and self._random is not None and self._random.getstate() != drawn
+            ):
                 self.tainted = True
-        return result
+                raise ReadOnlyError("change state that other code waits for or draws from", reader)
 
     def _finish(self, main: asyncio.Future[Any]) -> None:
         command = self._closing_command(main)
         # What the run left behind is stopped, and may clean up for one drain.
         for task in list(self._loop.tasks):
             task.cancel()
+        for generator in list(self._loop.generators.values()):
+            _ = self._loop.create_task(self._aclose(generator), context=self._context)
         if self._loop.ready:
-            self._turn()
+            self._guard.enter()
+            try:
+                self._turn()
+            finally:
+                self._guard.leave()
         if self.closed:
             return
         if isinstance(command, CompleteRun):
-            unheard = next((each for each in self._loop.failed if each._log_traceback), None)
-            if unheard is not None and unheard._exception is not None:
-                command = FailRun(describe_failure(unheard._exception))
+            unheard = next((each._exception for each in self._loop.failed if _is_unheard(each)), None)
+            if unheard is not None:
+                command = FailRun(describe_failure(unheard))
         self._end(command)
+
+    async def _aclose(self, generator: AsyncGenerator[Any, Any]) -> None:
+        try:
+            await generator.aclose()
+        except Exception as error:  # noqa: BLE001 - as asyncio does at its own end: the run's result stands
+            self._note_end(error)
 
     def _closing_command(self, main: asyncio.Future[Any]) -> Command:
         if main.cancelled():
-            return CancelRun(self._cancel_reason or "")
+            if self._cancel_reason is not None:
+                return CancelRun(self._cancel_reason)
+            # Some task or step that it awaited was cancelled, by its own code: nobody has cancelled the run.
+            return FailRun(describe_failure(main._make_cancelled_error()))  # type: ignore[attr-defined]
         error = main.exception()
         if error is not None:
             return FailRun(describe_failure(error))
         try:
-            return CompleteRun(self.program.encode_result(main.result()))
-        except Exception as broken:  # noqa: BLE001 - a result that cannot be written fails its run, nothing else
+            with self._running():
+                return CompleteRun(self._context.run(self.program.encode_result, main.result()))
+        except BaseException as broken:  # a result that cannot be written fails its run, nothing else
+            if isinstance(broken, SystemExit | KeyboardInterrupt) and is_of_process(broken):
+                raise
             return FailRun(describe_failure(broken))
 
     def _end(self, command: Command) -> None:
@@ -300,11 +330,43 @@ class Execution:
             future.cancel()
         for future in list(self._held):
             self.release_lock(future)
-        for future in self._loop.failed:
-            future._log_traceback = False
-        self._loop.ready.clear()
+        for update_id in list(self._updates):
+            self._answer(update_id, None, _UPDATE_CUT_OFF)
         self._issue(command)
         self.closed = True
+        self._stop_code()
+
+    def _stop_code(self) -> None:
+        """End every coroutine that is left. Nothing it still asks for is granted."""
+        loop = self._loop
+        if loop.tasks or loop.generators:
+            with self._running():
+                for task in list(loop.tasks):
+                    task._log_destroy_pending = False  # type: ignore[attr-defined]  # pending is what it is left as
+                    self._note_end(self._context.run(closing.close, task.get_coro()))
+                for generator in list(loop.generators.values()):
+                    self._note_end(self._context.run(closing.close_generator, generator))
+                for task in list(loop.tasks):
+                    task.cancel()  # what it waits for knows the task, and the task knows what it waits for
+        for future in [*loop.failed, *loop.tasks]:
+            future._log_traceback = False
+        loop.ready.clear()
+        loop.tasks.clear()
+        loop.failed.clear()
+        loop.generators.clear()
+        loop.unhandled.clear()
+
+    def _note_end(self, error: BaseException | None) -> None:
+        if error is not None and not isinstance(error, Evicted):
+            self.warnings.append(f"as it was ended, workflow code raised {type(error).__name__}")
+
+    def _refuse(self, event: InputEvent, event_id: int) -> list[Issued]:
+        """Take an input that reached a run that had just ended: one page held both. Only an update wants an answer."""
+        self.applied = event_id
+        if not isinstance(event, UpdateAccepted):
+            return []
+        self.issued += 1
+        return [Issued(event_id, 0, CompleteUpdate(event.update_id, None, _UPDATE_CUT_OFF))]
 
     # --- Inputs ----------------------------------------------------------------------------------------------
 
@@ -339,16 +401,20 @@ class Execution:
         future.state = machines.advance(step, future.table, state, move)
         return future
 
-    def _on_task_completed(self, event: TaskCompleted) -> None:
-        future = self._resolve(event.step, machines.Step.COMPLETE)
-        if future is None:
-            return
+    def _settle(self, future: StepFuture, outcome: Any) -> None:
         try:
-            value = future.decode(event.result)  # type: ignore[misc]  # tasks always have one
-        except HoldfastError as error:
+            value = self._context.run(future.decode, outcome)  # type: ignore[arg-type]  # these steps always have one
+        except BaseException as error:  # users' types run code of their own when they are made
+            if isinstance(error, SystemExit | KeyboardInterrupt) and is_of_process(error):
+                raise
             self._fail(future, error)
         else:
             future.set_result(value)
+
+    def _on_task_completed(self, event: TaskCompleted) -> None:
+        future = self._resolve(event.step, machines.Step.COMPLETE)
+        if future is not None:
+            self._settle(future, event.result)
 
     def _on_task_failed(self, event: TaskFailed) -> None:
         future = self._resolve(event.step, machines.Step.FAIL)
@@ -407,14 +473,12 @@ class Execution:
                 ),
             )
             return
-        try:
-            value = future.decode(self._open_fan_out(event.step, event))  # type: ignore[misc]
-        except HoldfastError as error:
-            self._fail(future, error)
-        else:
-            future.set_result(value)
+        self._settle(future, self._open_fan_out(event.step, event))
 
     def _fail(self, future: StepFuture, error: BaseException) -> None:
+        if isinstance(error, StopIteration):  # asyncio refuses it: it would end whoever awaits
+            stopped, error = error, RuntimeError("the outcome's type raised StopIteration")
+            error.__cause__ = stopped
         future.set_exception(error)
         self._loop.failed.append(future)
 
@@ -422,13 +486,7 @@ class Execution:
         handler = self.program.signals.get(event.name)
         payload = _bytes(event.input)
         if handler is None:
-            waiters = self._mail_waiters.get(event.name)
-            while waiters:
-                waiter = waiters.popleft()
-                if not waiter.done():
-                    waiter.set_result(payload)
-                    return
-            self._mail.setdefault(event.name, deque()).append(payload)
+            self._mail.deliver(event.name, payload)
             return
         self._loop.call_soon(self._handle_signal, handler, payload, context=self._context.copy())
 
@@ -450,6 +508,9 @@ class Execution:
             self._fatal = self._fatal or task.exception()
 
     def _on_update(self, event: UpdateAccepted) -> None:
+        if event.update_id in self._updates:
+            raise HistoryError(f"update {event.update_id!r} was accepted twice", self.where())
+        self._updates[event.update_id] = State.OPEN
         handler = self.program.updates.get(event.name)
         payload = _bytes(event.input)
         self._loop.call_soon(self._handle_update, handler, event, payload, context=self._context.copy())
@@ -457,15 +518,15 @@ class Execution:
     def _handle_update(self, handler: Handler | None, event: UpdateAccepted, payload: bytes) -> None:
         if handler is None:
             error = UnknownNameError("update", event.name, tuple(self.program.updates))
-            self._issue(CompleteUpdate(event.update_id, None, describe_failure(error)))
+            self._answer(event.update_id, None, describe_failure(error))
             return
         try:
             pending = handler.call(self._instance, payload)
         except Exception as error:  # noqa: BLE001 - a failing update answers with its failure; the run goes on
-            self._issue(CompleteUpdate(event.update_id, None, describe_failure(error)))
+            self._answer(event.update_id, None, describe_failure(error))
             return
         if not isinstance(pending, Coroutine):
-            self._answer_update(handler, event.update_id, pending)
+            self._answer_value(handler, event.update_id, pending)
             return
         task = self._loop.create_task(pending, name=f"update {handler.name}")
         self._handlers[task] = handler.name
@@ -473,20 +534,28 @@ class Execution:
         def answer(done: asyncio.Future[Any]) -> None:
             self._handlers.pop(done, None)
             if done.cancelled():
-                failure = describe_failure(asyncio.CancelledError("the run ended before the update did"))
-                self._issue(CompleteUpdate(event.update_id, None, failure))
+                self._answer(
+                    event.update_id, None, describe_failure(asyncio.CancelledError("the update was cancelled"))
+                )
             elif (error := done.exception()) is not None:
-                self._issue(CompleteUpdate(event.update_id, None, describe_failure(error)))
+                self._answer(event.update_id, None, describe_failure(error))
             else:
-                self._answer_update(handler, event.update_id, done.result())
+                self._answer_value(handler, event.update_id, done.result())
 
         task.add_done_callback(answer)
 
-    def _answer_update(self, handler: Handler, update_id: str, value: Any) -> None:
+    def _answer_value(self, handler: Handler, update_id: str, value: Any) -> None:
         try:
-            self._issue(CompleteUpdate(update_id, handler.encode_result(value)))
-        except HoldfastError as error:
-            self._issue(CompleteUpdate(update_id, None, describe_failure(error)))
+            result = handler.encode_result(value)
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be written is a failure of the update alone
+            self._answer(update_id, None, describe_failure(error))
+        else:
+            self._answer(update_id, result, None)
+
+    def _answer(self, update_id: str, result: bytes | None, failure: Failure | None) -> None:
+        move = machines.Step.COMPLETE if failure is None else machines.Step.FAIL
+        machines.advance(f"update {update_id}", machines.UPDATE, self._updates.pop(update_id), move)
+        self._issue(CompleteUpdate(update_id, result, failure))
 
     def _on_cancel(self, event: CancelRequested) -> None:
         self._cancel_reason = event.reason
@@ -535,6 +604,7 @@ class Execution:
     def release_lock(self, acquired: asyncio.Future[int]) -> None:
         """Give back a held lock. See `WorkflowRuntime`."""
         assert isinstance(acquired, StepFuture)
+        self._check("give back a lock")
         if acquired in self._held:
             del self._held[acquired]
             command = acquired.command
@@ -546,13 +616,8 @@ class Execution:
 
     def wait_signal(self, name: str) -> asyncio.Future[bytes]:
         """Return a future of the next signal called `name`. See `WorkflowRuntime`."""
-        future: asyncio.Future[bytes] = self._loop.create_future()
-        mail = self._mail.get(name)
-        if mail:
-            future.set_result(mail.popleft())
-        else:
-            self._mail_waiters.setdefault(name, deque()).append(future)
-        return future
+        self._check(f"wait for signal {name!r}")
+        return self._mail.wait(name, self._loop)
 
     def now(self) -> datetime:
         """Return the time of the event being applied: aware, UTC."""
@@ -560,9 +625,10 @@ class Execution:
 
     def random(self) -> Random:
         """Return the run's own generator."""
+        self._check("draw a random number")
         if self._random is None:
             assert self.started is not None
-            self._random = Random(self.started.seed)
+            self._random = Random(self.started.seed)  # noqa: S311  # replays have to repeat it
         return self._random
 
     def uuid4(self) -> UUID:
@@ -592,14 +658,26 @@ class Execution:
 
     # --- Steps -----------------------------------------------------------------------------------------------
 
+    def begin(self) -> None:
+        """Let a task be started. Called by the loop."""
+        self._check("start a task")
+
+    def _check(self, attempted: str) -> None:
+        if self._reader:
+            raise ReadOnlyError(attempted, self._reader)
+        if self._evicting or self.closed:
+            raise Evicted
+
     def _name_step(self, name: str, key: str | None) -> str:
+        if self._reader or self.closed:
+            self._check(f"issue {name}")
         if key is None:
             count = self._counts[name] = self._counts.get(name, 0) + 1
             return f"{name}#{count}"
         step = f"{name}[{key}]"
         if step in self._keys:
-            raise DuplicateKeyError(step, str(self._keys[step]), user_position() or "?")
-        self._keys[step] = user_position()  # type: ignore[assignment]
+            raise DuplicateKeyError(step, self._keys[step], user_position() or "?")
+        self._keys[step] = user_position() or "?"
         return step
 
     def _issue_step(
@@ -613,19 +691,13 @@ class Execution:
         return future
 
     def _issue(self, command: Command) -> None:
-        if self._evicting:
-            raise Evicted
-        if self._reader:
-            raise ReadOnlyError(f"issue {type(command).__name__}", self._reader)
-        if self.closed:
-            raise WorkflowCodeError
         self._drain.append(Issued(self._cause, self._ordinal, command, user_position() if self._trace else ""))
         self._ordinal += 1
         self.issued += 1
 
     def drop(self, future: StepFuture) -> None:
         """Forget a step its code does not want any more. Called by the step's future, before it is cancelled."""
-        if self._evicting:
+        if self._evicting or self.closed:
             return
         if self._reader:
             raise ReadOnlyError(f"cancel {future.step}", self._reader)
@@ -640,6 +712,47 @@ class Execution:
                     return
         self._dropped.add(future.step)
         self._issue(_cancellation(future))
+
+
+class _Running:
+    """A block in which the guard is on and the workflow's loop is the running one."""
+
+    __slots__ = ("_guard", "_host", "_loop")
+
+    def __init__(self, guard: Guard, loop: WorkflowLoop) -> None:
+        self._guard = guard
+        self._loop = loop
+
+    def __enter__(self) -> None:
+        self._guard.enter()
+        self._host = self._loop.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.leave(self._host)
+        self._guard.leave()
+
+
+class _Nobody:
+    """Whom a loop asks after its execution has left memory."""
+
+    def start_timer(self, *_: object) -> StepFuture:
+        raise Evicted
+
+    def drop(self, _: StepFuture) -> None:
+        pass
+
+    def begin(self) -> None:
+        raise Evicted
+
+    def where(self) -> str:
+        return ""
+
+
+_UPDATE_CUT_OFF: Final = Failure("CancelledError", "the run ended before the update did", retryable=False)
+
+
+def _is_unheard(future: asyncio.Future[Any]) -> bool:
+    return future._log_traceback and not isinstance(future._exception, asyncio.CancelledError)
 
 
 def _cancellation(future: StepFuture) -> Command:

@@ -1,39 +1,38 @@
-"""`wait_for` and `as_completed`, alike on every Python and independent of addresses.
+"""What asyncio's waiting functions do on a workflow's loop, alike on every Python and independent of addresses.
 
-Owns: the two functions as workflows see them, and how they take the place of asyncio's.
+Owns: `wait_for`, `as_completed` and `gather` as workflows see them, and how all of these stand-ins take their places.
 Must not know: history, steps.
 
-Why: `asyncio.wait_for` starts its coroutine in another order on 3.11 than on 3.12,
-`asyncio.as_completed` iterates a set of coroutines, which hash by address, and so
-does the future that `asyncio.gather` returns. Each replacement asks which loop is
-running and leaves every other loop to asyncio's own code.
+Why: `asyncio.wait_for` starts its coroutine in another order on 3.11 than on 3.12, `as_completed` iterates a set of
+coroutines, which hash by address, and `gather` looks at futures that are already done at once or in their turn, as the
+release has it. Each stand-in asks which loop is running and leaves every other loop to asyncio's own code.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import sys
 from asyncio import events, tasks
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import Any, Final
 
+from holdfast.engine import groups, primitives
+from holdfast.engine.futures import OrderedFuture
 from holdfast.engine.loop import WorkflowLoop
 
-_asyncio_wait_for = asyncio.wait_for
-_asyncio_as_completed = asyncio.as_completed
-_GatheringFuture: Any = tasks._GatheringFuture  # type: ignore[attr-defined]  # not in the type stubs
 
-
-async def wait_for(fut: Any, timeout: float | None) -> Any:  # noqa: ASYNC109 - asyncio's own signature
+async def wait_for(fut: Any, timeout: float | None) -> Any:
     """Wait for `fut` for at most `timeout` seconds; as Python 3.12's `asyncio.wait_for`."""
-    if not isinstance(events._get_running_loop(), WorkflowLoop):
-        return await _asyncio_wait_for(fut, timeout)
     if timeout is not None and timeout <= 0:
-        fut = asyncio.ensure_future(fut)
-        if fut.done():
-            return fut.result()
-        fut.cancel()
+        future = asyncio.ensure_future(fut)
+        if future.done():
+            return future.result()
+        future.cancel()
+        await asyncio.wait([future])
         try:
-            return await fut
+            return future.result()
         except asyncio.CancelledError as error:
             raise TimeoutError from error
     async with asyncio.timeout(timeout):
@@ -42,8 +41,6 @@ async def wait_for(fut: Any, timeout: float | None) -> Any:  # noqa: ASYNC109 - 
 
 def as_completed(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
     """Yield awaitables in the order in which `fs` complete; as `asyncio.as_completed`, without a set."""
-    if not isinstance(events._get_running_loop(), WorkflowLoop):
-        return _asyncio_as_completed(fs, timeout=timeout)
     if asyncio.isfuture(fs) or asyncio.iscoroutine(fs):
         raise TypeError(f"expect an iterable of futures, not {type(fs).__name__}")
     return _Completions([asyncio.ensure_future(each) for each in dict.fromkeys(fs)], timeout)
@@ -58,13 +55,17 @@ class _Completions:
         self._left = len(futures)
         self._futures = dict.fromkeys(futures)
         self._timer = self._loop.call_later(timeout, self._expire) if timeout is not None and futures else None
-        for each in futures:
+        for each in self._futures:
             each.add_done_callback(self._completed)
 
     def __iter__(self) -> Iterator[Any]:
-        while self._left:
-            self._left -= 1
-            yield self._next_result()
+        return self
+
+    def __next__(self) -> Any:
+        if not self._left:
+            raise StopIteration
+        self._left -= 1
+        return self._next_result()
 
     def __aiter__(self) -> _Completions:
         return self
@@ -98,32 +99,129 @@ class _Completions:
         self._futures.clear()
 
 
-class _OrderedGathering(_GatheringFuture):  # type: ignore[misc]  # an undocumented class
-    """What `gather` returns, hashed by its place where a workflow's loop runs it."""
+def gather(*coros_or_futures: Any, return_exceptions: bool = False) -> asyncio.Future[list[Any]]:
+    """Return a future of all results, in the order of the arguments; as `asyncio.gather`."""
+    loop = asyncio.get_running_loop()
+    members: dict[Any, asyncio.Future[Any]] = {}
+    for each in coros_or_futures:
+        if each not in members:
+            members[each] = member = asyncio.ensure_future(each)
+            if member is not each:
+                member._log_destroy_pending = False  # the caller cannot reach it
+    gathered = _Gathered(loop, [members[each] for each in coros_or_futures], return_exceptions=return_exceptions)
+    for member in dict.fromkeys(members.values()):
+        member.add_done_callback(gathered.on_done)
+    return gathered
 
-    def __hash__(self) -> int:
-        loop = self.get_loop()
-        if not isinstance(loop, WorkflowLoop):
-            return object.__hash__(self)
-        order: int | None = getattr(self, "_order", None)
-        if order is None:
-            order = self._order = loop.next_order()
-        return order
+
+class _Gathered(OrderedFuture):
+    """What `gather` returns. Cancelling it cancels every member."""
+
+    __slots__ = ("_collects", "_is_cancelled", "_left", "_members")
+
+    def __init__(self, loop: Any, members: list[asyncio.Future[Any]], *, return_exceptions: bool) -> None:
+        super().__init__(loop=loop)
+        self._members = members
+        self._left = len(set(members))
+        self._collects = return_exceptions
+        self._is_cancelled = False
+        if not members:
+            self.set_result([])
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel every member; the future itself ends when they have."""
+        if self.done():
+            return False
+        for member in dict.fromkeys(self._members):
+            if member.cancel(msg):
+                self._is_cancelled = True
+        return self._is_cancelled
+
+    def on_done(self, member: asyncio.Future[Any]) -> None:
+        """Count a member that is done, and end with the last one, or with the first that failed."""
+        self._left -= 1
+        if self.done():
+            if not member.cancelled():
+                member.exception()  # seen, and too late to matter
+            return
+        if not self._collects:
+            error = _error_of(member)
+            if error is not None:
+                self.set_exception(error)
+                return
+        if self._left:
+            return
+        if self._is_cancelled:
+            # Every member may have gone its own way; whoever cancelled the whole must not miss it.
+            self.set_exception(_cancellation_of(member))
+            return
+        self.set_result([error if (error := _error_of(each)) is not None else each.result() for each in self._members])
 
 
-def install(namespace: dict[str, Any] | None = None) -> None:
-    """Put the replacements in place in asyncio, and in a module that imported asyncio's own by name.
+def _error_of(future: asyncio.Future[Any]) -> BaseException | None:
+    if future.cancelled():
+        return _cancellation_of(future)
+    return future.exception()
 
-    Args:
-        namespace: globals of a module with workflows in it.
-    """
-    for module in (asyncio, tasks):
-        module.wait_for = wait_for  # type: ignore[assignment]
-        module.as_completed = as_completed
-    tasks._GatheringFuture = _OrderedGathering  # type: ignore[attr-defined]
-    if namespace is not None:
-        for name, value in list(namespace.items()):
-            if value is _asyncio_wait_for:
-                namespace[name] = wait_for
-            elif value is _asyncio_as_completed:
-                namespace[name] = as_completed
+
+def _cancellation_of(future: Any) -> asyncio.CancelledError:
+    error: asyncio.CancelledError = future._make_cancelled_error()  # which keeps the message
+    return error
+
+
+# --- Taking their places -----------------------------------------------------------------------------------------
+
+FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {"wait_for": wait_for, "as_completed": as_completed, "gather": gather}
+"""Functions of asyncio that workflows see another way."""
+
+METHODS: Final[dict[type, dict[str, Callable[..., Any]]]] = {
+    asyncio.TaskGroup: {
+        "__aenter__": groups.enter,
+        "__aexit__": groups.leave,
+        "create_task": groups.create_task,
+    },
+    asyncio.Semaphore: {
+        "acquire": primitives.acquire,
+        "release": primitives.release,
+        "locked": primitives.locked,
+    },
+    asyncio.Condition: {"wait": primitives.wait, "notify": primitives.notify},
+}
+"""Methods of asyncio's classes that workflows see another way."""
+
+_choices: dict[int, tuple[Any, Any]] = {}
+"""(asyncio's own, what stands in its place), by `id` of asyncio's own."""
+
+
+def install() -> None:
+    """Put the stand-ins in their places, once per process, also in modules that imported asyncio's own by name."""
+    if _choices:
+        return
+    for kind, methods in METHODS.items():
+        for name, here in methods.items():
+            setattr(kind, name, _choice(getattr(kind, name), here))
+    choices = {}
+    for name, here in FUNCTIONS.items():
+        original = getattr(tasks, name)
+        choices[id(original)] = (original, _choice(original, here))
+    for module in list(sys.modules.values()):
+        if isinstance(module, ModuleType):
+            _rebind(vars(module), choices)
+    _choices.update(choices)
+
+
+def _rebind(namespace: dict[str, Any], choices: dict[int, tuple[Any, Any]]) -> None:
+    for name, value in list(namespace.items()):
+        found = choices.get(id(value))
+        if found is not None and found[0] is value:
+            namespace[name] = found[1]
+
+
+def _choice(elsewhere: Callable[..., Any], here: Callable[..., Any]) -> Callable[..., Any]:
+    running = events._get_running_loop
+
+    @functools.wraps(elsewhere)
+    def choose(*args: Any, **kwargs: Any) -> Any:
+        return (here if isinstance(running(), WorkflowLoop) else elsewhere)(*args, **kwargs)
+
+    return choose
