@@ -1,0 +1,331 @@
+"""What the API answers with, as values.
+
+Owns: the shape of every JSON document but events and problems, and making them from a store's records.
+Must not know: HTTP, how the records were found.
+
+The OpenAPI description is made from these classes, so what it says is what is sent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from holdfast.controller.events import failure_document
+from holdfast.controller.times import iso_time, iso_time_or_none
+from holdfast.history import Failure
+from holdfast.ports.engine import Outcome
+from holdfast.ports.operations import (
+    CANCELLED,
+    COMPLETED,
+    PARKED,
+    RUNNING,
+    TERMINAL,
+    TERMINATED,
+    TIMED_OUT,
+    KeyRecord,
+    LockRecord,
+    MemberRecord,
+    PoolRecord,
+    RunRecord,
+)
+
+STATUSES: Final = frozenset({RUNNING, PARKED, *TERMINAL})
+
+_decode_outcome: Final = msgspec.msgpack.Decoder(Outcome).decode
+_decode_json: Final = msgspec.json.Decoder().decode
+_ERROR_NAMES: Final = {
+    CANCELLED: "RunCancelledError",
+    TERMINATED: "RunTerminatedError",
+    TIMED_OUT: "RunTimedOutError",
+}
+"""What the client raises for an end that no exception of the user's explains."""
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all documents."""
+
+
+class Run(Document, frozen=True):
+    """A run: its newest execution, or the one that was asked for."""
+
+    run_id: str
+    execution: str
+    workflow: str
+    status: str
+    """RUNNING, PARKED, COMPLETED, FAILED, CANCELLED, TERMINATED, TIMED_OUT or CONTINUED_AS_NEW."""
+    created_at: str
+    closed_at: str | None
+    parked: str | None
+    """Why it does not go on by itself, when it is parked."""
+    owner: str | None
+    """The member that runs it now."""
+    last_event: int
+    code_version: str
+    recoveries: int
+    wake_at: str | None
+    result: Any = UNSET
+    """When it is COMPLETED and payloads were asked for."""
+    error: dict[str, Any] | UnsetType = UNSET
+    """When it ended otherwise and payloads were asked for: `type`, `message`, and perhaps a `cause`."""
+
+
+class RunPage(Document, frozen=True):
+    """Some runs, newest first."""
+
+    runs: list[Run]
+    next: str | None
+    """Give it as `cursor` to get the next page; null at the end."""
+
+
+class HistoryPage(Document, frozen=True):
+    """Some events of one execution, in order."""
+
+    run_id: str
+    execution: str
+    events: list[dict[str, Any]]
+    """Each with `id`, `type`, `time` and the fields of its type."""
+    next: int | None
+    """Give it as `after` to get the next page; null at the end of what is recorded."""
+
+
+class Answer(Document, frozen=True):
+    """What a query or an update returned."""
+
+    result: Any
+
+
+class Accepted(Document, frozen=True):
+    """A message that will reach its run, whatever happens."""
+
+    run_id: str
+    name: str
+    operation_id: str
+    """Send the same message again with this as Idempotency-Key and it is delivered once."""
+
+
+class Message(Document, frozen=True):
+    """A signal, query or update that a workflow handles."""
+
+    name: str
+    description: str
+    input: dict[str, Any]
+    """JSON Schema of what is sent."""
+    output: dict[str, Any] | UnsetType = UNSET
+    """JSON Schema of what comes back; a signal gets no answer."""
+
+
+class WorkflowSummary(Document, frozen=True):
+    """A workflow, as the list of all shows it."""
+
+    name: str
+    kind: Literal["workflow", "task"]
+    """`task` is the workflow of one step that a submitted task is."""
+    description: str
+    signals: list[str]
+    queries: list[str]
+    updates: list[str]
+
+
+class WorkflowList(Document, frozen=True):
+    """All workflows this controller knows, by name."""
+
+    workflows: list[WorkflowSummary]
+
+
+class Workflow(Document, frozen=True):
+    """A workflow with the JSON Schemas (draft 2020-12) of everything that goes in and comes out."""
+
+    name: str
+    kind: Literal["workflow", "task"]
+    description: str
+    where: str
+    """Place of its definition."""
+    code_version: str
+    input: dict[str, Any]
+    output: dict[str, Any]
+    signals: list[Message]
+    queries: list[Message]
+    updates: list[Message]
+
+
+class Worker(Document, frozen=True):
+    """A member of the fleet."""
+
+    name: str
+    kind: str
+    host: str
+    pid: int
+    state: str
+    joined_at: str
+    expires_at: str
+    workflows: list[str]
+    pools: dict[str, int]
+    """Slots by pool."""
+    runs: int
+    tasks: int
+    refused: int
+    """Writes of it that were refused after it had lost its lease."""
+
+
+class WorkerList(Document, frozen=True):
+    """All members that did not leave, newest first."""
+
+    workers: list[Worker]
+
+
+class Pool(Document, frozen=True):
+    """One pool's load. Scale on `backlog`, `in_flight` and `oldest_seconds` together."""
+
+    pool: str
+    backlog: int
+    in_flight: int
+    oldest_seconds: float
+    slots: int
+
+
+class PoolList(Document, frozen=True):
+    """Every pool that has work or somebody to do it."""
+
+    pools: list[Pool]
+
+
+class Lock(Document, frozen=True):
+    """One place in a lock's queue."""
+
+    name: str
+    slots: int
+    holder: str
+    held: bool
+    token: int
+    """Fencing token, when it is held."""
+    since: str
+    expires_at: str | None
+
+
+class LockList(Document, frozen=True):
+    """Every place in every lock's queue: by name, holders first, then in line."""
+
+    locks: list[Lock]
+
+
+class Key(Document, frozen=True):
+    """An API key, without its secret."""
+
+    name: str
+    scopes: list[str]
+    created_at: str | None
+    expires_at: str | None
+    revoked: bool
+
+
+class NewKey(Document, frozen=True):
+    """A key that was made just now. `key` is shown this once and is not kept."""
+
+    name: str
+    scopes: list[str]
+    expires_at: str | None
+    key: str
+
+
+class KeyList(Document, frozen=True):
+    """All API keys, revoked ones included."""
+
+    keys: list[Key]
+
+
+class Health(Document, frozen=True):
+    """How this process is."""
+
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, str] = {}
+
+
+# --- From records ------------------------------------------------------------------------------------------------
+
+
+def run_document(record: RunRecord, *, payloads: bool = True) -> Run:
+    """Return a run; with `payloads` also its result or error when it has ended."""
+    result: Any = UNSET
+    error: dict[str, Any] | UnsetType = UNSET
+    if payloads and record.status in TERMINAL and record.outcome:
+        outcome = _decode_outcome(record.outcome)
+        if outcome.status == COMPLETED:
+            result = None if outcome.result is None else _decode_json(outcome.result)
+        else:
+            error = failure_document(outcome.failure or _failure_of(outcome))
+    return Run(
+        run_id=record.run_id,
+        execution=record.execution,
+        workflow=record.workflow,
+        status=record.status,
+        created_at=iso_time(record.created_at),
+        closed_at=iso_time_or_none(record.closed_at),
+        parked=record.parked or None,
+        owner=record.owner or None,
+        last_event=record.last_event,
+        code_version=record.code_version,
+        recoveries=record.recoveries,
+        wake_at=iso_time_or_none(record.wake_at),
+        result=result,
+        error=error,
+    )
+
+
+def _failure_of(outcome: Outcome) -> Failure:
+    return Failure(_ERROR_NAMES.get(outcome.status, "RunFailedError"), outcome.reason)
+
+
+def worker_document(record: MemberRecord) -> Worker:
+    """Return a member of the fleet."""
+    return Worker(
+        name=record.name,
+        kind=record.kind,
+        host=record.host,
+        pid=record.pid,
+        state=record.state,
+        joined_at=iso_time(record.joined_at),
+        expires_at=iso_time(record.expires_at),
+        workflows=list(record.workflows),
+        pools=dict(record.pools),
+        runs=record.runs,
+        tasks=record.tasks,
+        refused=record.refused,
+    )
+
+
+def pool_document(record: PoolRecord) -> Pool:
+    """Return one pool's load."""
+    return Pool(
+        pool=record.pool,
+        backlog=record.backlog,
+        in_flight=record.in_flight,
+        oldest_seconds=record.oldest_seconds,
+        slots=record.slots,
+    )
+
+
+def lock_document(record: LockRecord) -> Lock:
+    """Return one place in a lock's queue."""
+    return Lock(
+        name=record.name,
+        slots=record.slots,
+        holder=record.holder,
+        held=record.held,
+        token=record.token,
+        since=iso_time(record.since),
+        expires_at=iso_time_or_none(record.expires_at),
+    )
+
+
+def key_document(record: KeyRecord) -> Key:
+    """Return an API key, without its secret and without the hash of it."""
+    return Key(
+        name=record.name,
+        scopes=list(record.scopes),
+        created_at=iso_time(record.created_at),
+        expires_at=iso_time_or_none(record.expires_at),
+        revoked=record.revoked,
+    )

@@ -1,0 +1,67 @@
+"""The application: routes, doors and error answers put together.
+
+Owns: which routers there are, and the order of what stands before them.
+Must not know: what routes do, how the application is served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+
+from holdfast.controller.http import fleet, front, health, keys, messages, runs, workflows
+from holdfast.controller.http.access import Doorkeeper, ScopedRoute, check_routes
+from holdfast.controller.http.body import BodyLimit
+from holdfast.controller.http.origin import OriginCheck
+from holdfast.controller.http.parts import Parts
+from holdfast.controller.http.problems import HANDLERS, CatchAll
+from holdfast.controller.http.settings import HttpSettings
+from holdfast.controller.service import ControllerService
+
+ROUTERS = (runs.router, messages.router, workflows.router, fleet.router, keys.router, health.router, front.router)
+
+
+def create_app(
+    service: ControllerService, *, settings: HttpSettings | None = None, routers: Sequence[APIRouter] = ()
+) -> FastAPI:
+    """Return the HTTP side of `service` as an ASGI application.
+
+    Args:
+        service: what the routes do.
+        settings: see HttpSettings; `host` decides whether an API without keys is open.
+        routers: further routes, each declaring its scope by `requires` on a `ScopedRoute`.
+
+    Raises:
+        DefinitionError: a route does not declare who may use it.
+    """
+    settings = settings or HttpSettings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        check_routes(app)  # again: routes may have been added since
+        yield
+
+    app = FastAPI(
+        title="Holdfast",
+        openapi_url=None,  # described by a route of our own, which has a scope
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # each resource has one path
+        lifespan=lifespan,
+        exception_handlers=HANDLERS,
+    )
+    app.router.route_class = ScopedRoute
+    app.state.parts = Parts(service, settings)
+    app.state.doorkeeper = Doorkeeper(service.keys, settings.host)
+    # The last one added is the first to see a request.
+    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
+    app.add_middleware(CatchAll)
+    app.add_middleware(
+        OriginCheck, doorkeeper=app.state.doorkeeper, allowed_hosts=frozenset(map(str.lower, settings.allowed_hosts))
+    )
+    for each in (*ROUTERS, *routers):
+        app.include_router(each)
+    check_routes(app)
+    return app

@@ -1,0 +1,241 @@
+"""Routes of runs: start them, read them, operate them.
+
+Owns: these paths.
+Must not know: how runs are carried out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+import msgspec
+from fastapi import APIRouter, Header, Query
+from starlette.responses import Response
+
+from holdfast.authoring import CallSignature
+from holdfast.controller.documents import HistoryPage, Run, RunPage
+from holdfast.controller.http.access import ScopedRoute, requires
+from holdfast.controller.http.openapi import describes, takes
+from holdfast.controller.http.parts import (
+    Parts,
+    RunId,
+    TheBody,
+    TheOperationId,
+    ThePartsOf,
+    TheService,
+    json_response,
+    wait_unless_stopping,
+)
+from holdfast.controller.http.problems import RefusalError
+from holdfast.controller.http.stream import EventStream
+from holdfast.controller.keys import Scope
+from holdfast.controller.service import EVENTS_MAX, RUNS_MAX
+from holdfast.controller.strict import read_json
+
+_WAIT: Final = re.compile(r"wait\s*=\s*\"?(?P<seconds>[0-9]{1,9})\"?\s*")
+_EVENT_ID: Final = re.compile(r"[0-9]{1,15}")
+
+router = APIRouter(route_class=ScopedRoute, tags=["runs"])
+
+After = Annotated[int, Query(ge=0, description="Only events after this one.")]
+Payloads = Annotated[bool, Query(description="Show inputs, results and tracebacks too.")]
+
+
+class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a run is cancelled or terminated."""
+
+    reason: str = ""
+
+
+def _reason(body: Reason = Reason()) -> None:  # noqa: B008 - frozen
+    """Describe the body of cancel and terminate."""
+
+
+_REASON: Final = CallSignature(_reason, name="the request")
+
+
+@router.post(
+    "/v1/workflows/{name}/runs",
+    status_code=201,
+    responses=describes(Run, 201, "The run was made.")
+    | describes(Run, 200, "It had been made with this input before."),
+    openapi_extra=takes({"description": "Input of the workflow."}),
+)
+@requires(Scope.START)
+async def start_run(
+    parts: ThePartsOf,
+    name: str,
+    body: TheBody,
+    operation_id: TheOperationId,
+    id: Annotated[
+        str | None, Query(description="Run id. The same one with the same input again gives the same run.")
+    ] = None,
+    prefer: Annotated[
+        list[str] | None, Header(description="`wait=10` waits up to 10 seconds for the run's end.")
+    ] = None,
+) -> Response:
+    """Start a run of a workflow. Once this answers it cannot be lost."""
+    if id is not None and operation_id is not None and id != operation_id:
+        raise RefusalError(400, "?id= and Idempotency-Key differ, and both name the run; send one of them")
+    run, created = await parts.service.start(name, body, id if id is not None else operation_id)
+    headers = {"Location": f"/v1/runs/{_path_segment(run.run_id)}"}
+    seconds = preferred_wait(prefer or [])
+    if seconds is not None:
+        seconds = min(seconds, int(parts.settings.wait_seconds_max))
+        headers["Preference-Applied"] = f"wait={seconds}"
+        run = await _ended(parts, run.run_id, seconds)
+    return json_response(run, 201 if created else 200, headers)
+
+
+@router.get("/v1/runs", responses=describes(RunPage))
+@requires(Scope.READ)
+async def list_runs(
+    service: TheService,
+    workflow: Annotated[str | None, Query(description="Only runs of this workflow.")] = None,
+    status: Annotated[str | None, Query(description="Only runs of this status, such as RUNNING.")] = None,
+    cursor: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=RUNS_MAX)] = 50,
+    payloads: Payloads = False,  # noqa: FBT002 - given by name, in the query
+) -> Response:
+    """List runs, newest first."""
+    return json_response(
+        await service.runs(workflow=workflow, status=status, cursor=cursor, limit=limit, payloads=payloads)
+    )
+
+
+@router.get("/v1/runs/{run_id}", responses=describes(Run))
+@requires(Scope.READ)
+async def read_run(service: TheService, run_id: RunId) -> Response:
+    """Read a run, with its result or error when it has ended."""
+    return json_response(await service.run(run_id))
+
+
+@router.get(
+    "/v1/runs/{run_id}/result",
+    responses=describes(Run, 200, "It has ended.") | describes(Run, 202, "It has not ended yet."),
+)
+@requires(Scope.READ)
+async def read_result(
+    parts: ThePartsOf,
+    run_id: RunId,
+    wait: Annotated[float, Query(ge=0, le=86400, allow_inf_nan=False, description="Seconds to wait for the end.")] = 0,
+) -> Response:
+    """Wait for a run to end. 200 when it has, 202 when it has not; the wait may be cut short by the server."""
+    run = await _ended(parts, run_id, min(wait, parts.settings.wait_seconds_max))
+    return json_response(run, 200 if run.closed_at is not None else 202)
+
+
+@router.get("/v1/runs/{run_id}/history", responses=describes(HistoryPage))
+@requires(Scope.READ)
+async def read_history(
+    service: TheService,
+    run_id: RunId,
+    after: After = 0,
+    limit: Annotated[int, Query(ge=1, le=EVENTS_MAX)] = EVENTS_MAX,
+    payloads: Payloads = False,  # noqa: FBT002 - given by name, in the query
+) -> Response:
+    """Read the events of a run, in order."""
+    return json_response(await service.history(run_id, after=after, limit=limit, payloads=payloads))
+
+
+@router.get(
+    "/v1/runs/{run_id}/events",
+    responses={
+        200: {"description": "Events, as server-sent events.", "content": {"text/event-stream": {}}},
+        204: {"description": "The run has ended and nothing is left to come."},
+    },
+)
+@requires(Scope.READ)
+async def stream_events(
+    parts: ThePartsOf,
+    run_id: RunId,
+    after: After = 0,
+    payloads: Payloads = False,  # noqa: FBT002 - given by name, in the query
+    last_event_id: Annotated[str | None, Header(description="Id of the last event seen.")] = None,
+) -> Response:
+    """Follow the events of a run as they are recorded, until it ends."""
+    if last_event_id:
+        if not _EVENT_ID.fullmatch(last_event_id):
+            raise RefusalError(400, "Last-Event-ID is none of ours: expected the number of an event")
+        after = max(after, int(last_event_id))
+    if parts.streams >= parts.settings.streams_max:
+        raise RefusalError(
+            503, f"{parts.settings.streams_max} streams are open already (streams_max)", {"Retry-After": "10"}
+        )
+    source = await parts.service.watch(run_id, after=after, payloads=payloads)
+    if source is None:
+        return Response(status_code=204)
+    return _CountedStream(parts, source)
+
+
+@router.post(
+    "/v1/runs/{run_id}/cancel",
+    status_code=202,
+    responses=describes(Run, 202, "The run will be asked to stop."),
+    openapi_extra=takes(msgspec.json.schema(Reason)["$defs"]["Reason"]),
+)
+@requires(Scope.OPERATE)
+async def cancel_run(service: TheService, run_id: RunId, body: TheBody, operation_id: TheOperationId) -> Response:
+    """Ask a run to stop; its code may clean up first."""
+    return json_response(await service.cancel(run_id, _reason_in(body), operation_id), 202)
+
+
+@router.post(
+    "/v1/runs/{run_id}/terminate",
+    status_code=202,
+    responses=describes(Run, 202, "The run will be ended."),
+    openapi_extra=takes(msgspec.json.schema(Reason)["$defs"]["Reason"]),
+)
+@requires(Scope.OPERATE)
+async def terminate_run(service: TheService, run_id: RunId, body: TheBody, operation_id: TheOperationId) -> Response:
+    """End a run without asking its code."""
+    return json_response(await service.terminate(run_id, _reason_in(body), operation_id), 202)
+
+
+@router.post("/v1/runs/{run_id}/resume", status_code=202, responses=describes(Run, 202, "The run goes on."))
+@requires(Scope.OPERATE)
+async def resume_run(service: TheService, run_id: RunId, body: TheBody) -> Response:  # noqa: ARG001 - read and not used
+    """Let a parked run go on."""
+    return json_response(await service.resume(run_id), 202)
+
+
+def preferred_wait(headers: list[str]) -> int | None:
+    """Return the seconds of `wait=` in Prefer headers (RFC 7240); None without one. The rest is ignored."""
+    for each in ",".join(headers).split(","):
+        found = _WAIT.fullmatch(each.strip().partition(";")[0])
+        if found is not None:
+            return int(found["seconds"])
+    return None
+
+
+class _CountedStream(EventStream):
+    """A stream that takes one of the `streams_max` places while it is open."""
+
+    def __init__(self, parts: Parts, source: Any) -> None:
+        super().__init__(source, parts.settings.keep_alive_seconds, parts.stopping)
+        self._parts = parts
+
+    async def __call__(self, *asgi: Any) -> None:
+        self._parts.streams += 1
+        try:
+            await super().__call__(*asgi)
+        finally:
+            self._parts.streams -= 1
+
+
+async def _ended(parts: Parts, run_id: str, seconds: float) -> Run:
+    return await wait_unless_stopping(parts, parts.service.ended(run_id, seconds)) or await parts.service.run(run_id)
+
+
+def _reason_in(body: bytes) -> str:
+    if not body:
+        return ""
+    read_json(body, "the request")
+    (found,), _ = _REASON.decode_call(body)
+    return found.reason if isinstance(found, Reason) else ""
+
+
+def _path_segment(run_id: str) -> str:
+    return quote(run_id, safe="@:!$&'()*+,;=~-._")

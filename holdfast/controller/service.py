@@ -1,0 +1,297 @@
+"""What the API can do, without HTTP.
+
+Owns: one function for each verb: validate, hand over, describe what came of it.
+Must not know: requests, responses, routes, who asks.
+
+Payloads come in as JSON text from strangers. They are read strictly, decoded as the declared type and encoded again,
+so that an input has one form whoever sent it: equal inputs give equal bytes, and the same run id with the same input is
+the same run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, Literal, cast
+from uuid import uuid4
+
+import msgspec
+
+from holdfast.authoring import MessageHandler, Registry, WorkflowDefinition
+from holdfast.controller import catalogue
+from holdfast.controller.documents import (
+    STATUSES,
+    Accepted,
+    Answer,
+    HistoryPage,
+    LockList,
+    PoolList,
+    Run,
+    RunPage,
+    WorkerList,
+    Workflow,
+    WorkflowList,
+    lock_document,
+    pool_document,
+    run_document,
+    worker_document,
+)
+from holdfast.controller.events import event_document
+from holdfast.controller.keys import Keyring
+from holdfast.controller.strict import read_json
+from holdfast.errors import InputError, UnknownNameError
+from holdfast.ports.clock import Clock
+from holdfast.ports.engine import Engine, StartRequest
+from holdfast.ports.operations import TERMINAL
+from holdfast.ports.store import Store
+
+RUN_ID: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f/]{1,255}")
+"""A run id that can be part of a path: no slash, no control characters, neither `.` nor `..`."""
+
+EVENTS_MAX: Final = 1_000
+"""How many events one page of a history holds at most."""
+
+RUNS_MAX: Final = 500
+"""How many runs one page of a list holds at most."""
+
+Kind = Literal["signal", "query", "update"]
+
+
+class ControllerService:
+    """Every verb of the API. Reads and writes through the engine and the store it was given."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        registry: Registry,
+        store: Store,
+        clock: Clock,
+        draw_id: Callable[[], str] = lambda: uuid4().hex,
+    ) -> None:
+        """Serve the system behind `engine` and `store`.
+
+        Args:
+            engine: starts, messages and reads runs.
+            registry: the workflows whose inputs are validated here.
+            store: holds keys, members, pools and locks.
+            clock: tells when a key has expired.
+            draw_id: makes an id for a run or a message that came without one.
+        """
+        self._engine = engine
+        self._registry = registry
+        self._store = store
+        self._draw_id = draw_id
+        self.keys = Keyring(store, clock)
+
+    @property
+    def registry(self) -> Registry:
+        """The workflows this controller knows."""
+        return self._registry
+
+    # --- Runs ----------------------------------------------------------------------------------------------------
+
+    async def start(self, workflow: str, text: bytes, run_id: str | None = None) -> tuple[Run, bool]:
+        """Start a run; once this returns it cannot be lost.
+
+        Args:
+            workflow: its registered name.
+            text: its input as JSON; empty stands for null.
+            run_id: names the run and makes starting it again harmless; None draws one.
+
+        Returns:
+            The run, and whether this call made it.
+
+        Raises:
+            UnknownNameError: there is no such workflow.
+            InputError: the input or the run id does not fit.
+            RunConflictError: the id is taken by another workflow or input.
+        """
+        definition = self._registry.workflow(workflow)
+        if run_id is not None and not RUN_ID.fullmatch(run_id):
+            problem = "expected 1 to 255 characters without '/' and control characters, and neither '.' nor '..'"
+            raise InputError("the run id", (("", problem),))
+        payload = _canonical(definition, text, f"the input of {workflow}")
+        request = StartRequest(workflow, run_id or self._draw_id(), payload, definition.code_version)
+        (started,) = await self._engine.start([request])
+        return await self.run(request.run_id), started.created
+
+    async def run(self, run_id: str, *, payloads: bool = True) -> Run:
+        """Return a run, with its result or error when it has ended. Raises RunNotFoundError."""
+        return run_document(await self._engine.describe(run_id), payloads=payloads)
+
+    async def ended(self, run_id: str, seconds: float) -> Run:
+        """Wait until a run has ended, but not longer than `seconds`; return it as it is then.
+
+        Raises:
+            RunNotFoundError: there is none.
+        """
+        if seconds > 0:
+            await self._engine.outcome(run_id, seconds)
+        return await self.run(run_id)
+
+    async def runs(
+        self,
+        *,
+        workflow: str | None = None,
+        status: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        payloads: bool = False,
+    ) -> RunPage:
+        """Return runs, newest first.
+
+        Raises:
+            InputError: the status or the cursor is none of ours.
+        """
+        if status is not None and status not in STATUSES:
+            raise InputError("the filter", (("/status", f"expected one of {', '.join(sorted(STATUSES))}"),))
+        try:
+            records, following = await self._engine.runs(
+                workflow=workflow, status=status, cursor=cursor, limit=min(limit, RUNS_MAX)
+            )
+        except (ValueError, OverflowError):
+            raise InputError("the filter", (("/cursor", "expected the `next` of a page"),)) from None
+        return RunPage(runs=[run_document(each, payloads=payloads) for each in records], next=following)
+
+    async def history(
+        self, run_id: str, *, after: int = 0, limit: int = EVENTS_MAX, payloads: bool = False
+    ) -> HistoryPage:
+        """Return the events of a run after event id `after`. Raises RunNotFoundError."""
+        record = await self._engine.describe(run_id)
+        recorded = await self._engine.history(record.execution, after)
+        page = recorded[: min(limit, EVENTS_MAX)]
+        return HistoryPage(
+            run_id=record.run_id,
+            execution=record.execution,
+            events=[event_document(each, payloads=payloads) for each in page],
+            next=page[-1].id if len(page) < len(recorded) else None,
+        )
+
+    async def watch(
+        self, run_id: str, *, after: int = 0, payloads: bool = False
+    ) -> AsyncIterator[dict[str, Any]] | None:
+        """Return the events of a run after event id `after` as they are recorded, until it has ended.
+
+        None says that it has ended and there is none left to come. Raises RunNotFoundError.
+        """
+        record = await self._engine.describe(run_id)
+        if record.status in TERMINAL and after >= record.last_event:
+            return None
+        return self._watch(record.execution, after, payloads)
+
+    async def _watch(self, execution: str, after: int, payloads: bool) -> AsyncIterator[dict[str, Any]]:  # noqa: FBT001
+        async for each in self._engine.watch(execution, after):
+            yield event_document(each, payloads=payloads)
+
+    # --- Messages ------------------------------------------------------------------------------------------------
+
+    async def signal(self, run_id: str, name: str, text: bytes, operation_id: str | None = None) -> Accepted:
+        """Deliver a signal durably; a workflow may wait for names it declares no handler for.
+
+        Raises:
+            RunNotFoundError, RunClosedError: there is no run to take it.
+            InputError: the payload does not fit the handler.
+        """
+        payload = await self._message("signal", run_id, name, text)
+        operation_id = operation_id or self._draw_id()
+        await self._engine.signal(run_id, name, payload, operation_id)
+        return Accepted(run_id=run_id, name=name, operation_id=operation_id)
+
+    async def query(self, run_id: str, name: str, text: bytes, seconds: float) -> Answer:
+        """Return a query's answer; runs that have ended answer too.
+
+        Raises:
+            RunNotFoundError, UnknownNameError, InputError, QueryError.
+            NoOrchestratorError: nobody answered within `seconds`.
+        """
+        payload = await self._message("query", run_id, name, text)
+        return Answer(result=msgspec.Raw(await self._engine.query(run_id, name, payload, seconds)))
+
+    async def update(
+        self, run_id: str, name: str, text: bytes, seconds: float, operation_id: str | None = None
+    ) -> Answer:
+        """Return an update's answer, which is durable by then.
+
+        Raises:
+            RunNotFoundError, RunClosedError, UnknownNameError, InputError, UpdateRejectedError.
+            RunFailedError: the handler failed.
+            NoOrchestratorError: nobody answered within `seconds`; it may still be carried out.
+        """
+        payload = await self._message("update", run_id, name, text)
+        operation_id = operation_id or self._draw_id()
+        return Answer(result=msgspec.Raw(await self._engine.update(run_id, name, payload, operation_id, seconds)))
+
+    async def _message(self, kind: Kind, run_id: str, name: str, text: bytes) -> bytes:
+        record = await self._engine.describe(run_id)
+        what = f"the input of {kind} {name}"
+        try:
+            definition = self._registry.workflow(record.workflow)
+        except UnknownNameError:
+            # Its code is known elsewhere, and its orchestrator validates too.
+            return _plain(text, what)
+        handlers = {"signal": definition.signals, "query": definition.queries, "update": definition.updates}[kind]
+        handler = cast("MessageHandler[Any, Any] | None", handlers.get(name))
+        if handler is not None:
+            return _canonical(handler, text, what)
+        if kind == "signal":
+            return _plain(text, what)
+        raise UnknownNameError(kind, name, tuple(sorted(handlers)))
+
+    # --- Operating -----------------------------------------------------------------------------------------------
+
+    async def cancel(self, run_id: str, reason: str = "", operation_id: str | None = None) -> Run:
+        """Ask a run to stop, durably. Raises RunNotFoundError, RunClosedError."""
+        await self._engine.cancel(run_id, reason, operation_id or self._draw_id())
+        return await self.run(run_id)
+
+    async def terminate(self, run_id: str, reason: str = "", operation_id: str | None = None) -> Run:
+        """End a run without asking its code, durably. Raises RunNotFoundError, RunClosedError."""
+        await self._engine.terminate(run_id, reason, operation_id or self._draw_id())
+        return await self.run(run_id)
+
+    async def resume(self, run_id: str) -> Run:
+        """Let a parked run go on. Raises RunNotFoundError."""
+        await self._engine.resume(run_id)
+        return await self.run(run_id)
+
+    # --- Catalogue and fleet -------------------------------------------------------------------------------------
+
+    def workflows(self) -> WorkflowList:
+        """Return every workflow this controller knows."""
+        return catalogue.list_workflows(self._registry)
+
+    def workflow(self, name: str) -> Workflow:
+        """Return a workflow with its schemas. Raises UnknownNameError."""
+        return catalogue.describe_workflow(self._registry, name)
+
+    async def workers(self) -> WorkerList:
+        """Return all members that did not leave, newest first."""
+        return WorkerList(workers=[worker_document(each) for each in await self._store.members()])
+
+    async def pools(self) -> PoolList:
+        """Return every pool that has work or somebody to do it."""
+        return PoolList(pools=[pool_document(each) for each in await self._store.pools()])
+
+    async def locks(self) -> LockList:
+        """Return every place in every lock's queue."""
+        return LockList(locks=[lock_document(each) for each in await self._store.locks()])
+
+    async def orchestrators(self) -> int:
+        """Return how many living members run workflows; raises StoreError when the store cannot be reached."""
+        now = await self._store.now()
+        return sum(
+            1
+            for each in await self._store.members()
+            if each.kind in {"orchestrator", "stack"} and each.expires_at > now
+        )
+
+
+def _canonical(definition: WorkflowDefinition[Any, Any] | MessageHandler[Any, Any], text: bytes, what: str) -> bytes:
+    text = text or b"null"
+    read_json(text, what)
+    args, kwargs = definition.signature.decode_call(text)
+    return definition.signature.encode_call(args, kwargs)
+
+
+def _plain(text: bytes, what: str) -> bytes:
+    return msgspec.json.encode(read_json(text or b"null", what))
