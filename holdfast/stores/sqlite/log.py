@@ -194,6 +194,8 @@ class Log:
         held = self._held or self._hold()
         last, seq = held.last.get(execution_id) or self._load(held, execution_id)
         if page is not None and page.first - 1 != last:
+            last, seq = self._load(held, execution_id)  # a refusal is rare enough to make sure
+        if page is not None and page.first - 1 != last:
             raise FencedError(f"event {page.first} of execution {execution_id}")
         if operation.closing is not None:
             self._check_inbox(session, operation)

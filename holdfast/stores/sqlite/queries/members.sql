@@ -24,7 +24,7 @@ SELECT reaped_at, reaps_from, lease_seconds FROM members WHERE member = ?1
 UPDATE members SET reaped_at = ?2, reaps_from = ?3 WHERE member = ?1
 
 -- name: expired_members
-SELECT member, name FROM members WHERE lives = 1 AND expires_at <= ?1 AND member <> ?2 ORDER BY member
+SELECT member, name FROM members WHERE lives = 1 AND expires_at <= ?1 AND member <> ?2 ORDER BY expires_at
 
 -- name: forget_members
 DELETE FROM members WHERE lives = 0 AND expires_at < ?1

@@ -17,6 +17,3 @@ SELECT commit_number FROM meta
 
 -- name: note_loss
 INSERT INTO losses (found_at, expected, found) VALUES (?1, ?2, ?3)
-
--- name: read_losses
-SELECT found_at, expected, found FROM losses ORDER BY id
