@@ -1,0 +1,23 @@
+"""The controller's HTTP server on a stack. The one module of the application that loads a web framework.
+
+Owns: handing the stack's parts and the settings to the controller.
+Must not know: routes.
+"""
+
+from __future__ import annotations
+
+from holdfast.app.settings import Settings
+from holdfast.app.stack import Stack
+from holdfast.controller import ControllerService
+from holdfast.controller.http import HttpSettings, Server, create_app, serve
+
+
+async def open_server(stack: Stack, settings: Settings) -> Server:
+    """Serve the API of `stack`; returns once requests are answered.
+
+    Raises:
+        SettingsError: others would reach it without keys, or the address cannot be listened on.
+    """
+    service = ControllerService(stack.engine, stack.registry, stack.store, stack.clock)
+    options = HttpSettings(host=settings.host, port=settings.port, body_bytes_max=settings.body_bytes_max)
+    return await serve(create_app(service, settings=options))
