@@ -192,7 +192,9 @@ class Attempt:
     def succeed(self, result: bytes) -> None:
         """Note that the code returned; `result` is JSON text."""
         # A result that came just too late is the work done: trying again would only do it twice.
-        if self.verdict == CANCELLED:
+        if not self.verdict:
+            self._end(result, None)
+        elif self.verdict == CANCELLED:
             self._end(None, None)
         else:
             self.verdict = ""
@@ -254,20 +256,16 @@ class Attempt:
         self.over = True
         if self._timers:
             self._disarm()
+        ended = self._clock.now()
         verdict = self.verdict
-        cancelled = verdict == CANCELLED
-        if verdict:
-            failure = None if cancelled else self._timed_out(verdict, failure)
-        outcome = AttemptOutcome(
-            started=self.started,
-            ended=self._clock.now(),
-            result=result,
-            failure=failure,
-            timeout="" if cancelled else verdict,
-            cancelled=cancelled,
-        )
-        self._stop = self.where = None
+        if not verdict:
+            outcome = AttemptOutcome(self.started, ended, result, failure)
+        elif verdict == CANCELLED:
+            outcome = AttemptOutcome(self.started, ended, cancelled=True)
+        else:
+            outcome = AttemptOutcome(self.started, ended, None, self._timed_out(verdict, failure), verdict)
         if self.released is not None:
+            self._stop = self.where = None
             self.released()
         self._done(self.call, outcome)
 

@@ -7,6 +7,7 @@ Must not know: when anything is written, how attempts run.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -16,9 +17,18 @@ from holdfast.history import Attempt, Failure, TaskCompleted, TaskFailed, TaskOp
 from holdfast.ports.operations import BeatTasks, ClaimedTask, FinishTask, Operation, RetryTask
 from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall
 
-decode_options: Final = msgspec.msgpack.Decoder(TaskOptions).decode
+OPTIONS_KEPT: Final = 1_000
+"""How many different options are kept decoded: nearly all calls of a task have the same."""
+
+_decode_options: Final = msgspec.msgpack.Decoder(TaskOptions).decode
 _decode_attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...]).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
+
+
+@lru_cache(OPTIONS_KEPT)
+def decode_options(encoded: bytes) -> TaskOptions:
+    """Return options as they were queued. Raises msgspec.ValidationError, msgspec.DecodeError."""
+    return _decode_options(encoded)
 
 
 class ClaimedRun:

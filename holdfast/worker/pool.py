@@ -27,7 +27,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -98,6 +98,10 @@ class Pool:
         """Chunks with items that wait for a slot."""
         self.ahead = 1
         """How many chunks to claim next time."""
+        self.more_tasks = True
+        """Whether the queue may hold tasks of this pool."""
+        self.more_chunks = True
+        """Whether there may be unclaimed chunks of this pool."""
 
     @property
     def free(self) -> int:
@@ -160,7 +164,6 @@ class PoolWorker:
         self._writing: list[tuple[Operation, Answer | None]] = []
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
-        self._maybe_more = True
         self._turn = 0
         self._claimed_at = 0.0
         self._poll_at = 0.0
@@ -219,16 +222,23 @@ class PoolWorker:
 
     def _rung(self, topics: frozenset[str]) -> None:
         if TASKS in topics:
-            self._maybe_more = True
+            self._look_again()
             self._changed.set()
+
+    def _look_again(self) -> None:
+        for pool in self._pools.values():
+            pool.more_tasks = pool.more_chunks = True
 
     async def _wait(self) -> None:
         """Wait until there is something to write, or it is time to look."""
         self._changed.clear()
         if self._outbox or self._writing:
             return
-        if self._maybe_more or not self._claiming:
-            if not self._claims():  # no slot is free; one that becomes so says it
+        if not self._claiming or any(pool.more_tasks or pool.more_chunks for pool in self._pools.values()):
+            if not self._claims():
+                # No slot is free, or the odd one is the items' turn. One that becomes free says so.
+                self._turn += 1
+                self._start_items()
                 await self._changed.wait()
             return
         now = self._clock.now()
@@ -244,7 +254,7 @@ class PoolWorker:
             async with asyncio.timeout(max(wait, 0.0)):
                 await self._changed.wait()
         if self._clock.now() >= due:
-            self._maybe_more = True
+            self._look_again()
 
     def _claims(self) -> list[ClaimTasks | ClaimChunks]:
         if not self._claiming or self._lost:
@@ -257,9 +267,9 @@ class PoolWorker:
                 continue
             # Items at hand and tasks in the queue share what is free; the odd slot goes to either in turn.
             share = free if not unstarted else (free + self._turn % 2) // 2
-            if share:
+            if share and pool.more_tasks:
                 tasks.append((pool.name, share))
-            if not unstarted:
+            if not unstarted and pool.more_chunks:
                 chunks.append((pool.name, min(pool.ahead, free)))
         if not tasks and not chunks:
             return []
@@ -290,7 +300,7 @@ class PoolWorker:
 
     async def _write(self) -> None:
         self._turn += 1
-        claims = self._claims() if self._maybe_more else []
+        claims = self._claims()
         self._writing += self._outbox
         self._outbox.clear()
         if claims or self._writing:
@@ -300,13 +310,13 @@ class PoolWorker:
 
     async def _commit(self, claims: list[ClaimTasks | ClaimChunks]) -> None:
         if claims:
-            self._maybe_more = False  # a ring from now on is news
+            self._note_more(claims, more=False)  # a ring from now on is news
             self._claimed_at = self._clock.now()
             self._poll_at = self._claimed_at + self._poll_seconds * (0.5 + self._random())
         try:
             results = await self._store.write([*(each for each, _ in self._writing), *claims], self._membership)
         except BaseException:
-            self._maybe_more = self._maybe_more or bool(claims)
+            self._note_more(claims, more=True)
             raise
         written, self._writing = self._writing, []
         for (operation, answer), result in zip(written, results, strict=False):
@@ -346,8 +356,16 @@ class PoolWorker:
                     self._start_chunk(each)
             except msgspec.MsgspecError as error:  # queued by another version, in words this one does not know
                 self._refuse(each, describe_failure(error))
-        if any(left <= 0 for left in asked.values()):
-            self._maybe_more = True
+        full = tuple((pool, 0) for pool, left in asked.items() if left <= 0)
+        self._note_more([msgspec.structs.replace(claim, pools=full)], more=True)
+
+    def _note_more(self, claims: Sequence[ClaimTasks | ClaimChunks], *, more: bool) -> None:
+        for claim in claims:
+            for name, _ in claim.pools:
+                if isinstance(claim, ClaimTasks):
+                    self._pools[name].more_tasks = more
+                else:
+                    self._pools[name].more_chunks = more
 
     def _refuse(self, claimed: ClaimedTask | ClaimedChunk, failure: Failure) -> None:
         if isinstance(claimed, ClaimedTask):
@@ -423,7 +441,7 @@ class PoolWorker:
         self._send(operation, answer)
 
     def _slot_freed(self, pool: Pool) -> None:
-        if self._maybe_more or not pool.chunks:
+        if pool.more_tasks or not pool.chunks:
             self._changed.set()  # the writer shares the slot out
         elif not self._slicing:
             self._start_items()

@@ -7,8 +7,10 @@ Must not know: queues, stores, retries, workflows.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import traceback as tracebacks
+from collections.abc import Callable
 from functools import partial
 from types import CoroutineType
 from typing import Any, Final, Protocol
@@ -33,8 +35,8 @@ THREADS_MAX: Final = 64
 """How many attempts may run in threads at once, by default."""
 PROCESSES_MIN: Final = 2
 """How many attempts may run in child processes at once, at least, by default."""
-ISOLATIONS_MAX: Final = 10_000
-"""How many decisions about `isolation="auto"` are remembered; calls may set any time-out."""
+PLANS_MAX: Final = 10_000
+"""How many decisions about calls are remembered; every call may have options of its own."""
 
 
 class Tasks(Protocol):
@@ -55,6 +57,36 @@ class Statistics(msgspec.Struct, frozen=True):
     """Threads whose work nobody waits for any more. They keep what they hold: replace the process."""
     abandoned_tasks: int
     """Coroutines that did not end after they were cancelled."""
+
+
+class _Plan:
+    """What was decided about the calls of one task with one set of options."""
+
+    __slots__ = (
+        "begin",
+        "decode_call",
+        "definition",
+        "encode_result",
+        "fn",
+        "is_plain",
+        "is_quick",
+        "line",
+        "options",
+        "waits_are_limited",
+    )
+
+    begin: Callable[[Attempt], None]
+    is_quick: bool
+
+    def __init__(self, definition: Executable, options: TaskOptions, line: Line) -> None:
+        self.definition = definition
+        self.options = options
+        self.line = line
+        self.fn = definition.fn
+        self.decode_call = definition.signature.decode_call
+        self.encode_result = definition.signature.encode_result
+        self.is_plain = definition.is_async and _is_plain(definition.fn)
+        self.waits_are_limited = options.total_timeout is not None or options.queue_timeout is not None
 
 
 class LocalRunner:
@@ -84,7 +116,7 @@ class LocalRunner:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._definitions: dict[str, Executable] = {}
-        self._isolations: dict[tuple[str, float | None], str] = {}
+        self._plans: dict[tuple[str, int], _Plan] = {}
         self._eager = EagerStarter(self._loop)
         self._threads = Threads(self._loop)
         self._processes = Processes(self._loop, processes_max)
@@ -109,22 +141,16 @@ class LocalRunner:
         """Return where an attempt would run: `async`, `thread` or `process`."""
         if options.isolation != "auto":
             return options.isolation
-        key = (task, options.timeout)
-        isolation = self._isolations.get(key)
-        if isolation is None:
-            if len(self._isolations) >= ISOLATIONS_MAX:
-                self._isolations.clear()
-            isolation = self._isolations[key] = decide_isolation(self._definition(task), options)
-        return isolation
+        return decide_isolation(self._definition(task), options)
 
     def is_quick(self, task: str, options: TaskOptions) -> bool:
         """Say whether an attempt may start before its call is recorded: known here, no own process, no heartbeats."""
-        return (
-            self.knows(task)
-            and options.heartbeat_timeout is None
-            and options.record != "before"
-            and self.isolation(task, options) != "process"
-        )
+        plan = self._plans.get((task, id(options)))
+        if plan is None or plan.options is not options:
+            if not self.knows(task):
+                return False
+            plan = self._plan(task, options)
+        return plan.is_quick
 
     def start(self, call: TaskCall, done: Done) -> Attempt | None:
         """Start an attempt; `done` is called exactly once, on the event loop - possibly before this returns.
@@ -132,25 +158,20 @@ class LocalRunner:
         Returns None when the attempt ended before this returned. Raises UnknownNameError, and tells nobody, when the
         task is not registered here.
         """
-        definition = self._definitions.get(call.task) or self._definition(call.task)
+        options = call.options
+        # Nearly all calls of a task share one options object; its address finds what was decided about them.
+        plan = self._plans.get((call.task, id(options)))
+        if plan is None or plan.options is not options:
+            plan = self._plan(call.task, options)
         attempt = Attempt(call, self._clock, done)
-        match self.isolation(call.task, call.options):
-            case "async":
-                line, begin = self._task_line, self._begin_task
-            case "thread":
-                line, begin = self._thread_line, self._begin_thread
-            case "process":
-                line, begin = self._process_line, self._begin_process
-            case other:
-                attempt.fail(_unknown_isolation(definition, other))
-                return None
+        line = plan.line
         if line.running >= line.places:
             attempt.wait(self._loop)
             self._live[attempt] = None
             attempt.released = partial(self._release, attempt, None)
-            line.join(attempt, begin)
-        elif (call.options.total_timeout is None and call.options.queue_timeout is None) or attempt.begin():
-            begin(attempt)
+            line.join(attempt, plan.begin)
+        elif not plan.waits_are_limited or attempt.begin():
+            plan.begin(attempt)
         return None if attempt.over else attempt
 
     async def drain(self, timeout: float) -> bool:
@@ -195,6 +216,28 @@ class LocalRunner:
             definition = self._definitions[name] = self._tasks.task(name)
         return definition
 
+    def _plan(self, task: str, options: TaskOptions) -> _Plan:
+        definition = self._definition(task)
+        begin: Callable[[_Plan, Attempt], None]
+        match self.isolation(task, options):
+            case "async":
+                line, begin = self._task_line, self._begin_task
+            case "thread":
+                line, begin = self._thread_line, self._begin_thread
+            case "process":
+                line, begin = self._process_line, self._begin_process
+            case _:
+                line, begin = self._task_line, _refuse
+        plan = _Plan(definition, options, line)
+        plan.is_quick = (
+            line is not self._process_line and options.heartbeat_timeout is None and options.record != "before"
+        )
+        plan.begin = partial(begin, plan)
+        if len(self._plans) >= PLANS_MAX:
+            self._plans.clear()
+        self._plans[(task, id(options))] = plan
+        return plan
+
     def _hold(self, attempt: Attempt, line: Line) -> None:
         line.enter()
         self._live[attempt] = None
@@ -212,44 +255,42 @@ class LocalRunner:
 
     # On the loop -----------------------------------------------------------------------------------------------------
 
-    def _begin_task(self, attempt: Attempt) -> None:
-        call = attempt.call
-        definition = self._definitions[call.task]
+    def _begin_task(self, plan: _Plan, attempt: Attempt) -> None:
         try:
-            args, kwargs = definition.signature.decode_call(call.input)
+            args, kwargs = plan.decode_call(attempt.call.input)
         except BaseException as error:  # noqa: BLE001 - a validator of the user's types may raise anything
             attempt.fail(describe_task_failure(error, retryable=False))
             return
         context = self._eager.context()
         context.run(current_task.set, attempt)
         try:
-            coroutine = context.run(definition.fn, *args, **kwargs)
+            coroutine = plan.fn(*args, **kwargs) if plan.is_plain else context.run(plan.fn, *args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - whatever task code raises is the outcome of the task
-            attempt.fail(describe_task_failure(error))
+            attempt.fail(describe_task_failure(error, retryable=is_retryable(plan.definition, error)))
             return
         if type(coroutine) is not CoroutineType:
-            coroutine = _await(coroutine, definition.is_async)
-        task = self._eager.start(coroutine, context, partial(self._task_ended, attempt, definition))
+            coroutine = _await(coroutine, plan.definition.is_async)
+        task = self._eager.start(coroutine, context, partial(self._task_ended, plan, attempt))
         if task is not None:
             self._hold(attempt, self._task_line)
             attempt.released = partial(self._release_task, attempt, task)
             attempt.where = partial(_waits_at, task)
             attempt.run_on(self._loop, partial(_cancel, task))
 
-    def _task_ended(self, attempt: Attempt, definition: Executable, value: Any, error: BaseException | None) -> None:
+    def _task_ended(self, plan: _Plan, attempt: Attempt, value: Any, error: BaseException | None) -> None:
         if attempt.over:  # it was given up
             self._abandoned_tasks -= 1
             return
         if error is None:
             try:
-                result = definition.signature.encode_result(value)
+                result = plan.encode_result(value)
             except BaseException as unfit:  # noqa: BLE001 - a serializer of the user's types may raise anything
                 attempt.fail(describe_task_failure(unfit, retryable=False))
                 return
             attempt.succeed(result)
             return
         try:
-            attempt.fail(describe_task_failure(error, retryable=is_retryable(definition, error)))
+            attempt.fail(describe_task_failure(error, retryable=is_retryable(plan.definition, error)))
         finally:
             del error  # its traceback may refer to this frame
 
@@ -260,11 +301,10 @@ class LocalRunner:
 
     # In threads ------------------------------------------------------------------------------------------------------
 
-    def _begin_thread(self, attempt: Attempt) -> None:
-        definition = self._definitions[attempt.call.task]
+    def _begin_thread(self, plan: _Plan, attempt: Attempt) -> None:
         self._hold(attempt, self._thread_line)
         job = self._threads.start(
-            partial(perform_as, attempt, definition, attempt.call.input),
+            partial(perform_as, attempt, plan.definition, attempt.call.input),
             self._eager.context(),
             partial(_report, attempt),
         )
@@ -278,9 +318,8 @@ class LocalRunner:
 
     # In child processes ----------------------------------------------------------------------------------------------
 
-    def _begin_process(self, attempt: Attempt) -> None:
-        call = attempt.call
-        definition = self._definitions[call.task]
+    def _begin_process(self, plan: _Plan, attempt: Attempt) -> None:
+        call, definition = attempt.call, plan.definition
         if call.task not in self._loads:
             self._loads[call.task] = locate(definition)
         load = self._loads[call.task]
@@ -358,9 +397,15 @@ def _cannot_be_found(definition: Executable) -> Failure:
     return describe_task_failure(error, retryable=False)
 
 
-def _unknown_isolation(definition: Executable, isolation: str) -> Failure:
+def _refuse(plan: _Plan, attempt: Attempt) -> None:
     error = DefinitionError(
-        what=f"task {definition.name!r} asks for isolation={isolation!r}, which does not exist",
+        what=f"task {plan.definition.name!r} asks for isolation={plan.options.isolation!r}, which does not exist",
         remedy="Use one of: auto, async, thread, process.",
     )
-    return describe_task_failure(error, retryable=False)
+    attempt.fail(describe_task_failure(error, retryable=False))
+
+
+def _is_plain(fn: Callable[..., Any]) -> bool:
+    # Calling an `async def` runs none of its code: that need not happen in the attempt's own context.
+    code = getattr(fn, "__code__", None)
+    return code is not None and bool(code.co_flags & inspect.CO_COROUTINE)

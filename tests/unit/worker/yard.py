@@ -167,9 +167,9 @@ class Yard:
         body = await self.mail("outcome", step)
         return msgspec.msgpack.decode(body, type=TaskCompleted | TaskFailed | TaskTimedOut)
 
-    async def summary(self, step: str) -> FanOutSummary:
+    async def summary(self, step: str, seconds: float = 20.0) -> FanOutSummary:
         """Wait for the end of a fan-out."""
-        return msgspec.msgpack.decode(await self.mail("fan_out", step), type=FanOutSummary)
+        return msgspec.msgpack.decode(await self.mail("fan_out", step, seconds), type=FanOutSummary)
 
     async def outcomes(self, step: str) -> list[Any]:
         """Return the outcomes of a fan-out's items: values, or names of exceptions."""
