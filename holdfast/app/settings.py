@@ -39,7 +39,9 @@ class Settings(BaseSettings):
     modules: tuple[str, ...] = Field(default=(), description="Modules with workflows and tasks.")
     host: str = Field(default="127.0.0.1", description="Address the controller listens on.")
     port: int = Field(default=8765, ge=0, le=65535, description="Port the controller listens on; 0 takes a free one.")
-    lease_seconds: float = Field(default=15.0, ge=0.5, le=3600, description="A silent member loses its work after this long.")
+    lease_seconds: float = Field(
+        default=15.0, ge=0.5, le=3600, description="A silent member loses its work after this long."
+    )
     max_recoveries: int = Field(default=10, ge=1, description="Deaths in a row without progress before work is parked.")
     pools: dict[str, int] = Field(
         default_factory=lambda: {"default": 64}, description="Pools this process serves, with slots."
@@ -50,14 +52,18 @@ class Settings(BaseSettings):
     promote_seconds: float = Field(
         default=0.05, ge=0, description="A task that takes longer is recorded before its outcome is known."
     )
-    live_runs_max: int = Field(default=10_000, ge=1, description="Runs kept in memory; idle ones above this are evicted.")
+    live_runs_max: int = Field(
+        default=10_000, ge=1, description="Runs kept in memory; idle ones above this are evicted."
+    )
     poll_seconds: float = Field(default=1.0, gt=0, description="How often to look at the store although nothing rang.")
     drain_seconds: float = Field(default=10.0, ge=0, description="How long a stopping process waits for running tasks.")
     body_bytes_max: int = Field(default=8 * 1024 * 1024, ge=1024, description="Largest HTTP request body taken.")
     capture_dir: Path = Field(default=Path("captures"), description="Where captures of failed runs go.")
     log_format: Literal["auto", "json", "console"] = Field(default="auto", description="auto: console on a terminal.")
     log_level: str = Field(default="INFO", description="Least severe level logged.")
-    tune_gc: bool = Field(default=True, description="Keep the garbage collector from walking all live runs again and again.")
+    tune_gc: bool = Field(
+        default=True, description="Keep the garbage collector from walking all live runs again and again."
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -19,7 +19,7 @@ TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait
 def signal(
     run: RunArgument,
     name: NameArgument,
-    input: InputArgument = None,  # noqa: A002 - the word users see
+    input: InputArgument = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,7 +36,7 @@ def signal(
 def query(
     run: RunArgument,
     name: NameArgument,
-    input: InputArgument = None,  # noqa: A002 - the word users see
+    input: InputArgument = None,
     timeout: TimeoutOption = 30.0,
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -53,7 +53,7 @@ def query(
 def update(
     run: RunArgument,
     name: NameArgument,
-    input: InputArgument = None,  # noqa: A002 - the word users see
+    input: InputArgument = None,
     timeout: TimeoutOption = 30.0,
     store: StoreOption = None,
     as_json: JsonOption = False,

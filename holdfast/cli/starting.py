@@ -20,8 +20,8 @@ TimeoutOption = Annotated[float | None, typer.Option("--timeout", help="Seconds 
 
 def start(
     workflow: Annotated[str, typer.Argument(help="A workflow's name.")],
-    input: InputArgument = None,  # noqa: A002 - the word users see
-    id: IdOption = None,  # noqa: A002 - the same
+    input: InputArgument = None,
+    id: IdOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = None,
     store: StoreOption = None,
@@ -42,7 +42,7 @@ def submit(
     args: Annotated[
         list[str] | None, typer.Argument(metavar="[ARGS]...", help="JSON values; bare words are text.")
     ] = None,
-    id: IdOption = None,  # noqa: A002 - the word users see
+    id: IdOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = None,
     store: StoreOption = None,
@@ -60,7 +60,7 @@ def submit(
     with_client(output, store, body)
 
 
-async def _finish(output: Output, handle: RunHandle[Any], *, wait: bool, timeout: float | None) -> None:  # noqa: ASYNC109
+async def _finish(output: Output, handle: RunHandle[Any], *, wait: bool, timeout: float | None) -> None:
     shown = {"run_id": handle.run_id, "created": handle.created}
     if not wait:
         output.fields(shown)

@@ -1,0 +1,180 @@
+"""One membership of this process: what runs while its lease holds.
+
+Owns: joining, the parts that act as the member, and leaving them in the right order.
+Must not know: clients, HTTP, what comes after the membership.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import socket
+from collections.abc import Callable
+from typing import cast
+
+from holdfast.app.settings import Settings
+from holdfast.authoring import DeterminismGuard, Registry
+from holdfast.errors import HoldfastError, UnknownNameError
+from holdfast.observe import logger
+from holdfast.orchestrator import Orchestrator, OrchestratorSettings
+from holdfast.ports.bus import Bus
+from holdfast.ports.clock import Clock
+from holdfast.ports.operations import Join, Leave, Membership
+from holdfast.ports.program import Program
+from holdfast.ports.store import Store
+from holdfast.stores import BEAT
+from holdfast.worker import LocalRunner, PoolWorker, Sidecar
+
+log = logger("holdfast.app")
+
+REAP_SECONDS_MAX = 5.0
+
+
+class Member:
+    """The orchestrator and worker of this process, under one lease. Made by `join`."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        roles: frozenset[str],
+        settings: Settings,
+        registry: Registry,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        fenced: Callable[[], None],
+    ) -> None:
+        """Describe the member.
+
+        Args:
+            name: what it is called among the members.
+            roles: `orchestrator`, `worker`, or both.
+            settings: see Settings.
+            registry: the workflows and tasks it knows.
+            store: the store, open.
+            bus: the bus, open.
+            clock: where times come from.
+            fenced: called when it turns out to have lost its lease.
+        """
+        self._name = name
+        self._roles = roles
+        self._settings = settings
+        self._registry = registry
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._fenced = fenced
+        self.membership: Membership | None = None
+        self.orchestrator: Orchestrator | None = None
+        self._worker: PoolWorker | None = None
+        self._runner: LocalRunner | None = None
+        self._sidecar: Sidecar | None = None
+
+    async def join(self) -> None:
+        """Become a member and begin to work."""
+        settings, roles = self._settings, self._roles
+        if settings.tune_gc:
+            tune_gc()
+        join = Join(
+            self._name,
+            "stack" if len(roles) > 1 else next(iter(roles)),
+            socket.gethostname(),
+            os.getpid(),
+            settings.lease_seconds,
+            tuple(self._registry.workflows) if "orchestrator" in roles else (),
+            tuple(settings.pools.items()) if "worker" in roles else (),
+        )
+        (membership,) = await self._store.write([join])
+        self.membership = membership
+        self._sidecar = self._make_sidecar(membership)
+        await self._sidecar.open()
+        self._runner = LocalRunner(self._registry, self._clock)
+        if "orchestrator" in roles:
+            self.orchestrator = self._make_orchestrator(self._runner)
+            await self.orchestrator.open(membership)
+        if "worker" in roles:
+            self._worker = PoolWorker(
+                self._store,
+                membership,
+                self._registry,
+                self._runner,
+                self._bus,
+                dict(settings.pools),
+                self._clock,
+                random.random,  # jitter needs no secrecy
+                fenced=self._fenced,
+            )
+            await self._worker.open()
+
+    async def leave(self, *, lost: bool = False) -> None:
+        """Stop working and give everything back; with `lost`, only stop: it belongs to others by now."""
+        membership, self.membership = self.membership, None
+        if self._worker is not None:
+            await self._worker.close(0.0 if lost else self._settings.drain_seconds)
+        if self.orchestrator is not None:
+            await self.orchestrator.close()
+        if self._runner is not None:
+            await self._runner.close()
+        if self._sidecar is not None:
+            await self._sidecar.close()
+        if membership is not None and not lost:
+            try:
+                await self._store.write([Leave(membership)])
+            except HoldfastError as error:
+                log.warning("could not leave in good order; the lease will expire", error=str(error))
+
+    def _make_sidecar(self, membership: Membership) -> Sidecar:
+        settings = self._settings
+        return Sidecar(
+            BEAT,
+            {
+                "path": str(settings.sqlite_path().absolute()),
+                "member": membership.member,
+                "epoch": membership.epoch,
+                "lease_seconds": settings.lease_seconds,
+                "synchronous": settings.synchronous,
+            },
+            lease_seconds=settings.lease_seconds,
+            fenced=self._fenced,
+        )
+
+    def _make_orchestrator(self, runner: LocalRunner) -> Orchestrator:
+        settings = self._settings
+        return Orchestrator(
+            self._store,
+            self._bus,
+            self._clock,
+            self._program,
+            lambda: tuple(self._registry.workflows),
+            runner,
+            DeterminismGuard(),
+            pools=frozenset(settings.pools) if "worker" in self._roles else frozenset(),
+            jitter=random.random,
+            fenced=self._fenced,
+            settings=OrchestratorSettings(
+                live_runs_max=settings.live_runs_max,
+                poll_seconds=settings.poll_seconds,
+                reap_seconds=min(settings.lease_seconds / 3, REAP_SECONDS_MAX),
+                recoveries_max=settings.max_recoveries,
+                promote_seconds=settings.promote_seconds,
+            ),
+        )
+
+    def _program(self, name: str) -> Program | None:
+        try:
+            return cast("Program", self._registry.workflow(name))
+        except UnknownNameError:
+            return None
+
+
+def tune_gc() -> None:
+    """Keep the garbage collector from walking all live runs again and again.
+
+    Live runs are long-lived and are given back without it; walking all of them costs 1.7 times the throughput
+    (measured over 20,000 live runs).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
