@@ -37,6 +37,7 @@ BUGS = (
     Bug("a_start_finds_a_closed_run", "started_before", "newest.status", "'RUNNING'"),
     Bug("pages_come_back", "read_pages", "AND last > ?2", "AND last > ?2 + 1"),
     Bug("an_append_needs_an_owner", "held_execution", "AND owner = ?2", "AND ?2 = ?2"),
+    Bug("two_objects_may_write_for_one_member", "loosen_grip", "grip = 0", "grip = grip"),
     Bug("a_run_ends_once", "close_execution", "owner = NULL,", ""),
     Bug("a_message_is_delivered_once", "put_delivered", "VALUES (?1, ?2, ?3)", "VALUES (?1, ?2 || ?3, ?3)"),
     Bug("messages_keep_their_order", "read_member_inbox", "ORDER BY id", "ORDER BY execution, id"),

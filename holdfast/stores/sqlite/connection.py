@@ -34,6 +34,9 @@ FOREIGN_BUSY_MILLISECONDS: Final = 5_000
 CACHE_KIBIBYTES: Final = 65_536
 STATEMENTS_CACHED: Final = 512
 
+LOG_BYTES_KEPT: Final = 16 * 1024 * 1024
+"""A write-ahead log that had to grow, because somebody read for long, shrinks to this once it is moved."""
+
 
 def check_library() -> None:
     """Raise StoreError when the SQLite in this process is one that loses data."""
@@ -69,6 +72,7 @@ def connect(path: Path, synchronous: str = "FULL") -> apsw.Connection:
         raise StoreError(f"{path} cannot use a write-ahead log (journal mode {mode})", "Put it on a local disk.")
     connection.pragma("synchronous", synchronous)
     connection.pragma("wal_autocheckpoint", 0)
+    connection.pragma("journal_size_limit", LOG_BYTES_KEPT)
     connection.pragma("cache_size", -CACHE_KIBIBYTES)
     connection.pragma("temp_store", "memory")
     connection.pragma("cell_size_check", 1)

@@ -134,10 +134,13 @@ class Log:
     def settle(self) -> None:
         """Take note of what other operations of the same transaction did to what is remembered."""
         session = self._session
-        if session.disowned and session.member in self._members:
-            held = self._members[session.member]
-            for execution_id in session.disowned:
-                held.forget(execution_id)
+        if session.disowned:
+            if session.grip != self._nonce:
+                session.run("loosen_grip", (session.member,))  # another store object remembers them
+            elif session.member in self._members:
+                held = self._members[session.member]
+                for execution_id in session.disowned:
+                    held.forget(execution_id)
             session.disowned.clear()
         if session.loosened:
             for member in session.loosened:

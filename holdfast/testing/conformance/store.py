@@ -248,6 +248,14 @@ async def two_objects_may_write_for_one_member(harness: StoreHarness) -> None:
         await do(stores[turn], Append(execution, history.keep(history.page())), member)
         await refused(FencedError, stores[1 - turn], Append(execution, stale), member)
     expect(verify_chain(await stores[1].pages(execution))[0] == history.last, "the history is one")
+    await do(stores[0], Append(execution, history.keep(history.page())), member)
+    await do(stores[1], ReleaseRuns((execution,)), member)
+    await refused(FencedError, stores[0], Append(execution, history.page()), member)
+    await do(stores[1], signal("a"))
+    rival = await join(stores[1], "rival")
+    await claim(stores[1], rival)
+    await refused(FencedError, stores[0], Append(execution, history.page()), member)
+    await do(stores[0], Append(execution, history.keep(history.page())), rival)
 
 
 async def payloads_are_kept_by_hash(harness: StoreHarness) -> None:
