@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
@@ -235,6 +236,7 @@ AUDIT_EVENTS: Final[Mapping[str, Reason]] = MappingProxyType(
 """Audit events (https://docs.python.org/3/library/audit_events.html) by name, else by their first part."""
 
 
+@lru_cache(maxsize=256)  # asked for every audited thing that happens in a drain; there are some 200 events in all
 def reason_of_event(event: str) -> Reason | None:
     """Return why the audit event `event` is forbidden while workflow code runs, or None when it is not."""
     return AUDIT_EVENTS.get(event) or AUDIT_EVENTS.get(event.partition(".")[0])

@@ -91,6 +91,8 @@ def plain_function(value: object) -> FunctionType | None:
         if isinstance(value, FunctionType) and "__wrapped__" not in vars(value):
             return value
         value = _wrapped(value)
+        if value is None:
+            break
     return None
 
 
