@@ -23,7 +23,7 @@ check: environment ## Lint, format, types, layers, lock: seconds
 	@$(BIN)/ruff check --quiet --output-format concise .
 	@$(BIN)/ruff format --quiet --check --output-format concise .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/python scripts/lock.py --check
 
 fix: environment ## Mend what ruff can mend, and format

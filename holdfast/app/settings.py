@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address the controller listens on.")
     port: int = Field(default=8765, ge=0, le=65535, description="Port the controller listens on; 0 takes a free one.")
     lease_seconds: float = Field(
-        default=15.0, ge=0.5, le=3600, description="A silent member loses its work after this long."
+        default=15.0, ge=0.5, le=3600, description="A silent member loses its work after this."
     )
     max_recoveries: int = Field(default=10, ge=1, description="Deaths in a row without progress before work is parked.")
     pools: dict[str, int] = Field(
@@ -52,18 +52,14 @@ class Settings(BaseSettings):
     promote_seconds: float = Field(
         default=0.05, ge=0, description="A task that takes longer is recorded before its outcome is known."
     )
-    live_runs_max: int = Field(
-        default=10_000, ge=1, description="Runs kept in memory; idle ones above this are evicted."
-    )
+    live_runs_max: int = Field(default=10_000, ge=1, description="Runs in memory; idle ones above this are evicted.")
     poll_seconds: float = Field(default=1.0, gt=0, description="How often to look at the store although nothing rang.")
     drain_seconds: float = Field(default=10.0, ge=0, description="How long a stopping process waits for running tasks.")
     body_bytes_max: int = Field(default=8 * 1024 * 1024, ge=1024, description="Largest HTTP request body taken.")
     capture_dir: Path = Field(default=Path("captures"), description="Where captures of failed runs go.")
     log_format: Literal["auto", "json", "console"] = Field(default="auto", description="auto: console on a terminal.")
     log_level: str = Field(default="INFO", description="Least severe level logged.")
-    tune_gc: bool = Field(
-        default=True, description="Keep the garbage collector from walking all live runs again and again."
-    )
+    tune_gc: bool = Field(default=True, description="Keep the garbage collector off the live runs.")
 
     @classmethod
     def settings_customise_sources(

@@ -38,7 +38,7 @@ program.command()(keeping.verify)
 program.command()(keeping.doctor)
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"holdfast {__version__}")
         raise typer.Exit

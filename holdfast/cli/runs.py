@@ -176,7 +176,7 @@ def resume(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fa
     _operate(run, store, as_json, "resume")
 
 
-def _operate(run: str, store: str | None, as_json: bool, verb: str, *args: str) -> None:  # noqa: FBT001 - handed through
+def _operate(run: str, store: str | None, as_json: bool, verb: str, *args: str) -> None:
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from rich.markup import escape
 from rich.panel import Panel
@@ -89,7 +90,7 @@ class Stage:
         )
         self._bar = self._progress.add_task("documents", total=count, rate="")
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Self:
         """Begin to show."""
         self._progress.start()
         return self

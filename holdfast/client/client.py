@@ -23,7 +23,7 @@ class WorkflowClient:
         """Speak to `engine`."""
         self.engine = engine
 
-    async def start(self, workflow: Any, *args: Any, id: str | None = None, **kwargs: Any) -> RunHandle[Any]:  # noqa: A002 - the name users expect
+    async def start(self, workflow: Any, *args: Any, id: str | None = None, **kwargs: Any) -> RunHandle[Any]:
         """Start a run; once this returns it cannot be lost.
 
         Args:
@@ -64,7 +64,7 @@ class WorkflowClient:
             for request, each in zip(requests, started, strict=True)
         ]
 
-    async def submit(self, task: Any, *args: Any, id: str | None = None, **kwargs: Any) -> RunHandle[Any]:  # noqa: A002
+    async def submit(self, task: Any, *args: Any, id: str | None = None, **kwargs: Any) -> RunHandle[Any]:
         """Run one task durably, without writing a workflow.
 
         Args:

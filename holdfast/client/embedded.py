@@ -134,7 +134,7 @@ class EmbeddedEngine:
             raise result
         self._bus.ring([RUNS])
 
-    async def query(self, run_id: str, name: str, payload: bytes, timeout: float) -> bytes:  # noqa: ASYNC109 - answered by others
+    async def query(self, run_id: str, name: str, payload: bytes, timeout: float) -> bytes:
         """Return a query's answer. See `Engine.query`."""
         return await self._ask("query", run_id, name, payload, "", timeout)
 
@@ -144,7 +144,7 @@ class EmbeddedEngine:
         name: str,
         payload: bytes,
         operation_id: str,
-        timeout: float,  # noqa: ASYNC109 - answered by others
+        timeout: float,
     ) -> bytes:
         """Return an update's answer, once it is durable. See `Engine.update`."""
         return await self._ask("update", run_id, name, payload, operation_id, timeout)
@@ -225,7 +225,7 @@ class EmbeddedEngine:
                 return
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def outcome(self, run_id: str, timeout: float | None) -> Outcome | None:  # noqa: ASYNC109 - None is an answer
+    async def outcome(self, run_id: str, timeout: float | None) -> Outcome | None:
         """Wait until a run has ended. See `Engine.outcome`."""
         try:
             async with asyncio.timeout(timeout):

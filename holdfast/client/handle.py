@@ -45,7 +45,7 @@ class RunHandle(Generic[Result]):
         """Return the handle's type and run id."""
         return f"RunHandle({self.run_id!r})"
 
-    async def result(self, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - a caller's limit, not ours
+    async def result(self, timeout: float | None = None) -> Result:
         """Wait for the run's result.
 
         Args:
@@ -76,7 +76,7 @@ class RunHandle(Generic[Result]):
         name, payload = encode_message(signal, args, kwargs)
         await self._engine.signal(self.run_id, name, payload, operation_id or uuid4().hex)
 
-    async def query(self, query: Any, *args: Any, timeout: float = ANSWER_SECONDS, **kwargs: Any) -> Any:  # noqa: ASYNC109
+    async def query(self, query: Any, *args: Any, timeout: float = ANSWER_SECONDS, **kwargs: Any) -> Any:
         """Ask a query, also of a run that has ended.
 
         Raises:
@@ -90,7 +90,7 @@ class RunHandle(Generic[Result]):
         update: Any,
         *args: Any,
         operation_id: str | None = None,
-        timeout: float = ANSWER_SECONDS,  # noqa: ASYNC109
+        timeout: float = ANSWER_SECONDS,
         **kwargs: Any,
     ) -> Any:
         """Send an update and wait for its answer, which is durable by then.
@@ -142,7 +142,7 @@ def decode_outcome(run_id: str, outcome: Outcome, decode: Any) -> Any:
             error = RunTimedOutError
         case _:
             error = RunFailedError
-    raise error(run_id, failure.type, failure.message or outcome.reason, failure.traceback)  # type: ignore[call-arg]
+    raise error(run_id, failure.type, failure.message or outcome.reason, failure.traceback)
 
 
 def _decoder(reference: Any) -> Any:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from holdfast.demo.job import POOL
 
@@ -29,7 +29,7 @@ class Crew:
         self._environment = os.environ | {"HOLDFAST_LEASE_SECONDS": str(lease_seconds), "HOLDFAST_LOG_FORMAT": "json"}
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Self:
         """Return the crew, empty."""
         return self
 
@@ -54,7 +54,7 @@ class Crew:
         """Start one more worker process; return its id."""
         number = len(list(self._folder.glob("worker-*.log"))) + 1
         with (self._folder / f"worker-{number}.log").open("wb") as log:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - this very interpreter, with arguments of our own
                 self._arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -45,16 +45,16 @@ class Spectator(Protocol):
     """Is told what happens."""
 
     def working(self, workers: Sequence[int]) -> None:
-        """The workers with these process ids were started."""
+        """Hear that the workers with these process ids were started."""
 
     def progress(self, done: int, count: int) -> None:
-        """So many of `count` documents have a durable result."""
+        """Hear that so many of `count` documents have a durable result."""
 
     def killing(self, kill: Kill) -> None:
-        """A worker that holds documents is killed now."""
+        """Hear that a worker that holds documents is killed now."""
 
     def taken_over(self, kill: Kill, replacement: int) -> None:
-        """Another worker has the killed one's documents; a new process was started in its place."""
+        """Hear that another worker has its documents; a new process was started in its place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ _FREE_FIELDS: Final = {"time", "pool"}
 """May change between versions of the code without changing what the run did."""
 
 
-def decide_match(recorded: DecisionEvent, issued: Issued | None, elsewhere: bool) -> Difference | None:
+def decide_match(recorded: DecisionEvent, issued: Issued | None, *, elsewhere: bool) -> Difference | None:
     """Return how `issued` differs from the decision recorded in its place, None when it does not.
 
     Args:

@@ -58,7 +58,7 @@ def recover(execution: Execution, events: Iterable[AnyEvent]) -> list[Issued]:
             if 0 <= event.issued != execution.issued:
                 raise _miscounted(run_id, event_id, event, execution, unrecorded)
             try:
-                for issued in execution.advance(event, event_id):  # type: ignore[arg-type]  # every Input is an InputEvent
+                for issued in execution.advance(event, event_id):
                     unrecorded[issued.cause, issued.ordinal] = issued
             except HistoryError as error:
                 raise DivergenceError(
@@ -92,7 +92,7 @@ def _match(
     issued = unrecorded.pop((recorded.cause, recorded.ordinal), None)
     step = getattr(recorded, "step", None)
     elsewhere = step is not None and any(getattr(each.command, "step", None) == step for each in unrecorded.values())
-    difference = decide_match(recorded, issued, elsewhere)  # type: ignore[arg-type]  # every Decision is a DecisionEvent
+    difference = decide_match(recorded, issued, elsewhere=elsewhere)  # type: ignore[arg-type]  # every Decision is a DecisionEvent
     if difference is not None:
         raise DivergenceError(
             run_id,

@@ -309,9 +309,9 @@ class Dispatcher:
         failure = outcome.failure or Failure("CancelledError", "the attempt was cancelled")
         tried = (Attempt(1, outcome.started, outcome.ended, "", failure),)
         delay = decide_retry(options.retry, 1, failure, self._jitter())
-        if delay is not None and options.total_timeout is not None:
-            if outcome.ended + delay > call.queued_at + options.total_timeout:
-                delay = None
+        total = options.total_timeout
+        if delay is not None and total is not None and outcome.ended + delay > call.queued_at + total:
+            delay = None
         if delay is not None:
             command = attempt.issued.command
             assert isinstance(command, ScheduleTask)

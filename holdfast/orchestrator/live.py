@@ -179,9 +179,9 @@ class Live:
         """Drop the queue row, fan-out or lock request of `step` that no write has carried yet; say if there was one."""
         _, queue, fan_outs, lock, _, _ = self.flying_counts
         for rows, flown in ((self.queue, queue), (self.fan_outs, fan_outs), (self.lock, lock)):
-            for index in range(flown, len(rows)):  # type: ignore[arg-type]
-                if rows[index].step == step:  # type: ignore[index]
-                    del rows[index]  # type: ignore[attr-defined]
+            for index in range(flown, len(rows)):
+                if rows[index].step == step:
+                    del rows[index]
                     return True
         return False
 

@@ -28,6 +28,8 @@ from typing import Any, Final
 
 import msgspec
 
+from holdfast.engine.execution import Execution
+from holdfast.engine.recovery import recover
 from holdfast.errors import (
     DivergenceError,
     FencedError,
@@ -61,8 +63,6 @@ from holdfast.orchestrator.live import Live, outcome_of
 from holdfast.orchestrator.loading import load, open_fan_out, read_history
 from holdfast.orchestrator.mail import decide_entry
 from holdfast.orchestrator.timers import Timers
-from holdfast.engine.execution import Execution
-from holdfast.engine.recovery import recover
 from holdfast.ports.answers import encode_error, encode_result
 from holdfast.ports.bus import CLOSED, REQUESTS, RUNS, TASKS, Bus
 from holdfast.ports.clock import Clock
@@ -117,7 +117,7 @@ class OrchestratorSettings:
 class Orchestrator:
     """Owns executions on behalf of one member. See the module's theory of operation."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the seams it stands between
         self,
         store: Store,
         bus: Bus,
@@ -473,7 +473,7 @@ class Orchestrator:
             except FencedError:
                 self._lost()
             except StoreError as error:
-                log.error("commit failed, trying again", error=str(error))
+                log.warning("commit failed, trying again", error=str(error))
                 await asyncio.sleep(RETRY_WRITE_SECONDS * (0.5 + self._jitter()))
                 self._write_wanted.set()
 

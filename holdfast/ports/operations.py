@@ -235,7 +235,7 @@ class Delivered(Value, frozen=True):
 
 
 class ClaimRuns(Value, frozen=True):
-    """Own executions nobody owns that are ready: new, freed, with mail, or with a timer due. Result: tuple[ClaimedRun]."""
+    """Own executions nobody owns that are ready: new, freed, with mail or a timer due. Result: tuple[ClaimedRun]."""
 
     workflows: tuple[str, ...]
     limit: int

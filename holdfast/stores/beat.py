@@ -17,7 +17,6 @@ from holdfast.ports.operations import Beat, Membership
 from holdfast.stores.clock import SystemClock
 from holdfast.stores.sqlite import SQLiteStore
 
-
 BEAT: Final = "holdfast.stores.beat:beat"
 """What a sidecar is told to call."""
 
