@@ -2,11 +2,33 @@
 
 Owns: everything between a claimed task and its outcome.
 Must not know: workflows, history's order, HTTP, which store it works for.
+
+Names are imported when they are first used: a child process or a sidecar is one of these modules, and should not have
+to wait for all the others.
 """
 
-from holdfast.worker.attempt import Attempt
-from holdfast.worker.beats import Sidecar
-from holdfast.worker.pool import PoolWorker
-from holdfast.worker.runner import LocalRunner, Statistics
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from holdfast.worker.attempt import Attempt
+    from holdfast.worker.beats import Sidecar
+    from holdfast.worker.pool import PoolWorker
+    from holdfast.worker.runner import LocalRunner, Statistics
+
+_HOMES: Final = {
+    "Attempt": "holdfast.worker.attempt",
+    "LocalRunner": "holdfast.worker.runner",
+    "PoolWorker": "holdfast.worker.pool",
+    "Sidecar": "holdfast.worker.beats",
+    "Statistics": "holdfast.worker.runner",
+}
 
 __all__ = ["Attempt", "LocalRunner", "PoolWorker", "Sidecar", "Statistics"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value

@@ -28,9 +28,8 @@ from types import FrameType
 from typing import Any, Final
 
 from holdfast.observe import logger
-from holdfast.worker.sidecar import BEATS_PER_LEASE, FENCED
 from holdfast.worker.spawn import spawn
-from holdfast.worker.watermark import Watermark, make_page
+from holdfast.worker.watermark import BEATS_PER_LEASE, FENCED, Watermark, make_page
 
 RISE_SECONDS_MAX: Final = 1.0
 """How often the loop says that it turns, at least."""

@@ -24,12 +24,8 @@ from typing import Any, Final
 
 from holdfast.worker.tether import tether
 from holdfast.worker.vitals import Sample, judge, look
-from holdfast.worker.watermark import Watermark
+from holdfast.worker.watermark import BEATS_PER_LEASE, FENCED, Watermark
 
-BEATS_PER_LEASE: Final = 3
-"""A lease survives this many renewals minus one going wrong."""
-FENCED: Final = b"F"
-"""Said to the parent: the lease is lost."""
 CONFIGURATION_BYTES_MAX: Final = 1 << 20
 
 Beat = Callable[[dict[str, Any], str], bool]

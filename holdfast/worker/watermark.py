@@ -1,6 +1,6 @@
-"""A page of memory that a process and its sidecar share: how far the event loop is, and where it hangs.
+"""What a process and its sidecar share: a page of memory with the loop's progress, and one word.
 
-Owns: the layout of the page.
+Owns: the layout of the page, the word, how many beats a lease takes.
 Must not know: who reads it, or what follows from it.
 
     0   8  a counter the loop raises while it turns
@@ -19,6 +19,10 @@ import struct
 import tempfile
 from typing import Final
 
+BEATS_PER_LEASE: Final = 3
+"""A lease survives two renewals in a row going wrong."""
+FENCED: Final = b"F"
+"""What a sidecar says when the lease is lost."""
 PAGE_BYTES: Final = 4096
 _COUNTER: Final = struct.Struct("=Q")
 _LENGTH: Final = struct.Struct("=I")

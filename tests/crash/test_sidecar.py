@@ -244,7 +244,7 @@ async def test_the_lease_in_a_store_is(tmp_path):
             return me.expires_at
 
         first = await expiry()
-        sidecar = Sidecar("holdfast.app.beat:beat", arguments, lease_seconds=LEASE, fenced=lambda: lost.append(True))
+        sidecar = Sidecar("holdfast.stores.beat:beat", arguments, lease_seconds=LEASE, fenced=lambda: lost.append(True))
         await sidecar.open()
         try:
             async with asyncio.timeout(20):
