@@ -453,6 +453,26 @@ def test_a_model_that_writes_bytes_as_text_says_what_to_set():
         codec_for(Utf8, "it").encode(Utf8(raw=b"\xff"))
 
 
+class Login(BaseModel):
+    user: str
+    password: pydantic.SecretStr
+
+
+def test_a_secret_is_refused_rather_than_masked():
+    """Pydantic writes a SecretStr as asterisks, which would arrive as the password; text of asterisks is fine."""
+    codec = codec_for(Login, "it")
+    with pytest.raises(EncodeError, match="secret"):
+        codec.encode(Login(user="u", password="hunter2"))
+    inner = codec_for(Inner, "it")
+    assert inner.decode(inner.encode(Inner(name="**********"))) == Inner(name="**********")
+
+
+def test_two_keys_of_one_form_are_refused():
+    """`1` and `"1"` are one key in JSON: one of the values would be lost."""
+    with pytest.raises(EncodeError, match="both written '1'"):
+        codec_for(Any, "it").encode({1: "a", "1": "b"})
+
+
 class Strange:
     pass
 

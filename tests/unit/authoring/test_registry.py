@@ -145,15 +145,15 @@ def test_a_package_brings_its_modules(write) -> None:
 def test_modules_that_are_not_there_or_do_not_import(write) -> None:
     """A missing module is a clear error; an error inside a module is its own."""
     write("hf_broken.py", "import hf_not_there\n")
-    write("hf_failing.py", "1 / 0\n")
+    failing = write("hf_failing.py", "1 / 0\n")
     for missing in ("hf_not_there", "hf_not.there", "", "..", ".bot", "no/such/file.py", Path("nowhere.py")):
         with pytest.raises(DefinitionError):
             Registry.from_modules(missing)
     with pytest.raises(ModuleNotFoundError, match="hf_not_there"):
         Registry.from_modules("hf_broken")
-    for _ in range(2):
+    for how in ("hf_failing", str(failing), "hf_failing", failing):
         with pytest.raises(ZeroDivisionError):
-            Registry.from_modules("hf_failing")
+            Registry.from_modules(how)
 
 
 def test_a_file_whose_name_is_taken_is_refused(write) -> None:

@@ -168,12 +168,13 @@ def gaps(a: int = 1, b: int = 2, *rest: int, c: int = 3) -> None: ...
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "rest", "c"]), st.integers() | st.lists(st.integers(), max_size=2)))
 def test_whatever_decodes_can_be_called(members):
-    """A payload that is accepted gives arguments that Python accepts too."""
+    """A payload that is accepted gives arguments that Python accepts too, each in its place."""
     try:
         args, kwargs = CallSignature(gaps).decode_call(json.dumps(members).encode())
     except InputError:
         return
-    gaps(*args, **kwargs)
+    meaning = _meaning(gaps, args, kwargs)
+    assert all(meaning[name] == (tuple(value) if name == "rest" else value) for name, value in members.items())
 
 
 def test_self_is_no_argument():
@@ -259,7 +260,6 @@ def test_schemas_are_valid_and_take_what_the_codec_takes(function):
 
 def test_schemas_of_equal_names_do_not_mix():
     """Two types of one name keep their own definitions."""
-    schemas = pytest.importorskip("jsonschema_rs", reason="To run this test: pip install jsonschema-rs")
 
     def make(field: type) -> type:
         class Item(BaseModel):
@@ -272,7 +272,10 @@ def test_schemas_of_equal_names_do_not_mix():
     def work(a, b): ...
 
     work.__annotations__ = {"a": list[first], "b": list[second]}
-    validator = schemas.Draft202012Validator(CallSignature(work).input_schema())
+    schema = CallSignature(work).input_schema()
+    assert [each["properties"]["value"]["type"] for each in schema["$defs"].values()] == ["integer", "string"]
+    schemas = pytest.importorskip("jsonschema_rs", reason="To run this test: pip install jsonschema-rs")
+    validator = schemas.Draft202012Validator(schema)
     assert validator.is_valid({"a": [{"value": 1}], "b": [{"value": "x"}]})
     assert not validator.is_valid({"a": [{"value": "x"}], "b": [{"value": "x"}]})
     assert not validator.is_valid({"a": [{"value": 1}], "b": [{"value": 1}]})
