@@ -15,16 +15,27 @@ if TYPE_CHECKING:
     from holdfast.worker.beats import Sidecar
     from holdfast.worker.pool import PoolWorker
     from holdfast.worker.runner import LocalRunner, Statistics
+    from holdfast.worker.supervisor import REPLACE_EXIT_CODE, Supervisor
 
 _HOMES: Final = {
     "Attempt": "holdfast.worker.attempt",
     "LocalRunner": "holdfast.worker.runner",
     "PoolWorker": "holdfast.worker.pool",
     "Sidecar": "holdfast.worker.beats",
+    "REPLACE_EXIT_CODE": "holdfast.worker.supervisor",
     "Statistics": "holdfast.worker.runner",
+    "Supervisor": "holdfast.worker.supervisor",
 }
 
-__all__ = ["Attempt", "LocalRunner", "PoolWorker", "Sidecar", "Statistics"]
+__all__ = [
+    "REPLACE_EXIT_CODE",
+    "Attempt",
+    "LocalRunner",
+    "PoolWorker",
+    "Sidecar",
+    "Statistics",
+    "Supervisor",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -100,6 +100,7 @@ class LocalRunner:
         tasks_max: int = TASKS_MAX,
         threads_max: int = THREADS_MAX,
         processes_max: int | None = None,
+        worn: Callable[[], None] | None = None,
     ) -> None:
         """Run attempts at `tasks` on the event loop that is running now.
 
@@ -109,6 +110,8 @@ class LocalRunner:
             tasks_max: how many asynchronous attempts may be under way at once.
             threads_max: how many attempts may run in threads at once.
             processes_max: how many attempts may run in child processes at once; None is one per processor, at least 2.
+            worn: called once, when the first thread or coroutine had to be abandoned: it keeps what it holds until
+                this process ends, so the process should be replaced.
         """
         if processes_max is None:
             processes_max = max(PROCESSES_MIN, os.cpu_count() or 1)
@@ -128,6 +131,7 @@ class LocalRunner:
         self._live: dict[Attempt, None] = {}
         self._idle: list[asyncio.Future[None]] = []
         self._abandoned_tasks = 0
+        self._worn = worn
 
     def knows(self, task: str) -> bool:
         """Say whether code for this task is registered here."""
@@ -253,6 +257,11 @@ class LocalRunner:
                     idle.set_result(None)
             self._idle.clear()
 
+    def _wear(self) -> None:
+        worn, self._worn = self._worn, None
+        if worn is not None:
+            worn()
+
     # On the loop -----------------------------------------------------------------------------------------------------
 
     def _begin_task(self, plan: _Plan, attempt: Attempt) -> None:
@@ -297,6 +306,7 @@ class LocalRunner:
     def _release_task(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
         if not task.done():
             self._abandoned_tasks += 1
+            self._wear()
         self._release(attempt, self._task_line)
 
     # In threads ------------------------------------------------------------------------------------------------------
@@ -312,6 +322,7 @@ class LocalRunner:
 
         def abandon() -> bool:
             self._threads.abandon(job)
+            self._wear()
             return False
 
         attempt.run_on(self._loop, abandon)

@@ -33,7 +33,7 @@ def tether(parent: int) -> None:
 
 def tethered(arguments: list[str]) -> list[str]:
     """Return the command line that starts `arguments` tied to this process."""
-    return [sys.executable, "-P", "-m", "holdfast.worker.tether", str(os.getpid()), *arguments]
+    return [sys.executable, "-m", "holdfast.worker.tether", str(os.getpid()), *arguments]
 
 
 def main() -> None:

@@ -478,3 +478,28 @@ async def test_closing_cancels_what_runs():
     started = Started(runner, call(forever))
     await runner.close()
     assert started.outcomes[0].cancelled
+
+
+@pytest.mark.parametrize("isolation", ["async", "thread"])
+@on_loop
+async def test_the_first_abandoned_attempt_is_told_once(monkeypatch, isolation):
+    """A process that holds something nobody can stop says so, once."""
+    monkeypatch.setattr(attempts, "STOP_GRACE_SECONDS", 0.01)
+    release = threading.Event()
+    told = []
+
+    async def refuse():
+        while not release.is_set():
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+
+    def hang():
+        release.wait()
+
+    fn = refuse if isolation == "async" else hang
+    async with running(fn, worn=lambda: told.append(True)) as runner:
+        for _ in range(2):
+            assert (await Started(runner, call(fn, timeout=0.01)).outcome()).timeout == "attempt"
+        assert told == [True]
+        release.set()
+        await wait_until(lambda: runner.statistics().abandoned_threads + runner.statistics().abandoned_tasks == 0)
