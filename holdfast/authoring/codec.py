@@ -13,7 +13,7 @@ Payloads are JSON text. Three libraries' worth of types have to fit through, so 
 - `TypedCodec` (`typed.py`) for containers, dates, enums, dataclasses, TypedDicts and Structs, by msgspec.
 - `ModelCodec` (`models.py`) for everything else, by pydantic; imported when the first one is needed.
 
-All of them refuse what would come back as something else: a value of another type than declared, a number that is not
+All of them refuse what could not come back: a value of another type than declared, a number that is not
 finite (msgspec and pydantic both write NaN as null), text that is not Unicode. A payload has one form: the same value
 gives the same bytes in every process, or a replay would see another input.
 """

@@ -8,29 +8,18 @@ Nothing registers itself: importing a module changes nothing until a registry is
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
-import pkgutil
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from holdfast.authoring.places import module_name
+from holdfast.authoring.modules import Module, load_module, with_submodules
 from holdfast.authoring.task import TaskDefinition, plain_name, plain_task
 from holdfast.authoring.workflow import TASK_WORKFLOW_PREFIX, WorkflowDefinition, find_definition, task_workflow
 from holdfast.errors import DefinitionError, DuplicateNameError, UnknownNameError
 
-Module: TypeAlias = ModuleType | str | Path
-"""A module, its dotted name, or the path of its file."""
-
 KNOWN_MAX: Final = 50
 """How many names an error lists."""
-
-_SKIPPED: Final = ("__main__", "conftest", "setup", "tests")
-"""Modules of a package that are run, not imported."""
 
 
 class Registry:
@@ -112,7 +101,7 @@ class Registry:
 
     def add_module(self, module: Module, *, plain_functions: bool = True) -> None:
         """Know what a module defines or imports, and what the modules of a package do. See `from_modules`."""
-        for each in _with_submodules(_load(module)):
+        for each in with_submodules(load_module(module)):
             for value in list(vars(each).values()):
                 if isinstance(value, TaskDefinition) or find_definition(value) is not None:
                     self.add(value)
@@ -236,70 +225,3 @@ def _is_plain(value: Any, module: ModuleType) -> bool:
 def _some(names: Iterable[str]) -> tuple[str, ...]:
     known = sorted(names)
     return (*known[:KNOWN_MAX], f"and {len(known) - KNOWN_MAX:,} more") if len(known) > KNOWN_MAX else tuple(known)
-
-
-# --- Modules -----------------------------------------------------------------------------------------------------
-
-
-def _load(module: Module) -> ModuleType:
-    if isinstance(module, ModuleType):
-        return module
-    text = str(module)
-    if isinstance(module, Path) or text.endswith(".py"):
-        return _load_file(Path(text))
-    if text != "__main__" and text == module_name("__main__") and "__main__" in sys.modules:
-        return sys.modules["__main__"]  # a second copy would make every definition twice
-    return _import(text)
-
-
-def _load_file(path: Path) -> ModuleType:
-    file = path.resolve()
-    for each in list(sys.modules.values()):
-        loaded = getattr(each, "__file__", None)
-        if loaded is not None and Path(loaded).resolve() == file:
-            return each
-    if not file.is_file():
-        raise DefinitionError(
-            f"there is no file {str(path)!r}", remedy="Give the path of a .py file, or a module's name."
-        )
-    name = file.stem
-    if name in sys.modules:
-        raise DefinitionError(
-            f"{str(path)!r} would be the module {name!r}, and another one is called that already",
-            str(getattr(sys.modules[name], "__file__", "")),
-            "Rename the file, or give the module's dotted name.",
-        )
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise DefinitionError(f"{str(path)!r} is no Python file")
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules[name] = loaded
-    try:
-        spec.loader.exec_module(loaded)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return loaded
-
-
-def _import(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        missing = error.name or name
-        if name != missing and not name.startswith(f"{missing}."):
-            raise  # the module is there; something it imports is not
-        raise DefinitionError(
-            f"there is no module {name!r}",
-            remedy=f"Looked in: {', '.join(each or '.' for each in sys.path)}\n"
-            "Run this where the module is, install it, or give the path of its file: automations/reviews.py",
-        ) from None
-    except (TypeError, ValueError) as error:  # "", "..", ".relative"
-        raise DefinitionError(f"{name!r} is no module name: {error}") from None
-
-
-def _with_submodules(module: ModuleType) -> Iterator[ModuleType]:
-    yield module
-    for each in pkgutil.iter_modules(getattr(module, "__path__", ())):
-        if each.name not in _SKIPPED and not each.name.startswith("test_"):
-            yield from _with_submodules(_import(f"{module.__name__}.{each.name}"))

@@ -129,7 +129,7 @@ def _class_of_values(annotation: Any) -> type | None:
 
 
 def _decode_foreign(kind: Any, plain: Any) -> Any:
-    from holdfast.authoring.models import validate_plain
+    from holdfast.authoring.adapters import validate_plain
 
     return validate_plain(kind, plain)
 
