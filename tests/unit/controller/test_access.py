@@ -1,0 +1,277 @@
+"""Who may do what: every route against every kind of key, and paths that try to slip past."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi import APIRouter
+from fastapi.routing import iter_route_contexts
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+from holdfast.controller import Scope
+from holdfast.controller.http import EXEMPT, Public, ScopedRoute, check_routes, requires
+from holdfast.controller.http.application import ROUTERS
+from holdfast.errors import DefinitionError
+from tests.unit.controller.rig import check_problem, on_loop, serving
+
+EXPECTED = {
+    ("POST", "/v1/workflows/{name}/runs"): Scope.START,
+    ("GET", "/v1/runs"): Scope.READ,
+    ("GET", "/v1/runs/{run_id}"): Scope.READ,
+    ("GET", "/v1/runs/{run_id}/result"): Scope.READ,
+    ("GET", "/v1/runs/{run_id}/history"): Scope.READ,
+    ("GET", "/v1/runs/{run_id}/events"): Scope.READ,
+    ("POST", "/v1/runs/{run_id}/cancel"): Scope.OPERATE,
+    ("POST", "/v1/runs/{run_id}/terminate"): Scope.OPERATE,
+    ("POST", "/v1/runs/{run_id}/resume"): Scope.OPERATE,
+    ("POST", "/v1/runs/{run_id}/signals/{name}"): Scope.SIGNAL,
+    ("POST", "/v1/runs/{run_id}/updates/{name}"): Scope.SIGNAL,
+    ("GET", "/v1/runs/{run_id}/queries/{name}"): Scope.READ,
+    ("POST", "/v1/runs/{run_id}/queries/{name}"): Scope.READ,
+    ("GET", "/v1/workflows"): Scope.READ,
+    ("GET", "/v1/workflows/{name}"): Scope.READ,
+    ("GET", "/v1/workers"): Scope.READ,
+    ("GET", "/v1/pools"): Scope.READ,
+    ("GET", "/v1/locks"): Scope.READ,
+    ("GET", "/v1/keys"): Scope.ADMIN,
+    ("POST", "/v1/keys"): Scope.ADMIN,
+    ("DELETE", "/v1/keys/{name}"): Scope.ADMIN,
+    ("GET", "/openapi.json"): Scope.READ,
+    ("GET", "/healthz"): Public.YES,
+    ("GET", "/readyz"): Public.YES,
+    ("GET", "/"): Public.YES,
+    ("GET", "/errors/{code}"): Public.YES,
+}
+
+
+def routes_of(app):
+    """Return the scope of every route, by method and path, from the route objects."""
+    found = {}
+    for each in iter_route_contexts(app.routes):
+        for method in each.methods:
+            found[method, each.path] = each.original_route.required
+    return found
+
+
+def concrete(path):
+    """Return a path with something in place of its parameters."""
+    return path.replace("{run_id}", "r-1").replace("{name}", "x").replace("{code}", "HF601").encode()
+
+
+@on_loop
+async def test_the_table_of_scopes_is_the_one_that_was_agreed(tmp_path):
+    """A route that is new, gone or differently scoped shows up here, to be looked at."""
+    async with serving(tmp_path) as api:
+        assert routes_of(api.app) == EXPECTED
+        assert {path for (_, path), scope in EXPECTED.items() if scope is Public.YES} == EXEMPT
+
+
+@on_loop
+async def test_every_route_lets_in_exactly_those_it_should(tmp_path):
+    """Each route object, with each kind of key and without: 401, 403, or whatever the route itself answers."""
+    async with serving(tmp_path) as api:
+        secrets = await api.make_keys()
+        gone = await api.service.keys.create("gone", [Scope.ADMIN])
+        await api.service.keys.revoke("gone")
+        for (method, path), required in routes_of(api.app).items():
+            refused = {
+                "nothing": {},
+                "nonsense": {"authorization": "Bearer nonsense"},
+                "no scheme": {"authorization": secrets["admin"]},
+                "other scheme": {"authorization": f"Basic {secrets['admin']}"},
+                "revoked": {"authorization": f"Bearer {gone.secret}"},
+                "half": {"authorization": f"Bearer {secrets['admin'][:-1]}"},
+            }
+            for words, headers in refused.items():
+                reply = await api.raw(method, concrete(path), **headers)
+                if required is Public.YES:
+                    assert reply.status in {200, 404}, (method, path, words)
+                else:
+                    check_problem(reply, 401)
+                    assert reply.headers["www-authenticate"] == "Bearer"
+            for name, secret in secrets.items():
+                reply = await api.raw(method, concrete(path), authorization=f"bearer {secret}")
+                if required in {Public.YES, name} or name == "admin":
+                    assert reply.status not in {401, 403}, (method, path, name, reply)
+                else:
+                    assert required.value in check_problem(reply, 403)["detail"]
+
+
+@on_loop
+async def test_two_authorization_headers_are_none(tmp_path):
+    """A request that shows two keys shows none: a proxy may have looked at the other one."""
+    async with serving(tmp_path) as api:
+        secrets = await api.make_keys()
+        headers = [("Authorization", f"Bearer {secrets['admin']}"), ("Authorization", f"Bearer {secrets['read']}")]
+        assert (await api.http.get("/v1/runs", headers=headers)).status_code == 401
+
+
+TRICKS = [
+    b"/v1/keys",
+    b"//v1/keys",
+    b"/v1//keys",
+    b"/v1/keys/",
+    b"/v1/keys//",
+    b"/./v1/keys",
+    b"/v1/./keys",
+    b"/healthz/../v1/keys",
+    b"/healthz/%2e%2e/v1/keys",
+    b"/%2e%2e/v1/keys",
+    b"/healthz%2f..%2fv1%2fkeys",
+    b"/v1%2fkeys",
+    b"/v1/%6beys",
+    b"/%76%31/keys",
+    b"/V1/keys",
+    b"/v1/KEYS",
+    b"/v1/keys;/healthz",
+    b"/healthz;/v1/keys",
+    b"/v1/keys;x=1",
+    b"/v1/keys%00",
+    b"/v1/keys%20",
+    b"/v1/keys%0a",
+    b"/v1/keys%3f/healthz",
+    b"/v1/keys?/healthz",
+    b"/v1/keys#/healthz",
+    b"/v1/runs/..%2f..%2fhealthz",
+    b"/v1\\keys",
+    b"/healthz/v1/keys",
+    b"/healthz\x00/v1/keys",
+    b"/v1/keys/%2e%2e/runs",
+    b"/v1/runs/healthz/history",
+    b"http://localhost/v1/keys",
+    b"*",
+    b"",
+]
+
+
+@pytest.mark.parametrize("path", TRICKS)
+@on_loop
+async def test_no_spelling_of_a_path_slips_past(tmp_path, path):
+    """However a path is spelled, nothing protected is answered without a key, or with one for something else."""
+    async with serving(tmp_path) as api:
+        secrets = await api.make_keys()
+        reply = await api.raw("GET", path)
+        assert reply.status in {401, 404}
+        assert b"key_hash" not in reply.body
+        assert b'"keys"' not in reply.body
+        reply = await api.raw("GET", path, authorization=f"Bearer {secrets['start']}")
+        assert reply.status in {403, 404}
+
+
+@on_loop
+async def test_methods_do_not_slip_past_either(tmp_path):
+    """A method that a path does not have is refused, also when a header asks to take it for another."""
+    async with serving(tmp_path) as api:
+        secrets = await api.make_keys()
+        for method in ("HEAD", "OPTIONS", "TRACE", "PUT", "PATCH", "get", "CONNECT", "X"):
+            assert (await api.raw(method, b"/v1/keys")).status == 405
+        headers = {"authorization": f"Bearer {secrets['read']}", "x-http-method-override": "DELETE"}
+        assert (await api.raw("GET", b"/v1/keys/read", **headers)).status == 405
+        assert (await api.raw("GET", b"/v1/runs", **headers)).status == 200
+
+
+@on_loop
+async def test_without_keys_all_is_open_on_loopback_only(tmp_path):
+    """No key, no question, as long as only this machine gets here; the first key closes the door at once."""
+    async with serving(tmp_path) as api:
+        assert (await api.raw("GET", b"/v1/keys")).status == 200
+        await api.service.keys.create("read", [Scope.READ])
+        assert (await api.raw("GET", b"/v1/keys")).status == 401
+        await api.service.keys.revoke("read")
+        assert (await api.raw("GET", b"/v1/keys")).status == 401
+    (tmp_path / "public").mkdir()
+    async with serving(tmp_path / "public", host="192.0.2.1") as api:
+        assert (await api.raw("GET", b"/v1/keys")).status == 401
+        assert (await api.raw("GET", b"/healthz")).status == 200
+
+
+# --- Routes without a scope --------------------------------------------------------------------------------------
+
+
+async def dummy():
+    """Answer something nobody should see."""
+    return PlainTextResponse("secret")
+
+
+@requires(Public.YES)
+async def shameless():
+    """Claim to be public."""
+    return PlainTextResponse("secret")
+
+
+@requires(Scope.READ)
+async def declared():
+    """Declare a scope on a route that does not look at it."""
+    return PlainTextResponse("secret")
+
+
+@requires(Scope.OPERATE)
+async def name_of(name: str):
+    """Answer with a part of the path."""
+    return PlainTextResponse(name)
+
+
+def router_with(add, **options):
+    """Return a router that `add` was applied to."""
+    router = APIRouter(**options)
+    add(router)
+    return router
+
+
+FORGETFUL = {
+    "a plain route": router_with(lambda router: router.get("/dummy")(dummy)),
+    "a scoped route without a scope": router_with(lambda router: router.get("/dummy")(dummy), route_class=ScopedRoute),
+    "a plain route with a scope nobody enforces": router_with(lambda router: router.get("/dummy")(declared)),
+    "a public route that is not exempt": router_with(
+        lambda router: router.get("/dummy")(shameless), route_class=ScopedRoute
+    ),
+    "a mounted application": router_with(lambda router: router.routes.append(Mount("/dummy", app=dummy))),
+    "a bare route": router_with(lambda router: router.routes.append(Route("/dummy", dummy))),
+    "a web socket": router_with(lambda router: router.add_api_websocket_route("/dummy", dummy)),
+    "a router in a router": router_with(
+        lambda router: router.include_router(router_with(lambda inner: inner.get("/dummy")(dummy)), prefix="/v1")
+    ),
+}
+
+
+@pytest.mark.parametrize("router", FORGETFUL.values(), ids=FORGETFUL.keys())
+@on_loop
+async def test_a_route_without_a_scope_stops_the_start(tmp_path, router):
+    """A route that does not say who may use it is found when the application is made, however it was added."""
+    with pytest.raises(DefinitionError, match="dummy"):
+        async with serving(tmp_path, routers=[router]):
+            pass
+
+
+@on_loop
+async def test_a_route_added_later_is_closed_and_found_at_start_up(tmp_path):
+    """A route added to the finished application answers nobody, and its server does not start."""
+    async with serving(tmp_path) as api:
+        check_routes(api.app)
+        api.app.get("/dummy")(dummy)
+        reply = await api.raw("GET", b"/dummy")
+        check_problem(reply, 403)
+        assert b"secret" not in reply.body
+        with pytest.raises(DefinitionError):
+            check_routes(api.app)
+
+
+@on_loop
+async def test_a_router_of_somebody_else_is_served_behind_its_scope(tmp_path):
+    """Whoever builds on the controller adds routes that declare a scope, and they are enforced."""
+    router = router_with(
+        lambda router: router.get("/{name}")(name_of),
+        route_class=ScopedRoute,
+        prefix="/extra",
+    )
+    async with serving(tmp_path, routers=[router]) as api:
+        assert (await api.raw("GET", b"/extra/x")).body == b"x"
+        secrets = await api.make_keys()
+        assert (await api.raw("GET", b"/extra/x")).status == 401
+        assert (await api.raw("GET", b"/extra/x", authorization=f"Bearer {secrets['read']}")).status == 403
+        assert (await api.raw("GET", b"/extra/x", authorization=f"Bearer {secrets['operate']}")).body == b"x"
+
+
+def test_every_router_is_of_scoped_routes():
+    """No router of ours is of plain routes, so that a forgotten scope is at least a closed door."""
+    assert {each.route_class for each in ROUTERS} == {ScopedRoute}
