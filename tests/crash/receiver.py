@@ -71,9 +71,7 @@ class Receiver:
 
     def applied(self) -> dict[str, str]:
         """Return the payload applied for each key."""
-        return dict(
-            json.loads(each.read_text(encoding="utf-8")) for each in self._applied.iterdir() if not each.suffix
-        )
+        return dict(json.loads(each.read_text(encoding="utf-8")) for each in self._applied.iterdir() if not each.suffix)
 
     def _append(self, request: Request) -> None:
         line = json.dumps([getattr(request, name) for name in Request.__slots__])

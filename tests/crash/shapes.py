@@ -240,11 +240,10 @@ async def apart(job: Job) -> list[str]:
 @workflow
 async def stopped(job: Job) -> list[str]:
     """Wait until cancelled, and then undo what was done."""
-    done = await apply("done")
     try:
         await wait_for_signal("never")
     except asyncio.CancelledError:
-        await apply(f"undone {done}")
+        await apply(await apply("undone"), job.pace)
         raise
     raise RefusedError("a signal that nobody sent")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import time
 from contextlib import ExitStack
@@ -61,7 +62,7 @@ def note_members(path: Path) -> None:
     async def join(stack: Stack) -> None:
         await joined(stack)
         with path.open("a", encoding="utf-8") as file:
-            file.write(f"{stack.membership.member} {time.monotonic()}\n")
+            file.write(f"{stack.membership.member} {time.monotonic()} {os.getpid()}\n")
 
     Stack._join = join  # type: ignore[method-assign]  # for this process only
 
