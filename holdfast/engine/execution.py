@@ -212,11 +212,11 @@ class Execution:
         """Take the execution out of memory: end its code, under a sign that stops it from issuing anything."""
         if self._evicting:
             return
-        self._evicting = True
+        self._evicting = self.closed = True
         self._stop_code()
         self.open.clear()
         self._held.clear()
-        self.closed = True
+        self._handlers.clear()
         # Context and loop know the execution, and the execution knows them. Cut here, memory comes back at once instead
         # of at some full collection, which costs hundreds of milliseconds over many live runs.
         self._context = Context()
@@ -617,7 +617,9 @@ class Execution:
     def wait_signal(self, name: str) -> asyncio.Future[bytes]:
         """Return a future of the next signal called `name`. See `WorkflowRuntime`."""
         self._check(f"wait for signal {name!r}")
-        return self._mail.wait(name, self._loop)
+        future: asyncio.Future[bytes] = self._loop.create_future()
+        self._mail.wait(name, future)
+        return future
 
     def now(self) -> datetime:
         """Return the time of the event being applied: aware, UTC."""
