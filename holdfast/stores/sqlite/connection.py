@@ -47,10 +47,15 @@ def check_library() -> None:
         )
 
 
+def free_bytes(path: Path) -> int:
+    """Return how much room the disk under `path` has."""
+    disk = os.statvfs(path.parent)
+    return disk.f_bavail * disk.f_frsize
+
+
 def check_space(path: Path, free_bytes_min: int) -> None:
     """Raise StoreFullError when the disk under `path` has less than `free_bytes_min` bytes left."""
-    disk = os.statvfs(path.parent)
-    free = disk.f_bavail * disk.f_frsize
+    free = free_bytes(path)
     if free < free_bytes_min:
         raise StoreFullError(
             f"the disk under {path} has {free:,} bytes left, and a store needs {free_bytes_min:,} (free_bytes_min)",

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from holdfast.errors import FencedError, HoldfastError, StoreError
-from holdfast.ports.operations import Append, StartRun
+from holdfast.errors import FencedError, HoldfastError, StoreError, StoreFullError
+from holdfast.ports.operations import Append, Ask, Deliver, StartRun
 from holdfast.stores.sqlite import head, statements
-from holdfast.stores.sqlite.connection import FREE_BYTES_MIN, check_space, translate
+from holdfast.stores.sqlite.connection import FREE_BYTES_MIN, check_space, free_bytes, translate
 from holdfast.stores.sqlite.handlers import handlers
 from holdfast.stores.sqlite.log import Log
 from holdfast.stores.sqlite.session import Session
@@ -45,6 +45,9 @@ Measured at 65,000 steps/s: 16 ms each, 6 % of the time; with four times as many
 
 SPACE_CHECKED_EVERY: Final = 16
 """Free space is looked at before one write in so many, and before each while it is too little."""
+INTAKE: Final = frozenset({StartRun, Deliver, Ask})
+INTAKE_SHARES: Final = 2
+"""New work is taken only while there is so many times the least free space: what has begun goes on in the rest."""
 
 
 class Writer:
@@ -56,6 +59,7 @@ class Writer:
         "_connection",
         "_handlers",
         "_head",
+        "_is_narrow",
         "_log",
         "_path",
         "_sql",
@@ -83,6 +87,7 @@ class Writer:
         self._wal_pages = 0
         self._checkpoint_at = CHECKPOINT_PAGES
         self.free_bytes_min = free_bytes_min
+        self._is_narrow = False
         connection.set_wal_hook(self._note_wal)
 
     @property
@@ -163,6 +168,8 @@ class Writer:
             kind = type(operation)
             result: Any
             try:
+                if self._is_narrow and kind in INTAKE:
+                    self._check_intake()
                 if kind is Append:
                     result = append(session, operation)  # type: ignore[arg-type]  # `kind` says what it is
                 elif kind is StartRun:
@@ -171,6 +178,8 @@ class Writer:
                     log.flush()
                     result = others[kind](session, operation)
                     log.settle()
+            except StoreFullError as refusal:
+                result = refusal.with_traceback(None)
             except StoreError:
                 raise
             except HoldfastError as refusal:
@@ -191,8 +200,14 @@ class Writer:
     def _check_space(self) -> None:
         if self._unchecked <= 0:
             check_space(self._path, self.free_bytes_min)
+            self._is_narrow = free_bytes(self._path) < self.free_bytes_min * INTAKE_SHARES
             self._unchecked = SPACE_CHECKED_EVERY
         self._unchecked -= 1
+
+    def _check_intake(self) -> None:
+        if self._is_narrow:
+            check_space(self._path, self.free_bytes_min * INTAKE_SHARES)
+            self._is_narrow = False
 
     def _note_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
         self._wal_pages = pages
