@@ -16,7 +16,6 @@ from typing import Final
 import msgspec
 
 from holdfast.engine.retries import decide_retry
-from holdfast.errors import HoldfastError
 from holdfast.history import Failure, describe_failure
 from holdfast.ports.clock import Clock
 from holdfast.ports.operations import ClaimedChunk, ItemOutcome, RecordItems
@@ -103,7 +102,7 @@ class ChunkRun:
         )
         try:
             running = self._runner.start(call, partial(self._ended, index))
-        except HoldfastError as error:  # its code is gone since the claim
+        except Exception as error:  # noqa: BLE001 - perhaps its code is gone since the claim
             now = self._clock.now()
             self._ended(index, call, AttemptOutcome(now, now, failure=describe_failure(error)))
             return False

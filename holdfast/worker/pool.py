@@ -1,6 +1,6 @@
 """A member's work on queued tasks and fan-outs: claim, run, hand in.
 
-Owns: the slots of each pool, what is claimed, and the one writer that hands in and claims.
+Owns: what is claimed, the one writer that hands in and claims, when to look for work.
 Must not know: how attempts run, how a store works, who renews the member's lease.
 
 Theory of operation
@@ -11,8 +11,7 @@ are free slots - if there may be anything to claim: somebody rang, the last clai
 has become due, or nobody looked for a while. So a busy worker makes one commit for many outcomes and many claims, and
 an idle one looks slowly, at times that differ from worker to worker.
 
-A queued task takes one slot of its pool; a chunk takes one slot for each of its items that is waiting for something.
-Items that do not wait are run in slices of SLICE_SECONDS, so that they do not keep the loop from anything else.
+Items of fan-outs that do not wait are run in slices of SLICE_SECONDS, so that they do not keep the loop from anything.
 
 What was claimed is held until the store has the outcome. A write that fails is written again: tokens make a second try
 harmless. A write that is *fenced* says that this member was taken for dead; everything is stopped at once, and nothing
@@ -26,8 +25,7 @@ import contextlib
 import os
 import socket
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -40,10 +38,8 @@ from holdfast.ports.clock import Clock
 from holdfast.ports.operations import (
     BeatTasks,
     ChunkState,
-    ClaimChunks,
     ClaimedChunk,
     ClaimedTask,
-    ClaimTasks,
     FinishTask,
     ItemOutcome,
     Membership,
@@ -55,6 +51,8 @@ from holdfast.ports.store import Store
 from holdfast.ports.task import AttemptOutcome, TaskCall, TaskRunner
 from holdfast.worker.chunk import ChunkRun
 from holdfast.worker.claimed import ClaimedRun
+from holdfast.worker.outbox import Answer, Outbox
+from holdfast.worker.slots import Claim, Pool, decide_claims, note_more
 
 POLL_SECONDS: Final = 2.0
 """How often an idle worker looks although nobody rang, on average."""
@@ -66,15 +64,11 @@ WAKE_SECONDS: Final = 0.02
 """How often the store is asked, at most, when the next delayed row is due."""
 SLICE_SECONDS: Final = 0.005
 """How long items that do not wait are run in one go."""
-CHUNKS_AHEAD: Final = 4
-"""How many chunks are claimed at once when the last one took less than QUICK_SECONDS."""
-QUICK_SECONDS: Final = 0.1
 HAND_IN_SECONDS: Final = 5.0
 """How long a closing worker tries to hand in its last outcomes."""
 STORE_RETRY_SECONDS: Final = (0.05, 0.2, 1.0)
 """Waits after writes that failed; the last one repeats."""
 
-Answer = Callable[[Any], None]
 log = logger("holdfast.worker")
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -85,33 +79,6 @@ class Tasks(Protocol):
     @property
     def tasks(self) -> Mapping[str, Any]:
         """Return definitions by name."""
-
-
-class Pool:
-    """The slots of one pool."""
-
-    def __init__(self, name: str, slots: int) -> None:
-        self.name = name
-        self.slots = slots
-        self.busy = 0
-        self.chunks: deque[ChunkRun] = deque()
-        """Chunks with items that wait for a slot."""
-        self.ahead = 1
-        """How many chunks to claim next time."""
-        self.more_tasks = True
-        """Whether the queue may hold tasks of this pool."""
-        self.more_chunks = True
-        """Whether there may be unclaimed chunks of this pool."""
-
-    @property
-    def free(self) -> int:
-        """How many slots are free."""
-        return max(0, self.slots - self.busy)
-
-    @property
-    def unstarted(self) -> int:
-        """How many items of claimed chunks wait for a slot."""
-        return sum(chunk.unstarted for chunk in self.chunks)
 
 
 class PoolWorker:
@@ -132,7 +99,7 @@ class PoolWorker:
         fenced: Callable[[], None] | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        """Serve `pools` (slots by name) as `membership`.
+        """Serve `pools` as `membership`.
 
         Args:
             store: where the work is.
@@ -160,8 +127,7 @@ class PoolWorker:
         self._poll_seconds = poll_seconds
         self._tasks: dict[int, ClaimedRun] = {}
         self._chunks: dict[int, ChunkRun] = {}
-        self._outbox: list[tuple[Operation, Answer | None]] = []
-        self._writing: list[tuple[Operation, Answer | None]] = []
+        self._outbox = Outbox()
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._turn = 0
@@ -174,6 +140,7 @@ class PoolWorker:
         self._ending = False
         self._lost = False
         self._slicing = False
+        self._next_slice: asyncio.Handle | None = None
         self._quiet: Callable[[], None] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._ticker: asyncio.TimerHandle | None = None
@@ -209,8 +176,9 @@ class PoolWorker:
         if self._quiet is not None:
             self._quiet()
             self._quiet = None
-        if self._ticker is not None:
-            self._ticker.cancel()
+        for handle in (self._ticker, self._next_slice):
+            if handle is not None:
+                handle.cancel()
         if self._writer is not None:
             await asyncio.wait([self._writer], timeout=HAND_IN_SECONDS)
             if not self._writer.done():
@@ -227,18 +195,15 @@ class PoolWorker:
 
     def _look_again(self) -> None:
         for pool in self._pools.values():
-            pool.more_tasks = pool.more_chunks = True
+            pool.look_again()
 
     async def _wait(self) -> None:
         """Wait until there is something to write, or it is time to look."""
         self._changed.clear()
-        if self._outbox or self._writing:
+        if self._outbox:
             return
         if not self._claiming or any(pool.more_tasks or pool.more_chunks for pool in self._pools.values()):
-            if not self._claims():
-                # No slot is free, or the odd one is the items' turn. One that becomes free says so.
-                self._turn += 1
-                self._start_items()
+            if not self._claims():  # no slot is free; one that becomes so says it
                 await self._changed.wait()
             return
         now = self._clock.now()
@@ -256,36 +221,14 @@ class PoolWorker:
         if self._clock.now() >= due:
             self._look_again()
 
-    def _claims(self) -> list[ClaimTasks | ClaimChunks]:
-        if not self._claiming or self._lost:
-            return []
-        tasks: list[tuple[str, int]] = []
-        chunks: list[tuple[str, int]] = []
-        for pool in self._pools.values():
-            free, unstarted = pool.free, pool.unstarted
-            if not free:
-                continue
-            # Items at hand and tasks in the queue share what is free; the odd slot goes to either in turn.
-            share = free if not unstarted else (free + self._turn % 2) // 2
-            if share and pool.more_tasks:
-                tasks.append((pool.name, share))
-            if not unstarted and pool.more_chunks:
-                chunks.append((pool.name, min(pool.ahead, free)))
-        if not tasks and not chunks:
-            return []
-        known = tuple(self._registry.tasks)
-        claims: list[ClaimTasks | ClaimChunks] = []
-        if tasks:
-            claims.append(ClaimTasks(tuple(tasks), known))
-        if chunks:
-            claims.append(ClaimChunks(tuple(chunks), known))
-        return claims
+    def _claims(self) -> list[Claim]:
+        return decide_claims(self._pools.values(), tuple(self._registry.tasks), self._turn) if self._claiming else []
 
     # --- The one writer ----------------------------------------------------------------------------------------------
 
     async def _write_forever(self) -> None:
         failures = 0
-        while not self._lost and not (self._ending and not self._outbox and not self._writing):
+        while not self._lost and (self._outbox or not self._ending):
             try:
                 await self._wait()
                 await self._write()
@@ -301,71 +244,63 @@ class PoolWorker:
     async def _write(self) -> None:
         self._turn += 1
         claims = self._claims()
-        self._writing += self._outbox
-        self._outbox.clear()
-        if claims or self._writing:
+        if claims or self._outbox:
             await self._commit(claims)
         self._start_items()
         self._settle()
 
-    async def _commit(self, claims: list[ClaimTasks | ClaimChunks]) -> None:
+    async def _commit(self, claims: list[Claim]) -> None:
         if claims:
-            self._note_more(claims, more=False)  # a ring from now on is news
+            note_more(self._pools, claims, more=False)  # a ring from now on is news
             self._claimed_at = self._clock.now()
             self._poll_at = self._claimed_at + self._poll_seconds * (0.5 + self._random())
+        operations = self._outbox.take()
         try:
-            results = await self._store.write([*(each for each, _ in self._writing), *claims], self._membership)
+            results = await self._store.write([*operations, *claims], self._membership)
         except BaseException:
-            self._note_more(claims, more=True)
+            note_more(self._pools, claims, more=True)
             raise
-        written, self._writing = self._writing, []
-        for (operation, answer), result in zip(written, results, strict=False):
-            if answer is not None:
-                answer(result)
-            elif isinstance(result, HoldfastError):
-                log.info("an outcome came too late", operation=type(operation).__name__, reason=str(result))
-        for claim, result in zip(claims, results[len(written) :], strict=True):
+        self._outbox.settle(results[: len(operations)])
+        for claim, result in zip(claims, results[len(operations) :], strict=True):
             if isinstance(result, HoldfastError):
                 log.warning("a claim was refused", reason=str(result))
             else:
                 self._take(claim, result)
 
     def _send(self, operation: Operation, answer: Answer | None = None) -> None:
-        self._outbox.append((operation, answer))
+        self._outbox.put(operation, answer)
         self._changed.set()
 
     def _settle(self) -> None:
-        if not (self._tasks or self._chunks or self._outbox or self._writing):
-            self._idle.set()
-        else:
+        if self._tasks or self._chunks or self._outbox:
             self._idle.clear()
+        else:
+            self._idle.set()
 
-    # --- Queued tasks ------------------------------------------------------------------------------------------------
+    # --- What was claimed --------------------------------------------------------------------------------------------
 
-    def _take(self, claim: ClaimTasks | ClaimChunks, claimed: tuple[ClaimedTask | ClaimedChunk, ...]) -> None:
+    def _take(self, claim: Claim, claimed: tuple[ClaimedTask | ClaimedChunk, ...]) -> None:
         asked = dict(claim.pools)
         for each in claimed:
             asked[each.pool] -= 1
-            if not self._claiming:
-                self._decline(each)
-                continue
             try:
-                if isinstance(each, ClaimedTask):
+                if not self._claiming:
+                    self._decline(each)
+                elif isinstance(each, ClaimedTask):
                     self._start_task(each)
                 else:
                     self._start_chunk(each)
-            except msgspec.MsgspecError as error:  # queued by another version, in words this one does not know
+            except Exception as error:  # noqa: BLE001 - one bad item, say of another version, must not end the batch
                 self._refuse(each, describe_failure(error))
         full = tuple((pool, 0) for pool, left in asked.items() if left <= 0)
-        self._note_more([msgspec.structs.replace(claim, pools=full)], more=True)
+        note_more(self._pools, [msgspec.structs.replace(claim, pools=full)], more=True)
 
-    def _note_more(self, claims: Sequence[ClaimTasks | ClaimChunks], *, more: bool) -> None:
-        for claim in claims:
-            for name, _ in claim.pools:
-                if isinstance(claim, ClaimTasks):
-                    self._pools[name].more_tasks = more
-                else:
-                    self._pools[name].more_chunks = more
+    def _decline(self, claimed: ClaimedTask | ClaimedChunk) -> None:
+        # Claimed in the very write during which the worker was told to stop.
+        if isinstance(claimed, ClaimedTask):
+            self._send(ReleaseTasks((claimed.task_id,)))
+        else:
+            self._send(RecordItems(claimed.chunk_id, claimed.token, (), done=True))
 
     def _refuse(self, claimed: ClaimedTask | ClaimedChunk, failure: Failure) -> None:
         if isinstance(claimed, ClaimedTask):
@@ -375,31 +310,26 @@ class PoolWorker:
             outcomes = tuple(ItemOutcome(index, False, _encode(failure)) for index, _ in claimed.items)
             self._send(RecordItems(claimed.chunk_id, claimed.token, outcomes, done=True))
 
-    def _decline(self, claimed: ClaimedTask | ClaimedChunk) -> None:
-        # Claimed in the very write during which the worker was told to stop.
-        if isinstance(claimed, ClaimedTask):
-            self._send(ReleaseTasks((claimed.task_id,)))
-        else:
-            self._send(RecordItems(claimed.chunk_id, claimed.token, (), done=True))
+    # --- Queued tasks ------------------------------------------------------------------------------------------------
 
     def _start_task(self, claimed: ClaimedTask) -> None:
         run = ClaimedRun(claimed)
-        pool = self._pools[claimed.pool]
         self._tasks[claimed.task_id] = run
-        pool.busy += 1
+        self._pools[claimed.pool].busy += 1
 
         def done(_: TaskCall, outcome: AttemptOutcome) -> None:
             self._task_ended(run, outcome)
 
         try:
             run.running = self._runner.start(run.call, done)
-        except HoldfastError as error:  # its code is gone since the claim
+        except Exception as error:  # noqa: BLE001 - perhaps its code is gone since the claim; it has a slot already
             now = self._clock.now()
             done(run.call, AttemptOutcome(now, now, failure=describe_failure(error)))
 
     def _task_ended(self, run: ClaimedRun, outcome: AttemptOutcome) -> None:
         claimed = run.claimed
-        self._pools[claimed.pool].busy -= 1
+        pool = self._pools[claimed.pool]
+        pool.busy -= 1
         if self._tasks.get(claimed.task_id) is run:
             del self._tasks[claimed.task_id]
             if outcome.cancelled:
@@ -408,7 +338,7 @@ class PoolWorker:
                 for operation in run.conclude(outcome, self._name, self._random):
                     self._send(operation, _ignore if isinstance(operation, BeatTasks) else None)
             self._settle()
-        self._slot_freed(self._pools[claimed.pool])
+        self._slot_freed(pool)
 
     # --- Fan-outs ----------------------------------------------------------------------------------------------------
 
@@ -428,8 +358,7 @@ class PoolWorker:
 
     def _record(self, run: ChunkRun, operation: RecordItems) -> None:
         if operation.done:
-            quick = self._clock.now() - run.started_at < QUICK_SECONDS
-            self._pools[run.chunk.pool].ahead = CHUNKS_AHEAD if quick else 1
+            self._pools[run.chunk.pool].note_duration(self._clock.now() - run.started_at)
 
         def answer(result: Any) -> None:
             wanted = isinstance(result, ChunkState) and result.wanted and not result.finished
@@ -448,22 +377,24 @@ class PoolWorker:
 
     def _start_items(self) -> None:
         """Start items of claimed chunks in free slots, for one slice of time."""
+        if self._lost or self._next_slice is not None:
+            return
         self._slicing = True
         deadline = time.monotonic() + SLICE_SECONDS
         try:
             for pool in self._pools.values():
-                while pool.chunks and pool.busy < pool.slots and not self._lost:
-                    chunk = pool.chunks[0]
-                    if not chunk.unstarted:
-                        pool.chunks.popleft()
-                        continue
+                while (chunk := pool.next_chunk()) is not None:
                     occupies = chunk.start_next()  # may itself change how many are busy
                     pool.busy += occupies
                     if time.monotonic() > deadline:
-                        asyncio.get_running_loop().call_soon(self._start_items)
+                        self._next_slice = asyncio.get_running_loop().call_soon(self._slice)
                         return
         finally:
             self._slicing = False
+
+    def _slice(self) -> None:
+        self._next_slice = None
+        self._start_items()
 
     # --- Progress, and what is no longer wanted ----------------------------------------------------------------------
 
@@ -476,21 +407,24 @@ class PoolWorker:
             for chunk in list(self._chunks.values()):
                 if not chunk.over and chunk.recorded_at + CHECK_SECONDS <= now:
                     chunk.flush()
-        beats = []
+        beats: list[tuple[int, int, bytes]] = []
         for task_id, run in self._tasks.items():
             progress = run.progress()
             if check or progress is not None:
                 beats.append((task_id, run.claimed.token, progress or b""))
         if beats and not self._lost:
-            self._send(BeatTasks(tuple(beats)), self._drop_unwanted)
+            tokens = {task_id: token for task_id, token, _ in beats}
+            self._send(BeatTasks(tuple(beats)), lambda result: self._drop_unwanted(result, tokens))
 
-    def _drop_unwanted(self, result: Any) -> None:
+    def _drop_unwanted(self, result: Any, tokens: dict[int, int]) -> None:
         if isinstance(result, HoldfastError):
             return
         for task_id in result:
-            run = self._tasks.pop(task_id, None)  # first: its end is not to be handed in
-            if run is not None and run.running is not None:
-                run.running.cancel()
+            run = self._tasks.get(task_id)
+            if run is not None and run.claimed.token == tokens[task_id]:  # not claimed anew meanwhile
+                del self._tasks[task_id]  # first: its end is not to be handed in
+                if run.running is not None:
+                    run.running.cancel()
         self._settle()
 
     # --- The end -----------------------------------------------------------------------------------------------------
@@ -501,27 +435,24 @@ class PoolWorker:
         self._claiming = False
         log.warning("this worker was taken for dead; its work goes on elsewhere", member=self._membership.member)
         self._outbox.clear()
-        self._writing.clear()
-        self._stop_all()
+        self._stop_tasks()
+        chunks, self._chunks = self._chunks, {}
+        for chunk in chunks.values():
+            chunk.stop()
+        self._outbox.clear()
         self._idle.set()
         if self._fenced is not None:
             self._fenced()
 
     def _give_back(self) -> None:
-        chunks, self._chunks = dict(self._chunks), {}
         tasks = self._stop_tasks()
-        if tasks and not self._lost:
-            self._send(ReleaseTasks(tasks))
+        chunks, self._chunks = self._chunks, {}
         for chunk in chunks.values():
             if not chunk.over and not self._lost:
                 chunk.flush(done=True)
             chunk.stop()
-
-    def _stop_all(self) -> None:
-        for chunk in list(self._chunks.values()):
-            chunk.stop()
-        self._chunks.clear()
-        self._stop_tasks()
+        if tasks and not self._lost:
+            self._send(ReleaseTasks(tasks))
 
     def _stop_tasks(self) -> tuple[int, ...]:
         runs, self._tasks = self._tasks, {}

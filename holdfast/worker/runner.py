@@ -7,7 +7,6 @@ Must not know: queues, stores, retries, workflows.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import traceback as tracebacks
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from holdfast.worker.eager import EagerStarter
 from holdfast.worker.frames import Call, Load
 from holdfast.worker.isolation import decide_isolation, locate
 from holdfast.worker.line import Line
+from holdfast.worker.plan import Plan
 from holdfast.worker.processes import Processes
 from holdfast.worker.threads import Threads
 
@@ -33,8 +33,10 @@ TASKS_MAX: Final = 10_000
 """How many asynchronous attempts may be under way at once, by default."""
 THREADS_MAX: Final = 64
 """How many attempts may run in threads at once, by default."""
-PROCESSES_MIN: Final = 2
+PROCESSES_MIN: Final = 4
 """How many attempts may run in child processes at once, at least, by default."""
+PROCESSES_PER_PROCESSOR: Final = 2
+"""How many for each processor, by default: such tasks often wait for something."""
 PLANS_MAX: Final = 10_000
 """How many decisions about calls are remembered; every call may have options of its own."""
 
@@ -59,36 +61,6 @@ class Statistics(msgspec.Struct, frozen=True):
     """Coroutines that did not end after they were cancelled."""
 
 
-class _Plan:
-    """What was decided about the calls of one task with one set of options."""
-
-    __slots__ = (
-        "begin",
-        "decode_call",
-        "definition",
-        "encode_result",
-        "fn",
-        "is_plain",
-        "is_quick",
-        "line",
-        "options",
-        "waits_are_limited",
-    )
-
-    begin: Callable[[Attempt], None]
-    is_quick: bool
-
-    def __init__(self, definition: Executable, options: TaskOptions, line: Line) -> None:
-        self.definition = definition
-        self.options = options
-        self.line = line
-        self.fn = definition.fn
-        self.decode_call = definition.signature.decode_call
-        self.encode_result = definition.signature.encode_result
-        self.is_plain = definition.is_async and _is_plain(definition.fn)
-        self.waits_are_limited = options.total_timeout is not None or options.queue_timeout is not None
-
-
 class LocalRunner:
     """Runs attempts on the running event loop, and beside it."""
 
@@ -109,17 +81,18 @@ class LocalRunner:
             clock: where times come from.
             tasks_max: how many asynchronous attempts may be under way at once.
             threads_max: how many attempts may run in threads at once.
-            processes_max: how many attempts may run in child processes at once; None is one per processor, at least 2.
+            processes_max: how many attempts may run in child processes at once; None is PROCESSES_PER_PROCESSOR
+                for each processor, at least PROCESSES_MIN.
             worn: called once, when the first thread or coroutine had to be abandoned: it keeps what it holds until
                 this process ends, so the process should be replaced.
         """
         if processes_max is None:
-            processes_max = max(PROCESSES_MIN, os.cpu_count() or 1)
+            processes_max = max(PROCESSES_MIN, PROCESSES_PER_PROCESSOR * (os.cpu_count() or 1))
         self._tasks = tasks
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._definitions: dict[str, Executable] = {}
-        self._plans: dict[tuple[str, int], _Plan] = {}
+        self._plans: dict[tuple[str, int], Plan] = {}
         self._eager = EagerStarter(self._loop)
         self._threads = Threads(self._loop)
         self._processes = Processes(self._loop, processes_max)
@@ -220,9 +193,9 @@ class LocalRunner:
             definition = self._definitions[name] = self._tasks.task(name)
         return definition
 
-    def _plan(self, task: str, options: TaskOptions) -> _Plan:
+    def _plan(self, task: str, options: TaskOptions) -> Plan:
         definition = self._definition(task)
-        begin: Callable[[_Plan, Attempt], None]
+        begin: Callable[[Plan, Attempt], None]
         match self.isolation(task, options):
             case "async":
                 line, begin = self._task_line, self._begin_task
@@ -232,7 +205,7 @@ class LocalRunner:
                 line, begin = self._process_line, self._begin_process
             case _:
                 line, begin = self._task_line, _refuse
-        plan = _Plan(definition, options, line)
+        plan = Plan(definition, options, line)
         plan.is_quick = (
             line is not self._process_line and options.heartbeat_timeout is None and options.record != "before"
         )
@@ -264,7 +237,7 @@ class LocalRunner:
 
     # On the loop -----------------------------------------------------------------------------------------------------
 
-    def _begin_task(self, plan: _Plan, attempt: Attempt) -> None:
+    def _begin_task(self, plan: Plan, attempt: Attempt) -> None:
         try:
             args, kwargs = plan.decode_call(attempt.call.input)
         except BaseException as error:  # noqa: BLE001 - a validator of the user's types may raise anything
@@ -286,7 +259,7 @@ class LocalRunner:
             attempt.where = partial(_waits_at, task)
             attempt.run_on(self._loop, partial(_cancel, task))
 
-    def _task_ended(self, plan: _Plan, attempt: Attempt, value: Any, error: BaseException | None) -> None:
+    def _task_ended(self, plan: Plan, attempt: Attempt, value: Any, error: BaseException | None) -> None:
         if attempt.over:  # it was given up
             self._abandoned_tasks -= 1
             return
@@ -311,13 +284,17 @@ class LocalRunner:
 
     # In threads ------------------------------------------------------------------------------------------------------
 
-    def _begin_thread(self, plan: _Plan, attempt: Attempt) -> None:
+    def _begin_thread(self, plan: Plan, attempt: Attempt) -> None:
+        try:
+            job = self._threads.start(
+                partial(perform_as, attempt, plan.definition, attempt.call.input),
+                self._eager.context(),
+                partial(_report, attempt),
+            )
+        except RuntimeError as error:  # the system has no more threads
+            attempt.fail(describe_task_failure(error))
+            return
         self._hold(attempt, self._thread_line)
-        job = self._threads.start(
-            partial(perform_as, attempt, plan.definition, attempt.call.input),
-            self._eager.context(),
-            partial(_report, attempt),
-        )
         attempt.where = job.stack
 
         def abandon() -> bool:
@@ -329,7 +306,7 @@ class LocalRunner:
 
     # In child processes ----------------------------------------------------------------------------------------------
 
-    def _begin_process(self, plan: _Plan, attempt: Attempt) -> None:
+    def _begin_process(self, plan: Plan, attempt: Attempt) -> None:
         call, definition = attempt.call, plan.definition
         if call.task not in self._loads:
             self._loads[call.task] = locate(definition)
@@ -408,15 +385,9 @@ def _cannot_be_found(definition: Executable) -> Failure:
     return describe_task_failure(error, retryable=False)
 
 
-def _refuse(plan: _Plan, attempt: Attempt) -> None:
+def _refuse(plan: Plan, attempt: Attempt) -> None:
     error = DefinitionError(
         what=f"task {plan.definition.name!r} asks for isolation={plan.options.isolation!r}, which does not exist",
         remedy="Use one of: auto, async, thread, process.",
     )
     attempt.fail(describe_task_failure(error, retryable=False))
-
-
-def _is_plain(fn: Callable[..., Any]) -> bool:
-    # Calling an `async def` runs none of its code: that need not happen in the attempt's own context.
-    code = getattr(fn, "__code__", None)
-    return code is not None and bool(code.co_flags & inspect.CO_COROUTINE)

@@ -65,13 +65,16 @@ class Threads:
         """Run `work`, which must not raise, in a thread; `done` is called with its result, on the loop.
 
         The caller bounds how many run at once: there is a thread for each, and unused ones are used again.
+
+        Raises:
+            RuntimeError: the system has no more threads.
         """
         job = Job(work, context, done)
-        self._busy += 1
-        if self._busy + self.abandoned > self._alive:
-            self._alive += 1
+        if self._busy + self.abandoned >= self._alive:
             self._number += 1
             threading.Thread(target=self._run, name=f"{NAME_PREFIX}-{self._number}", daemon=True).start()
+            self._alive += 1
+        self._busy += 1
         self._jobs.put(job)
         return job
 
