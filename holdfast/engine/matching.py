@@ -6,6 +6,7 @@ Must not know: how the difference is shown or what is done about it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -45,13 +46,13 @@ _FREE_FIELDS: Final = {"time", "pool"}
 """May change between versions of the code without changing what the run did."""
 
 
-def decide_match(recorded: DecisionEvent, issued: Issued | None, *, elsewhere: bool) -> Difference | None:
+def decide_match(recorded: DecisionEvent, issued: Issued | None, *, elsewhere: bool = False) -> Difference | None:
     """Return how `issued` differs from the decision recorded in its place, None when it does not.
 
     Args:
         recorded: a decision in history.
         issued: what the code issued at the same cause and ordinal; None for nothing.
-        elsewhere: the code has issued the recorded step, at another place.
+        elsewhere: the code has issued what is recorded, at another place.
     """
     if issued is None:
         return Difference.REORDERED if elsewhere else Difference.REMOVED
@@ -86,6 +87,61 @@ def decide_match(recorded: DecisionEvent, issued: Issued | None, *, elsewhere: b
         if changed & fields:
             return difference
     return Difference.RENAMED
+
+
+def decide_difference(
+    recorded: DecisionEvent,
+    issued: Issued | None,
+    recorded_later: Sequence[DecisionEvent],
+    attempted_later: Sequence[DecisionEvent],
+) -> Difference:
+    """Return how a drain departed from its history, at the first place where the two differ.
+
+    A numbered step is known by what it does, not by its number: inserting one call moves the numbers of all after it.
+
+    Args:
+        recorded: the decision recorded at that place.
+        issued: what the code issued there; None for nothing.
+        recorded_later: what else history has of that drain, after that place.
+        attempted_later: what else the code issued in that drain, after that place.
+    """
+    wanted = [_content(each) for each in recorded_later]
+    attempted = [_content(each) for each in attempted_later]
+    content = _content(recorded)
+    is_later = attempted.count(content) > wanted.count(content)
+    if issued is None:
+        return Difference.REORDERED if is_later else Difference.REMOVED
+    content = _content(decision_of(issued, recorded.time))
+    was_later = wanted.count(content) > attempted.count(content)
+    if is_later != was_later:
+        return Difference.INSERTED if is_later else Difference.REMOVED
+    if is_later:
+        return Difference.REORDERED
+    return decide_match(recorded, issued) or Difference.RENAMED
+
+
+def _content(decision: DecisionEvent) -> tuple[Any, ...]:
+    """Return what a decision does, without its place and its number."""
+    kind = type(decision)
+    match decision:
+        case TaskScheduled():
+            return kind, _key(decision.step), decision.task, decision.input
+        case TimerStarted():
+            return kind, decision.seconds
+        case FanOutStarted():
+            return kind, _key(decision.step), decision.task, decision.digest
+        case LockRequested():
+            return kind, decision.name, decision.slots
+        case UpdateCompleted():
+            return kind, decision.update_id
+        case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
+            return (kind,)
+        case _:
+            return kind, decision.step
+
+
+def _key(step: str) -> str:
+    return step if step.endswith("]") else ""
 
 
 def describe_decision(decision: DecisionEvent) -> str:

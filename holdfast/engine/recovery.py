@@ -14,16 +14,17 @@ drain is found although nothing is missing from history.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, NoReturn
 
+from holdfast.engine import machines
 from holdfast.engine.behaviours import KNOWN
 from holdfast.engine.decisions import Issued, decision_of
 from holdfast.engine.execution import Execution
 from holdfast.engine.machines import State
-from holdfast.engine.matching import Difference, decide_match, describe_decision
+from holdfast.engine.matching import Difference, decide_difference, decide_match, describe_decision
 from holdfast.errors import DivergenceError, HistoryError
-from holdfast.history import CLOSING, AnyEvent, Decision, Input, WorkflowStarted, WorkflowTerminated
+from holdfast.history import CLOSING, AnyEvent, Decision, DecisionEvent, Input, WorkflowStarted, WorkflowTerminated
 
 _NOTHING: Final = "nothing"
 
@@ -39,91 +40,126 @@ def recover(execution: Execution, events: Iterable[AnyEvent]) -> list[Issued]:
         DivergenceError: the code does something else than history says it did.
         HistoryError: no execution can have written this history.
     """
-    run_id = "?"
-    unrecorded: dict[tuple[int, int], Issued] = {}
-    event_id = 0
-    closed = False
-    for event_id, event in enumerate(events, 1):
-        if closed:
-            raise HistoryError("history goes on after its end", f"event {event_id}")
+    history = events if isinstance(events, list | tuple) else list(events)
+    walk = _Walk(execution, history)
+    for event_id, event in enumerate(history, 1):
         if event_id == 1:
-            if not isinstance(event, WorkflowStarted):
-                raise HistoryError("history does not begin with WorkflowStarted", "event 1")
-            if event.flags & ~int(KNOWN):
-                raise HistoryError(
-                    f"the history was begun by a newer engine (behaviour flags {event.flags:#x})", "event 1"
-                )
-            run_id = event.execution
+            walk.begin(event)
+        elif isinstance(history[event_id - 2], CLOSING):
+            raise HistoryError("history goes on after its end", f"event {event_id}")
         if isinstance(event, Input):
-            if 0 <= event.issued != execution.issued:
-                raise _miscounted(run_id, event_id, event, execution, unrecorded)
-            try:
-                for issued in execution.advance(event, event_id):
-                    unrecorded[issued.cause, issued.ordinal] = issued
-            except HistoryError as error:
-                raise DivergenceError(
-                    run_id, event_id, Difference.REMOVED.value, _describe_input(event), _NOTHING, error.where
-                ) from error
+            walk.apply(event_id, event)
         elif isinstance(event, Decision):
-            _match(run_id, event_id, event, execution, unrecorded)
-        closed = isinstance(event, CLOSING)
-        if isinstance(event, WorkflowTerminated):
+            walk.match(event_id, event)  # type: ignore[arg-type]  # every Decision is a DecisionEvent
+        elif isinstance(event, WorkflowTerminated):
             execution.evict()
-    if closed and unrecorded and not isinstance(event, WorkflowTerminated):
-        first = next(iter(unrecorded.values()))
-        raise DivergenceError(
-            run_id,
-            event_id,
-            Difference.INSERTED.value,
-            _NOTHING,
-            describe_decision(decision_of(first, 0.0)),
-            first.where,
+    if history and isinstance(history[-1], CLOSING) and not isinstance(history[-1], WorkflowTerminated):
+        walk.end(len(history))
+    return list(walk.unrecorded.values())
+
+
+class _Walk:
+    """Where the walk over one history is."""
+
+    def __init__(self, execution: Execution, history: Sequence[AnyEvent]) -> None:
+        self.execution = execution
+        self.history = history
+        self.name = "?"
+        self.unrecorded: dict[tuple[int, int], Issued] = {}
+
+    def begin(self, event: AnyEvent) -> None:
+        """Look at the first event."""
+        if not isinstance(event, WorkflowStarted):
+            raise HistoryError("history does not begin with WorkflowStarted", "event 1")
+        if event.flags & ~int(KNOWN):
+            raise HistoryError(f"the history was begun by a newer engine (behaviour flags {event.flags:#x})", "event 1")
+        self.name = event.execution
+
+    def apply(self, event_id: int, event: Input) -> None:
+        """Apply an input."""
+        if event_id > 1 and isinstance(event, WorkflowStarted):
+            raise HistoryError("a history begins once", f"event {event_id}")
+        if 0 <= event.issued != self.execution.issued:
+            self._miscounted(event_id, event)
+        step = getattr(event, "step", None)
+        future = self.execution.open.get(step) if step is not None else None
+        if future is not None and future.state is State.ISSUED:
+            raise HistoryError(
+                f"the outcome of {step} is recorded before the decision to ask for it", f"event {event_id}"
+            )
+        try:
+            drained = self.execution.advance(event, event_id)  # type: ignore[arg-type]  # every Input is an InputEvent
+        except HistoryError as error:
+            raise HistoryError(error.what, f"event {event_id}") from error
+        for issued in drained:
+            self.unrecorded[issued.cause, issued.ordinal] = issued
+
+    def match(self, event_id: int, recorded: DecisionEvent) -> None:
+        """Look for what a decision records among what the code has issued."""
+        place = (recorded.cause, recorded.ordinal)
+        issued = self.unrecorded.get(place)
+        if decide_match(recorded, issued) is not None:
+            self._differ(event_id, recorded, issued)
+        del self.unrecorded[place]
+        step = getattr(recorded, "step", None)
+        future = self.execution.open.get(step) if step is not None else None
+        if future is not None and future.state is State.ISSUED:
+            future.state = machines.advance(future.step, future.table, future.state, machines.Step.RECORD)
+
+    def end(self, event_id: int) -> None:
+        """Look for commands that history should have, now that it is over."""
+        for issued in self.unrecorded.values():
+            self._diverge(event_id, Difference.INSERTED, _NOTHING, issued)
+
+    # --- How the code departed -----------------------------------------------------------------------------------
+
+    def _differ(self, event_id: int, recorded: DecisionEvent, issued: Issued | None) -> NoReturn:
+        difference = decide_difference(
+            recorded,
+            issued,
+            # What history had before was matched, and is not among the unrecorded any more.
+            recorded_later=[
+                each
+                for each in self.history[event_id - 1 :]
+                if isinstance(each, Decision) and each.cause == recorded.cause and each.ordinal > recorded.ordinal
+            ],
+            attempted_later=[
+                decision_of(each, 0.0)
+                for (cause, ordinal), each in self.unrecorded.items()
+                if cause == recorded.cause and ordinal > recorded.ordinal
+            ],
         )
-    return list(unrecorded.values())
+        self._diverge(event_id, difference, describe_decision(recorded), issued)
 
-
-def _match(
-    run_id: str,
-    event_id: int,
-    recorded: Decision,
-    execution: Execution,
-    unrecorded: dict[tuple[int, int], Issued],
-) -> None:
-    issued = unrecorded.pop((recorded.cause, recorded.ordinal), None)
-    step = getattr(recorded, "step", None)
-    elsewhere = step is not None and any(getattr(each.command, "step", None) == step for each in unrecorded.values())
-    difference = decide_match(recorded, issued, elsewhere=elsewhere)  # type: ignore[arg-type]  # every Decision is a DecisionEvent
-    if difference is not None:
+    def _miscounted(self, event_id: int, event: Input) -> NoReturn:
+        """Find the command that is too many, or missing, although nothing recorded so far says so."""
+        recorded = {
+            (each.cause, each.ordinal): each
+            for each in self.history[event_id:]
+            if isinstance(each, Decision) and each.cause < event_id
+        }
+        for place, later in sorted(recorded.items(), key=lambda item: item[0]):
+            issued = self.unrecorded.get(place)
+            if decide_match(later, issued) is not None:
+                self._differ(event_id, later, issued)
+        more = self.execution.issued > event.issued
+        unknown = [each for place, each in self.unrecorded.items() if place not in recorded]
+        extra = unknown[-1] if more and unknown else None
         raise DivergenceError(
-            run_id,
+            self.name,
             event_id,
-            difference.value,
-            describe_decision(recorded),  # type: ignore[arg-type]
-            describe_decision(decision_of(issued, recorded.time)) if issued is not None else _NOTHING,
-            issued.where if issued is not None else execution.where(),
+            (Difference.INSERTED if more else Difference.REMOVED).value,
+            f"{event.issued} commands before {_describe_input(event)}",
+            f"{self.execution.issued} commands" + (f", {describe_decision(decision_of(extra, 0.0))}" if extra else ""),
+            self._where(extra),
         )
-    future = execution.open.get(step) if step is not None else None
-    if future is not None and future.state is State.ISSUED:
-        future.state = State.OPEN
 
+    def _diverge(self, event_id: int, difference: Difference, recorded: str, issued: Issued | None) -> NoReturn:
+        attempted = describe_decision(decision_of(issued, 0.0)) if issued is not None else _NOTHING
+        raise DivergenceError(self.name, event_id, difference.value, recorded, attempted, self._where(issued))
 
-def _miscounted(
-    run_id: str,
-    event_id: int,
-    event: Input,
-    execution: Execution,
-    unrecorded: dict[tuple[int, int], Issued],
-) -> DivergenceError:
-    more = execution.issued > event.issued
-    extra = next(reversed(unrecorded.values()), None) if more else None
-    return DivergenceError(
-        run_id,
-        event_id,
-        (Difference.INSERTED if more else Difference.REMOVED).value,
-        f"{event.issued} commands before {_describe_input(event)}",
-        f"{execution.issued} commands" + (f", {describe_decision(decision_of(extra, 0.0))}" if extra else ""),
-        extra.where if extra else execution.where(),
-    )
+    def _where(self, issued: Issued | None) -> str:
+        return (issued.where if issued is not None else "") or self.execution.where()
 
 
 def _describe_input(event: Input) -> str:

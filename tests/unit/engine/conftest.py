@@ -11,6 +11,15 @@ import pytest
 from tests.rehearsal import Rehearsal
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _everything_older_is_frozen() -> Iterator[None]:
+    """Keep what is not these tests' own out of their collections, which take a tenth of a second otherwise."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 def rehearse() -> Iterator[Callable[..., Rehearsal]]:
     """Return what makes rehearsals; they leave memory when the test is over."""

@@ -87,7 +87,9 @@ def test_gather_return_exceptions(rehearse: Rehearse, make: Make) -> None:
 
     rehearsal, _ = first(rehearse, run)
     rehearsal.fail(next(iter(rehearsal.execution.open)))
-    assert rehearsal.complete(next(iter(rehearsal.execution.open)), 1) == ['result ["TaskError", "int", "CancelledError"]']
+    assert rehearsal.complete(next(iter(rehearsal.execution.open)), 1) == [
+        'result ["TaskError", "int", "CancelledError"]'
+    ]
 
 
 def test_gather_cancel(rehearse: Rehearse, make: Make) -> None:

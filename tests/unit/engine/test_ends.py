@@ -49,6 +49,7 @@ def test_a_result_whose_type_exits_fails_the_run(rehearse: Rehearse) -> None:
 
     class Exiting(Script):
         def encode_result(self, value: Any) -> bytes:
+            """Encode result."""
             raise SystemExit(value)
 
     async def run(_: Any) -> int:
@@ -61,7 +62,8 @@ def test_input_that_does_not_fit_fails_the_run(rehearse: Rehearse) -> None:
     """Starting is the run's own affair, too."""
 
     class Picky(Script):
-        def start(self, payload: bytes) -> Any:
+        def start(self, payload: bytes) -> Any:  # noqa: ARG002 - it does not look
+            """Start."""
             raise ValueError("unfit")
 
     async def run(_: Any) -> None:
@@ -120,17 +122,17 @@ def test_a_failure_that_was_looked_at_does_not_fail_the_run(rehearse: Rehearse) 
 def test_an_exception_whose_own_methods_fail(rehearse: Rehearse) -> None:
     """A failure is described however broken the exception is."""
 
-    class Broken(Exception):
+    class BrokenError(Exception):
         def __str__(self) -> str:
             raise RuntimeError
 
         __repr__ = __str__
 
     async def run(_: Any) -> None:
-        raise Broken
+        raise BrokenError
 
     (words,) = first(rehearse, run)[1]
-    assert words == "failure Broken: <Broken.__str__ raised RuntimeError>"
+    assert words == "failure BrokenError: <BrokenError.__str__ raised RuntimeError>"
 
 
 def test_what_was_raised_keeps_its_causes_and_its_traceback(rehearse: Rehearse) -> None:
@@ -191,7 +193,7 @@ def test_nothing_workflow_code_raises_reaches_the_host(
 
     async def host() -> list[str]:
         words = rehearsal.begin()
-        if place in ("signal",):
+        if place == "signal":
             words = rehearsal.signal("s")
         if place in ("after a step", "decoding"):
             words = rehearsal.complete("fetch#1")
@@ -380,7 +382,7 @@ def test_cancelling_a_group_inside(rehearse: Rehearse) -> None:
 
 
 def test_coroutines_left_behind_are_ended_with_the_run(rehearse: Rehearse) -> None:
-    """They may clean up for the rest of the drain; what waits longer than that is cut off, not left to the collector."""
+    """They may clean up for the rest of the drain; what waits longer is cut off, not left to the collector."""
     seen: list[str] = []
 
     async def straggler(item: int) -> None:
@@ -452,6 +454,7 @@ SEEN: list[Any] = []
 
 
 async def with_finally_that_issues(_: Any) -> None:
+    """With finally that issues."""
     try:
         await fetch()
     finally:
@@ -460,6 +463,7 @@ async def with_finally_that_issues(_: Any) -> None:
 
 
 async def with_finally_that_waits(_: Any) -> None:
+    """With finally that waits."""
     try:
         await fetch()
     finally:
@@ -471,6 +475,7 @@ async def with_finally_that_waits(_: Any) -> None:
 
 
 async def with_finally_that_swallows(_: Any) -> None:
+    """With finally that swallows."""
     try:
         await fetch()
     except BaseException:  # noqa: BLE001 - the worst that code can do
@@ -479,6 +484,7 @@ async def with_finally_that_swallows(_: Any) -> None:
 
 
 async def with_finally_that_raises(_: Any) -> None:
+    """With finally that raises."""
     try:
         await fetch()
     finally:
@@ -486,6 +492,7 @@ async def with_finally_that_raises(_: Any) -> None:
 
 
 async def with_finally_that_starts_a_task(_: Any) -> None:
+    """With finally that starts a task."""
     try:
         await fetch()
     finally:
@@ -493,6 +500,7 @@ async def with_finally_that_starts_a_task(_: Any) -> None:
 
 
 async def with_finally_that_sleeps(_: Any) -> None:
+    """With finally that sleeps."""
     try:
         await fetch()
     finally:
@@ -500,6 +508,7 @@ async def with_finally_that_sleeps(_: Any) -> None:
 
 
 async def with_finally_that_reads(_: Any) -> None:
+    """With finally that reads."""
     try:
         await fetch()
     finally:
@@ -508,6 +517,7 @@ async def with_finally_that_reads(_: Any) -> None:
 
 
 async def with_everything_open(_: Any) -> None:
+    """With everything open."""
     async with asyncio.timeout(50), asyncio.TaskGroup() as group, lock("a"), asyncio.Semaphore(1), asyncio.Lock():
         group.create_task(with_finally_that_waits(None))
         group.create_task(fetch())
@@ -515,12 +525,15 @@ async def with_everything_open(_: Any) -> None:
 
 
 async def with_a_condition(_: Any) -> None:
+    """With a condition."""
     condition = asyncio.Condition()
     async with condition:
         await condition.wait()
 
 
 async def with_a_generator(_: Any) -> None:
+    """With a generator."""
+
     async def numbers() -> AsyncIterator[int]:
         try:
             yield 1
@@ -536,11 +549,13 @@ async def with_a_generator(_: Any) -> None:
 
 
 async def with_children(_: Any) -> None:
+    """With children."""
     tasks = [asyncio.create_task(with_finally_that_issues(None)) for _item in range(3)]
     await asyncio.shield(asyncio.gather(*tasks))
 
 
 async def with_a_queue(_: Any) -> None:
+    """With a queue."""
     queue: asyncio.Queue[int] = asyncio.Queue()
     consumer = asyncio.create_task(queue.get())
     await asyncio.wait([consumer, fetch()])
@@ -568,8 +583,8 @@ def test_eviction_ends_all_code_and_issues_nothing(
 
     async def host() -> None:
         mine = asyncio.current_task()
-        execution.evict()
-        execution.evict()
+        execution.evict()  # noqa: F821 - deleted below, after this has run
+        execution.evict()  # noqa: F821 - as above
         assert asyncio.current_task() is mine
         assert asyncio.all_tasks() == {mine}
 
@@ -593,11 +608,13 @@ def test_eviction_ends_all_code_and_issues_nothing(
 
 
 async def simply_waiting(_: Any) -> None:
+    """Simply waiting."""
     async with asyncio.timeout(100):
         await asyncio.sleep(50)
 
 
 async def simply_calling(_: Any) -> None:
+    """Simply calling."""
     await fetch()
 
 
@@ -672,6 +689,7 @@ def test_the_guard_is_on_wherever_users_code_runs(rehearse: Rehearse) -> None:
 
     class Watching(Script):
         def encode_result(self, value: Any) -> bytes:
+            """Encode result."""
             look("encoding")
             return super().encode_result(value)
 

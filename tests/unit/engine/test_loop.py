@@ -195,7 +195,7 @@ def test_a_spinning_run_fails_and_says_where(
     monkeypatch.setattr(loops, "TURN_CALLBACKS_MAX", 500)
 
     async def run(_: Any) -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - spinning is the point
             await asyncio.sleep(0)
 
     rehearsal = rehearse(Script(run), begin=False)
@@ -421,7 +421,7 @@ def test_the_hosts_async_generators_stay_the_hosts(rehearse: Callable[..., Rehea
     async def host() -> None:
         rehearse(Script(run)).complete("fetch#1")
         await anext(numbers())
-        while not seen:
+        while not seen:  # noqa: ASYNC110 - it is for Python to say when
             await asyncio.sleep(0)
 
     asyncio.run(host())

@@ -231,7 +231,12 @@ def test_an_update_is_answered(rehearse: Rehearse) -> None:
 
 @pytest.mark.parametrize(
     ("name", "item", "failure"),
-    [("add", 13, "ValueError"), ("add", "x", "InputError"), ("unwritable", None, "EncodeError"), ("gone", None, "UnknownNameError")],
+    [
+        ("add", 13, "ValueError"),
+        ("add", "x", "InputError"),
+        ("unwritable", None, "EncodeError"),
+        ("gone", None, "UnknownNameError"),
+    ],
 )
 def test_an_update_that_fails_answers_with_its_failure(rehearse: Rehearse, name: str, item: Any, failure: str) -> None:
     """The run goes on."""
@@ -395,7 +400,7 @@ DAMAGE: dict[str, Callable[[], Any]] = {
     "a keyed task": lambda: fetch.options(key="k")(9),
     "a timer": lambda: asyncio.get_running_loop().call_later(5, print),
     "a coroutine's task": lambda: asyncio.create_task(asyncio.sleep(1)),
-    "cancelling a step": lambda: STAGE["step"].cancel(),
+    "cancelling a step": lambda: STAGE["step"].cancel(),  # noqa: PLW0108 - it is there only when asked
     "a random number": lambda: random().random(),
     "a uuid": lambda: str(uuid4()),
     "a kept signal": lambda: wait_for_signal("go").send(None),
@@ -466,7 +471,5 @@ def test_messages_in_one_page_with_outcomes(rehearse: Rehearse) -> None:
         await fetch()
 
     rehearsal = rehearse(Script(run, signals={"s": note}))
-    words = rehearsal.page(
-        signal_of("s", 1), TaskCompleted(START, 0, "fetch#1", b"1"), CancelRequested(START, 0, "x")
-    )
+    words = rehearsal.page(signal_of("s", 1), TaskCompleted(START, 0, "fetch#1", b"1"), CancelRequested(START, 0, "x"))
     assert words == ["task charge#1 1", "task fetch#2 null", "cancel fetch#2", "cancel charge#1", "cancelled x"]

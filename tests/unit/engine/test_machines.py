@@ -1,0 +1,130 @@
+"""The state tables, and that every edge of every table is walked by a real execution."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from holdfast.authoring import lock, map_tasks
+from holdfast.engine import machines
+from holdfast.engine.machines import TABLES, State, Step, Table, advance, diagram
+from holdfast.errors import HistoryError
+from tests.errands import charge, fetch
+from tests.rehearsal import Rehearsal, Script
+
+Rehearse = Callable[..., Rehearsal]
+Edge = tuple[str, State, Step]
+
+
+def edges() -> set[Edge]:
+    """Return every edge of every table."""
+    return {(name, state, step) for name, table in TABLES.items() for state, steps in table.items() for step in steps}
+
+
+def test_every_step_that_a_table_does_not_name_is_illegal() -> None:
+    """And the error says what would have been legal."""
+    for name, table in TABLES.items():
+        for state in State:
+            for step in Step:
+                if (name, state, step) in edges():
+                    assert advance("it", table, state, step) is table[state][step]
+                else:
+                    with pytest.raises(HistoryError, match=f"it is {state.name}: {step.name} is illegal"):
+                        advance("it", table, state, step)
+
+
+def test_every_table_ends() -> None:
+    """From every state an end can be reached, and nothing follows what is dropped."""
+    for name, table in TABLES.items():
+        for state in table:
+            reached, left = set(), [state]
+            while left:
+                each = left.pop()
+                if each not in reached:
+                    reached.add(each)
+                    left += table[each].values()
+            assert any(not table[each] for each in reached), f"{name} cannot end from {state.name}"
+        assert not table.get(State.DROPPED), name
+
+
+def test_diagram() -> None:
+    """The docs' diagram has one line for each edge."""
+    assert diagram("timer", machines.TIMER) == (
+        "stateDiagram-v2\n"
+        "    %% timer\n"
+        "    ISSUED --> OPEN: record\n"
+        "    ISSUED --> DROPPED: cancel\n"
+        "    OPEN --> RESOLVED: complete\n"
+        "    OPEN --> DROPPED: cancel"
+    )
+    for name, table in TABLES.items():
+        assert diagram(name, table).count("-->") == sum(len(steps) for steps in table.values())
+
+
+# --- Transition coverage -----------------------------------------------------------------------------------------
+
+
+async def _steps(_: Any) -> None:
+    """Walk tasks, timers, locks and fan-outs through each of their lives."""
+    for outcome in range(4):
+        step = fetch(outcome)
+        if outcome == 3:
+            step.cancel()
+        await asyncio.wait([step])
+        step.cancelled() or step.exception()
+    dropped = [fetch("recorded"), map_tasks(fetch, [1]), asyncio.create_task(asyncio.sleep(5))]
+    dropped.append(asyncio.create_task(lock("a").__aenter__()))
+    await charge()
+    for each in dropped:
+        each.cancel()
+    for each in (map_tasks(fetch, [2]), asyncio.create_task(asyncio.sleep(6))):
+        await asyncio.sleep(0)
+        each.cancel()
+    waiting = asyncio.create_task(lock("b").__aenter__())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await map_tasks(fetch, [3])
+    await asyncio.sleep(7)
+    async with lock("c"):
+        pass
+
+
+async def _answer(_: Any, item: Any) -> Any:
+    if item == "fail":
+        raise ValueError(item)
+    return item
+
+
+def _rehearse_all(rehearsal: Rehearsal) -> None:
+    rehearsal.begin()
+    rehearsal.update("u1", "answer", "fine")
+    rehearsal.update("u2", "answer", "fail")
+    rehearsal.complete("fetch#1")
+    rehearsal.fail("fetch#2")
+    rehearsal.time_out("fetch#3")
+    rehearsal.complete("charge#1")
+    rehearsal.fan_out("map#3", [(True, 1)])
+    rehearsal.fire("sleep#3")
+    rehearsal.grant("lock(c)#1")
+    assert rehearsal.execution.closed
+    rehearsal.close()
+
+
+def test_every_edge_is_walked(rehearse: Rehearse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a live execution or by its recovery; an edge nobody walks is dead, or untested."""
+    walked: set[Edge] = set()
+    real = machines.advance
+
+    def noting(operation: str, table: Table, state: State, step: Step) -> State:
+        walked.update((name, state, step) for name, each in TABLES.items() if each is table)
+        return real(operation, table, state, step)
+
+    monkeypatch.setattr(machines, "advance", noting)
+    rehearsal = rehearse(Script(_steps, updates={"answer": _answer}), begin=False)
+    _rehearse_all(rehearsal)
+    for length in range(1, len(rehearsal.history) + 1):
+        rehearsal.recover(rehearsal.history[:length])[0].evict()
+    assert walked == edges()
