@@ -30,13 +30,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 from asyncio import events
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any, Final, NoReturn, Protocol
 
+from holdfast.engine import generators
 from holdfast.engine.futures import OrderedFuture, OrderedTask, StepFuture
 from holdfast.engine.interrupts import is_of_process
 from holdfast.errors import LivelockError, NondeterminismError
@@ -136,8 +136,6 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self.generators: dict[int, AsyncGenerator[Any, Any]] = {}
         """Async generators that were begun and may not have ended, by `id`: they need not be hashable."""
         self._orders = 0
-        self._host: asyncio.AbstractEventLoop | None = None
-        self._host_hooks: tuple[Any, Any] = (None, None)
 
     def next_order(self) -> int:
         """Return the next number for an object that user code may keep in a set."""
@@ -174,20 +172,17 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
 
     def enter(self) -> asyncio.AbstractEventLoop | None:
         """Become this thread's running loop; return the one that was, for `leave`."""
+        generators.see_to_hooks()
         host = events._get_running_loop()  # a turn happens inside the host's own callback
-        if host is None or host is not self._host:
-            # Asked for once per host: a loop sets the same hooks whenever it runs, and asking takes 0.2 us.
-            self._host, self._host_hooks = host, sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(self._generator_begun, None)
         events._set_running_loop(self)
         return host
 
     def leave(self, host: asyncio.AbstractEventLoop | None) -> None:
         """Give the thread back to the loop that `enter` returned."""
         events._set_running_loop(host)
-        sys.set_asyncgen_hooks(*self._host_hooks)
 
-    def _generator_begun(self, generator: AsyncGenerator[Any, Any]) -> None:
+    def keep_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """Hold an async generator that the code has begun, until it ends."""
         self.generators[id(generator)] = generator
 
     # What asyncio calls.
