@@ -124,7 +124,7 @@ class Dispatcher:
                     self._start(live, issued, command)
                 else:
                     live.entries.append(issued)
-                    live.queue.append(self._queued(command, self._now()))
+                    live.beside.queue.append(self._queued(command, self._now()))
                 continue
             self._note(live, issued)
         if live.is_dirty:
@@ -157,14 +157,14 @@ class Dispatcher:
                 self._cancel(live, issued, command)
             case AcquireLock():
                 live.entries.append(issued)
-                live.lock.append(LockRequest(command.step, command.name, command.slots))
+                live.beside.lock.append(LockRequest(command.step, command.name, command.slots))
             case ReleaseLock():
                 live.entries.append(issued)
                 if not live.withdraw(command.step):
-                    live.unlock.append(command.step)
+                    live.beside.unlock.append(command.step)
             case StartFanOut():
                 live.entries.append(issued)
-                live.fan_outs.append(self._fan_out(command))
+                live.beside.fan_outs.append(self._fan_out(command))
             case CancelFanOut():
                 live.entries.append(issued)
                 _unqueue(live, command.step)
@@ -283,7 +283,7 @@ class Dispatcher:
         assert isinstance(command, ScheduleTask)
         attempt.promoted = True
         live.entries.append(attempt.issued)
-        live.queue.append(self._queued(command, attempt.started, own=True))
+        live.beside.queue.append(self._queued(command, attempt.started, own=True))
         self._touched(live)
 
     def _done(self, attempt: FirstAttempt, outcome: AttemptOutcome) -> None:
@@ -316,7 +316,7 @@ class Dispatcher:
             command = attempt.issued.command
             assert isinstance(command, ScheduleTask)
             again = self._queued(command, call.queued_at)
-            live.queue.append(
+            live.beside.queue.append(
                 msgspec.structs.replace(
                     again, attempt=2, visible_at=outcome.ended + delay, failures=_encode_attempts(tried)
                 )
@@ -332,4 +332,4 @@ class Dispatcher:
 
 def _unqueue(live: Live, step: str) -> None:
     if not live.withdraw(step):
-        live.unqueue.append(step)
+        live.beside.unqueue.append(step)

@@ -11,6 +11,8 @@ page is durable.
 
 from __future__ import annotations
 
+from typing import Any
+
 from holdfast.engine.decisions import Issued, decision_of
 from holdfast.engine.execution import Execution
 from holdfast.history import (
@@ -43,27 +45,21 @@ class Live:
     """One owned execution."""
 
     __slots__ = (
+        "_beside",
+        "_flight",
         "busy",
         "closing",
         "entries",
         "execution",
         "execution_id",
-        "fan_outs",
-        "flying",
-        "flying_counts",
-        "flying_stable",
         "head",
         "inbox_read",
         "last",
-        "lock",
         "name",
         "park",
-        "queue",
         "run_id",
         "stable",
         "timers",
-        "unlock",
-        "unqueue",
         "unstable",
         "updates",
         "used",
@@ -81,11 +77,6 @@ class Live:
         self.last = 0
         """Id of the last durable event."""
         self.entries: list[Entry] = []
-        self.queue: list[QueueTask] = []
-        self.unqueue: list[str] = []
-        self.fan_outs: list[QueueFanOut] = []
-        self.lock: list[LockRequest] = []
-        self.unlock: list[str] = []
         self.inbox_read = 0
         """Inbox rows up to this id are among the entries, or were."""
         self.closing: Issued | WorkflowTerminated | None = None
@@ -95,11 +86,8 @@ class Live:
         """The next write says that the execution got somewhere."""
         self.unstable = False
         """It was recovered from a dead member, and has not got anywhere since."""
-        self.flying = False
-        """A write of this execution is under way."""
-        self.flying_counts = (0, 0, 0, 0, 0, 0)
-        """How much of entries, queue, fan_outs, lock, unlock and unqueue that write carries."""
-        self.flying_stable = False
+        self._beside: Beside | None = None
+        self._flight: tuple[list[Entry], Beside | None, bool] | None = None
         self.busy: dict[str, object] = {}
         """Steps whose first attempt runs in this process, not recorded yet or promoted."""
         self.timers: dict[str, float] = {}
@@ -110,14 +98,26 @@ class Live:
         """When it was last advanced, for eviction."""
 
     @property
+    def flying(self) -> bool:
+        """Whether a write of this execution is under way."""
+        return self._flight is not None
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing is being written, run or waited for in this process."""
-        return not (self.flying or self.entries or self.busy or self.queue or self.closing or self.park)
+        return not (self._flight or self.entries or self.busy or self._beside or self.closing or self.park)
 
     @property
     def is_dirty(self) -> bool:
         """Whether there is something to write."""
-        return bool(self.entries or self.closing or self.stable or self.park or self.unqueue or self.unlock)
+        return bool(self.entries or self.closing or self.stable or self.park or self._beside)
+
+    @property
+    def beside(self) -> Beside:
+        """What the next write makes and drops beside the events."""
+        if self._beside is None:
+            self._beside = Beside()
+        return self._beside
 
     def make_page(self, now: float, blobs: dict[bytes, bytes]) -> tuple[Page | None, list[AnyEvent]]:
         """Turn the entries into the next page; return it with its events.
@@ -145,45 +145,64 @@ class Live:
                 events.append(each)  # type: ignore[arg-type]  # every Input is an InputEvent
         return seal(events, self.last + 1, self.head, blobs), events
 
-    def take_off(self) -> None:
-        """Note what the write that is about to start carries; what comes later belongs to the next one."""
-        self.flying = True
-        self.flying_stable, self.stable = self.stable, False
-        self.flying_counts = (
-            len(self.entries),
-            len(self.queue),
-            len(self.fan_outs),
-            len(self.lock),
-            len(self.unlock),
-            len(self.unqueue),
-        )
+    def take_off(self) -> Beside | None:
+        """Let a write carry everything that waits; return what it makes and drops beside the events."""
+        beside = self._beside
+        self._flight = (self.entries, beside, self.stable)
+        self.entries, self._beside, self.stable = [], None, False
+        return beside
 
     def land(self, page: Page | None, *, durable: bool) -> None:
-        """Note that the write is over; when it is durable, drop what it carried."""
-        self.flying = False
-        if durable:
-            entries, queue, fan_outs, lock, unlock, unqueue = self.flying_counts
-            del self.entries[:entries]
-            del self.queue[:queue]
-            del self.fan_outs[:fan_outs]
-            del self.lock[:lock]
-            del self.unlock[:unlock]
-            del self.unqueue[:unqueue]
-            if page is not None:
-                self.head, self.last = page.hash, page.last
-        else:
-            self.stable |= self.flying_stable
-        self.flying_counts = (0, 0, 0, 0, 0, 0)
+        """Note that the write is over; what it carried waits again when it is not durable."""
+        flight, self._flight = self._flight, None
+        assert flight is not None
+        if not durable:
+            entries, beside, stable = flight
+            self.entries = entries + self.entries
+            if beside is not None:
+                self._beside = beside if self._beside is None else beside.followed_by(self._beside)
+            self.stable |= stable
+        elif page is not None:
+            self.head, self.last = page.hash, page.last
 
     def withdraw(self, step: str) -> bool:
         """Drop the queue row, fan-out or lock request of `step` that no write has carried yet; say if there was one."""
-        _, queue, fan_outs, lock, _, _ = self.flying_counts
-        for rows, flown in ((self.queue, queue), (self.fan_outs, fan_outs), (self.lock, lock)):
-            for index in range(flown, len(rows)):
-                if rows[index].step == step:
-                    del rows[index]
-                    return True
-        return False
+        return self._beside is not None and self._beside.withdraw(step)
+
+
+class Beside:
+    """What a write makes and drops together with the events that say so."""
+
+    __slots__ = ("fan_outs", "lock", "queue", "unlock", "unqueue")
+
+    def __init__(self) -> None:
+        """Make and drop nothing yet."""
+        self.queue: list[QueueTask] = []
+        self.unqueue: list[str] = []
+        self.fan_outs: list[QueueFanOut] = []
+        self.lock: list[LockRequest] = []
+        self.unlock: list[str] = []
+
+    def followed_by(self, later: Beside) -> Beside:
+        """Return both as one write; what `later` drops is not made first."""
+        self.unqueue += [each for each in later.unqueue if not self.withdraw(each)]
+        self.unlock += [each for each in later.unlock if not self.withdraw(each)]
+        self.queue += later.queue
+        self.fan_outs += later.fan_outs
+        self.lock += later.lock
+        return self
+
+    def withdraw(self, step: str) -> bool:
+        """Drop what was to be made for `step`; say if there was something."""
+        return _drop(self.queue, step) or _drop(self.fan_outs, step) or _drop(self.lock, step)
+
+
+def _drop(rows: list[Any], step: str) -> bool:
+    for index, row in enumerate(rows):
+        if row.step == step:
+            del rows[index]
+            return True
+    return False
 
 
 def outcome_of(event: AnyEvent) -> Outcome | None:

@@ -520,31 +520,32 @@ class Orchestrator:
             live.unstable = False
             live.stable = True
         lives.append((live, page, events))
-        append = Append(
+        blobs_stored = tuple(blobs.items()) if blobs else ()
+        read, stable, park = live.inbox_read, live.stable, live.park
+        beside = live.take_off()
+        if beside is None:
+            return Append(live.execution_id, page, blobs_stored, closing, read, stable=stable, park=park)
+        return Append(
             live.execution_id,
             page,
-            tuple(blobs.items()) if blobs else (),
+            blobs_stored,
             closing,
-            live.inbox_read,
-            None,
-            False,
-            tuple(live.queue) if live.queue else (),
-            tuple(live.unqueue) if live.unqueue else (),
-            tuple(live.fan_outs) if live.fan_outs else (),
-            tuple(live.lock) if live.lock else (),
-            tuple(live.unlock) if live.unlock else (),
-            live.stable,
-            live.park,
+            read,
+            queue=tuple(beside.queue),
+            unqueue=tuple(beside.unqueue),
+            fan_outs=tuple(beside.fan_outs),
+            lock=tuple(beside.lock),
+            unlock=tuple(beside.unlock),
+            stable=stable,
+            park=park,
         )
-        live.take_off()
-        return append
 
     def _written(self, live: Live, page: Page | None, events: list[AnyEvent]) -> None:
         if page is None:
             if live.is_dirty:
                 self._touch(live)
             return
-        outcome = outcome_of(events[-1])
+        outcome = outcome_of(events[-1]) if live.closing is not None else None
         event_id = page.first
         for event in events:
             if isinstance(event, Input):
