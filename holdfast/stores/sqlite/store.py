@@ -3,10 +3,11 @@
 Owns: the files' life, the order turn - transaction - doorbell, where reads come from.
 Must not know: what operations do.
 
-Reads use a connection of their own: they see what is committed and never wait for a writer. Writes run on the event
-loop's own thread. Handing them to a thread costs more than a small transaction does: thread and loop pass the interpreter's lock back and
-forth, up to 5 ms each time. And the loop has little better to do while a commit is in flight: most of what it would run
-waits for that commit.
+Reads use a connection of their own: they see what is committed and never wait for a writer.
+
+Writes run on the event loop's own thread. Handing them to a thread costs more than a small transaction does: thread
+and loop pass the interpreter's lock back and forth, up to 5 ms each time. And the loop has little better to do while a
+commit is in flight: most of what it would run waits for that commit.
 """
 
 from __future__ import annotations
