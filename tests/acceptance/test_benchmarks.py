@@ -1,0 +1,95 @@
+"""The benchmarks, as a person runs them.
+
+Owns: that they run from the checkout, and the shape of what they write. Never how fast anything is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS_MAX = 120
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a module of the benchmarks from the checkout, without peers unless `environment` names them."""
+    variables = {name: value for name, value in os.environ.items() if name != "HOLDFAST_PEERS_PYTHON"} | environment
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return what a quick run of one case wrote."""
+    folder = tmp_path_factory.mktemp("report")
+    done = run(
+        *("benchmarks.embedded", "--quick", "--only", "sequential"),
+        *("--json", str(folder / "report.json"), "--folder", str(folder)),
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "report.json"
+
+
+def test_a_row_says_what_was_measured_of_whom_and_how_often(report: Path) -> None:
+    """Each row has case, system, metric, value and unit, and a median lies within its spread."""
+    rows = json.loads(report.read_text())["rows"]
+
+    assert {row["metric"] for row in rows} >= {"1_step_p50", "1_step_p95", "1_step_p99", "10_step_p50", "10_step_p99"}
+    for row in rows:
+        assert (row["case"], row["system"], row["unit"]) == ("sequential", "holdfast", "ms")
+        assert 0 < row["low"] <= row["value"] <= row["high"]
+        assert row["n"] >= 1
+        assert row["of"] > 1
+
+
+def test_the_machine_is_described_on_top(report: Path) -> None:
+    """A report begins with the machine, its disk's latency among the rest."""
+    read = json.loads(report.read_text())
+
+    assert next(iter(read)) == "machine"
+    assert {"cpu", "cores", "python", "kernel", "file_system"} <= read["machine"].keys()
+    assert 0 < read["machine"]["fdatasync_p50_us"] <= read["machine"]["fdatasync_p99_us"]
+    assert read["quick"] is True
+
+
+def test_nothing_is_left_on_the_disk_that_was_measured(report: Path) -> None:
+    """Stores and logs of a measurement end with it."""
+    assert [path.name for path in report.parent.iterdir()] == ["report.json"]
+
+
+def test_a_report_becomes_a_table(report: Path) -> None:
+    """What was measured is rendered as Markdown for the documentation, a quick run with a warning."""
+    done = run("benchmarks.render", str(report))
+
+    assert done.returncode == 0, done.stderr
+    assert "| 10 steps one after the other, p50 |" in done.stdout
+    assert "they only show that it runs" in done.stdout
+
+
+def test_a_measurement_that_fails_is_told_and_fails_the_command(tmp_path: Path) -> None:
+    """A system that cannot be measured is named with what it said, and the others are measured all the same."""
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho the peer is broken >&2\nexit 3\n")
+    broken.chmod(0o700)
+
+    done = run(
+        *("benchmarks.embedded", "--quick", "--only", "sequential", "--folder", str(tmp_path)),
+        HOLDFAST_PEERS_PYTHON=str(broken),
+    )
+
+    assert done.returncode != 0
+    assert "the peer is broken" in done.stderr
+    assert "10_step_p50" in done.stdout
