@@ -20,7 +20,7 @@ from holdfast.observe import logger
 from holdfast.orchestrator import Orchestrator, OrchestratorSettings
 from holdfast.ports.bus import Bus
 from holdfast.ports.clock import Clock
-from holdfast.ports.operations import Join, Leave, Membership
+from holdfast.ports.operations import Join, Leave, Membership, Reap
 from holdfast.ports.program import Program
 from holdfast.ports.store import Store
 from holdfast.stores import BEAT
@@ -86,7 +86,8 @@ class Member:
             tuple(self._registry.workflows) if "orchestrator" in roles else (),
             tuple(settings.pools.items()) if "worker" in roles else (),
         )
-        (membership,) = await self._store.write([join])
+        # What a killed predecessor held is free at once: see `holdfast.stores.sqlite.presence`.
+        membership, _ = await self._store.write([join, Reap(settings.max_recoveries)])
         self.membership = membership
         self._sidecar = self._make_sidecar(membership)
         await self._sidecar.open()

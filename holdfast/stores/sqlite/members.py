@@ -17,6 +17,7 @@ last looked: it has to look more often than every half lease.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -24,6 +25,8 @@ import msgspec
 from holdfast.errors import FencedError
 from holdfast.ports.operations import Beat, Join, Leave, MemberRecord, Membership, Reap, Reaped
 from holdfast.stores.sqlite import executions, parts, statements
+from holdfast.stores.sqlite.places import presence_folder
+from holdfast.stores.sqlite.presence import is_gone
 
 if TYPE_CHECKING:
     import apsw
@@ -100,19 +103,21 @@ def leave(session: Session, operation: Leave) -> bool:
 
 
 def reap(session: Session, operation: Reap) -> Reaped:
-    """Declare members dead whose lease ran out, and free what they held."""
-    if not _may_reap(session):
-        return Reaped()
-    parts.expire(session)
+    """Declare members dead whose process is gone or whose lease ran out, and free what they held."""
     reaper = 0 if session.membership is None else session.membership.member
-    names: list[str] = []
+    folder = presence_folder(Path(session.connection.filename))
+    dead = [row for row in session.rows("living_members", (reaper,)) if is_gone(folder, row[0])]
+    if _may_reap(session):
+        parts.expire(session)
+        known = {member for member, _ in dead}
+        expired = session.rows("expired_members", (session.now, reaper))
+        dead += [row for row in expired if row[0] not in known]
     runs = tasks = 0
-    for member, name in session.rows("expired_members", (session.now, reaper)):
-        names.append(name)
+    for member, _ in dead:
         session.run("end_member", (member, "dead"))
         runs += executions.free_member(session, member, operation.recoveries_max)
         tasks += parts.free_member(session, member, operation.recoveries_max)
-    return Reaped(tuple(names), runs, tasks, tuple(session.parked))
+    return Reaped(tuple(name for _, name in dead), runs, tasks, tuple(session.parked))
 
 
 def _may_reap(session: Session) -> bool:

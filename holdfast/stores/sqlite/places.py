@@ -32,5 +32,10 @@ def log_file(path: Path) -> Path:
     return _beside(path, "wal")
 
 
+def presence_folder(path: Path) -> Path:
+    """Return the folder with a locked file for each member that is there."""
+    return _beside(path, "members")
+
+
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(f"{path.name}-{suffix}")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import apsw
 
 from holdfast.errors import HoldfastWarning, StoreError
-from holdfast.ports.operations import Totals
+from holdfast.ports.operations import Join, Leave, Totals
 from holdfast.stores.sqlite import (
     chunks,
     executions,
@@ -46,7 +46,8 @@ from holdfast.stores.sqlite.connection import (
     connect_for_reading,
     translated,
 )
-from holdfast.stores.sqlite.places import head_file
+from holdfast.stores.sqlite.places import head_file, presence_folder
+from holdfast.stores.sqlite.presence import Presence
 from holdfast.stores.sqlite.turn import WAIT_SECONDS_MAX, Turn
 from holdfast.stores.sqlite.write import Writer
 
@@ -107,6 +108,7 @@ class SQLiteStore:
         self._free_bytes_min = free_bytes_min
         self._turn = Turn(self.path, wait_seconds_max)
         self._head = head.HeadFile(head_file(self.path))
+        self._presence = Presence(presence_folder(self.path))
         self._connection: apsw.Connection | None = None
         self._reading: apsw.Connection | None = None
         self._writer: Writer | None = None
@@ -184,6 +186,7 @@ class SQLiteStore:
 
     def _close_files(self) -> None:
         self._close_connections()
+        self._presence.close()
         self._head.close()
         self._turn.close()
 
@@ -207,6 +210,12 @@ class SQLiteStore:
             results, rings = writer.write(operations, membership)
         finally:
             turn.give()
+        for operation, result in zip(operations, results, strict=True):
+            kind = type(operation)
+            if kind is Join:
+                self._presence.announce(result.member)
+            elif kind is Leave and result is True:
+                self._presence.withdraw(operation.membership.member)  # type: ignore[union-attr]  # `kind` says what it is
         if rings and self._bus is not None:
             self._bus.ring(rings)
         if writer.checkpoint_due:

@@ -26,6 +26,9 @@ UPDATE members SET reaped_at = ?2, reaps_from = ?3 WHERE member = ?1
 -- name: expired_members
 SELECT member, name FROM members WHERE lives = 1 AND expires_at <= ?1 AND member <> ?2 ORDER BY expires_at
 
+-- name: living_members
+SELECT member, name FROM members WHERE lives = 1 AND expires_at > 0 AND member <> ?1 ORDER BY expires_at
+
 -- name: forget_members
 DELETE FROM members WHERE lives = 0 AND expires_at < ?1
 
