@@ -103,13 +103,25 @@ class RunHandle(Generic[Result]):
         answer = await self._engine.update(self.run_id, name, payload, operation_id or uuid4().hex, timeout)
         return _decoder(update)(answer)
 
-    async def cancel(self, reason: str = "") -> None:
-        """Ask the run to stop: its code sees `asyncio.CancelledError` and may clean up."""
-        await self._engine.cancel(self.run_id, reason, uuid4().hex)
+    async def cancel(self, reason: str = "", *, operation_id: str | None = None) -> None:
+        """Ask the run to stop: its code sees `asyncio.CancelledError` and may clean up.
 
-    async def terminate(self, reason: str = "") -> None:
-        """End the run without asking its code."""
-        await self._engine.terminate(self.run_id, reason, uuid4().hex)
+        Args:
+            reason: what the error says.
+            operation_id: names this request; sent again with the same one, it does not cancel the clean-up too.
+
+        Raises:
+            RunNotFoundError, RunClosedError.
+        """
+        await self._engine.cancel(self.run_id, reason, operation_id or uuid4().hex)
+
+    async def terminate(self, reason: str = "", *, operation_id: str | None = None) -> None:
+        """End the run without asking its code.
+
+        Raises:
+            RunNotFoundError, RunClosedError.
+        """
+        await self._engine.terminate(self.run_id, reason, operation_id or uuid4().hex)
 
     async def resume(self) -> None:
         """Let the run go on, if it is parked."""

@@ -18,8 +18,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from holdfast.history import (
     CLOSING,
+    CancelRequested,
     Input,
     SignalReceived,
     TaskCompleted,
@@ -33,12 +36,12 @@ from holdfast.ports.engine import Outcome
 from holdfast.ports.operations import TERMINAL, RunRecord
 from holdfast.ports.store import Store
 from tests.crash.receiver import Receiver, Request
-from tests.crash.shapes import SHAPES, Expected, Piece
+from tests.crash.shapes import SHAPES, Expected, Piece, numbered
 from tests.crash.workload import Acknowledged, Journal, read_pieces
 
-import msgspec
-
 PROBLEMS_SHOWN = 20
+CLOCKS_SECONDS = 0.003
+"""How far the system's clocks may move against each other while a timer runs."""
 
 _decode_outcome = msgspec.msgpack.Decoder(Outcome).decode
 
@@ -170,6 +173,9 @@ class Inspector:
             rows = await self._store.execution_inbox(view.record.execution_id)
             if told.name not in {row.operation_id for row in rows}:
                 self._add(f"signal {told.name} was acknowledged and is lost")
+        elif told.kind == "cancel" and not any(isinstance(event, CancelRequested) for event in view.events):
+            if "cancel" not in {row.kind for row in await self._store.execution_inbox(view.record.execution_id)}:
+                self._add(f"{told.name} was acknowledged and is lost")
         elif told.kind == "update" and told.name not in view.answered:
             self._add(f"update {told.name} was answered and its answer is lost")
         elif told.kind == "closed" and view.record.status not in TERMINAL:
@@ -203,6 +209,9 @@ class Inspector:
                 self._add(f"{key} was asked for again, when its outcome had been recorded")
         for run_id, each in expected.items():
             self._check_stages(run_id, each, by_key)
+        for piece in pieces.values():
+            if piece.shape == "naps":
+                self._check_pace(piece, by_key)
 
     def _joins(self) -> list[float]:
         path = self._folder / "members"
@@ -222,6 +231,13 @@ class Inspector:
             )
             if last > first:
                 self._add(f"{run_id}: a step of {stage[:3]} was asked for after {following[:3]} had begun")
+
+    def _check_pace(self, piece: Piece, by_key: dict[str, list[tuple[int, Request]]]) -> None:
+        steps = [f"{piece.run_id}/{step}" for step in numbered("apply", piece.job.size)]
+        first = [by_key[step][0][1].at for step in steps if step in by_key]
+        for index, (before, after) in enumerate(pairwise(first), 1):
+            if after - before < piece.job.pace - CLOCKS_SECONDS:
+                self._add(f"{piece.run_id}: timer {index} of {piece.job.pace} s lasted {after - before} s")
 
     def _check_run(self, piece: Piece, applied: dict[str, str], answers: dict[str, Any]) -> None:
         run_id = piece.run_id

@@ -111,7 +111,8 @@ class Campaign:
             finally:
                 feeding.cancel()
                 await asyncio.gather(feeding, return_exceptions=True)
-            await inspector.look_at_the_end()
+            if not inspector.problems:
+                await inspector.look_at_the_end()
             self._verify(inspector)
             self._count(inspector)
         finally:
@@ -234,7 +235,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="holdfast-kills-") as temporary:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        tally = asyncio.run(Campaign(folder, arguments.seed).run(arguments.kills, arguments.runs, only=tuple(arguments.only)))
+        tally = asyncio.run(
+            Campaign(folder, arguments.seed).run(arguments.kills, arguments.runs, only=tuple(arguments.only))
+        )
     print(tally.lines())
     if arguments.json:
         result: dict[str, Any] = {name: getattr(tally, name) for name in Tally.__slots__}

@@ -57,16 +57,15 @@ class Receiver:
         mine.write_text(json.dumps([key, payload]), encoding="utf-8")
         try:
             with suppress(FileExistsError):
-                os.link(mine, final)  # noqa: PTH200 - one system call, done or not done
+                os.link(mine, final)
         finally:
             mine.unlink()
         return json.loads(final.read_text(encoding="utf-8"))[1]
 
     def requests(self) -> list[Request]:
         """Return all requests, in order."""
-        with suppress(FileNotFoundError):
-            with self._log.open(encoding="utf-8") as lines:
-                return [Request(*json.loads(line)) for line in lines]
+        with suppress(FileNotFoundError), self._log.open(encoding="utf-8") as lines:
+            return [Request(*json.loads(line)) for line in lines]
         return []
 
     def applied(self) -> dict[str, str]:

@@ -120,10 +120,7 @@ async def apply_fenced(payload: str, token: int) -> str:
 @workflow
 async def sequence(job: Job) -> list[str]:
     """Do one thing after another."""
-    applied = []
-    for index in range(job.size):
-        applied.append(await apply(await draw(str(index)), job.pace))
-    return applied
+    return [await apply(await draw(str(index)), job.pace) for index in range(job.size)]
 
 
 @workflow

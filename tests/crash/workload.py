@@ -161,7 +161,7 @@ class Feeder:
                             workflow.add, message.word, operation_id=message.operation_id, timeout=ANSWER_SECONDS
                         )
                     case "cancel":
-                        await handle.cancel(message.word)
+                        await handle.cancel(message.word, operation_id=message.operation_id)
             except RunClosedError:
                 self._tell(message.operation_id, handle.run_id, "closed")
                 return

@@ -1,0 +1,44 @@
+"""A stack that is killed again and again loses nothing and does nothing twice; and the checks would see it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.crash.kills import Campaign
+from tests.crash.planted import BUGS
+from tests.unit.worker.rig import on_loop
+
+KILLS = 12
+RUNS = 200
+
+
+@on_loop
+async def test_kills_at_every_kind_of_place(tmp_path):
+    """However a stack dies, each run ends as it should, each effect happens once, and nothing acknowledged is lost."""
+    tally = await Campaign(tmp_path, seed=1).run(KILLS, RUNS)
+    assert tally.problems == []
+    assert sum(tally.kills.values()) == KILLS
+    assert tally.kinds.keys() >= {"drain", "commit", "effect"}
+
+
+@pytest.mark.parametrize(
+    ("bug", "shapes", "runs", "seen"),
+    [
+        ("apply_before_commit", ("sequence",), 30, "was asked for with several payloads"),
+        ("new_key_for_another_attempt", ("mixed",), 10, "applied but not expected ['apply_twice#1~2']"),
+        ("acknowledge_before_durable", ("collect",), 60, "was acknowledged and is lost"),
+        ("early_timers", ("naps",), 20, " lasted 0."),
+    ],
+)
+@on_loop
+async def test_a_planted_bug_is_seen(tmp_path, bug, shapes, runs, seen):
+    """Each check finds the bug that was planted for it."""
+    kills = 4 if bug == "acknowledge_before_durable" else 2
+    tally = await Campaign(tmp_path, seed=1, plant=bug).run(kills, runs, only=shapes, stuck=10)
+    assert any(seen in problem for problem in tally.problems), tally.problems
+
+
+def test_every_bug_is_planted_somewhere():
+    """No planted bug is forgotten."""
+    (parametrize,) = test_a_planted_bug_is_seen.pytestmark
+    assert {case[0] for case in parametrize.args[1]} == set(BUGS)
