@@ -68,6 +68,7 @@ from holdfast.history.pages import (
     seal,
     verify_chain,
 )
+from holdfast.history.transcript import History, ItemOutcome, RecordedOutcomes, from_json, to_json
 
 __all__ = [
     "CLOSING",
@@ -94,12 +95,15 @@ __all__ = [
     "FanOutCancelled",
     "FanOutCompleted",
     "FanOutStarted",
+    "History",
     "Input",
     "InputEvent",
+    "ItemOutcome",
     "LockGranted",
     "LockReleased",
     "LockRequested",
     "Page",
+    "RecordedOutcomes",
     "ReleaseLock",
     "RetryPolicy",
     "ScheduleTask",
@@ -124,9 +128,11 @@ __all__ = [
     "WorkflowTerminated",
     "blob_digest",
     "describe_failure",
+    "from_json",
     "open_page",
     "outside_payloads",
     "page_hash",
     "seal",
+    "to_json",
     "verify_chain",
 ]
