@@ -15,11 +15,12 @@ from typing import Final
 
 import msgspec
 
+from holdfast.client.ends import Ends
 from holdfast.engine.behaviours import CURRENT
 from holdfast.errors import HoldfastError, NoOrchestratorError, RunClosedError, RunNotFoundError
 from holdfast.history import ROOT, WorkflowStarted, open_page, outside_payloads, seal
 from holdfast.ports.answers import decode_answer
-from holdfast.ports.bus import CLOSED, REQUESTS, RUNS, Bus
+from holdfast.ports.bus import REQUESTS, RUNS, Bus
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import LocalOrchestrator, Outcome, RecordedEvent, StartRequest
 from holdfast.ports.operations import TERMINAL, Ask, Deliver, Membership, Resume, RunRecord, Started, StartRun
@@ -61,6 +62,7 @@ class EmbeddedEngine:
         self.local = local
         self._member = member
         self._rings = _Rings(bus)
+        self._ends = Ends(store, bus, lambda: self.local)
 
     async def start(self, requests: Sequence[StartRequest]) -> list[Started]:
         """Start runs durably. See `Engine.start`."""
@@ -235,22 +237,14 @@ class EmbeddedEngine:
             return _decode_outcome(record.outcome) if record.status in TERMINAL else None
 
     async def _end(self, run_id: str) -> Outcome:
-        while True:
-            future = self.local.watch_outcome(run_id) if self.local is not None else None
-            if future is None:
-                return await self._end_elsewhere(run_id)
+        local = self.local
+        if local is not None and local.owns(run_id):
+            future = local.watch_outcome(run_id)
             await asyncio.wait([future])
             if not future.cancelled():
                 return future.result()
             # The orchestrator gave the run up: it ends elsewhere, or here once it is claimed again.
-
-    async def _end_elsewhere(self, run_id: str) -> Outcome:
-        with self._rings.of(CLOSED) as rung:
-            while True:
-                record = await self.describe(run_id)
-                if record.status in TERMINAL:
-                    return _decode_outcome(record.outcome)
-                await _wait(rung, LOOK_SECONDS)
+        return await self._ends.wait(run_id)
 
 
 async def _wait(rung: asyncio.Event, seconds: float) -> None:

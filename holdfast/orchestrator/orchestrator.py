@@ -274,10 +274,12 @@ class Orchestrator:
             else await self._update(live, name, payload, operation_id)
         )
 
-    def watch_outcome(self, run_id: str) -> asyncio.Future[Outcome] | None:
+    def owns(self, run_id: str) -> bool:
+        """Say whether it owns the run. See `LocalOrchestrator`."""
+        return run_id in self._by_run
+
+    def watch_outcome(self, run_id: str) -> asyncio.Future[Outcome]:
         """Return a future of how a run it owns ends. See `LocalOrchestrator`."""
-        if run_id not in self._by_run:
-            return None
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._ends.setdefault(run_id, []).append(future)
         return future
@@ -627,6 +629,8 @@ class Orchestrator:
         self._dirty.pop(live.execution_id, None)
         if self._by_run.get(live.run_id) is live:
             del self._by_run[live.run_id]
+            # Whoever waits for its end looks elsewhere, unless it was told just now.
+            _cancel_all(self._ends.pop(live.run_id, ()))
         live.timers.clear()
         self._dispatcher.abandon(live)
         live.execution.evict()

@@ -62,8 +62,11 @@ class LocalOrchestrator(Protocol):
         Raises: as `Engine.query` and `Engine.update`.
         """
 
-    def watch_outcome(self, run_id: str) -> Future[Outcome] | None:
-        """Return a future of how a run it owns ends; None when it does not own it."""
+    def owns(self, run_id: str) -> bool:
+        """Say whether it owns the run's newest execution now."""
+
+    def watch_outcome(self, run_id: str) -> Future[Outcome]:
+        """Return a future of how a run it owns ends; cancelled when it gives the run up."""
 
 
 class Engine(Protocol):
