@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -90,6 +90,8 @@ log = logger("holdfast.orchestrator")
 
 CLAIM_RUNS_MAX: Final = 256
 """Executions claimed in one go."""
+LOAD_SECONDS_MAX: Final = 0.02
+"""How long claimed runs are replayed before others get the event loop."""
 RETRY_WRITE_SECONDS: Final = 0.5
 """How long to wait after a commit that failed as a whole."""
 
@@ -395,12 +397,19 @@ class Orchestrator:
         async with self._claiming:
             while True:
                 (claimed,) = await self._store.write([ClaimRuns(names, CLAIM_RUNS_MAX)], self._membership)
-                for each in claimed:
-                    await self._load(each)
-                    # Others want the loop too: a replay may be long.
-                    await asyncio.sleep(0)
+                await self._load_all(claimed)
                 if len(claimed) < CLAIM_RUNS_MAX:
                     return
+
+    async def _load_all(self, claimed: Sequence[ClaimedRun]) -> None:
+        clock = asyncio.get_running_loop().time
+        yielded = clock()
+        for each in claimed:
+            await self._load(each)
+            if clock() - yielded > LOAD_SECONDS_MAX:
+                # Others want the loop too. Not after each: what a slice of time brought is committed together.
+                await asyncio.sleep(0)
+                yielded = clock()
 
     async def _load(self, claimed: ClaimedRun) -> None:
         program = self._programs(claimed.workflow)
