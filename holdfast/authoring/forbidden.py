@@ -94,7 +94,7 @@ ESCAPE: Final = Reason(
 MACHINE: Final = Reason(
     "The machine",
     "a replay may run on another machine, after another deploy",
-    "pass it in with the input, or read it once with `await side_effect(...)`",
+    "pass it in with the input, or read it in a `@task`, whose result is recorded",
 )
 KEYBOARD: Final = Reason(
     "The keyboard", "nobody sits in front of a replay", "`await wait_for_signal(...)`, or an @update"

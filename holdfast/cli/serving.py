@@ -61,13 +61,12 @@ def worker(
     """Do the tasks of some pools."""
     output = Output(as_json=as_json)
     if processes > 1:
-        shown(output, lambda: _supervise(modules or [], pool or [], processes, store))
-        return
+        raise typer.Exit(run_verb(output, lambda: _supervise(modules or [], pool or [], processes, store)))
     pools = shown(output, lambda: _pools(pool)) if pool else None
     _serve(output, modules, ("worker",), http=False, store=store, pools=pools)
 
 
-def _supervise(modules: list[str], pool: list[str], processes: int, store: str | None) -> None:
+async def _supervise(modules: list[str], pool: list[str], processes: int, store: str | None) -> int:
     from holdfast.worker import Supervisor
 
     argv = [sys.executable, "-m", "holdfast", "worker", *modules]
@@ -75,7 +74,7 @@ def _supervise(modules: list[str], pool: list[str], processes: int, store: str |
         argv += ["--pool", each]
     if store is not None:
         argv += ["--store", store]
-    Supervisor(argv, processes).run()
+    return await Supervisor(argv, processes).run()
 
 
 def _pools(values: list[str]) -> dict[str, int]:
