@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 from holdfast.errors import LeaseLost
 from holdfast.ports.task import current_task
@@ -55,7 +54,7 @@ def start_and_hang(pid_file):
 def kill_itself(signal_number):
     """Die of a signal."""
     os.kill(os.getpid(), signal_number)
-    time.sleep(60)  # the signal arrives before this ends
+    threading.Event().wait()  # the signal arrives at the latest now
 
 
 def segfault():
@@ -77,7 +76,7 @@ def beat(times, pause):
     """Say how far it is."""
     for done in range(times):
         current_task.get().heartbeat({"done": done})
-        time.sleep(pause)  # the work whose pace is under test
+        threading.Event().wait(pause)
     return times
 
 
@@ -93,7 +92,7 @@ def beat_late(pid_file):
 
     def late():
         while not context.over:
-            time.sleep(0.001)  # in a thread of a process that the test does not wait for
+            threading.Event().wait(0.001)
         try:
             context.heartbeat("late")
         except LeaseLost:

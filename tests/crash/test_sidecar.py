@@ -18,13 +18,13 @@ from holdfast.ports.operations import Reap
 from holdfast.worker import Sidecar
 from holdfast.worker.beats import culprit
 from tests.crash.test_processes import environment, is_alive
-from tests.unit.worker.rig import on_loop, wait_until
+from tests.unit.worker.rig import on_loop, pause, wait_until
 from tests.unit.worker.yard import yard_at
 
 LEASE = 0.9
 
 MEMBER = """
-    import asyncio, re, sys, time
+    import asyncio, re, sys, threading
     from holdfast.worker import Sidecar
 
     def work():
@@ -34,7 +34,7 @@ MEMBER = """
         sidecar = Sidecar("tests.crash.renewals:beat", {{"file": {file!r}}}, lease_seconds={lease}, fenced=fenced)
         await sidecar.open()
         print(sidecar.pid, flush=True)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         work()
         await asyncio.Event().wait()
 
@@ -47,7 +47,7 @@ MEMBER = """
 TURN = "return"
 COMPUTE = "while True: pass"
 COMPUTE_IN_C = 're.match(r"(a+)+$", "a" * 40 + "b")'
-HANG = "time.sleep(600)"
+HANG = "threading.Event().wait()"
 
 
 def renewals(file):
@@ -248,14 +248,14 @@ async def test_the_lease_in_a_store_is(tmp_path):
         await sidecar.open()
         try:
             async with asyncio.timeout(20):
-                while await expiry() < first + 2 * LEASE:  # noqa: ASYNC110 - polls what does not ring
-                    await asyncio.sleep(0.01)
+                while await expiry() < first + 2 * LEASE:
+                    await pause()
             (reaped,) = await yard.store.write([Reap(10)])
             assert "me" not in reaped.members
             os.kill(sidecar.pid, signal.SIGSTOP)
             async with asyncio.timeout(20):
-                while "me" not in (await yard.store.write([Reap(10)]))[0].members:  # noqa: ASYNC110 - as above
-                    await asyncio.sleep(0.01)
+                while "me" not in (await yard.store.write([Reap(10)]))[0].members:
+                    await pause()
             os.kill(sidecar.pid, signal.SIGCONT)
             await wait_until(lambda: lost)
         finally:

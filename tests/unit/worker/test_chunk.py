@@ -9,7 +9,7 @@ import msgspec
 from holdfast.history import RetryPolicy
 from holdfast.ports.operations import Beat, Reap
 from holdfast.ports.task import current_task
-from tests.unit.worker.rig import on_loop, wait_until
+from tests.unit.worker.rig import on_loop, pause, wait_until
 from tests.unit.worker.yard import yard_at
 
 
@@ -65,7 +65,7 @@ async def test_items_take_no_more_slots_than(tmp_path):
         nonlocal running, peak
         running += 1
         peak = max(peak, running)
-        await asyncio.sleep(0.001)
+        await pause()
         running -= 1
 
     async with yard_at(tmp_path) as yard, yard.worker(count, slots=5):
@@ -158,8 +158,8 @@ async def test_outcomes_are_recorded_while_other_items(tmp_path):
     async with yard_at(tmp_path) as yard, yard.worker(wait_some, slots=8):
         await yard.fan_out(wait_some, range(8))
         async with asyncio.timeout(10):
-            while (await yard.store.fan_outs(yard.execution_id))[0].done != 4:  # noqa: ASYNC110 - does not ring
-                await asyncio.sleep(0.01)
+            while (await yard.store.fan_outs(yard.execution_id))[0].done != 4:
+                await pause()
         gate.set()
 
 

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from holdfast.worker.eager import SHELLS_IDLE_MAX, EagerStarter
-from tests.unit.worker.rig import on_loop
+from tests.unit.worker.rig import on_loop, pause
 
 colour: ContextVar[str] = ContextVar("colour", default="none")
 
@@ -112,7 +112,7 @@ async def test_the_current_task_is_the_same(make_probe):
         seen = [asyncio.current_task()]
         await asyncio.sleep(0)
         seen.append(asyncio.current_task())
-        await asyncio.sleep(0.001)
+        await pause()
         seen.append(asyncio.current_task())
         assert asyncio.current_task() in asyncio.all_tasks()
         return [task is seen[0] and isinstance(task, asyncio.Task) for task in seen]
@@ -234,7 +234,7 @@ async def test_anyio_finds_its_way_in_and(make_probe):
         said.append(f"cancelled {scope.cancelled_caught}")
         try:
             with anyio.fail_after(0.01):
-                await anyio.sleep(60)
+                await anyio.sleep_forever()
         except TimeoutError:
             said.append("timed out")
         async with anyio.create_task_group() as group:
@@ -286,7 +286,7 @@ async def test_contexts_are_apart(make_probe):
     probe.start(paint("red"))
     probe.start(paint("blue"))
     probe.start(peek())
-    await asyncio.sleep(0.001)
+    await pause()
     assert [value for value, _ in probe.outcomes] == ["none", ("none", "red"), ("none", "blue")]
     assert colour.get() == "outside"
 
@@ -377,7 +377,7 @@ async def test_cancelling_itself_ends_as_on_a(make_probe, wait, uncancel):
         if uncancel:
             task.uncancel()
         if wait:
-            await asyncio.sleep(0.001)
+            await pause()
         return "alive"
 
     probe = await make_probe()

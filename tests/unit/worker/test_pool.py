@@ -10,7 +10,7 @@ import msgspec
 from holdfast.history import RetryPolicy, TaskCompleted, TaskFailed, TaskTimedOut
 from holdfast.ports.operations import Beat, ClaimTasks, FinishTask, Reap
 from holdfast.ports.task import current_task
-from tests.unit.worker.rig import on_loop, wait_until
+from tests.unit.worker.rig import on_loop, pause, wait_until
 from tests.unit.worker.yard import yard_at
 
 
@@ -206,8 +206,8 @@ async def test_progress_is_written_down_while_the(tmp_path):
     async with yard_at(tmp_path) as yard, yard.worker(work):
         step = await yard.queue(work)
         async with asyncio.timeout(10):
-            while (await yard.rows())[step].progress != b'{"page":7}':  # noqa: ASYNC110 - polls what does not ring
-                await asyncio.sleep(0.01)
+            while (await yard.rows())[step].progress != b'{"page":7}':
+                await pause()
         gate.set()
         await yard.outcome(step)
 

@@ -15,7 +15,7 @@ from holdfast.errors import LeaseLost, UnknownNameError
 from holdfast.ports.task import current_task
 from holdfast.worker import LocalRunner
 from holdfast.worker import attempt as attempts
-from tests.unit.worker.rig import Functions, Started, WallClock, call, on_loop, wait_until
+from tests.unit.worker.rig import Functions, Started, WallClock, call, on_loop, pause, wait_until
 
 
 @asynccontextmanager
@@ -36,7 +36,7 @@ async def double(number):
 
 async def slow_double(number):
     """Wait a little."""
-    await asyncio.sleep(0.001)
+    await pause()
     return 2 * number
 
 
@@ -264,15 +264,15 @@ async def test_silence_is_a_heartbeat_time_out(isolation):
         stop.wait()
 
     async def lively():
-        for done in range(12):
+        for done in range(60):
             current_task.get().heartbeat({"done": done})
-            await asyncio.sleep(0.05)
+            await pause()
         return "alive"
 
     def lively_thread():
-        for done in range(12):
+        for done in range(60):
             current_task.get().heartbeat({"done": done})
-            time.sleep(0.05)  # the work whose pace is under test
+            stop.wait(0.01)
         return "alive"
 
     quiet, loud = (silent, lively) if isolation == "async" else (silent_thread, lively_thread)
@@ -283,7 +283,7 @@ async def test_silence_is_a_heartbeat_time_out(isolation):
         assert outcome.timeout == "heartbeat"
         assert outcome.failure.retryable
         assert (await alive.outcome()).result == b'"alive"'
-        assert alive.attempt.progress == b'{"done":11}'
+        assert alive.attempt.progress == b'{"done":59}'
         stop.set()
         await wait_until(lambda: runner.statistics().abandoned_threads == 0)
 
@@ -491,7 +491,7 @@ async def test_the_first_abandoned_attempt_is_told_once(monkeypatch, isolation):
     async def refuse():
         while not release.is_set():
             with suppress(asyncio.CancelledError):
-                await asyncio.sleep(0.01)
+                await pause()
 
     def hang():
         release.wait()

@@ -36,7 +36,7 @@ from holdfast.ports.operations import (
 )
 from holdfast.stores import GroupCommit, SQLiteStore
 from holdfast.worker import LocalRunner, PoolWorker
-from tests.unit.worker.rig import Definitions, WallClock, wait_until
+from tests.unit.worker.rig import Definitions, WallClock, pause, wait_until
 
 FAST = RetryPolicy(attempts=3, initial=0.01, maximum=0.01)
 
@@ -157,8 +157,8 @@ class Yard:
             return bool(found)
 
         async with asyncio.timeout(seconds):
-            while not await look():  # noqa: ASYNC110 - polls what does not ring
-                await asyncio.sleep(0.005)
+            while not await look():
+                await pause()
         assert len(found) == 1
         return found[0]
 
