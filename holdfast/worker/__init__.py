@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.worker.beats import Sidecar
     from holdfast.worker.pool import PoolWorker
     from holdfast.worker.runner import LocalRunner, Statistics
+    from holdfast.worker.script import end_script_import
     from holdfast.worker.supervisor import REPLACE_EXIT_CODE, Supervisor
 
 _HOMES: Final = {
@@ -25,6 +26,7 @@ _HOMES: Final = {
     "REPLACE_EXIT_CODE": "holdfast.worker.supervisor",
     "Statistics": "holdfast.worker.runner",
     "Supervisor": "holdfast.worker.supervisor",
+    "end_script_import": "holdfast.worker.script",
 }
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Sidecar",
     "Statistics",
     "Supervisor",
+    "end_script_import",
 ]
 
 

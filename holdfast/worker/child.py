@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
@@ -43,11 +44,14 @@ from holdfast.worker.frames import (
     Prepare,
     encode_frame,
 )
+from holdfast.worker.script import script_import
 from holdfast.worker.tether import tether
 
 MAIN: Final = "__holdfast_main__"
 """Name of the user's script in a child: not `__main__`, so that what is guarded by it does not run."""
 RECEIVE_BYTES: Final = 1 << 18
+BEAT_SECONDS: Final = 0.05
+"""Heartbeats that follow each other faster are sent as one: task code may beat in every round of a loop."""
 
 
 class Parent:
@@ -93,6 +97,9 @@ class ChildContext:
         self.over = False
         self._number = call.number
         self._parent = parent
+        self._lock = threading.Lock()
+        self._sent_at = 0.0
+        self._unsent: bytes | None = None
 
     def heartbeat(self, progress: Any = None) -> None:
         """Say "still at it", and record `progress` (JSON values) for the next attempt. Thread-safe.
@@ -103,7 +110,27 @@ class ChildContext:
         """
         if self.over:
             raise LeaseLost(self.info.idempotency_key)
-        self._parent.send(Beat(self._number, b"" if progress is None else encode_progress(progress)))
+        encoded = b"" if progress is None else encode_progress(progress)
+        with self._lock:
+            waiting, self._unsent = self._unsent, encoded or self._unsent or b""
+            wait = self._sent_at + BEAT_SECONDS - time.monotonic()
+            if wait <= 0:
+                self._send()
+            elif waiting is None:  # the first within BEAT_SECONDS; later ones ride along
+                timer = threading.Timer(wait, self.flush)
+                timer.daemon = True
+                timer.start()
+
+    def flush(self) -> None:
+        """Send the heartbeat that waits, if one does."""
+        with self._lock, contextlib.suppress(OSError):
+            self._send()
+
+    def _send(self) -> None:
+        beat, self._unsent = self._unsent, None
+        if beat is not None:
+            self._sent_at = time.monotonic()
+            self._parent.send(Beat(self._number, beat))
 
 
 class Watch:
@@ -174,7 +201,8 @@ def _import_file(name: str, file: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # before it runs: annotations are looked up by module name
     try:
-        spec.loader.exec_module(module)
+        with script_import() if name == MAIN else contextlib.nullcontext():
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
@@ -199,6 +227,7 @@ def run(call: Call, parent: Parent) -> Ended:
         result = perform_as(context, definition, call.input)
     finally:
         context.over = True
+        context.flush()
     if isinstance(result, Failure):
         return Ended(call.number, None, result)
     return Ended(call.number, result)

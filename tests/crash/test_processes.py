@@ -226,6 +226,16 @@ async def test_heartbeats_and_progress_travel():
 
 
 @on_loop
+async def test_a_task_may_beat_in_every_round_of_a_fast_loop():
+    """Beats that follow each other quickly are sent as one, and the last one arrives."""
+    async with running() as runner:
+        busy = start(runner, tasks.beat, 20_000, 0)
+        assert (await busy.outcome()).result == b"20000"
+        assert busy.attempt.progress == b'{"done":19999}'
+        assert busy.attempt.beats < 2_000
+
+
+@on_loop
 async def test_silence_is_a_heartbeat_time_out():
     """Silence is a heartbeat time out."""
     async with running() as runner:
@@ -363,6 +373,30 @@ async def test_a_task_in_the_script_itself(tmp_path):
     assert "doing 41" in lines
     assert "b'42'" in lines
     assert set(lines) <= {"imported as __main__", "imported as __holdfast_main__", "doing 41", "b'42'"}
+
+
+@on_loop
+async def test_a_script_without_a_guard_is_imported_up_to_where_it_starts(tmp_path):
+    """What starts something says so first, and a child stops its import there."""
+    script = write_script(
+        tmp_path,
+        before="""
+            def in_script(number: "int") -> "int":
+                return number + 1
+        """,
+        names="in_script",
+        body="print((await Started(runner, call_defined(in_script, 41, isolation='process')).outcome()).result)",
+    )
+    text = script.read_text(encoding="utf-8")
+    start = "end_script_import()\nprint('starting', flush=True)\nasyncio.run(main())\n"
+    unguarded = text.replace('if __name__ == "__main__":\n    asyncio.run(main())', start)
+    assert unguarded != text
+    script.write_text(f"from holdfast.worker import end_script_import\n{unguarded}", encoding="utf-8")
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), env=environment(), stdout=subprocess.PIPE, cwd=tmp_path
+    )
+    out, _ = await program.communicate()
+    assert out.decode().splitlines() == ["starting", "b'42'"]
 
 
 @on_loop
