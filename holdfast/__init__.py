@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from holdfast.app import Client, Holdfast, Ledger, heartbeat_monitor, run
+    from holdfast.app import Client, Holdfast, Ledger, heartbeat_monitor, lock, run, semaphore
     from holdfast.authoring import (
         Err,
         Ok,
@@ -18,14 +18,12 @@ if TYPE_CHECKING:
         Retry,
         all_handlers_finished,
         heartbeat,
-        lock,
         map_tasks,
         now,
         patched,
         query,
         random,
         run_info,
-        semaphore,
         signal,
         task,
         task_info,
@@ -53,7 +51,9 @@ _HOMES: Final[dict[str, str]] = {
     "Holdfast": "holdfast.app",
     "Ledger": "holdfast.app",
     "heartbeat_monitor": "holdfast.app",
+    "lock": "holdfast.app",
     "run": "holdfast.app",
+    "semaphore": "holdfast.app",
     "RunHandle": "holdfast.client",
     "AlreadyProcessed": "holdfast.errors",
     "HoldfastError": "holdfast.errors",

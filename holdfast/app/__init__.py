@@ -1,21 +1,73 @@
-"""The application: settings, and the one place that wires everything."""
+"""The application: settings, and the one place that wires everything.
 
-from holdfast.app.holdfast import Client, Holdfast, run
-from holdfast.app.serving import Serving, serve, serving
-from holdfast.app.settings import Settings, load_settings
-from holdfast.app.stack import ROLES, Stack
-from holdfast.app.verifying import verify_store
+Owns: the names of its parts, and importing each of them only when it is first used: a script that wants a ledger, or a
+module of workflows that wants a lock, does not load an orchestrator.
+Must not know: how any of them works.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from holdfast.app.connection import close_connections
+    from holdfast.app.holdfast import Client, Holdfast, run
+    from holdfast.app.ledger import Ledger, heartbeat_monitor
+    from holdfast.app.locks import lock, semaphore
+    from holdfast.app.serving import Serving, serve, serving
+    from holdfast.app.settings import Settings, load_settings
+    from holdfast.app.stack import ROLES, Stack
+    from holdfast.app.verifying import verify_store
+
+_HOMES: Final[dict[str, str]] = {
+    "Client": "holdfast.app.holdfast",
+    "Holdfast": "holdfast.app.holdfast",
+    "Ledger": "holdfast.app.ledger",
+    "ROLES": "holdfast.app.stack",
+    "Serving": "holdfast.app.serving",
+    "Settings": "holdfast.app.settings",
+    "Stack": "holdfast.app.stack",
+    "close_connections": "holdfast.app.connection",
+    "heartbeat_monitor": "holdfast.app.ledger",
+    "load_settings": "holdfast.app.settings",
+    "lock": "holdfast.app.locks",
+    "run": "holdfast.app.holdfast",
+    "semaphore": "holdfast.app.locks",
+    "serve": "holdfast.app.serving",
+    "serving": "holdfast.app.serving",
+    "verify_store": "holdfast.app.verifying",
+}
 
 __all__ = [
     "ROLES",
     "Client",
     "Holdfast",
+    "Ledger",
     "Serving",
     "Settings",
     "Stack",
+    "close_connections",
+    "heartbeat_monitor",
     "load_settings",
+    "lock",
     "run",
+    "semaphore",
     "serve",
     "serving",
     "verify_store",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'holdfast.app' has no attribute {name!r}")
+    home = import_module(_HOMES[name])
+    # All that live there at once: a module may be called like a function in it, and importing it has set that name.
+    globals().update({each: getattr(home, each) for each, place in _HOMES.items() if place == _HOMES[name]})
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

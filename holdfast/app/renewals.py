@@ -39,8 +39,8 @@ RENEWALS_PER_LEASE: Final = 3
 """A lease survives this many renewals minus one going wrong."""
 START_SECONDS: Final = 5.0
 """A keeper renews for the first time within this, on a busy machine too."""
-RESTART_SECONDS: Final = (0.1, 1.0, 5.0)
-"""Waits before a keeper that ended by itself is started again; the last one repeats."""
+RESTART_SECONDS: Final = 1.0
+"""How long after the end of a keeper that ended by itself another one is started."""
 END_SECONDS: Final = 2.0
 """How long a keeper may take to end."""
 
@@ -55,6 +55,7 @@ class Renewals:
         self._store = store
         self._setup = setup
         self._held: dict[int, Lease] = {}
+        self._ending: set[int] = set()
         self._process: subprocess.Popen[bytes] | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._ready = False
@@ -84,8 +85,13 @@ class Renewals:
                 self._say(Hold(lease))
         self._stand_in()
 
+    def expect_end(self, lease: Lease) -> None:
+        """Note that a lease is about to end by a write of ours, so that its end is no loss."""
+        self._ending.add(lease.token)
+
     def drop(self, lease: Lease) -> None:
         """Stop renewing a lease."""
+        self._ending.discard(lease.token)
         if self._held.pop(lease.token, None) is not None:
             self._say(Drop(lease.token))
 
@@ -98,8 +104,11 @@ class Renewals:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        process = self._process
+        process, writer = self._process, self._writer
         self._hang_up()
+        if writer is not None:
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()  # else the keeper would wait for the end that we wait for
         if process is not None:
             _reap(process)
 
@@ -115,25 +124,21 @@ class Renewals:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                # From this thread, which lives as long as the process: see `holdfast.worker.tether` for why that counts.
                 self._process = spawn("holdfast.app.keeper", (theirs.fileno(), os.getpid()), (theirs.fileno(),))
             reader, self._writer = await asyncio.open_connection(sock=ours, limit=LINE_BYTES_MAX)
         except OSError as error:
             ours.close()
             self._hang_up()
             log.warning("no process could be started to renew leases; they are renewed from here", error=str(error))
-            self._listening = asyncio.create_task(self._start_again(0), name="holdfast keeper")
+            self._listening = asyncio.create_task(self._start_again(), name="holdfast keeper")
             return
-        self._writer.write(b"".join(encode_line(each) for each in (self._setup, *map(Hold, self._held.values()))))
+        self._writer.write(encode_line(self._setup) + b"".join(encode_line(Hold(each)) for each in self._held.values()))
         self._listening = asyncio.create_task(self._listen(reader), name="holdfast keeper")
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        renewed = False
         with contextlib.suppress(OSError):
             while line := await reader.readline():
-                message = decode_from_keeper(line)
-                renewed = renewed or isinstance(message, Ready)
-                self._heard(message)
+                self._heard(decode_from_keeper(line))
         process = self._process
         self._hang_up()
         if process is not None:
@@ -141,10 +146,10 @@ class Renewals:
             threading.Thread(target=_reap, args=(process,), name="holdfast keeper end", daemon=True).start()
         log.warning("the process that renews leases has ended; starting another")
         self._stand_in()
-        self._listening = asyncio.create_task(self._start_again(0 if renewed else 1), name="holdfast keeper")
+        self._listening = asyncio.create_task(self._start_again(), name="holdfast keeper")
 
-    async def _start_again(self, failures: int) -> None:
-        await asyncio.sleep(RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)])
+    async def _start_again(self) -> None:
+        await asyncio.sleep(RESTART_SECONDS)
         async with self._starting:
             await self._start()
 
@@ -161,7 +166,7 @@ class Renewals:
 
     def _lose(self, token: int) -> None:
         lease = self._held.pop(token, None)
-        if lease is not None:
+        if lease is not None and token not in self._ending:
             log.warning("a lease was lost; what is done under it will be refused", lease=lease.name, token=token)
 
     def _say(self, message: Hold | Drop) -> None:

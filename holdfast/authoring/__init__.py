@@ -19,9 +19,11 @@ from holdfast.authoring.inside import (
     wait_for_signal,
 )
 from holdfast.authoring.inside_task import heartbeat, task_info
-from holdfast.authoring.locks import HeldLock, Places, current_places, lock, semaphore
+from holdfast.authoring.locks import HeldLock, LockBlock, Places, current_places, lock, semaphore
 from holdfast.authoring.messages import MessageHandler, Query, Signal, Update, query, signal, update
 from holdfast.authoring.options import Retry, make_options
+from holdfast.authoring.places import calling_place
+from holdfast.authoring.plain import PlainCodec
 from holdfast.authoring.references import Startable, encode_message, encode_untyped, startable
 from holdfast.authoring.registry import Registry
 from holdfast.authoring.signature import CallSignature
@@ -45,9 +47,11 @@ __all__ = [
     "Duration",
     "Err",
     "HeldLock",
+    "LockBlock",
     "MessageHandler",
     "Ok",
     "Places",
+    "PlainCodec",
     "Query",
     "Registry",
     "Results",
@@ -60,6 +64,7 @@ __all__ = [
     "Update",
     "WorkflowDefinition",
     "all_handlers_finished",
+    "calling_place",
     "current_places",
     "definition_of",
     "deprecate_patch",

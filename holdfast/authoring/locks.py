@@ -1,14 +1,15 @@
 """Locks and semaphores, as code that holds them sees them.
 
-Owns: `lock`, `semaphore`, and leaving the queue or the place on every way out of the block.
+Owns: the blocks of `lock` and `semaphore`, and leaving the queue or the place on every way out of the block.
 Must not know: queues, owners, leases. In a workflow the runtime grants places; elsewhere a `Places` does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from asyncio import Future
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
@@ -37,21 +38,18 @@ class Places(Protocol):
     def hold(self, name: str, slots: int) -> AbstractAsyncContextManager[HeldLock]:
         """Return a block that holds one of `slots` places of `name`."""
 
+    def hold_blocking(self, name: str, slots: int) -> AbstractContextManager[HeldLock]:
+        """Return the same for code that is not asynchronous."""
+
 
 current_places: ContextVar[Places] = ContextVar("holdfast_lock_places")
-"""Set where code outside workflows may take locks."""
+"""Set where code outside workflows takes locks from somebody in particular."""
 
 
-def lock(name: str) -> AbstractAsyncContextManager[HeldLock]:
+def lock(name: str) -> LockBlock:
     """Hold a lock for the length of a block; whoever comes later waits in line.
 
-    ```python
-    async with lock(f"account:{account}") as held:
-        await charge(account, fence=held.token)
-    ```
-
-    In a workflow the lock belongs to the run: it does not expire, survives the death of any process, and is given back
-    at the end of the block or of the run, whichever way it ends.
+    This is the workflow's half; `holdfast.lock` is the whole.
 
     Args:
         name: names the lock, for everybody who uses the same store.
@@ -63,8 +61,10 @@ def lock(name: str) -> AbstractAsyncContextManager[HeldLock]:
     return semaphore(name, 1)
 
 
-def semaphore(name: str, slots: int) -> AbstractAsyncContextManager[HeldLock]:
+def semaphore(name: str, slots: int) -> LockBlock:
     """Hold one of `slots` places for the length of a block; whoever comes when all are taken waits in line.
+
+    This is the workflow's half; `holdfast.semaphore` is the whole.
 
     Args:
         name: names the semaphore, for everybody who uses the same store.
@@ -81,53 +81,101 @@ def semaphore(name: str, slots: int) -> AbstractAsyncContextManager[HeldLock]:
         )
     if type(slots) is not int or not 1 <= slots <= SLOTS_MAX:
         raise DefinitionError(f"semaphore({name!r}, {slots!r}): slots go from 1 to {SLOTS_MAX:,}", calling_place())
-    return _Block(name, slots)
+    return LockBlock(name, slots)
 
 
-class _Block:
-    """`async with lock(...)`. One object may be entered by several coroutines, each with a place of its own."""
+class LockBlock:
+    """`async with lock(...)`, and in tasks and scripts `with lock(...)` too.
 
-    __slots__ = ("_entered", "_name", "_slots")
+    One object may be entered by several coroutines and threads, each with a place of its own.
+    """
 
-    def __init__(self, name: str, slots: int) -> None:
+    __slots__ = ("_elsewhere", "_entered", "_name", "_slots")
+
+    def __init__(self, name: str, slots: int, elsewhere: Places | None = None) -> None:
+        """Use `lock` or `semaphore`."""
         self._name = name
         self._slots = slots
-        self._entered: dict[Any, list[_Place]] = {}
+        self._elsewhere = elsewhere
+        self._entered: dict[Any, list[Any]] = {}
+
+    def granted_elsewhere_by(self, places: Places) -> LockBlock:
+        """Return this block with somebody who grants places outside workflows."""
+        return LockBlock(self._name, self._slots, places)
 
     async def __aenter__(self) -> HeldLock:
+        """Wait for a place."""
         place = self._place()
         try:
             held = await place.take()
         except BaseException as error:  # cancelled while in line, or just as the place was granted
             await place.leave(error)
             raise
-        self._entered.setdefault(asyncio.current_task(), []).append(place)
+        self._note(asyncio.current_task(), place)
         return held
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task = asyncio.current_task()
-        if task not in self._entered:  # left by another task than entered it, as an AsyncExitStack may
-            task = next(iter(self._entered))
-        places = self._entered[task]
-        place = places.pop()
-        if not places:
-            del self._entered[task]
+        """Give the place back."""
+        place: _Place = self._forget(asyncio.current_task())
         await place.leave(error)
+
+    def __enter__(self) -> HeldLock:
+        """Wait for a place; the thread is blocked meanwhile."""
+        if current_runtime.get(None) is not None or _has_loop():
+            raise DefinitionError(
+                f"`with lock({self._name!r})` would block the event loop that runs this code",
+                calling_place(),
+                "Whoever has the lock may need that loop to give it back. Write: async with lock(...)",
+            )
+        block = self._grantor().hold_blocking(self._name, self._slots)
+        held = block.__enter__()
+        self._note(threading.get_ident(), block)
+        return held
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the place back."""
+        block: AbstractContextManager[HeldLock] = self._forget(threading.get_ident())
+        block.__exit__(kind, error, trace)
+
+    def _note(self, who: Any, entered: Any) -> None:
+        self._entered.setdefault(who, []).append(entered)
+
+    def _forget(self, who: Any) -> Any:
+        if who not in self._entered:  # left by another task or thread than entered it, as an ExitStack may
+            who = next(iter(self._entered))
+        entered = self._entered[who]
+        last = entered.pop()
+        if not entered:
+            del self._entered[who]
+        return last
 
     def _place(self) -> _Place:
         runtime = current_runtime.get(None)
         if runtime is not None:
             return _RunPlace(runtime, self._name, self._slots)
-        places = current_places.get(None)
-        if places is not None:
-            return _LeasedPlace(places.hold(self._name, self._slots))
-        raise OutsideWorkflowError(
-            f"lock {self._name!r} was wanted outside a workflow",
-            calling_place(),
-            "Take it in workflow code, around the call of the task, and hand the task its token.",
-        )
+        return _LeasedPlace(self._grantor().hold(self._name, self._slots))
+
+    def _grantor(self) -> Places:
+        places = current_places.get(self._elsewhere)
+        if places is None:
+            raise OutsideWorkflowError(
+                f"lock {self._name!r} was wanted outside a workflow, where nobody grants it",
+                calling_place(),
+                "Import it by `from holdfast import lock`.",
+            )
+        return places
+
+
+def _has_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class _Place(Protocol):

@@ -1,0 +1,51 @@
+"""Which store code means that names none.
+
+Owns: the order - the store that this process serves, else the settings - and that the answer stays the same.
+Must not know: what the store is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from holdfast.app.settings import Settings, load_settings
+
+_served: Final[list[Settings]] = []
+"""Settings of the stacks that run in this process, newest last. Task code finds its own stack's store by it."""
+_found: Final[list[Settings]] = []
+"""What the settings said when they were first asked, if they were."""
+
+
+def serve(settings: Settings) -> Callable[[], None]:
+    """Have code in this process mean the store of `settings`; return what ends that."""
+    fixed = in_place(settings)
+    _served.append(fixed)
+
+    def end() -> None:
+        if fixed in _served:
+            _served.remove(fixed)
+
+    return end
+
+
+def default_settings() -> Settings:
+    """Return the settings of code that names no store. Raises SettingsError."""
+    if _served:
+        return _served[-1]
+    if not _found:
+        # Once: a script that changes its folder, or its environment, does not mean another store from there on.
+        _found.append(in_place(load_settings()))
+    return _found[0]
+
+
+def forget_default() -> None:
+    """Ask the settings again next time."""
+    _found.clear()
+
+
+def in_place(settings: Settings) -> Settings:
+    """Return `settings` with the path of the store made absolute."""
+    path = Path.cwd() / settings.sqlite_path()
+    return settings.model_copy(update={"store": f"sqlite:///{path}"})
