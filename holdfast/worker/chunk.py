@@ -3,7 +3,8 @@
 Owns: which items were started, which have an outcome, and how outcomes are gathered into few writes.
 Must not know: how attempts run, when writes happen, other chunks.
 
-Measured on two cores: 70,000 items/s of an asynchronous task that does nothing, recorded in batches.
+Measured on two busy cores: 53,000 to 74,000 items per second of processor time, claims, records and store included, for
+an asynchronous task that does nothing.
 """
 
 from __future__ import annotations
