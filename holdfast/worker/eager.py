@@ -8,7 +8,7 @@ Theory of operation
 
 Most steps of a workflow finish quickly and many never wait. An asyncio.Task for each of them costs a task object, a
 turn of the loop and a callback: about 10 us, as much as the rest of the step. Python 3.12 has eager tasks; this is the
-same idea for 3.11 to 3.13, and cheaper, because the task object is used again.
+same idea for 3.11 too, at nearly the same cost, because the task object is used again.
 
 A *shell* is a real asyncio.Task whose coroutine is a small object of ours. Starting a user's coroutine means: take a
 shell, make it the loop's current task, and send the coroutine its first None, inside its own contextvars context.
