@@ -17,7 +17,7 @@ import msgspec
 
 from holdfast.client.ends import Ends
 from holdfast.engine.behaviours import CURRENT
-from holdfast.errors import HoldfastError, NoOrchestratorError, RunClosedError, RunNotFoundError
+from holdfast.errors import FencedError, HoldfastError, NoOrchestratorError, RunClosedError, RunNotFoundError
 from holdfast.history import ROOT, WorkflowStarted, open_page, outside_payloads, seal
 from holdfast.ports.answers import decode_answer
 from holdfast.ports.bus import REQUESTS, RUNS, Bus
@@ -66,7 +66,15 @@ class EmbeddedEngine:
 
     async def start(self, requests: Sequence[StartRequest]) -> list[Started]:
         """Start runs durably. See `Engine.start`."""
-        local, membership = self.local, self._member()
+        try:
+            return await self._start(requests, self.local, self._member())
+        except FencedError:
+            # This process was taken for dead: nothing was written. That is no reason not to start runs for others.
+            return await self._start(requests, None, None)
+
+    async def _start(
+        self, requests: Sequence[StartRequest], local: LocalOrchestrator | None, membership: Membership | None
+    ) -> list[Started]:
         now = self._clock.now()
         operations: list[StartRun] = []
         events: list[WorkflowStarted] = []

@@ -240,6 +240,8 @@ class Orchestrator:
 
     def adopt(self, started: Started, page: Page, event: WorkflowStarted) -> None:
         """Go on with an execution that was started as owned by this member. See `LocalOrchestrator`."""
+        if self._membership is None or self.draining:
+            return  # the lease went while this was written: whoever reaps it finds the run
         program = self._programs(event.workflow)
         assert program is not None
         opened = open_fan_out(self._store, started.execution_id)
@@ -314,7 +316,7 @@ class Orchestrator:
         finally:
             execution.evict()
 
-    async def _update(self, live: Live, name: str, payload: bytes, update_id: str) -> bytes:
+    async def _update(self, live: Live, name: str, payload: bytes, update_id: str) -> bytes | None:
         known = live.updates.get(update_id)
         if known is None:
             if update_id not in live.updates:
@@ -326,7 +328,10 @@ class Orchestrator:
                 self._touch(live)
             future: asyncio.Future[UpdateCompleted] = asyncio.get_running_loop().create_future()
             self._answers.setdefault((live.execution_id, update_id), []).append(future)
-            known = await future
+            await asyncio.wait([future])
+            if future.cancelled():
+                return None  # the run went elsewhere; asked again with the same id there, it is the same update
+            known = future.result()
         if known.failure is not None:
             raise RunFailedError(live.run_id, known.failure.type, known.failure.message, known.failure.traceback)
         assert isinstance(known.result, bytes)
@@ -342,7 +347,8 @@ class Orchestrator:
             raise UpdateRejectedError(name, failure.type, failure.message) from error
 
     async def _answer_requests(self) -> None:
-        assert self._membership is not None
+        if self._membership is None:
+            return
         (requests,) = await self._store.write([TakeRequests(limit=64)], self._membership)
         for request in requests:
             self._spawn(self._answer(request))
@@ -405,6 +411,8 @@ class Orchestrator:
         clock = asyncio.get_running_loop().time
         yielded = clock()
         for each in claimed:
+            if self._membership is None:
+                return  # the lease went meanwhile, and with it what was claimed
             await self._load(each)
             if clock() - yielded > LOAD_SECONDS_MAX:
                 # Others want the loop too. Not after each: what a slice of time brought is committed together.
@@ -428,6 +436,9 @@ class Orchestrator:
             return
         except HoldfastError as error:
             await self._park(claimed, error)
+            return
+        if self._membership is None:
+            live.execution.evict()
             return
         live.unstable = claimed.recoveries > 0
         self._admit(live)
@@ -489,6 +500,8 @@ class Orchestrator:
                 self._write_wanted.set()
 
     async def _flush(self) -> None:
+        if self._membership is None:
+            return  # nothing here is this member's to write
         while self._dirty:
             batch, self._dirty = self._dirty, {}
             now = self._clock.now()
@@ -638,8 +651,11 @@ class Orchestrator:
         self._dirty.pop(live.execution_id, None)
         if self._by_run.get(live.run_id) is live:
             del self._by_run[live.run_id]
-            # Whoever waits for its end looks elsewhere, unless it was told just now.
+            # Whoever waits for its end, or for an answer, looks elsewhere, unless it was told just now.
             _cancel_all(self._ends.pop(live.run_id, ()))
+        for update_id, answer in live.updates.items():
+            if answer is None:
+                _cancel_all(self._answers.pop((live.execution_id, update_id), ()))
         live.timers.clear()
         self._dispatcher.abandon(live)
         live.execution.evict()
