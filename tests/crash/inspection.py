@@ -62,9 +62,13 @@ class View:
 class Inspector:
     """Looks at one store and one receiver again and again."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
-        """Look at `store`, and at what `folder` holds: pieces, journals, members, and the receiver."""
+    def __init__(self, store: Store, folder: Path, *, zombies: bool = False) -> None:
+        """Look at `store`, and at what `folder` holds: pieces, journals, members, and the receiver.
+
+        With `zombies`, some that ask the receiver may be late: what others have done meanwhile is asked for again.
+        """
         self._store = store
+        self._zombies = zombies
         self._folder = folder
         self._receiver = Receiver(folder)
         self._journals = (Journal(folder / "journal-inside"), Journal(folder / "journal-outside"))
@@ -172,6 +176,8 @@ class Inspector:
         elif told.kind == "signal" and not view.signals[told.name]:
             rows = await self._store.execution_inbox(view.record.execution_id)
             if told.name not in {row.operation_id for row in rows}:
+                await self._read_run(view.record)  # it may have moved on between the two looks
+            if told.name not in {*view.signals, *(row.operation_id for row in rows)}:
                 self._add(f"signal {told.name} was acknowledged and is lost")
         elif told.kind == "cancel" and not any(isinstance(event, CancelRequested) for event in view.events):
             if "cancel" not in {row.kind for row in await self._store.execution_inbox(view.record.execution_id)}:
@@ -189,7 +195,7 @@ class Inspector:
         tokens: dict[str, int] = {}
         for index, request in enumerate(requests):
             by_key[request.key].append((index, request))
-            if request.token:
+            if request.token and not self._zombies:
                 name = request.payload.split()[0]
                 if request.token < tokens.get(name, 0):
                     self._add(f"{request.key} came with token {request.token} of {name}, after {tokens[name]}")
@@ -202,13 +208,16 @@ class Inspector:
                 continue
             if len({request.payload for _, request in asked if request.applies}) > 1:
                 self._add(f"{key} was asked for with several payloads: {[request.payload for _, request in asked]}")
+            if self._zombies:
+                continue
             if step not in expected[run_id].repeated:
                 self._check_repeats(key, [request for _, request in asked], joins)
             known = self._recorded_at.get(key)
             if known is not None and asked[-1][0] >= known:
                 self._add(f"{key} was asked for again, when its outcome had been recorded")
         for run_id, each in expected.items():
-            self._check_stages(run_id, each, by_key)
+            if not self._zombies:
+                self._check_stages(run_id, each, by_key)
         for piece in pieces.values():
             if piece.shape == "naps":
                 self._check_pace(piece, by_key)

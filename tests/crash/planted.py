@@ -16,6 +16,7 @@ from holdfast.client import EmbeddedEngine
 from holdfast.orchestrator.timers import Timers
 from holdfast.ports.operations import Append
 from holdfast.stores import GroupCommit
+from holdfast.stores.sqlite import statements
 from holdfast.worker.attempt import Attempt
 
 LATE_SECONDS: Final = 0.05
@@ -77,7 +78,21 @@ def early_timers() -> None:
     Timers.__init__ = init  # type: ignore[method-assign]
 
 
+def write_as_a_zombie() -> None:
+    """Let members that lost their lease write, and hand in tasks that others have claimed."""
+    known = dict(statements.load())
+    known["check_member"] = "SELECT grip FROM members WHERE member = ?1 AND epoch = ?2"
+    known["finish_task"] = "DELETE FROM task_queue WHERE id = ?1 AND ?2 > 0 AND ?3 > 0 RETURNING execution, step"
+    statements.load = lambda: known
+
+
 BUGS: Final[dict[str, Callable[[], None]]] = {
     each.__name__: each
-    for each in (apply_before_commit, new_key_for_another_attempt, acknowledge_before_durable, early_timers)
+    for each in (
+        apply_before_commit,
+        new_key_for_another_attempt,
+        acknowledge_before_durable,
+        early_timers,
+        write_as_a_zombie,
+    )
 }

@@ -83,9 +83,10 @@ async def serve(arguments: argparse.Namespace) -> None:
         print("ready", flush=True)
         feeder = Feeder("inside", app.client, folder / "pieces", Journal(folder / "journal-inside"))
         feeding = asyncio.create_task(feeder.feed())
+        feeding.add_done_callback(lambda _: stop.set())
         await stop.wait()
         feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
+        await feeding
 
 
 def main() -> None:
