@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from rich.console import Console
@@ -19,6 +19,7 @@ from rich.table import Table
 
 from holdfast.errors import (
     AlreadyProcessed,
+    DefinitionError,
     HoldfastError,
     InputError,
     LeaseError,
@@ -32,7 +33,14 @@ from holdfast.errors import (
     SettingsError,
     StoreError,
     UnknownNameError,
+    UpdateRejectedError,
 )
+
+FILE_COLUMNS: Final = 160
+"""How wide a table is that does not go to a terminal."""
+
+_NEVER_WRAPPED: Final = frozenset({"id", "time", "event", "status", "created_at", "closed_at"})
+"""Columns whose content is short: a time broken in two is hard to read."""
 
 
 class Exit(IntEnum):
@@ -42,10 +50,10 @@ class Exit(IntEnum):
     FAILED = 1
     """The run failed, or the check found something."""
     USAGE = 2
-    """The command line or the input does not fit."""
+    """The command line, the input or the code does not fit."""
     NOT_FOUND = 3
     REFUSED = 4
-    """The run's state, or somebody else's lease, does not allow it."""
+    """The run's state, its validator, or somebody else's lease does not allow it."""
     UNAVAILABLE = 5
     """The store, the settings or the fleet: nothing is wrong with the request."""
     INTERRUPTED = 130
@@ -56,12 +64,14 @@ _CODES: tuple[tuple[type[HoldfastError], Exit], ...] = (
     (UnknownNameError, Exit.NOT_FOUND),
     (RunConflictError, Exit.REFUSED),
     (RunClosedError, Exit.REFUSED),
+    (UpdateRejectedError, Exit.REFUSED),
     (AlreadyProcessed, Exit.REFUSED),
     (LeaseError, Exit.REFUSED),
     (NoOrchestratorError, Exit.UNAVAILABLE),
     (StoreError, Exit.UNAVAILABLE),
     (SettingsError, Exit.UNAVAILABLE),
     (MissingExtraError, Exit.UNAVAILABLE),
+    (DefinitionError, Exit.USAGE),
     (InputError, Exit.USAGE),
     (PayloadError, Exit.USAGE),
     (RunError, Exit.FAILED),
@@ -80,6 +90,8 @@ class Output:
         """Print JSON with `as_json`, else for a person."""
         self.as_json = as_json
         self.console = Console(highlight=False, soft_wrap=True)
+        if not self.console.is_terminal:
+            self.console.width = FILE_COLUMNS  # nobody reads a file through a window 80 wide
         self.notes = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def value(self, value: Any) -> None:
@@ -97,7 +109,8 @@ class Output:
             return
         width = max(map(len, values), default=0)
         for name, value in values.items():
-            self.console.print(f"[dim]{name:<{width}}[/]  {escape(show(value))}")
+            shown = show(value).replace("\n", "\n" + " " * (width + 2))
+            self.console.print(f"[dim]{name:<{width}}[/]  {escape(shown)}")
 
     def rows(
         self, columns: Sequence[str], rows: Iterable[dict[str, Any]], *, more: dict[str, Any] | None = None
@@ -109,7 +122,7 @@ class Output:
             return
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(column, overflow="fold", no_wrap=column in _NEVER_WRAPPED)
         for row in kept:
             table.add_row(*(_styled(column, show(row.get(column))) for column in columns))
         self.console.print(table if kept else "[dim]nothing[/]")

@@ -71,11 +71,16 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
             if outcome.result is not None:
                 shown["result"] = decode_outcome(run, outcome, msgspec.json.decode)
             elif outcome.failure is not None:
-                shown["error"] = {
-                    "type": outcome.failure.type,
-                    "message": outcome.failure.message,
-                    "traceback": outcome.failure.traceback,
-                }
+                failure = outcome.failure
+                if output.as_json:
+                    shown["error"] = {
+                        "type": failure.type,
+                        "message": failure.message,
+                        "traceback": failure.traceback,
+                    }
+                else:
+                    shown["error"] = f"{failure.type}: {failure.message}"
+                    shown["traceback"] = failure.traceback.strip("\n")
             else:
                 shown["reason"] = outcome.reason
         output.fields(shown)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from typing import Annotated, Any
 
 import typer
 
-from holdfast.app import ROLES, Serving, load_settings, serve
+from holdfast.app import ROLES, Serving, Settings, load_settings, serve
 from holdfast.authoring import Registry
 from holdfast.cli.output import Output
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown
-from holdfast.errors import SettingsError
+from holdfast.errors import DefinitionError, HoldfastError, SettingsError
 from holdfast.observe import configure_logs
 
 ModulesArgument = Annotated[
@@ -55,21 +57,25 @@ def worker(
     modules: ModulesArgument = None,
     pool: PoolOption = None,
     processes: Annotated[int, typer.Option(min=1, max=1024, help="How many worker processes to keep running.")] = 1,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Do the tasks of some pools."""
     output = Output(as_json=as_json)
+    pools = shown(output, lambda: _pools(pool)) if pool else None
     if processes > 1:
         raise typer.Exit(run_verb(output, lambda: _supervise(modules or [], pool or [], processes, store)))
-    pools = shown(output, lambda: _pools(pool)) if pool else None
-    _serve(output, modules, ("worker",), http=False, store=store, pools=pools)
+    _serve(output, modules, ("worker",), http=False, replaceable=supervised, store=store, pools=pools)
 
 
 async def _supervise(modules: list[str], pool: list[str], processes: int, store: str | None) -> int:
     from holdfast.worker import Supervisor
 
-    argv = [sys.executable, "-m", "holdfast", "worker", *modules]
+    settings = load_settings(store=store)
+    _configure_logs(settings)
+    _load(modules or list(settings.modules))  # what cannot start is said once, not by each process again and again
+    argv = [sys.executable, "-m", "holdfast", "worker", *modules, "--supervised"]
     for each in pool:
         argv += ["--pool", each]
     if store is not None:
@@ -87,32 +93,79 @@ def _pools(values: list[str]) -> dict[str, int]:
     return pools
 
 
-def _serve(output: Output, modules: list[str] | None, roles: tuple[str, ...], *, http: bool, **options: Any) -> None:
-    async def body() -> None:
+def _serve(
+    output: Output,
+    modules: list[str] | None,
+    roles: tuple[str, ...],
+    *,
+    http: bool,
+    replaceable: bool = False,
+    **options: Any,
+) -> None:
+    async def body() -> bool:
         settings = load_settings(**options)
-        as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
-        configure_logs(json_lines=as_json, level=settings.log_level)
+        _configure_logs(settings)
         names = modules or list(settings.modules)
-        if "" not in sys.path:
-            sys.path.insert(0, "")  # modules of the folder one stands in, as `python -m` has it
-        registry = Registry.from_modules(*names)
-        if not names and roles:
-            raise SettingsError("no module was named", "Name the modules with your workflows: holdfast dev automations")
+        registry = _load(names) if names or roles else Registry()
 
         def announce(started: Serving) -> None:
             facts: dict[str, Any] = {
                 "member": started.stack.name,
                 "store": settings.store,
-                "workflows": list(registry.workflow_names()),
+                "workflows": [each for each in registry.workflow_names() if not each.startswith("task:")],
                 "tasks": list(registry.task_names()),
             }
             if roles:
                 facts["pools"] = settings.pools if "worker" in roles else {}
             if started.url:
                 facts["url"] = started.url
-            output.fields(facts)
+            output.fields(facts if output.as_json else {name: _line(each) for name, each in facts.items()})
             sys.stdout.flush()
 
-        await serve(settings, registry, roles, http=http, announce=announce)
+        return await serve(settings, registry, roles, http=http, announce=announce, replaceable=replaceable)
 
-    run_verb(output, body)
+    if run_verb(output, body):
+        from holdfast.worker import REPLACE_EXIT_CODE
+
+        raise typer.Exit(REPLACE_EXIT_CODE)
+
+
+def _line(value: Any) -> str:
+    match value:
+        case list():
+            return ", ".join(value)
+        case dict():
+            return ", ".join(f"{name} ({slots} slots)" for name, slots in value.items())
+        case _:
+            return str(value)
+
+
+def _configure_logs(settings: Settings) -> None:
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
+    configure_logs(json_lines=as_json, level=settings.log_level)
+
+
+def _load(names: list[str]) -> Registry:
+    if not names:
+        raise SettingsError("no module was named", "Name the modules with your workflows: holdfast dev automations")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # modules of the folder one stands in, as `python -m` has it
+    try:
+        return Registry.from_modules(*names)
+    except HoldfastError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a module may raise anything
+        # Whatever the user's module raised: their lines are the answer, ours and importlib's are not.
+        frames = [each for each in traceback.extract_tb(error.__traceback__) if _is_theirs(each.filename)]
+        where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+        lines = "".join(traceback.format_list(frames)).rstrip()
+        raise DefinitionError(
+            f"{', '.join(names)} cannot be imported: {type(error).__name__}: {error}", where, lines
+        ) from None
+
+
+def _is_theirs(filename: str) -> bool:
+    return not filename.startswith("<") and "importlib" not in filename and not filename.startswith(_HOLDFAST)
+
+
+_HOLDFAST = os.path.dirname(os.path.dirname(__file__)) + os.sep  # noqa: PTH120 - compared with frames' names, as text

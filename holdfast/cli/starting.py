@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.markup import escape
 
 from holdfast.app import Client
 from holdfast.cli.output import Exit, Output
 from holdfast.cli.payloads import read_json
 from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
 from holdfast.client import RunHandle
+from holdfast.ports.operations import TERMINAL
 
 IdOption = Annotated[str | None, typer.Option("--id", help="Run id; the same id again is the same run.")]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the result.")]
@@ -32,6 +34,7 @@ def start(
 
     async def body(client: Client) -> None:
         handle = await client.start(workflow, read_json(input), id=id)
+        await _say_if_nobody_runs(output, client, handle)
         await _finish(output, handle, wait=wait, timeout=timeout)
 
     with_client(output, store, body)
@@ -55,9 +58,26 @@ def submit(
         from holdfast.cli.functions import resolve
 
         handle = await client.submit(resolve(task), *(_value(each) for each in args or ()), id=id)
+        await _say_if_nobody_runs(output, client, handle)
         await _finish(output, handle, wait=wait, timeout=timeout)
 
     with_client(output, store, body)
+
+
+async def _say_if_nobody_runs(output: Output, client: Client, handle: RunHandle[Any]) -> None:
+    """Say to a person that a run waits, when nobody alive has its workflow: a misspelt name looks the same."""
+    record = await handle.describe()
+    if output.as_json or record.status in TERMINAL:
+        return
+    now = await client.store.now()
+    alive = [each for each in await client.store.members() if each.expires_at > now and each.workflows]
+    if any(record.workflow in each.workflows for each in alive):
+        return
+    known = sorted({name for each in alive for name in each.workflows if not name.startswith("task:")})
+    output.note(
+        f"[yellow]waiting[/]  no process that is alive has {escape(repr(record.workflow))} "
+        + escape(f"(there is: {', '.join(known)})" if known else "(none is running: holdfast dev MODULE)")
+    )
 
 
 async def _finish(output: Output, handle: RunHandle[Any], *, wait: bool, timeout: float | None) -> None:
