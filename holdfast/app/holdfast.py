@@ -18,6 +18,7 @@ from holdfast.client import RunHandle, WorkflowClient
 from holdfast.errors import SettingsError
 from holdfast.ports.operations import RunRecord
 from holdfast.ports.store import Store
+from holdfast.worker import end_script_import
 
 
 class Client(WorkflowClient):
@@ -110,6 +111,7 @@ class Holdfast:
 
     async def __aenter__(self) -> Self:
         """Start the stack."""
+        end_script_import()
         stack = Stack(self.settings, self.registry, self._roles)
         await stack.open()
         self._stack = stack
@@ -140,6 +142,7 @@ class Holdfast:
 
     def __enter__(self) -> Self:
         """Start the stack on an event loop of its own, in a thread."""
+        end_script_import()
         self._portal = Portal()
         try:
             self._portal.call(self.__aenter__)
@@ -211,6 +214,7 @@ def run(workflow: Any, *args: Any, id: str | None = None, store: str | None = No
         RunFailedError and its siblings: the run ended without a result.
         RunConflictError: the id belongs to other work.
     """
+    end_script_import()
     definition = definition_of(workflow)
     module = sys.modules.get(definition.fn.__module__)
     with Holdfast([module] if module is not None else [], store, definitions=[workflow], **options) as app:

@@ -45,6 +45,7 @@ class Member:
         bus: Bus,
         clock: Clock,
         fenced: Callable[[], None],
+        worn: Callable[[], None],
     ) -> None:
         """Describe the member.
 
@@ -57,6 +58,7 @@ class Member:
             bus: the bus, open.
             clock: where times come from.
             fenced: called when it turns out to have lost its lease.
+            worn: called once when work had to be abandoned that still holds what it holds: replace the process.
         """
         self._name = name
         self._roles = roles
@@ -66,6 +68,7 @@ class Member:
         self._bus = bus
         self._clock = clock
         self._fenced = fenced
+        self._worn = worn
         self.membership: Membership | None = None
         self.orchestrator: Orchestrator | None = None
         self._worker: PoolWorker | None = None
@@ -91,7 +94,7 @@ class Member:
         self.membership = membership
         self._sidecar = self._make_sidecar(membership)
         await self._sidecar.open()
-        self._runner = LocalRunner(self._registry, self._clock)
+        self._runner = LocalRunner(self._registry, self._clock, worn=self._worn)
         if "orchestrator" in roles:
             self.orchestrator = self._make_orchestrator(self._runner)
             await self.orchestrator.open(membership)

@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from holdfast.app.settings import Settings
 from holdfast.app.stack import Stack
@@ -64,7 +65,8 @@ async def serve(
     *,
     http: bool,
     announce: Callable[[Serving], None],
-) -> None:
+    replaceable: bool = False,
+) -> bool:
     """Serve until SIGTERM or SIGINT; a second one ends the process at once.
 
     Args:
@@ -73,6 +75,10 @@ async def serve(
         roles: what the process does.
         http: whether it also is a controller.
         announce: called once everything has started.
+        replaceable: also stop when the process holds abandoned work, because a supervisor starts another one.
+
+    Returns:
+        Whether the process is worn and wants to be replaced.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -87,7 +93,20 @@ async def serve(
     try:
         async with serving(settings, registry, roles, http=http) as started:
             announce(started)
-            await stop.wait()
+            if replaceable:
+                await _first_of(stop.wait(), started.stack.worn.wait())
+            else:
+                await stop.wait()
+            return started.stack.worn.is_set() and not stop.is_set()
     finally:
         for each in STOP_SIGNALS:
             loop.remove_signal_handler(each)
+
+
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -58,6 +58,8 @@ class Stack:
         self._member: Member | None = None
         self._rejoining: asyncio.Task[None] | None = None
         self._closing = False
+        self.worn = asyncio.Event()
+        """Work had to be abandoned that keeps what it holds; a supervised process ends and is replaced."""
 
     @property
     def name(self) -> str:
@@ -101,6 +103,7 @@ class Stack:
             bus=self.bus,
             clock=self.clock,
             fenced=self._fenced,
+            worn=self.worn.set,
         )
         self._member = member
         await member.join()

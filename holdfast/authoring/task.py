@@ -42,6 +42,8 @@ class TaskDefinition(Generic[P, R]):
 
     is_async: bool = False
     """Whether the function is a coroutine function."""
+    timeout_set: bool = False
+    """Whether its author chose the attempt time-out; a sync task then runs where it can be stopped."""
 
     def __init__(
         self,
@@ -231,13 +233,15 @@ def task(
                 "Compute it: key=lambda path: path. For one call: .options(key=...).",
             )
         kind: type[TaskDefinition[Any, Any]] = AsyncTask if is_async else SyncTask
-        return kind(
+        definition = kind(
             function,
             name=check_name("task", name or function.__name__, where),
             options=options,
             key=key,
             retry=values.get("retry"),
         )
+        definition.timeout_set = "timeout" in values
+        return definition
 
     return decorate if function is None else decorate(function)
 

@@ -41,7 +41,7 @@ class TaskOptions(msgspec.Struct, frozen=True):
     """From one `heartbeat()` of the task's code to the next."""
     retry: RetryPolicy = RetryPolicy()
     isolation: str = "auto"
-    """`async`, `thread`, `process`, or `auto` (see `holdfast.worker.slots`)."""
+    """`async`, `thread`, `process`, or `auto` (see `holdfast.worker.isolation`)."""
     priority: int = 0
     """Higher goes first within a pool."""
     record: str = "auto"
