@@ -105,6 +105,8 @@ class Renewals:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         process, writer = self._process, self._writer
+        if process is not None and not self._ready:
+            process.kill()  # it is still starting, and there is nothing left for it to do
         self._hang_up()
         if writer is not None:
             with contextlib.suppress(OSError):
