@@ -12,7 +12,8 @@ from holdfast.app import Client
 from holdfast.cli.output import Output, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, with_client
 from holdfast.client import decode_outcome
-from holdfast.history import BlobRef
+from holdfast.errors import SettingsError
+from holdfast.history import BlobRef, Failure, to_json
 from holdfast.ports.engine import Outcome, RecordedEvent
 from holdfast.ports.operations import TERMINAL, RunRecord
 
@@ -144,13 +145,26 @@ def export(
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        from holdfast.history import write_transcript
-
         recorded = await client.handle(run).history()
-        out.write_bytes(write_transcript([each.event for each in recorded]))
+        content = to_json([each.event for each in recorded], outcomes=await _read_outcomes(client, run))
+        try:
+            out.write_bytes(content)
+        except OSError as error:
+            raise SettingsError(f"{out} cannot be written: {error}", "Name another file: --out FILE") from None
         output.fields({"run_id": run, "events": len(recorded), "file": str(out)})
 
     with_client(output, store, body)
+
+
+async def _read_outcomes(client: Client, run: str) -> dict[str, list[bytes | Failure]]:
+    record = await client.handle(run).describe()
+    outcomes: dict[str, list[bytes | Failure]] = {}
+    for fan_out in await client.store.fan_outs(record.execution_id):
+        items = await client.store.outcomes(fan_out.fan_out_id, 0, fan_out.count)
+        outcomes[fan_out.step] = [
+            each.body if each.ok else msgspec.msgpack.decode(each.body, type=Failure) for each in items
+        ]
+    return outcomes
 
 
 @runs.command()
