@@ -141,30 +141,32 @@ def export(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a run's history to a file that the replay tester reads."""
+    """Write a run's history to a file, as JSON that a person can read."""
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        recorded = await client.handle(run).history()
-        content = to_json([each.event for each in recorded], outcomes=await _read_outcomes(client, run))
+        handle = client.handle(run)
+        recorded = await handle.history()
+        outcomes = await _outcomes(client, (await handle.describe()).execution_id)
         try:
-            out.write_bytes(content)
+            out.write_bytes(to_json([each.event for each in recorded], outcomes=outcomes))
         except OSError as error:
-            raise SettingsError(f"{out} cannot be written: {error}", "Name another file: --out FILE") from None
+            raise SettingsError(f"{out} cannot be written: {error.strerror}", "Name another file: --out FILE") from None
         output.fields({"run_id": run, "events": len(recorded), "file": str(out)})
 
     with_client(output, store, body)
 
 
-async def _read_outcomes(client: Client, run: str) -> dict[str, list[bytes | Failure]]:
-    record = await client.handle(run).describe()
+async def _outcomes(client: Client, execution_id: int) -> dict[str, list[bytes | Failure]]:
     outcomes: dict[str, list[bytes | Failure]] = {}
-    for fan_out in await client.store.fan_outs(record.execution_id):
-        items = await client.store.outcomes(fan_out.fan_out_id, 0, fan_out.count)
-        outcomes[fan_out.step] = [
-            each.body if each.ok else msgspec.msgpack.decode(each.body, type=Failure) for each in items
-        ]
+    for each in await client.store.fan_outs(execution_id):
+        if each.closed:
+            recorded = await client.store.outcomes(each.fan_out_id, 0, each.count)
+            outcomes[each.step] = [one.body if one.ok else _decode_failure(one.body) for one in recorded]
     return outcomes
+
+
+_decode_failure = msgspec.msgpack.Decoder(Failure).decode
 
 
 @runs.command()
