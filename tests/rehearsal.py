@@ -195,7 +195,7 @@ class Rehearsal:
     def close(self) -> list[AnyEvent]:
         """Write the last page; return the whole history."""
         assert self.execution.closed, f"the run still waits for {self.execution.idle_steps}"
-        self.write(record=[*self.unrecorded])
+        self.write(record=sorted(self.unrecorded, key=lambda each: isinstance(each.command, CLOSING_COMMANDS)))
         return self.history
 
     def recover(self, events: Sequence[AnyEvent] | None = None) -> tuple[Execution, list[Issued]]:

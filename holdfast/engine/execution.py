@@ -37,6 +37,7 @@ from uuid import UUID
 
 from holdfast.engine import closing, machines, waits
 from holdfast.engine.caller import code_position, user_position
+from holdfast.engine.closing import Evicted
 from holdfast.engine.decisions import Issued
 from holdfast.engine.futures import StepFuture
 from holdfast.engine.interrupts import is_of_process
@@ -92,10 +93,6 @@ SUGGESTED_EVENTS_MAX: Final = 10_000
 
 OpenFanOut = Callable[[str, FanOutCompleted], FanOutOutcome]
 """Gives access to the outcomes of a fan-out, which live beside the history."""
-
-
-class Evicted(BaseException):
-    """Raised inside workflow code whose execution leaves memory; it will be replayed when it is needed again."""
 
 
 class Execution:
@@ -357,12 +354,15 @@ class Execution:
         loop.unhandled.clear()
 
     def _note_end(self, error: BaseException | None) -> None:
-        if error is not None and not isinstance(error, Evicted):
+        if error is not None:
             self.warnings.append(f"as it was ended, workflow code raised {type(error).__name__}")
 
     def _refuse(self, event: InputEvent, event_id: int) -> list[Issued]:
         """Take an input that reached a run that had just ended: one page held both. Only an update wants an answer."""
         self.applied = event_id
+        step = getattr(event, "step", None)
+        if step is not None:
+            self._resolve(step, machines.Step.COMPLETE)  # it was dropped at the end, or this is no outcome of it
         if not isinstance(event, UpdateAccepted):
             return []
         self.issued += 1
@@ -394,6 +394,7 @@ class Execution:
             if step in self._dropped:
                 # The outcome and the code's decision to do without it crossed: both stand in history, the
                 # decision after the outcome, because it was made in the drain of an input of the same page.
+                self._dropped.remove(step)  # which happens once
                 return None
             raise HistoryError(f"the outcome of {step} is recorded, but the code did not ask for it", self.where())
         # An owner that has not recorded the decision yet does so in the page of the outcome.

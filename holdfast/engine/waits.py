@@ -35,15 +35,19 @@ async def wait_for(fut: Any, timeout: float | None) -> Any:
             return future.result()
         except asyncio.CancelledError as error:
             raise TimeoutError from error
-    async with asyncio.timeout(timeout):
-        return await fut
+    try:
+        async with asyncio.timeout(timeout):
+            return await fut
+    finally:
+        if asyncio.iscoroutine(fut):
+            fut.close()  # it has ended, or was never begun because there may be no more timers
 
 
 def as_completed(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
     """Yield awaitables in the order in which `fs` complete; as `asyncio.as_completed`, without a set."""
     if asyncio.isfuture(fs) or asyncio.iscoroutine(fs):
         raise TypeError(f"expect an iterable of futures, not {type(fs).__name__}")
-    return _Completions([asyncio.ensure_future(each) for each in dict.fromkeys(fs)], timeout)
+    return _Completions(list(_start_all(fs).values()), timeout)
 
 
 class _Completions:
@@ -102,16 +106,30 @@ class _Completions:
 def gather(*coros_or_futures: Any, return_exceptions: bool = False) -> asyncio.Future[list[Any]]:
     """Return a future of all results, in the order of the arguments; as `asyncio.gather`."""
     loop = asyncio.get_running_loop()
-    members: dict[Any, asyncio.Future[Any]] = {}
-    for each in coros_or_futures:
-        if each not in members:
-            members[each] = member = asyncio.ensure_future(each)
-            if member is not each:
-                member._log_destroy_pending = False  # the caller cannot reach it
+    members = _start_all(coros_or_futures)
+    for each, member in members.items():
+        if member is not each:
+            member._log_destroy_pending = False  # type: ignore[attr-defined]  # the caller cannot reach it
     gathered = _Gathered(loop, [members[each] for each in coros_or_futures], return_exceptions=return_exceptions)
     for member in dict.fromkeys(members.values()):
         member.add_done_callback(gathered.on_done)
     return gathered
+
+
+def _start_all(awaitables: Iterable[Any]) -> dict[Any, asyncio.Future[Any]]:
+    """Return each awaitable's future, in the given order; where one cannot be started, those after it are closed."""
+    started: dict[Any, asyncio.Future[Any]] = {}
+    given = list(awaitables)
+    try:
+        for each in given:
+            if each not in started:
+                started[each] = asyncio.ensure_future(each)
+    except BaseException:
+        for each in given:
+            if each not in started and asyncio.iscoroutine(each):
+                each.close()  # or it would complain that it was never awaited
+        raise
+    return started
 
 
 class _Gathered(OrderedFuture):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.programs import under_ci
@@ -20,3 +24,10 @@ settings.register_profile(
 )
 settings.register_profile("home", phases=_PHASES, deadline=None, suppress_health_check=_QUIET, print_blob=True)
 settings.load_profile("ci" if under_ci() else "home")
+
+
+@pytest.fixture(autouse=True)
+def _cycles_are_collected() -> Iterator[None]:
+    """Collect the groups and gathers of runs that left memory: they know their members, and are known by them."""
+    yield
+    gc.collect()
