@@ -17,8 +17,15 @@ import msgspec
 
 from holdfast.client.ends import Ends
 from holdfast.engine.behaviours import CURRENT
-from holdfast.errors import FencedError, HoldfastError, NoOrchestratorError, RunClosedError, RunNotFoundError
-from holdfast.history import ROOT, WorkflowStarted, open_page, outside_payloads, seal
+from holdfast.errors import (
+    FencedError,
+    HoldfastError,
+    NoOrchestratorError,
+    RunClosedError,
+    RunFailedError,
+    RunNotFoundError,
+)
+from holdfast.history import ROOT, UpdateCompleted, WorkflowStarted, open_page, outside_payloads, seal
 from holdfast.ports.answers import decode_answer
 from holdfast.ports.bus import REQUESTS, RUNS, Bus
 from holdfast.ports.clock import Clock
@@ -157,7 +164,14 @@ class EmbeddedEngine:
         timeout: float,
     ) -> bytes:
         """Return an update's answer, once it is durable. See `Engine.update`."""
-        return await self._ask("update", run_id, name, payload, operation_id, timeout)
+        try:
+            return await self._ask("update", run_id, name, payload, operation_id, timeout)
+        except RunClosedError:
+            # It may have been answered before the end, to somebody who did not live to hear it.
+            for each in await self.history(run_id):
+                if isinstance(each.event, UpdateCompleted) and each.event.update_id == operation_id:
+                    return _answer_of(run_id, each.event)
+            raise
 
     async def _ask(self, kind: str, run_id: str, name: str, payload: bytes, operation_id: str, seconds: float) -> bytes:
         try:
@@ -253,6 +267,13 @@ class EmbeddedEngine:
                 return future.result()
             # The orchestrator gave the run up: it ends elsewhere, or here once it is claimed again.
         return await self._ends.wait(run_id)
+
+
+def _answer_of(run_id: str, event: UpdateCompleted) -> bytes:
+    if event.failure is not None:
+        raise RunFailedError(run_id, event.failure.type, event.failure.message, event.failure.traceback)
+    assert isinstance(event.result, bytes), "payloads outside the page were read with it"
+    return event.result
 
 
 async def _wait(rung: asyncio.Event, seconds: float) -> None:
