@@ -1,4 +1,4 @@
-"""What the API answers with, as values.
+"""What the API takes and answers with, as values.
 
 Owns: the shape of every JSON document but events and problems, and making them from a store's records.
 Must not know: HTTP, how the records were found.
@@ -8,12 +8,14 @@ The OpenAPI description is made from these classes, so what it says is what is s
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from holdfast.controller.events import failure_document
+from holdfast.controller.keys import Scope
 from holdfast.controller.times import iso_time, iso_time_or_none
 from holdfast.history import Failure
 from holdfast.ports.engine import Outcome
@@ -46,6 +48,20 @@ _ERROR_NAMES: Final = {
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all documents."""
+
+
+class Reason(Document, frozen=True, forbid_unknown_fields=True):
+    """Why a run is cancelled or terminated."""
+
+    reason: str = ""
+
+
+class KeyRequest(Document, frozen=True, forbid_unknown_fields=True):
+    """A key that is to be made."""
+
+    name: str
+    scopes: list[Scope]
+    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class Run(Document, frozen=True):

@@ -6,17 +6,15 @@ Must not know: how keys are made or checked.
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Final
+from typing import Final
 
-import msgspec
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from holdfast.authoring import CallSignature
-from holdfast.controller.documents import KeyList, NewKey, key_document
+from holdfast.controller.documents import KeyList, KeyRequest, NewKey, key_document
 from holdfast.controller.http.access import ScopedRoute, requires
-from holdfast.controller.http.openapi import describes, takes
+from holdfast.controller.http.openapi import describes, reference, takes
 from holdfast.controller.http.parts import TheBody, TheService, json_response
 from holdfast.controller.keys import Scope
 from holdfast.controller.strict import read_json
@@ -25,14 +23,6 @@ from holdfast.observe import logger
 
 router = APIRouter(route_class=ScopedRoute, tags=["keys"])
 log = logger("holdfast.controller")
-
-
-class KeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key that is to be made."""
-
-    name: str
-    scopes: list[Scope]
-    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 def _create(key: KeyRequest) -> None:
@@ -53,7 +43,7 @@ async def list_keys(service: TheService) -> Response:
     "/v1/keys",
     status_code=201,
     responses=describes(NewKey, 201),
-    openapi_extra=takes(msgspec.json.schema(KeyRequest)["$defs"]["KeyRequest"], required=True),
+    openapi_extra=takes(reference(KeyRequest), required=True),
 )
 @requires(Scope.ADMIN)
 async def create_key(service: TheService, body: TheBody) -> Response:

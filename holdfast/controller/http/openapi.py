@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 from fastapi import FastAPI
@@ -30,11 +31,15 @@ _SHARED: Final = "#/components/schemas/"
 _NOT_IN_NAMES: Final = re.compile(r"[^a-zA-Z0-9._-]")
 
 
+def reference(document: type[Document]) -> dict[str, Any]:
+    """Return the schema of a document, as a reference."""
+    return {"$ref": _SHARED + document.__name__}
+
+
 def describes(document: type[Document], status: int = 200, words: str = "") -> dict[int | str, dict[str, Any]]:
     """Return what a route says about an answer, for its `responses`."""
-    schema = {"$ref": _SHARED + document.__name__}
     description = words or (document.__doc__ or "").partition("\n")[0]
-    return {status: {"description": description, "content": {"application/json": {"schema": schema}}}}
+    return {status: {"description": description, "content": {"application/json": {"schema": reference(document)}}}}
 
 
 def takes(schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
@@ -89,8 +94,8 @@ def _schemas() -> dict[str, Any]:
 def _add_workflows(described: dict[str, Any], registry: Registry) -> None:
     start = described["paths"][START_PATH]["post"]
     for name in sorted(registry.workflows):
-        if name.startswith(catalogue.TASK_PREFIX):
-            continue  # every function of every module is one: the catalogue has them
+        if name.startswith(catalogue.TASK_PREFIX) or "/" in name:
+            continue  # every function of every module is a task: the catalogue has them. A slash fits into no path
         try:
             workflow = catalogue.describe_workflow(registry, name)
         except DefinitionError:
@@ -109,7 +114,7 @@ def _add_workflows(described: dict[str, Any], registry: Registry) -> None:
             },
         }
         schemas[f"{prefix}.output"] = _share(workflow.output, prefix, schemas)
-        described["paths"][START_PATH.replace("{name}", name)] = {"post": operation}
+        described["paths"][START_PATH.replace("{name}", quote(name))] = {"post": operation}
 
 
 def _share(schema: dict[str, Any], prefix: str, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,13 @@ import re
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
-import msgspec
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from holdfast.authoring import CallSignature
-from holdfast.controller.documents import HistoryPage, Run, RunPage
+from holdfast.controller.documents import HistoryPage, Reason, Run, RunPage
 from holdfast.controller.http.access import ScopedRoute, requires
-from holdfast.controller.http.openapi import describes, takes
+from holdfast.controller.http.openapi import describes, reference, takes
 from holdfast.controller.http.parts import (
     Parts,
     RunId,
@@ -41,12 +40,6 @@ router = APIRouter(route_class=ScopedRoute, tags=["runs"])
 
 After = Annotated[int, Query(ge=0, description="Only events after this one.")]
 Payloads = Annotated[bool, Query(description="Show inputs, results and tracebacks too.")]
-
-
-class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why a run is cancelled or terminated."""
-
-    reason: str = ""
 
 
 def _reason(body: Reason = Reason()) -> None:  # noqa: B008 - frozen
@@ -174,7 +167,7 @@ async def stream_events(
     "/v1/runs/{run_id}/cancel",
     status_code=202,
     responses=describes(Run, 202, "The run will be asked to stop."),
-    openapi_extra=takes(msgspec.json.schema(Reason)["$defs"]["Reason"]),
+    openapi_extra=takes(reference(Reason)),
 )
 @requires(Scope.OPERATE)
 async def cancel_run(service: TheService, run_id: RunId, body: TheBody, operation_id: TheOperationId) -> Response:
@@ -186,7 +179,7 @@ async def cancel_run(service: TheService, run_id: RunId, body: TheBody, operatio
     "/v1/runs/{run_id}/terminate",
     status_code=202,
     responses=describes(Run, 202, "The run will be ended."),
-    openapi_extra=takes(msgspec.json.schema(Reason)["$defs"]["Reason"]),
+    openapi_extra=takes(reference(Reason)),
 )
 @requires(Scope.OPERATE)
 async def terminate_run(service: TheService, run_id: RunId, body: TheBody, operation_id: TheOperationId) -> Response:

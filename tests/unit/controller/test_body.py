@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from holdfast.controller.http import body
 from tests.unit.controller.rig import check_problem, on_loop, raw_request, serving
 
 START = b"/v1/workflows/greet/runs?id=r-1"
@@ -13,27 +14,56 @@ JSON = ("content-type", "application/json")
 HOST = ("host", "localhost")
 
 
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """Let nobody wait for what a test never sends."""
+    monkeypatch.setattr(body, "DRAIN_SECONDS", 0.01)
+
+
 @on_loop
 async def test_a_body_that_says_it_is_too_large_is_not_read(tmp_path):
-    """The announced length is enough to refuse."""
+    """The announced length is enough to refuse, and the connection is closed behind the answer."""
     async with serving(tmp_path, body_bytes_max=1000) as api:
         for length in ("1001", "9" * 30):
             reply = await raw_request(
                 api.app, "POST", START, headers=[HOST, JSON, ("content-length", length)], body=None
             )
             assert "1,000" in check_problem(reply, 413)["detail"]
-            assert reply.received == 0
+            assert reply.headers["connection"] == "close"
 
 
 @on_loop
 async def test_a_body_that_grows_too_large_is_not_read_to_its_end(tmp_path):
-    """Without an announced length, or with a false one, reading stops at the limit."""
+    """Without an announced length, or with a false one, reading stops after twice the limit at the latest."""
     async with serving(tmp_path, body_bytes_max=1000) as api:
-        for headers in ([], [("content-length", "10")], [("content-length", "-1")], [("content-length", "x")]):
+        for header in (("transfer-encoding", "chunked"), *(("content-length", each) for each in ("10", "-1", "x"))):
             endless = itertools.repeat(b"x" * 100)
-            reply = await raw_request(api.app, "POST", START, headers=[HOST, JSON, *headers], body=endless)
+            reply = await raw_request(api.app, "POST", START, headers=[HOST, JSON, header], body=endless)
             check_problem(reply, 413)
-            assert reply.received == 11
+            assert reply.received == 20
+            assert reply.headers["connection"] == "close"
+
+
+@on_loop
+async def test_whoever_sends_a_little_too_much_can_read_the_answer(tmp_path):
+    """What is a little too large is read to its end before it is refused: the sender is not cut off while sending."""
+    async with serving(tmp_path, body_bytes_max=1000) as api:
+        for header in (("transfer-encoding", "chunked"), ("content-length", "1500")):
+            reply = await raw_request(api.app, "POST", START, headers=[HOST, JSON, header], body=[b"x" * 100] * 15)
+            check_problem(reply, 413)
+            assert reply.received == 16
+
+
+@on_loop
+async def test_a_connection_is_kept_when_all_was_read(tmp_path):
+    """Only a body that was not read to its end costs the connection: a refusal before reading, for one."""
+    async with serving(tmp_path) as api:
+        headers = [HOST, JSON, ("content-length", "5")]
+        read = await raw_request(api.app, "POST", START, headers=headers, body=[b'"bob"'])
+        assert (read.status, "connection" in read.headers) == (201, False)
+        unread = await raw_request(api.app, "POST", b"/nothing", headers=headers, body=[b'"bob"'])
+        assert (unread.status, unread.headers["connection"]) == (404, "close")
+        assert "connection" not in (await api.raw("GET", b"/nothing")).headers
 
 
 @on_loop
@@ -51,7 +81,8 @@ async def test_a_body_of_exactly_the_limit_is_taken(tmp_path):
 async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path):
     """A client that keeps its body back is told so and let go."""
     async with serving(tmp_path, body_seconds_max=0.01) as api:
-        reply = await raw_request(api.app, "POST", START, headers=[HOST, JSON], body=None)
+        headers = [HOST, JSON, ("content-length", "5")]
+        reply = await raw_request(api.app, "POST", START, headers=headers, body=None)
         check_problem(reply, 408)
         assert reply.headers["connection"] == "close"
 

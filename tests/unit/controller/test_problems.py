@@ -42,7 +42,7 @@ async def raise_it(name: str) -> None:
 class TornResponse(Response):
     """An answer that breaks in the middle."""
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope, receive, send):  # noqa: ARG002 - ASGI's shape
         """Begin, and fail."""
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise RuntimeError("torn")
