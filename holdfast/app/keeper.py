@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from holdfast.app.keeper_messages import (
-    LINE_BYTES_MAX,
     Drop,
     FromKeeper,
     Hold,
@@ -44,7 +43,6 @@ from holdfast.app.keeper_messages import (
 )
 from holdfast.errors import StoreError
 from holdfast.locks import Lease, give_back, renew
-from holdfast.ports.store import Store
 from holdfast.stores import SQLiteStore, SystemClock
 from holdfast.worker.vitals import look
 
@@ -57,6 +55,7 @@ DYING_SECONDS: Final = 1.0
 GIVE_BACK_SECONDS: Final = 10.0
 """How long it is tried to give back what a dead process held."""
 
+RECEIVE_BYTES: Final = 1 << 18
 STOPPED: Final = frozenset("Tt")
 
 
@@ -93,116 +92,154 @@ class Parent:
             os.close(self._descriptor)
 
 
-class Keeper:
-    """Renews what its parent holds."""
+class Line:
+    """The keeper's end of the line to its parent.
 
-    def __init__(self, parent: Parent, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve `parent` at the other end of a line."""
-        self._parent = parent
-        self._reader = reader
-        self._writer = writer
-        self._held: dict[int, Lease] = {}
-        self._ended = asyncio.Event()
+    What the parent said before it died is heard in any case: reading goes on whatever becomes of writing.
+    """
 
-    async def run(self, setup: Setup) -> None:
-        """Renew until the parent ends, or closes its end of the line."""
-        store = SQLiteStore(Path(setup.path), clock=SystemClock(), synchronous=setup.synchronous)
-        listening = asyncio.create_task(self._listen())
-        dying = asyncio.create_task(self._parent.died.wait())
-        dying.add_done_callback(lambda _: self._ended.set())
+    def __init__(self, descriptor: int) -> None:
+        """Take over the socket `descriptor`."""
+        self._socket = socket.socket(fileno=descriptor)
+        self._socket.setblocking(False)
+        self._received = b""
+        self.held: dict[int, Lease] = {}
+        """What is to be renewed, by token."""
+        self.setup: asyncio.Future[Setup | None] = asyncio.get_running_loop().create_future()
+        """What the parent says first; None when it says nothing."""
+        self.ended = asyncio.Event()
+        asyncio.get_running_loop().add_reader(self._socket, self._receive)
+
+    def say(self, message: FromKeeper) -> None:
+        """Say something, if there is anybody to hear it."""
+        with contextlib.suppress(OSError):
+            self._socket.send(encode_line(message))  # far smaller than what a socket takes at once
+
+    def close(self) -> None:
+        """Hang up."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+
+    def _receive(self) -> None:
         try:
-            await self._renew_until_ended(store, setup.lease_seconds)
-            await self._take_leave(store, listening)
-        finally:
-            for task in (listening, dying):
-                task.cancel()
-            await asyncio.gather(listening, dying, return_exceptions=True)
+            received = self._socket.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            received = b""
+        if not received:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            if not self.setup.done():
+                self.setup.set_result(None)
+            self.ended.set()
+            return
+        *lines, self._received = (self._received + received).split(b"\n")
+        for line in lines:
+            self._hear(decode_to_keeper(line))
 
-    async def _listen(self) -> None:
-        try:
-            while line := await self._reader.readline():
-                self._heard(decode_to_keeper(line))
-        finally:
-            self._ended.set()
-
-    def _heard(self, message: ToKeeper) -> None:
+    def _hear(self, message: ToKeeper) -> None:
         match message:
-            case Hold():
-                self._held[message.lease.token] = message.lease
-            case Drop():
-                self._held.pop(message.token, None)
             case Setup():
-                raise AssertionError("said once, at the start")
+                self.setup.set_result(message)
+            case Hold():
+                self.held[message.lease.token] = message.lease
+            case Drop():
+                self.held.pop(message.token, None)
             case _:
                 assert_never(message)
 
-    async def _renew_until_ended(self, store: SQLiteStore, lease_seconds: float) -> None:
-        interval = lease_seconds / RENEWALS_PER_LEASE
-        loop = asyncio.get_running_loop()
-        due, opened, ready = loop.time(), False, False
-        while not self._ended.is_set():
-            self._parent.look()
-            if loop.time() >= due:
-                due = loop.time() + interval
-                try:
-                    if not opened:
-                        await store.open()
-                        opened = True
-                    await self._renew(store, lease_seconds)
-                except StoreError as error:
-                    self._say(Trouble(str(error)))
-                else:
-                    if not ready:
-                        self._say(Ready())
-                        ready = True
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, min(due - loop.time(), LOOK_SECONDS))):
-                    await self._ended.wait()
 
-    async def _renew(self, store: Store, lease_seconds: float) -> None:
+class Keeper:
+    """Renews what its parent holds."""
+
+    def __init__(self, parent: Parent, line: Line, store: SQLiteStore, lease_seconds: float) -> None:
+        """Renew leases of `lease_seconds` in `store`, for `parent` at the other end of `line`."""
+        self._parent = parent
+        self._line = line
+        self._store = store
+        self._lease_seconds = lease_seconds
+        self._open = False
+        self._ready = False
+
+    async def run(self) -> None:
+        """Renew until the parent dies, or hangs up."""
+        loop = asyncio.get_running_loop()
+        interval = self._lease_seconds / RENEWALS_PER_LEASE
+        due = loop.time()
+        try:
+            while not self._is_over():
+                if loop.time() >= due:
+                    due = loop.time() + interval
+                    await self._renew()
+                await self._wait_over(min(due - loop.time(), LOOK_SECONDS))
+            await self._take_leave()
+        finally:
+            await self._store.close()
+
+    def _is_over(self) -> bool:
+        self._parent.look()
+        return self._parent.died.is_set() or self._line.ended.is_set()
+
+    async def _wait_over(self, seconds: float) -> None:
+        waiting = [asyncio.ensure_future(each.wait()) for each in (self._parent.died, self._line.ended)]
+        await asyncio.wait(waiting, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def _renew(self) -> None:
         if self._parent.is_stopped():
             return
-        for lease in await renew(store, list(self._held.values()), lease_seconds):
+        try:
+            await self._open_store()
+            lost = await renew(self._store, list(self._line.held.values()), self._lease_seconds)
+        except StoreError as error:
+            self._line.say(Trouble(str(error)))
+            return
+        for lease in lost:
             # What was dropped while the write was under way is not lost.
-            if self._held.pop(lease.token, None) is not None:
-                self._say(Lost(lease.token))
+            if self._line.held.pop(lease.token, None) is not None:
+                self._line.say(Lost(lease.token))
+        if not self._ready:
+            self._ready = True
+            self._line.say(Ready())
 
-    async def _take_leave(self, store: SQLiteStore, listening: asyncio.Task[None]) -> None:
+    async def _take_leave(self) -> None:
+        """Give back what the parent held, if it died. One that lives has given back what it wanted to give back."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DYING_SECONDS):
-                await listening  # everything it said before its end
-                while self._held and not self._parent.died.is_set():
+                await self._line.ended.wait()  # everything it said before its end
+                while self._line.held and not self._parent.died.is_set():
                     self._parent.look()
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(DYING_SECONDS / 20):
-                            await self._parent.died.wait()
-        try:
-            # A parent that lives has given back what it wanted to give back.
-            if self._parent.died.is_set() and self._held:
+                    await self._wait_died(DYING_SECONDS / 20)
+        if self._parent.died.is_set() and self._line.held:
+            with contextlib.suppress(StoreError, TimeoutError):  # they will run out
                 async with asyncio.timeout(GIVE_BACK_SECONDS):
-                    await store.open()
-                    await give_back(store, list(self._held.values()))
-        finally:
-            await store.close()
+                    await self._open_store()
+                    await give_back(self._store, list(self._line.held.values()))
 
-    def _say(self, message: FromKeeper) -> None:
-        if not self._writer.is_closing():
-            self._writer.write(encode_line(message))
+    async def _wait_died(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._parent.died.wait()
+
+    async def _open_store(self) -> None:
+        if not self._open:
+            await self._store.open()
+            self._open = True
 
 
 async def keep(descriptor: int, parent_pid: int) -> None:
     """Serve the process `parent_pid` at the other end of the socket `descriptor`."""
-    parent = Parent(parent_pid)
-    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor), limit=LINE_BYTES_MAX)
+    parent, line = Parent(parent_pid), Line(descriptor)
     try:
-        line = await reader.readline()
-        if line:
-            setup = decode_to_keeper(line)
-            assert isinstance(setup, Setup), "the first thing said"
-            await Keeper(parent, reader, writer).run(setup)
+        setup = await line.setup
+        if setup is not None:
+            store = SQLiteStore(Path(setup.path), clock=SystemClock(), synchronous=setup.synchronous)
+            await Keeper(parent, line, store, setup.lease_seconds).run()
     finally:
+        line.close()
         parent.close()
-        writer.close()
 
 
 def main() -> None:
@@ -215,8 +252,7 @@ def main() -> None:
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
-    with contextlib.suppress(OSError):
-        asyncio.run(keep(descriptor, parent))
+    asyncio.run(keep(descriptor, parent))
 
 
 if __name__ == "__main__":
