@@ -169,7 +169,9 @@ class Orchestrator:
         self._mail_wanted = False
         self._asked = False
         self._claiming = asyncio.Lock()
+        self._flushing = asyncio.Lock()
         self._background: set[asyncio.Task[None]] = set()
+        self._writer: asyncio.Task[None] | None = None
         self._timers = Timers(clock.now, self._timer_due)
         self._dispatcher = Dispatcher(
             runner,
@@ -196,30 +198,42 @@ class Orchestrator:
         self._stop_listening = self._bus.listen(self._rung)
         self._mail_wanted = True
         self._look_wanted.set()
-        for each in (self._write_loop(), self._look_loop(), self._reap_loop()):
+        self._writer = asyncio.create_task(self._write_loop(), name="holdfast orchestrator")
+        for each in (self._look_loop(), self._reap_loop()):
             self._keep(asyncio.create_task(each, name="holdfast orchestrator"))
 
     async def close(self) -> None:
-        """Finish what is being written, disown every run, and leave nothing behind."""
+        """Write down what is known, disown what waits, and leave nothing behind.
+
+        What does not wait for anything is disowned by the member's farewell: somebody has to go on with it at once.
+        """
         self.draining = True
         if self._stop_listening is not None:
             self._stop_listening()
         self._timers.stop()
         self._dispatcher.close()
+        await self._stop_background()
+        idle = [live for live in self._live.values() if live.is_idle and not live.is_dirty]
         for live in self._live.values():
             self._dispatcher.abandon(live)
         with contextlib.suppress(HoldfastError):
             await self._flush()
-            await self._release([live for live in self._live.values() if not live.flying])
-        for task in list(self._background):
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+            await self._release(idle)
+        if self._writer is not None:
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
+        await self._stop_background()
         for live in list(self._live.values()):
             self._forget(live)
         for ends in self._ends.values():
             _cancel_all(ends)
         for answers in self._answers.values():
             _cancel_all(answers)
+
+    async def _stop_background(self) -> None:
+        for task in list(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
 
     def drop_all(self) -> None:
         """Forget every execution without writing anything: this member is not their owner any more."""
@@ -500,9 +514,14 @@ class Orchestrator:
                 self._write_wanted.set()
 
     async def _flush(self) -> None:
-        if self._membership is None:
-            return  # nothing here is this member's to write
+        async with self._flushing:
+            await self._write_dirty()
+
+    async def _write_dirty(self) -> None:
         while self._dirty:
+            if self._membership is None:
+                self._dirty.clear()
+                return  # nothing here is this member's to write
             batch, self._dirty = self._dirty, {}
             now = self._clock.now()
             lives: list[tuple[Live, Page | None, list[AnyEvent]]] = []
@@ -570,6 +589,12 @@ class Orchestrator:
                 self._touch(live)
             return
         outcome = outcome_of(events[-1]) if live.closing is not None else None
+        if self.draining and outcome is None:
+            # Whoever has it next goes on from here. Only who waits for an answer is told.
+            for event in events:
+                if type(event) is UpdateCompleted:
+                    self._answered(live, event)
+            return
         event_id = page.first
         for event in events:
             if isinstance(event, Input):
@@ -610,7 +635,7 @@ class Orchestrator:
 
     async def _disown(self, execution_id: int) -> None:
         with contextlib.suppress(HoldfastError):
-            await self._store.write([ReleaseRuns((execution_id,))], self._membership)
+            await self._store.write([ReleaseRuns((execution_id,), ready=True)], self._membership)
             self.look()
 
     def _answered(self, live: Live, event: UpdateCompleted) -> None:
@@ -688,6 +713,8 @@ class Orchestrator:
             except StoreError as error:
                 # They are out of memory already: until this is written, nobody owns them in deed.
                 log.warning("could not disown runs, trying again", error=str(error))
+                if self.draining:
+                    raise
                 await asyncio.sleep(RETRY_WRITE_SECONDS)
             else:
                 return

@@ -255,6 +255,8 @@ class ReleaseRuns(Value, frozen=True):
     """Disown executions in good order (eviction). Those with unread mail are ready at once. Result: number released."""
 
     execution_ids: tuple[int, ...]
+    ready: bool = False
+    """All of them are ready at once: they do not wait for anything, or nobody knows for what."""
 
 
 class Resume(Value, frozen=True):

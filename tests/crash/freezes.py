@@ -31,6 +31,8 @@ from tests.crash.workload import Feeder, Journal
 
 LOOK_SECONDS = 1.0
 LEASE_SECONDS = 2.0
+DEATHS_SHARE = 0.25
+"""How often a frozen stack is killed in the end, rather than woken; another takes its place."""
 FREEZES_ARMED = 40
 """How many places a stack is armed with; it freezes at each of them, unless it ends before."""
 VISITS_BETWEEN = {"drain": 3_000, "commit": 300, "effect": 1_500}
@@ -104,7 +106,13 @@ class FreezeCampaign(Campaign):
                 continue
             self.tally.kills[place] += 1
             await asyncio.sleep(self._lease * self._random.uniform(0.2, 3.0))
-            os.kill(frozen.pid, signal.SIGCONT)
+            if self._random.random() < DEATHS_SHARE:
+                frozen.kill()
+                await frozen.wait()
+                processes[0] = await self._start(self._arm())
+                await processes[0].stdout.readline()
+            else:
+                os.kill(frozen.pid, signal.SIGCONT)
             due = time.monotonic() + self._random.uniform(0.2, 3.0)
 
 

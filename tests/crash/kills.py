@@ -34,6 +34,10 @@ from tests.crash.stack import PLACES
 from tests.crash.workload import Feeder, Journal, make_pieces, read_pieces, write_pieces
 
 READY_SECONDS = 60.0
+PATIENCE_SECONDS = 4.0
+"""How long to wait for a fault to strike, before the stack is killed from outside."""
+DEPLOYS_SHARE = 0.1
+"""How often the stack is asked to end in good order instead."""
 STUCK_SECONDS = 40.0
 """How long nothing may end, before what is left counts as stuck."""
 VISITS_MAX: Mapping[str, int] = {"drain": 3_000, "commit": 300, "effect": 1_500}
@@ -47,6 +51,8 @@ class Tally:
     kills: Counter[str] = field(default_factory=Counter)
     """Kills by place; `any time` for those that came from outside."""
     kinds: Counter[str] = field(default_factory=Counter)
+    deploys: int = 0
+    """How often the stack was asked to end in good order."""
     verified: int = 0
     runs: int = 0
     requests: int = 0
@@ -62,7 +68,8 @@ class Tally:
         places = "".join(f"\n  {place:16} {count:5}" for place, count in sorted(self.kills.items()))
         return (
             f"{sum(self.kills.values())} kills in {self.seconds:.0f} s; {self.runs} runs, {self.requests} requests, "
-            f"{self.repeated} repeated, {self.verified} stores verified, {self.taken_for_dead} times taken for dead"
+            f"{self.repeated} repeated, {self.verified} stores verified, {self.deploys} times ended in good order, "
+            f"{self.taken_for_dead} times taken for dead"
             f"{places}\n  {dict(self.kinds)}"
         )
 
@@ -123,21 +130,28 @@ class Campaign:
     # --- Killing -----------------------------------------------------------------------------------------------------
 
     async def _kill_once(self) -> None:
-        place, faults = self._choose()
+        deploys = self._random.random() < DEPLOYS_SHARE
+        place, faults = ("", "") if deploys else self._choose()
         process = await self._start(faults)
         try:
-            ready = asyncio.create_task(process.stdout.readline())
-            patience = READY_SECONDS if place else self._random.uniform(0.05, 3.0)
+            patience = PATIENCE_SECONDS if place else self._random.uniform(0.05, 3.0)
             async with asyncio.timeout(READY_SECONDS):
-                if await ready and process.returncode is None:
+                if await process.stdout.readline():
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(min(patience, 4.0)):
+                        async with asyncio.timeout(patience):
                             await process.wait()
+                if deploys:
+                    process.terminate()
+                    await process.wait()
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-            ready.cancel()
+        if deploys:
+            self.tally.deploys += 1
+            if process.returncode != 0:
+                raise AssertionError(f"asked to end, the stack ended with {process.returncode}")
+            return
         words = [each for each in read_last_words(self.folder / "words") if each.pid == process.pid]
         if process.returncode != -signal.SIGKILL:
             raise AssertionError(f"the stack ended by itself, with {process.returncode}; see {self.folder / 'output'}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.crash.freezes import FreezeCampaign
 from tests.crash.kills import Campaign
 from tests.crash.planted import BUGS
+from tests.crash.test_zombies import test_no_outcome_comes_from_a_zombie
 from tests.unit.worker.rig import on_loop
 
-KILLS = 12
+KILLS = 9
 RUNS = 200
 
 
@@ -40,5 +42,14 @@ async def test_a_planted_bug_is_seen(tmp_path, bug, shapes, runs, seen):
 
 def test_every_bug_is_planted_somewhere():
     """No planted bug is forgotten."""
-    (parametrize,) = test_a_planted_bug_is_seen.pytestmark
-    assert {case[0] for case in parametrize.args[1]} == set(BUGS)
+    (here,) = test_a_planted_bug_is_seen.pytestmark
+    (there,) = test_no_outcome_comes_from_a_zombie.pytestmark
+    assert {case[0] for case in here.args[1]} | {*there.args[1]} - {""} == set(BUGS)
+
+
+@on_loop
+async def test_a_zombie_changes_nothing(tmp_path):
+    """A stack that is frozen again and again, while another has its work, neither loses nor doubles anything."""
+    tally = await FreezeCampaign(tmp_path, seed=1, lease=2.0).freeze(4, 60)
+    assert tally.problems == []
+    assert sum(tally.kills.values()) >= 4

@@ -67,10 +67,10 @@ def claim(session: Session, operation: ClaimRuns) -> tuple[ClaimedRun, ...]:
 
 
 def release(session: Session, operation: ReleaseRuns) -> int:
-    """Disown executions of the writing member; those with unread mail are ready at once."""
+    """Disown executions of the writing member; those with unread mail, or all if it says so, are ready at once."""
     member, released = session.member, 0
     for execution_id in operation.execution_ids:
-        if session.run("release_execution", (execution_id, member)):
+        if session.run("release_execution", (execution_id, member, operation.ready)):
             released += 1
             session.run("disown_inbox", (execution_id,))
             session.disowned.append(execution_id)

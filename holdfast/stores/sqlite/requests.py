@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import RunNotFoundError
-from holdfast.ports.bus import REQUESTS
+from holdfast.ports.bus import REQUESTS, RUNS
 from holdfast.ports.operations import Answer, Ask, Request, TakeRequests
 from holdfast.stores.sqlite import executions, statements
 
@@ -41,10 +41,16 @@ def ask(session: Session, operation: Ask) -> int:
 
 
 def take(session: Session, operation: TakeRequests) -> tuple[Request, ...]:
-    """Claim unanswered requests for runs that the writing member owns or that nobody owns, oldest first."""
+    """Claim unanswered requests for runs that the writing member owns or that nobody owns, oldest first.
+
+    A run that nobody owns, and that gets an update, is ready to be claimed: only an owner can answer that.
+    """
     member = session.member
     session.run("drop_expired_requests", (session.now, EXPIRED_MAX))
     rows = session.rows("take_requests", (member, session.now, operation.limit))
+    for _, _, execution_id, kind, *_ in rows:
+        if kind == "update" and session.run("make_unowned_ready", (execution_id,)):
+            session.rings.add(RUNS)
     # RETURNING gives rows in no particular order.
     return tuple(Request(*row) for row in sorted(rows))
 

@@ -27,7 +27,7 @@ ORDER BY id LIMIT ?2
 UPDATE executions SET owner = ?2, ready = 0 WHERE id = ?1
 
 -- name: release_execution
-UPDATE executions SET owner = NULL, ready = EXISTS (SELECT 1 FROM inbox WHERE execution = ?1)
+UPDATE executions SET owner = NULL, ready = (?3 OR EXISTS (SELECT 1 FROM inbox WHERE execution = ?1))
 WHERE id = ?1 AND owner = ?2
 
 -- name: is_ready
