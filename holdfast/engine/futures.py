@@ -29,9 +29,12 @@ class Dropping(Protocol):
 
 
 class OrderedTask(asyncio.Task[Any]):
-    """A task that hashes by its place in the execution."""
+    """A task that hashes by its place in the execution, and counts its cancellations itself.
 
-    __slots__ = ("order",)
+    From 3.13 on Python's own count, as it comes down to zero, takes back a cancellation that has not been delivered.
+    """
+
+    __slots__ = ("_owed", "_requests", "order")
 
     order: int
 
@@ -39,6 +42,8 @@ class OrderedTask(asyncio.Task[Any]):
         """Run `coroutine` on `loop`."""
         super().__init__(coroutine, loop=loop, name=name, context=context)
         self.order = loop.next_order()
+        self._requests = 0
+        self._owed = False
 
     def __hash__(self) -> int:
         """Return the task's place.
@@ -50,6 +55,34 @@ class OrderedTask(asyncio.Task[Any]):
             return self.order
         except AttributeError:
             return object.__hash__(self)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Ask the task to end: its code sees CancelledError."""
+        if self.done():
+            return False
+        self._requests += 1
+        self._owed = False
+        return super().cancel(msg)
+
+    def cancelling(self) -> int:
+        """Return how many requests to end were made and not taken back."""
+        return self._requests
+
+    def uncancel(self) -> int:
+        """Take one request back; return how many are left."""
+        if self._requests:
+            self._requests -= 1
+        return self._requests
+
+    def recancel(self) -> None:
+        """Let the code see its cancellation once more when it next waits, unless the requests are taken back first."""
+        self._owed = True
+        self.get_loop().call_soon(self._pay)
+
+    def _pay(self) -> None:
+        if self._owed and self._requests and not self.done():
+            self._owed = False
+            super().cancel()
 
 
 class OrderedFuture(asyncio.Future[Any]):

@@ -17,13 +17,13 @@ from contextvars import Context
 from types import TracebackType
 from typing import Any, Final
 
-from holdfast.engine.futures import StepFuture
+from holdfast.engine.futures import OrderedTask, StepFuture
 
 
 class Members:
     """The state of a group on a workflow's loop."""
 
-    def __init__(self, parent: asyncio.Task[Any]) -> None:
+    def __init__(self, parent: OrderedTask) -> None:
         """Belong to `parent`, the task inside the `async with` block."""
         self.parent = parent
         self.running: dict[asyncio.Future[Any], None] = {}
@@ -92,6 +92,7 @@ async def enter(self: asyncio.TaskGroup) -> asyncio.TaskGroup:
     parent = asyncio.current_task()
     if parent is None:
         raise RuntimeError(f"{self!r} cannot tell which task it belongs to")
+    assert isinstance(parent, OrderedTask)  # a workflow's loop makes no others
     setattr(self, _MEMBERS, Members(parent))
     return self
 
@@ -121,8 +122,7 @@ async def leave(
         if members.errors:
             if members.parent.cancelling():
                 # Cancelled from outside as well: the errors go first, the cancellation waits for the next await.
-                members.parent.uncancel()
-                members.parent.cancel()
+                members.parent.recancel()
             raise BaseExceptionGroup("unhandled errors in a TaskGroup", members.errors) from None
     finally:
         members.errors = []

@@ -28,7 +28,9 @@ from holdfast.history import (
     WorkflowCompleted,
     WorkflowFailed,
 )
-from tests.property.plays import Program, direct, happenings, programs
+from tests.acts import Play, Program
+from tests.director import direct
+from tests.property.plays import happenings, programs
 from tests.rehearsal import Rehearsal, inputs_of, say
 
 Make = Callable[..., Rehearsal]
@@ -158,7 +160,7 @@ class Stages:
 
     def __call__(self, program: Program, numbers: Sequence[int], **options: Any) -> Rehearsal:
         """Record a play."""
-        stage = direct(program, numbers, **self.options, **options)
+        stage = direct(Play(program), numbers, **self.options, **options)
         self.made.append(stage)
         return stage
 
