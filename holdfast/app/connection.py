@@ -10,9 +10,9 @@ A store belongs to an event loop, and a script has none. So the first use starts
 that follows is a call into it. The end of the interpreter closes it.
 
 A child that was forked inherits the objects, but not the thread behind them, and may not touch its parent's database
-connections: not even to close them (https://sqlite.org/howtocorrupt.html, "carrying an open database connection across
-a fork"). It puts them out of reach for good and begins afresh when it first asks. It does close the files that carry
-locks: they would be held on its account when its parent is killed.
+connections, not even to close them (SQLite's "How To Corrupt An SQLite Database File", section 2.6). It puts them out
+of reach for good, and begins afresh when it first asks. It does close the files that carry locks: they would be held on
+its account when its parent is killed.
 """
 
 from __future__ import annotations

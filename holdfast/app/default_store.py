@@ -1,16 +1,20 @@
 """Which store code means that names none.
 
-Owns: the order - the store that this process serves, else the settings - and that the answer stays the same.
+Owns: the order - the store that this process serves, else the settings - and that the answer stays the same; telling
+processes that are started from here, such as those in which tasks run.
 Must not know: what the store is for.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from holdfast.app.settings import Settings, load_settings
+
+STORE_VARIABLE: Final = "HOLDFAST_STORE"
 
 _served: Final[list[Settings]] = []
 """Settings of the stacks that run in this process, newest last. Task code finds its own stack's store by it."""
@@ -19,13 +23,22 @@ _found: Final[list[Settings]] = []
 
 
 def serve(settings: Settings) -> Callable[[], None]:
-    """Have code in this process mean the store of `settings`; return what ends that."""
+    """Have code in this process, and in processes it starts, mean the store of `settings`; return what ends that."""
     fixed = in_place(settings)
+    before = os.environ.get(STORE_VARIABLE)
+    os.environ[STORE_VARIABLE] = fixed.store
     _served.append(fixed)
 
     def end() -> None:
-        if fixed in _served:
-            _served.remove(fixed)
+        if not any(each is fixed for each in _served):
+            return
+        _served[:] = [each for each in _served if each is not fixed]
+        if os.environ.get(STORE_VARIABLE) != fixed.store:
+            return  # it is somebody else's by now
+        if before is None:
+            del os.environ[STORE_VARIABLE]
+        else:
+            os.environ[STORE_VARIABLE] = before
 
     return end
 

@@ -10,9 +10,10 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, cast
 
+from holdfast.app.default_store import serve
 from holdfast.app.settings import Settings
 from holdfast.authoring import Registry
 from holdfast.bus import LocalBus
@@ -60,6 +61,7 @@ class Stack:
         self._closing = False
         self.worn = asyncio.Event()
         """Work had to be abandoned that keeps what it holds; a supervised process ends and is replaced."""
+        self._end_serving: Callable[[], None] = _nothing
 
     @property
     def name(self) -> str:
@@ -76,7 +78,12 @@ class Stack:
         await self.store.open()
         await self.bus.open()
         if self.roles:
-            await self._join()
+            self._end_serving = serve(self.settings)  # what tasks lock and write down is in this store
+            try:
+                await self._join()
+            except BaseException:
+                self._end_serving()
+                raise
 
     async def close(self) -> None:
         """Stop working in good order, leave the fleet, close everything."""
@@ -87,6 +94,7 @@ class Stack:
         try:
             await self._leave(lost=False)
         finally:
+            self._end_serving()
             await self.bus.close()
             await self.store.close()
 
@@ -125,3 +133,7 @@ class Stack:
         await self._leave(lost=True)
         await self._join()
         self._rejoining = None
+
+
+def _nothing() -> None:
+    """Serve nobody."""

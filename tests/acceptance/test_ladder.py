@@ -273,6 +273,28 @@ def test_submitted_in_a_program_it_runs_once(tmp_path):
     assert len(effects(tmp_path)) == 1
 
 
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_tasks_mean_the_store_of_their_application(tmp_path, isolation):
+    """Ledger and locks of task code are in the store that runs it, also where nothing but an argument names it."""
+    body = f"""
+        from holdfast import Holdfast, lock, task
+
+        @task(isolation="{isolation}")
+        def work(name):
+            with lock("l") as held, heartbeat_monitor(name):
+                db.mark_done(name, [os.getpid(), held.token > 0])
+
+        if __name__ == "__main__":
+            with Holdfast(modules=[__name__], store="sqlite:///{tmp_path}/other.db") as app:
+                app.submit(work, "t1", id="r1").result()
+                pid, held = db.result("t1")
+                print((pid == os.getpid()) == ("{isolation}" == "thread"), held)
+            print(Ledger(store="sqlite:///{tmp_path}/other.db").is_already_processed("t1"), db.result("t1"))
+    """
+    write_script(tmp_path, "pass", body)
+    assert run(tmp_path, "main.py").split() == ["True", "True", "True", "None"]
+
+
 # --- All four --------------------------------------------------------------------------------------------------------
 
 
