@@ -68,7 +68,7 @@ async def _drop(scene: Scene, index: int) -> bool:
 
 
 async def _sleep(_: Scene, seconds: float) -> float:
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(seconds)  # virtual time
     return asyncio.get_running_loop().time()
 
 

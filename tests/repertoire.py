@@ -49,7 +49,7 @@ def mixed() -> list[Any]:
 @plays
 async def sleeping(_: Any) -> Any:
     """Sleep side by side."""
-    await asyncio.gather(*(asyncio.sleep(item % 5) for item in range(MANY)))
+    await asyncio.gather(*(asyncio.sleep(item % 5) for item in range(MANY)))  # virtual time
     return [now().isoformat(), asyncio.get_running_loop().time()]
 
 

@@ -33,6 +33,7 @@ from holdfast.app.keeper_messages import Setup
 from holdfast.app.portal import Portal
 from holdfast.app.renewals import Renewals
 from holdfast.bus import LocalBus
+from holdfast.errors import StoreError
 from holdfast.locks import EntryLease, LedgerEntries, LockLines, PlaceLease
 from holdfast.observe import logger
 from holdfast.stores import GroupCommit, SQLiteStore, SystemClock
@@ -213,8 +214,11 @@ class _Here:
             closing = list(shared.connections) if settings is None else [in_place(settings).sqlite_path()]
             for path in closing:
                 connection = shared.connections.pop(path, None)
-                if connection is not None:
-                    shared.portal.call(connection.close)
+                try:
+                    if connection is not None:
+                        shared.portal.call(connection.close)
+                except StoreError as error:  # one that cannot be closed must not keep the others open
+                    log.warning("a store could not be closed in order", store=str(path), error=str(error))
             if not shared.connections:
                 self.shared = None
                 shared.portal.close()

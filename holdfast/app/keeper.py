@@ -44,7 +44,7 @@ from holdfast.app.keeper_messages import (
 from holdfast.errors import StoreError
 from holdfast.locks import Lease, give_back, renew
 from holdfast.stores import SQLiteStore, SystemClock
-from holdfast.worker.vitals import look
+from holdfast.worker import look
 
 RENEWALS_PER_LEASE: Final = 3
 """A lease survives this many renewals minus one going wrong."""

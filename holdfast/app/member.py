@@ -34,7 +34,7 @@ REAP_SECONDS_MAX = 5.0
 class Member:
     """The orchestrator and worker of this process, under one lease. Made by `join`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a process, all by name
         self,
         *,
         name: str,

@@ -121,7 +121,7 @@ class Renewals:
                 os.close(self._writer.get_extra_info("socket").fileno())
 
     async def _start(self) -> None:
-        from holdfast.worker.spawn import spawn
+        from holdfast.worker import spawn
 
         ours, theirs = socket.socketpair()
         try:

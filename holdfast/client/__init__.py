@@ -2,6 +2,6 @@
 
 from holdfast.client.client import WorkflowClient
 from holdfast.client.embedded import EmbeddedEngine
-from holdfast.client.handle import RunHandle, decode_outcome
+from holdfast.client.handle import ANSWER_SECONDS, RunHandle, decode_outcome
 
-__all__ = ["EmbeddedEngine", "RunHandle", "WorkflowClient", "decode_outcome"]
+__all__ = ["ANSWER_SECONDS", "EmbeddedEngine", "RunHandle", "WorkflowClient", "decode_outcome"]

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from holdfast.client.ends import Ends
-from holdfast.engine.behaviours import CURRENT
+from holdfast.engine import CURRENT
 from holdfast.errors import (
     FencedError,
     HoldfastError,
@@ -251,6 +251,8 @@ class EmbeddedEngine:
 
     async def outcome(self, run_id: str, timeout: float | None) -> Outcome | None:
         """Wait until a run has ended. See `Engine.outcome`."""
+        if timeout is None:
+            return await self._end(run_id)
         try:
             async with asyncio.timeout(timeout):
                 return await self._end(run_id)
@@ -261,10 +263,14 @@ class EmbeddedEngine:
     async def _end(self, run_id: str) -> Outcome:
         local = self.local
         if local is not None and local.owns(run_id):
-            future = local.watch_outcome(run_id)
-            await asyncio.wait([future])
-            if not future.cancelled():
-                return future.result()
+            future, waiter = local.watch_outcome(run_id), asyncio.current_task()
+            assert waiter is not None
+            cancellations = waiter.cancelling()
+            try:
+                return await future
+            except asyncio.CancelledError:
+                if waiter.cancelling() > cancellations or not future.cancelled():
+                    raise
             # The orchestrator gave the run up: it ends elsewhere, or here once it is claimed again.
         return await self._ends.wait(run_id)
 

@@ -339,12 +339,15 @@ class Execution:
         if loop.tasks or loop.generators:
             with self._running():
                 for task in list(loop.tasks):
-                    task._log_destroy_pending = False  # type: ignore[attr-defined]  # pending is what it is left as
                     self._note_end(self._context.run(closing.close, task.get_coro()))
                 for generator in list(loop.generators.values()):
                     self._note_end(self._context.run(closing.close_generator, generator))
                 for task in list(loop.tasks):
-                    task.cancel()  # what it waits for knows the task, and the task knows what it waits for
+                    # What a task waits for knows the task, and the task what it waits for. Not through their own
+                    # `cancel`: nothing shall be told to anybody any more.
+                    if task._fut_waiter is not None:  # type: ignore[attr-defined]
+                        _cancel(task._fut_waiter)  # type: ignore[attr-defined]
+                    _cancel(task)
         for future in [*loop.failed, *loop.tasks]:
             future._log_traceback = False
         loop.ready.clear()
@@ -595,7 +598,7 @@ class Execution:
     def start_timer(self, when: float, seconds: float, fire: Callable[[], None]) -> StepFuture:
         """Issue a timer. Called by the loop."""
         step = self._name_step("sleep", None)
-        return self._issue_step(StartTimer(step, seconds, when), step, machines.TIMER, lambda _: fire())
+        return self._issue_step(StartTimer(step, float(seconds), float(when)), step, machines.TIMER, lambda _: fire())
 
     def acquire_lock(self, name: str, slots: int) -> asyncio.Future[int]:
         """Queue for a lock. See `WorkflowRuntime`."""
@@ -756,6 +759,9 @@ _UPDATE_CUT_OFF: Final = Failure("CancelledError", "the run ended before the upd
 
 def _is_unheard(future: asyncio.Future[Any]) -> bool:
     return future._log_traceback and not isinstance(future._exception, asyncio.CancelledError)
+
+
+_cancel: Final = asyncio.Future.cancel
 
 
 def _cancellation(future: StepFuture) -> Command:

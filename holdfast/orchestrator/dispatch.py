@@ -16,12 +16,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final, assert_never
 
 import msgspec
 
-from holdfast.engine.decisions import Issued
-from holdfast.engine.retries import decide_retry
+from holdfast.engine import Issued, decide_retry
 from holdfast.history import (
     AcquireLock,
     Attempt,
@@ -109,6 +109,8 @@ class Dispatcher:
         self._count = 0
         self._handle: asyncio.TimerHandle | None = None
         self._options: dict[int, tuple[TaskOptions, bytes]] = {}
+        self._quick: dict[str, TaskOptions] = {}
+        """By task, the options with which its calls were found to be quick last."""
 
     @property
     def attempts(self) -> int:
@@ -120,7 +122,9 @@ class Dispatcher:
         for issued in commands:
             command = issued.command
             if type(command) is ScheduleTask:
-                if self._is_quick(command):
+                if self._count < self._attempts_max and (
+                    self._quick.get(command.task) is command.options or self._is_quick(command)
+                ):
                     self._start(live, issued, command)
                 else:
                     live.entries.append(issued)
@@ -231,34 +235,25 @@ class Dispatcher:
 
     def _is_quick(self, command: ScheduleTask) -> bool:
         options = command.options
-        return (
-            options.pool in self._pools
-            and self._count < self._attempts_max
-            and options.record == "auto"
-            and self._runner.is_quick(command.task, options)
+        quick = (
+            options.pool in self._pools and options.record == "auto" and self._runner.is_quick(command.task, options)
         )
+        if quick:
+            self._quick[command.task] = options
+        return quick
 
     def _start(self, live: Live, issued: Issued, command: ScheduleTask) -> None:
         now = self._now()
+        step = command.step
+        name = live.name
         call = TaskCall(
-            run_id=live.run_id,
-            execution=live.name,
-            step=command.step,
-            task=command.task,
-            input=command.input,
-            options=command.options,
-            idempotency_key=f"{live.name}/{command.step}",
-            queued_at=now,
+            live.run_id, name, step, command.task, command.input, command.options, f"{name}/{step}", 1, 0, now
         )
         attempt = FirstAttempt(live, issued, call, now)
-        live.busy[command.step] = attempt
+        live.busy[step] = attempt
         self._count += 1
-
-        def done(_: TaskCall, outcome: AttemptOutcome) -> None:
-            self._done(attempt, outcome)
-
-        running = self._runner.start(call, done)
-        if running is not None and command.step in live.busy:
+        running = self._runner.start(call, partial(self._done, attempt))
+        if running is not None and step in live.busy:
             attempt.running = running
             self._running.append(attempt)
             if self._handle is None:
@@ -286,9 +281,9 @@ class Dispatcher:
         live.beside.queue.append(self._queued(command, attempt.started, own=True))
         self._touched(live)
 
-    def _done(self, attempt: FirstAttempt, outcome: AttemptOutcome) -> None:
+    def _done(self, attempt: FirstAttempt, call: TaskCall, outcome: AttemptOutcome) -> None:
         live = attempt.live
-        step = attempt.call.step
+        step = call.step
         if live.busy.get(step) is not attempt:
             return  # cancelled or abandoned; nobody waits for it
         del live.busy[step]

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.engine.decisions import Issued, decision_of
-from holdfast.engine.execution import Execution
+from holdfast.engine import Execution, Issued, decision_of
 from holdfast.history import (
     ROOT,
     AnyEvent,

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from holdfast.engine.decisions import Issued
-from holdfast.engine.execution import Execution
-from holdfast.engine.recovery import recover
+from holdfast.engine import Execution, Issued, recover
 from holdfast.errors import StoreError
 from holdfast.history import (
     AnyEvent,

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from holdfast.engine.execution import Execution
+from holdfast.engine import Execution
 from holdfast.history import (
     CancelRequested,
     Failure,

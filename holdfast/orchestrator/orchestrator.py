@@ -28,8 +28,7 @@ from typing import Any, Final
 
 import msgspec
 
-from holdfast.engine.execution import Execution
-from holdfast.engine.recovery import recover
+from holdfast.engine import Execution, recover
 from holdfast.errors import (
     DivergenceError,
     FencedError,
@@ -497,8 +496,10 @@ class Orchestrator:
     # --- Committing --------------------------------------------------------------------------------------------
 
     def _touch(self, live: Live) -> None:
-        self._dirty[live.execution_id] = live
-        self._write_wanted.set()
+        dirty = self._dirty
+        if not dirty:  # else the writer is awake already, or about to try again
+            self._write_wanted.set()
+        dirty[live.execution_id] = live
 
     async def _write_loop(self) -> None:
         while True:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from holdfast.worker.pool import PoolWorker
     from holdfast.worker.runner import LocalRunner, Statistics
     from holdfast.worker.script import end_script_import
+    from holdfast.worker.spawn import spawn
     from holdfast.worker.supervisor import REPLACE_EXIT_CODE, Supervisor
+    from holdfast.worker.vitals import look
 
 _HOMES: Final = {
     "Attempt": "holdfast.worker.attempt",
@@ -27,6 +29,8 @@ _HOMES: Final = {
     "Statistics": "holdfast.worker.runner",
     "Supervisor": "holdfast.worker.supervisor",
     "end_script_import": "holdfast.worker.script",
+    "look": "holdfast.worker.vitals",
+    "spawn": "holdfast.worker.spawn",
 }
 
 __all__ = [
@@ -38,6 +42,8 @@ __all__ = [
     "Statistics",
     "Supervisor",
     "end_script_import",
+    "look",
+    "spawn",
 ]
 
 

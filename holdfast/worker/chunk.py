@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from holdfast.engine.retries import decide_retry
+from holdfast.engine import decide_retry
 from holdfast.history import Failure, describe_failure
 from holdfast.ports.clock import Clock
 from holdfast.ports.operations import ClaimedChunk, ItemOutcome, RecordItems

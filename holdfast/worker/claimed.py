@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from holdfast.engine.retries import decide_retry
+from holdfast.engine import decide_retry
 from holdfast.history import Attempt, Failure, TaskCompleted, TaskFailed, TaskOptions, TaskTimedOut
 from holdfast.ports.operations import BeatTasks, ClaimedTask, FinishTask, Operation, RetryTask
 from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall

@@ -60,11 +60,13 @@ def sleeps(source: str) -> list[int]:
     """Find the lines on which a test waits for real time to pass.
 
     `asyncio.sleep(0)` is a turn of the loop. Inside workflow code, and on a line marked `# virtual time`, a sleep is a
-    durable timer on a clock that the test moves.
+    durable timer on a clock that the test moves. A line marked `# looks again` polls what another process does, between
+    a condition and a deadline.
     """
     lines = source.splitlines()
     found = [node for node in _outside_workflows(ast.parse(source)) if isinstance(node, ast.Call) and _is_sleep(node)]
-    return [each.lineno for each in found if "# virtual time" not in lines[each.lineno - 1]]
+    excused = ("# virtual time", "# looks again")
+    return [each.lineno for each in found if not any(mark in lines[each.lineno - 1] for mark in excused)]
 
 
 def _outside_workflows(node: ast.AST) -> Iterator[ast.AST]:
@@ -104,8 +106,14 @@ def test_no_pickle_and_no_mocks() -> None:
 
 
 def test_tests_never_sleep() -> None:
-    """No test waits for real time to pass."""
-    tests = [file for file in committed_files() if file.is_relative_to(ROOT / "tests") and file.suffix == ".py"]
+    """No test waits for real time to pass. Programs that crash tests run and kill may: they are what is tested."""
+    tests = [
+        file
+        for file in committed_files()
+        if file.is_relative_to(ROOT / "tests")
+        and file.suffix == ".py"
+        and (file.parent.name != "crash" or file.name.startswith("test_"))
+    ]
     assert len(tests) > 5
     found = {str(file): sleeps(file.read_text(encoding="utf-8")) for file in tests}
     assert {file: lines for file, lines in found.items() if lines} == {}

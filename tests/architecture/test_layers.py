@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 
@@ -23,7 +24,7 @@ FREE = {"anyio", "httpx", "msgspec", "pydantic"}
 
 
 # A shelf of protocols, one module for each seam. Which seam is meant is said by naming its module.
-SHELVES = {"ports"}
+SHELVES = {"demo", "ports"}  # the demo is a show: its front is what can be had without running it
 
 # What the core may take from `random`: a generator is a value once it has a seed, everything else is entropy.
 SEEDED = {"Random"}
@@ -178,7 +179,15 @@ def side_entrances(graph: grimp.ImportGraph, packages: set[str]) -> Iterator[str
         for imported in sorted(graph.find_modules_directly_imported_by(importer)):
             parts = imported.split(".")
             is_inside = importer.split(".")[1:2] == parts[1:2]
-            if len(parts) > 2 and not is_inside and parts[1] not in SHELVES and imported not in packages:
+            # `from holdfast.authoring import task` is the name the package gives, which its module happens to share.
+            is_given = len(parts) == 3 and parts[2] in getattr(import_module(".".join(parts[:2])), "__all__", ())
+            if (
+                len(parts) > 2
+                and not is_inside
+                and not is_given
+                and parts[1] not in SHELVES
+                and imported not in packages
+            ):
                 yield f"{importer} reaches into {'.'.join(parts[:2])}: {imported}"
 
 

@@ -65,7 +65,7 @@ async def eventually(condition, what="it never came true"):
     deadline = time.monotonic() + SECONDS_MAX
     while not (value := await found if inspect.isawaitable(found := condition()) else found):
         assert time.monotonic() < deadline, what
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # looks again
     return value
 
 

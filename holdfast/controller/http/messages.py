@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from holdfast.client.handle import ANSWER_SECONDS
+from holdfast.client import ANSWER_SECONDS
 from holdfast.controller.documents import Accepted, Answer
 from holdfast.controller.http.access import ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, takes

@@ -46,12 +46,18 @@ class Presence:
             with suppress(OSError):
                 _file(self._folder, member).unlink()
             os.close(descriptor)
+            self._tidy_up()
 
     def close(self) -> None:
         """Let go of all files. Members that did not leave look dead from now on, and are."""
         for descriptor in self._held.values():
             os.close(descriptor)
         self._held.clear()
+        self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        with suppress(OSError):  # others are there
+            self._folder.rmdir()
 
 
 def is_gone(folder: Path, member: int) -> bool:

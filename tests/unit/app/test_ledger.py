@@ -24,6 +24,10 @@ from tests.unit.authoring.recorder import inside_workflow
 from tests.unit.worker.rig import on_loop
 
 
+may_fork = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+"""Python 3.12 and later warn whoever forks beside threads, and this is about those who do."""
+
+
 class Report(BaseModel):
     """A result with types."""
 
@@ -239,6 +243,7 @@ async def test_cancelled_asynchronous_code_gives_its_lease_back():
         pass
 
 
+@may_fork
 def test_a_forked_child_has_a_connection_of_its_own():
     """A child does not end the block it was forked in, nor touch its parent's connection."""
     db = Ledger()
@@ -261,6 +266,7 @@ def test_a_forked_child_has_a_connection_of_its_own():
     assert db.result("t") == "by the parent"
 
 
+@may_fork
 def test_a_forked_child_may_finish_the_block_it_was_forked_in():
     """Its result counts, because the lease does; leaving the block in the child gives nothing back."""
     db = Ledger()

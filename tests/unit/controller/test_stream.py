@@ -89,6 +89,25 @@ async def test_a_stream_says_that_it_is_alive():
 
 
 @on_loop
+async def test_no_event_is_lost_to_a_sign_of_life():
+    """A source that has taken an event out and is slow to hand it over is not asked anew after a comment."""
+    alive = asyncio.Event()
+
+    async def slow():
+        yield event(1)
+        await alive.wait()
+        yield event(2)
+
+    def look(chunk):
+        if b"still here" in chunk:
+            alive.set()
+
+    reply = await raw_request(EventStream(slow(), 0.001, asyncio.Event()), "GET", b"/", on_chunk=look)
+    assert reply.body.replace(b": still here\n\n", b"") == encode_event(event(1)) + encode_event(event(2))
+    assert b"still here" in reply.body
+
+
+@on_loop
 async def test_a_stream_ends_when_its_reader_leaves():
     """Nobody reads any more: the source is closed at once, though it has more to come."""
     source = Source(event(1))

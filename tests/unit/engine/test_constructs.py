@@ -190,7 +190,7 @@ def test_task_group_abort(rehearse: Rehearse) -> None:
             async with asyncio.TaskGroup() as group:
                 for item in range(9):
                     group.create_task(child(item) if item % 2 else fetch(item))
-                await asyncio.sleep(60)
+                await asyncio.sleep(60)  # virtual time
         except ExceptionGroup as errors:
             await charge()
             return [type(each).__name__ for each in errors.exceptions]

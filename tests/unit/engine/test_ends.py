@@ -293,7 +293,7 @@ def test_cancelling_gives_time_to_clean_up(rehearse: Rehearse) -> None:
             await fetch()
         except asyncio.CancelledError as error:
             await undo(str(error))
-            await asyncio.sleep(5)
+            await asyncio.sleep(5)  # virtual time
             raise
 
     rehearsal, _ = first(rehearse, run)
@@ -496,7 +496,7 @@ async def with_finally_that_starts_a_task(_: Any) -> None:
     try:
         await fetch()
     finally:
-        asyncio.create_task(asyncio.sleep(1))  # noqa: RUF006 - refused
+        asyncio.create_task(asyncio.sleep(1))  # noqa: RUF006 - refused  # virtual time
 
 
 async def with_finally_that_sleeps(_: Any) -> None:
@@ -504,7 +504,7 @@ async def with_finally_that_sleeps(_: Any) -> None:
     try:
         await fetch()
     finally:
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # virtual time
 
 
 async def with_finally_that_reads(_: Any) -> None:
@@ -521,7 +521,7 @@ async def with_everything_open(_: Any) -> None:
     async with asyncio.timeout(50), asyncio.TaskGroup() as group, lock("a"), asyncio.Semaphore(1), asyncio.Lock():
         group.create_task(with_finally_that_waits(None))
         group.create_task(fetch())
-        await asyncio.gather(fetch(), asyncio.create_task(asyncio.sleep(5)), return_exceptions=True)
+        await asyncio.gather(fetch(), asyncio.create_task(asyncio.sleep(5)), return_exceptions=True)  # virtual time
 
 
 async def with_a_condition(_: Any) -> None:
@@ -610,7 +610,7 @@ def test_eviction_ends_all_code_and_issues_nothing(
 async def simply_waiting(_: Any) -> None:
     """Simply waiting."""
     async with asyncio.timeout(100):
-        await asyncio.sleep(50)
+        await asyncio.sleep(50)  # virtual time
 
 
 async def simply_calling(_: Any) -> None:

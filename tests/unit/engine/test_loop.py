@@ -296,9 +296,9 @@ def test_a_sleep_is_a_timer_and_cancelling_it_after_it_fired_is_nothing(rehearse
     async def run(_: Any) -> float:
         loop = asyncio.get_running_loop()
         before = loop.time()
-        await asyncio.sleep(30)
+        await asyncio.sleep(30)  # virtual time
         await asyncio.sleep(0)
-        await asyncio.sleep(-1)
+        await asyncio.sleep(-1)  # virtual time
         return loop.time() - before
 
     rehearsal = rehearse(Script(run), begin=False)
@@ -310,7 +310,7 @@ def test_waiting_for_ever_issues_nothing(rehearse: Callable[..., Rehearsal]) -> 
     """Waiting for ever issues nothing."""
 
     async def run(_: Any) -> None:
-        await asyncio.sleep(math.inf)
+        await asyncio.sleep(math.inf)  # virtual time
 
     rehearsal = rehearse(Script(run), begin=False)
     assert rehearsal.begin() == []

@@ -75,19 +75,19 @@ async def _steps(_: Any) -> None:
             step.cancel()
         await asyncio.wait([step])
         step.cancelled() or step.exception()
-    dropped = [fetch("recorded"), map_tasks(fetch, [1]), asyncio.create_task(asyncio.sleep(5))]
+    dropped = [fetch("recorded"), map_tasks(fetch, [1]), asyncio.create_task(asyncio.sleep(5))]  # virtual time
     dropped.append(asyncio.create_task(lock("a").__aenter__()))
     await charge()
     for each in dropped:
         each.cancel()
-    for each in (map_tasks(fetch, [2]), asyncio.create_task(asyncio.sleep(6))):
+    for each in (map_tasks(fetch, [2]), asyncio.create_task(asyncio.sleep(6))):  # virtual time
         await asyncio.sleep(0)
         each.cancel()
     waiting = asyncio.create_task(lock("b").__aenter__())
     await asyncio.sleep(0)
     waiting.cancel()
     await map_tasks(fetch, [3])
-    await asyncio.sleep(7)
+    await asyncio.sleep(7)  # virtual time
     async with lock("c"):
         pass
 

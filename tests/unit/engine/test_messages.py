@@ -399,7 +399,7 @@ DAMAGE: dict[str, Callable[[], Any]] = {
     "a task": lambda: fetch(9),
     "a keyed task": lambda: fetch.options(key="k")(9),
     "a timer": lambda: asyncio.get_running_loop().call_later(5, print),
-    "a coroutine's task": lambda: asyncio.create_task(asyncio.sleep(1)),
+    "a coroutine's task": lambda: asyncio.create_task(asyncio.sleep(1)),  # virtual time
     "cancelling a step": lambda: STAGE["step"].cancel(),  # noqa: PLW0108 - it is there only when asked
     "a random number": lambda: random().random(),
     "a uuid": lambda: str(uuid4()),

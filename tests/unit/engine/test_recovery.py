@@ -82,7 +82,7 @@ async def several(_: Any) -> Any:
     async with asyncio.timeout(5), lock("a"):
         await asyncio.gather(fetch(2), fetch(3))
     await map_tasks(charge, [1, 2])
-    await asyncio.sleep(2)
+    await asyncio.sleep(2)  # virtual time
     return first
 
 
@@ -111,7 +111,7 @@ def test_a_terminated_history_leaves_nothing_running(rehearse: Rehearse) -> None
     """Whatever the code was waiting for."""
 
     async def run(_: Any) -> None:
-        await asyncio.gather(fetch(1), asyncio.create_task(asyncio.sleep(5)))
+        await asyncio.gather(fetch(1), asyncio.create_task(asyncio.sleep(5)))  # virtual time
 
     rehearsal = rehearse(Script(run))
     rehearsal.write()
@@ -355,26 +355,26 @@ def test_a_command_that_leaves_no_trace_is_counted(rehearse: Rehearse) -> None:
 
 async def timed(_: Any) -> Any:
     """Be the code timed."""
-    await asyncio.sleep(5)
+    await asyncio.sleep(5)  # virtual time
     async with lock("a"):
         await map_tasks(fetch, [1, 2])
 
 
 async def timed_otherwise(_: Any) -> Any:
     """Be the code timed otherwise."""
-    await asyncio.sleep(6)
+    await asyncio.sleep(6)  # virtual time
 
 
 async def locked_otherwise(_: Any) -> Any:
     """Locked otherwise."""
-    await asyncio.sleep(5)
+    await asyncio.sleep(5)  # virtual time
     async with lock("b"):
         await map_tasks(fetch, [1, 2])
 
 
 async def mapped_otherwise(_: Any) -> Any:
     """Be the code mapped otherwise."""
-    await asyncio.sleep(5)
+    await asyncio.sleep(5)  # virtual time
     async with lock("a"):
         await map_tasks(fetch, [1, 3])
 
@@ -473,7 +473,7 @@ def test_a_task_that_ends_like_a_timer_is_refused(rehearse: Rehearse) -> None:
     """The state tables know which outcome fits which operation."""
 
     async def run(_: Any) -> None:
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # virtual time
 
     rehearsal = rehearse(Script(run))
     rehearsal.write()

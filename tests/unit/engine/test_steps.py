@@ -31,7 +31,12 @@ def test_steps_are_numbered_by_name(rehearse: Rehearse) -> None:
 
     async def run(_: Any) -> None:
         await asyncio.gather(
-            fetch(1), charge(2), fetch.options(key="doc")(3), fetch(4), asyncio.sleep(1), asyncio.sleep(2)
+            fetch(1),
+            charge(2),
+            fetch.options(key="doc")(3),
+            fetch(4),
+            asyncio.sleep(1),  # virtual time
+            asyncio.sleep(2),  # virtual time
         )
 
     _, words = first(rehearse, run)
@@ -174,7 +179,7 @@ def test_an_outcome_of_another_kind_is_refused(rehearse: Rehearse) -> None:
     """A timer does not fail, and a task does not fire."""
 
     async def run(_: Any) -> None:
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # virtual time
 
     rehearsal, _ = first(rehearse, run)
     with pytest.raises(HistoryError, match="sleep#1 is OPEN: FAIL is illegal"):
@@ -190,7 +195,7 @@ def test_cancelled_in_the_drain_that_issued_it(rehearse: Rehearse) -> None:
     async def run(_: Any) -> None:
         fetch(1).cancel()
         kept = fetch(2)
-        timer = asyncio.create_task(asyncio.sleep(5))
+        timer = asyncio.create_task(asyncio.sleep(5))  # virtual time
         await asyncio.sleep(0)
         timer.cancel()
         await kept
@@ -255,7 +260,7 @@ def test_steps_under_way_at_the_end_are_cancelled(rehearse: Rehearse) -> None:
     """First those that coroutines left behind wait for, then those that nobody waits for."""
 
     async def run(_: Any) -> None:
-        pending = [fetch(1), asyncio.create_task(asyncio.sleep(9)), map_tasks(fetch, [1, 2])]
+        pending = [fetch(1), asyncio.create_task(asyncio.sleep(9)), map_tasks(fetch, [1, 2])]  # virtual time
         pending.append(asyncio.create_task(lock("a").__aenter__()))
         await charge()
 
@@ -429,7 +434,7 @@ def test_now(rehearse: Rehearse) -> None:
 
     async def run(_: Any) -> list[str]:
         before = now()
-        await asyncio.sleep(90)
+        await asyncio.sleep(90)  # virtual time
         return [before.isoformat(), str(now() - before)]
 
     rehearsal, _ = first(rehearse, run)

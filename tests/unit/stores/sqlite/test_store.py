@@ -57,7 +57,7 @@ def size_of_log(path: Path) -> int:
 
 def files(folder: Path) -> list[str]:
     """Return the names of the files in a folder."""
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.is_file())
 
 
 def test_looking_in_vain_commits_nothing(tmp_path: Path) -> None:
