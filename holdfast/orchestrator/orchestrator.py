@@ -591,10 +591,11 @@ class Orchestrator:
             return
         outcome = outcome_of(events[-1]) if live.closing is not None else None
         if self.draining and outcome is None:
-            # Whoever has it next goes on from here. Only who waits for an answer is told.
+            # Whoever has it next goes on from here. It does not wait for anything, so it is not disowned as idle.
             for event in events:
                 if type(event) is UpdateCompleted:
                     self._answered(live, event)
+            self._forget(live)
             return
         event_id = page.first
         for event in events:

@@ -77,7 +77,15 @@ class Tally:
 class Campaign:
     """One store, one receiver, and a stack that is killed."""
 
-    def __init__(self, folder: Path, seed: int, *, lease: float = 1.0, plant: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        lease: float = 1.0,
+        plant: str = "",
+        visits_max: Mapping[str, int] = VISITS_MAX,
+    ) -> None:
         """Use `folder`, which is empty."""
         self.folder = folder
         self.store = folder / "store.db"
@@ -86,6 +94,7 @@ class Campaign:
         self._random = Random(seed)
         self._lease = lease
         self._plant = plant
+        self._visits_max = visits_max
         self._pieces = 0
 
     async def run(
@@ -168,7 +177,7 @@ class Campaign:
             return "", ""
         places = [name for name, (of_kind, *_) in PLACES.items() if of_kind == kind]
         place = min(self._random.sample(places, len(places)), key=lambda each: self.tally.kills[each])
-        visit = int(VISITS_MAX[kind] ** self._random.random())
+        visit = int(self._visits_max[kind] ** self._random.random())
         return place, f"{place}:{visit}=kill"
 
     async def _start(self, faults: str) -> asyncio.subprocess.Process:
