@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from holdfast.authoring import definition_of
 from holdfast.engine.behaviours import CURRENT
 from holdfast.engine.decisions import CLOSING_COMMANDS, Issued, decision_of
@@ -152,7 +154,7 @@ class Rehearsal:
 
     def begin(self, input: Any = None) -> list[str]:
         """Start the run; return what it asked for, in words."""
-        payload = json.dumps(input).encode()
+        payload = as_json(input)
         return self.page(
             WorkflowStarted(
                 self.time, 0, self.program.name, "run-1", "run-1", payload, self.seed, int(CURRENT), "code", "3.11"
@@ -221,7 +223,7 @@ class Rehearsal:
 
     def complete(self, step: str, result: Any = None) -> list[str]:
         """Let a task succeed."""
-        return self.page(TaskCompleted(self.time, 0, step, json.dumps(result).encode()))
+        return self.page(TaskCompleted(self.time, 0, step, as_json(result)))
 
     def fail(self, step: str, type: str = "ValueError", message: str = "no") -> list[str]:
         """Let a task fail for good."""
@@ -244,7 +246,7 @@ class Rehearsal:
 
     def update(self, update_id: str, name: str, input: Any = None) -> list[str]:
         """Send a request."""
-        return self.page(UpdateAccepted(self.time, 0, update_id, name, json.dumps(input).encode()))
+        return self.page(UpdateAccepted(self.time, 0, update_id, name, as_json(input)))
 
     def cancel(self, reason: str = "stop") -> list[str]:
         """Ask the run to stop."""
@@ -256,7 +258,7 @@ class Rehearsal:
 
     def fan_out(self, step: str, items: Sequence[tuple[bool, Any]]) -> list[str]:
         """Let every item of a fan-out have its outcome: (True, result) or (False, Failure)."""
-        encoded = [(ok, json.dumps(value).encode() if ok else b"") for ok, value in items]
+        encoded = [(ok, as_json(value) if ok else msgspec.msgpack.encode(value)) for ok, value in items]
         self.outcomes[step] = Outcomes(encoded)
         failed = [(index, value) for index, (ok, value) in enumerate(items) if not ok]
         index, first = failed[0] if failed else (-1, None)
@@ -264,12 +266,17 @@ class Rehearsal:
 
     def query(self, name: str, input: Any = None) -> Any:
         """Ask a question."""
-        return json.loads(self.execution.query(name, json.dumps(input).encode()))
+        return json.loads(self.execution.query(name, as_json(input)))
+
+
+def as_json(value: Any) -> bytes:
+    """Return a payload, written as Holdfast writes it."""
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def signal_of(name: str, input: Any = None, time: float = START) -> SignalReceived:
     """Return a message as an event."""
-    return SignalReceived(time, 0, name, json.dumps(input).encode(), f"{name}-id")
+    return SignalReceived(time, 0, name, as_json(input), f"{name}-id")
 
 
 def say(issued: Issued | Command) -> str:

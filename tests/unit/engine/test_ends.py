@@ -618,7 +618,7 @@ async def simply_calling(_: Any) -> None:
     await fetch()
 
 
-@pytest.mark.parametrize("run", [simply_waiting, simply_calling])
+@pytest.mark.parametrize("run", [simply_waiting, simply_calling, with_children, with_a_queue, with_a_condition])
 def test_the_memory_of_a_sleeping_run_comes_back_at_once(run: Callable[..., Any]) -> None:
     """No cycle waits for the collector."""
     rehearsal = Rehearsal(Script(run))
