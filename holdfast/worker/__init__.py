@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from holdfast.worker.pool import PoolWorker
     from holdfast.worker.runner import LocalRunner, Statistics
     from holdfast.worker.script import end_script_import
-    from holdfast.worker.spawn import spawn
+    from holdfast.worker.spawning import spawn
     from holdfast.worker.supervisor import REPLACE_EXIT_CODE, Supervisor
     from holdfast.worker.vitals import look
 
@@ -30,7 +30,7 @@ _HOMES: Final = {
     "Supervisor": "holdfast.worker.supervisor",
     "end_script_import": "holdfast.worker.script",
     "look": "holdfast.worker.vitals",
-    "spawn": "holdfast.worker.spawn",
+    "spawn": "holdfast.worker.spawning",
 }
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    # No module here may be called like a name: importing it would take the name.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOMES[name]), name)

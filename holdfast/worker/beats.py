@@ -28,7 +28,7 @@ from types import FrameType
 from typing import Any, Final
 
 from holdfast.observe import logger
-from holdfast.worker.spawn import spawn
+from holdfast.worker.spawning import spawn
 from holdfast.worker.watermark import BEATS_PER_LEASE, FENCED, Watermark, make_page
 
 RISE_SECONDS_MAX: Final = 1.0

@@ -36,7 +36,7 @@ from holdfast.worker.frames import (
     Prepare,
     encode_frame,
 )
-from holdfast.worker.spawn import spawn
+from holdfast.worker.spawning import spawn
 
 IDLE_SECONDS_MAX: Final = 60.0
 """A child that had nothing to do for so long ends, unless it is the last one."""

@@ -17,6 +17,7 @@ import pytest
 from holdfast import Client, Ledger, heartbeat_monitor
 from holdfast.app import close_connections
 from holdfast.errors import LeaseHeld
+from holdfast.history import TaskCompleted
 from tests.acceptance.ladder import LEASE_SECONDS, Script, effects, environment, expiry, write_script
 from tests.unit.worker.rig import on_loop, wait_until
 
@@ -219,9 +220,13 @@ async def test_a_keeper_that_is_killed_is_replaced(tmp_path):
 HOLDFAST = ("-m", "holdfast")
 
 
+@pytest.mark.parametrize("killed", ["the worker", "the worker and its keeper"])
 @on_loop
-async def test_the_unchanged_function_survives_its_worker(tmp_path):
-    """Submitted on the command line, killed with its worker, done by another within a lease, and only once."""
+async def test_the_unchanged_function_survives_its_worker(tmp_path, killed):
+    """Submitted on the command line, killed with its worker, done by another within a lease, and only once.
+
+    Where nobody is left to give the entry back, the second attempt waits for it rather than fail.
+    """
     effect = """
         if len(open("effects").readlines()) == 1:
             signal.pause()
@@ -239,6 +244,11 @@ async def test_the_unchanged_function_survives_its_worker(tmp_path):
         await wait_until(lambda: effects(tmp_path) == [worker.pid])
         with Script(tmp_path, *HOLDFAST, "worker", "bot") as second:
             assert second.hear().startswith("member")
+            if killed != "the worker":
+                expiries = {expiry("t1")}
+                await wait_until(lambda: expiries.add(expiry("t1")) or len(expiries) > 3)
+                (keeper,) = keepers_of(worker.pid)
+                os.kill(keeper, signal.SIGKILL)
             worker.process.kill()
             worker.process.wait()
             loop = asyncio.get_running_loop()
@@ -248,10 +258,12 @@ async def test_the_unchanged_function_survives_its_worker(tmp_path):
             assert '"result":null' in run(tmp_path, *submit, "--wait")
             assert effects(tmp_path) == [worker.pid, second.pid]
             assert Ledger().result("t1") == {"by": second.pid, "of": {"a": 1}}
-            client = await Client.connect(environment(tmp_path)["HOLDFAST_STORE"])
-            async with client:
+            async with await Client.connect(environment(tmp_path)["HOLDFAST_STORE"]) as client:
                 (record,), _ = await client.runs()
                 assert (record.run_id, record.status) == ("r1", "COMPLETED")
+                events = [each.event for each in await client.handle("r1").history()]
+                (completed,) = (each for each in events if isinstance(each, TaskCompleted))
+                assert completed.attempts == (), "no attempt failed"
             for each in (second, orchestrator):
                 each.process.terminate()
                 assert each.end()[0] == 0

@@ -23,7 +23,6 @@ from holdfast.ports.operations import OpenEntry, RenewEntry
 from tests.unit.authoring.recorder import inside_workflow
 from tests.unit.worker.rig import on_loop
 
-
 may_fork = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 """Python 3.12 and later warn whoever forks beside threads, and this is about those who do."""
 
