@@ -34,8 +34,9 @@ bench: environment ## Measure, with the peers installed in an environment of the
 	@sh scripts/environment.sh .bench-venv benchmarks/peers.txt
 	@HOLDFAST_PEERS_PYTHON=.bench-venv/bin/python $(BIN)/python -m benchmarks.embedded $(ARGS)
 
-docs: environment ## Run every code block and follow every link of README and docs
-	@$(BIN)/python -m pytest tests/architecture/test_docs.py $(ARGS)
+docs: environment ## Run every code block, follow every link, and check that the reference is current
+	@$(BIN)/python -m scripts.reference --check
+	@$(BIN)/python -m pytest tests/architecture/test_docs.py tests/architecture/test_reference.py $(ARGS)
 
 clean: ## Remove what these words made
 	rm -rf .venv .bench-venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -70,7 +70,11 @@ def list_keys(store: StoreOption = None, as_json: JsonOption = False) -> None:
 
 
 @keys.command("revoke")
-def revoke_key(name: Annotated[str, typer.Argument()], store: StoreOption = None, as_json: JsonOption = False) -> None:
+def revoke_key(
+    name: Annotated[str, typer.Argument(help="What the key is called.")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Make an API key invalid."""
     output = Output(as_json=as_json)
 

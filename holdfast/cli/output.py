@@ -47,16 +47,19 @@ class Exit(IntEnum):
     """What a verb's exit code means."""
 
     DONE = 0
+    """It was done."""
     FAILED = 1
     """The run failed, or the check found something."""
     USAGE = 2
     """The command line, the input or the code does not fit."""
     NOT_FOUND = 3
+    """There is no such run, workflow, task, handler or key."""
     REFUSED = 4
     """The run's state, its validator, or somebody else's lease does not allow it."""
     UNAVAILABLE = 5
     """The store, the settings or the fleet: nothing is wrong with the request."""
     INTERRUPTED = 130
+    """Ctrl-C, or a second signal to a process that serves."""
 
 
 _CODES: tuple[tuple[type[HoldfastError], Exit], ...] = (

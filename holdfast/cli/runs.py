@@ -42,7 +42,7 @@ def run_fields(record: RunRecord) -> dict[str, Any]:
 def list_runs(
     workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
     status: Annotated[str | None, typer.Option(help="Only runs with this status.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Where the previous page ended.")] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -172,7 +172,7 @@ _decode_failure = msgspec.msgpack.Decoder(Failure).decode
 @runs.command()
 def cancel(
     run: RunArgument,
-    reason: Annotated[str, typer.Option()] = "",
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.")] = "",
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -183,7 +183,7 @@ def cancel(
 @runs.command()
 def terminate(
     run: RunArgument,
-    reason: Annotated[str, typer.Option()] = "",
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.")] = "",
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
