@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -313,7 +313,7 @@ class Orchestrator:
             return _query_execution(live.execution, name, payload)
         finally:
             if live.execution.tainted and live.is_idle:
-                self._spawn(self._release([live]))
+                self._spawn(self._release, [live])
 
     async def _query_stored(self, execution_id: int, workflow: str, name: str, payload: bytes) -> bytes:
         program = self._programs(workflow)
@@ -364,7 +364,7 @@ class Orchestrator:
             return
         (requests,) = await self._store.write([TakeRequests(limit=64)], self._membership)
         for request in requests:
-            self._spawn(self._answer(request))
+            self._spawn(self._answer, request)
 
     async def _answer(self, request: Any) -> None:
         try:
@@ -445,7 +445,7 @@ class Orchestrator:
             return
         except StoreError as error:
             log.warning("run not loaded, trying again", run_id=claimed.run_id, error=str(error))
-            self._spawn(self._disown(claimed.execution_id))
+            self._spawn(self._disown, claimed.execution_id)
             return
         except HoldfastError as error:
             await self._park(claimed, error)
@@ -623,12 +623,12 @@ class Orchestrator:
     def _refused(self, live: Live, refusal: Any) -> None:
         live.land(None, durable=False)
         if isinstance(refusal, InboxUnreadError):
-            self._spawn(self._read_unread(live))
+            self._spawn(self._read_unread, live)
         else:
             log.warning("append refused", run_id=live.run_id, error=str(refusal))
             self._forget(live)
             # If it is still this member's after all (a commit whose answer was lost), it is claimed again and replayed.
-            self._spawn(self._disown(live.execution_id))
+            self._spawn(self._disown, live.execution_id)
 
     async def _read_unread(self, live: Live) -> None:
         for row in await self._store.execution_inbox(live.execution_id):
@@ -698,7 +698,7 @@ class Orchestrator:
                 if len(idle) >= surplus:
                     break
         if idle:
-            self._spawn(self._release(idle))
+            self._spawn(self._release, idle)
 
     async def _release(self, lives: list[Live]) -> None:
         operations: list[Any] = []
@@ -748,16 +748,16 @@ class Orchestrator:
 
     # --- Background --------------------------------------------------------------------------------------------
 
-    def _spawn(self, coroutine: Any) -> None:
-        self._keep(asyncio.create_task(self._guarded(coroutine), name="holdfast orchestrator aside"))
+    def _spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        self._keep(asyncio.create_task(self._guarded(function, *args), name="holdfast orchestrator aside"))
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _guarded(self, coroutine: Any) -> None:
+    async def _guarded(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         try:
-            await coroutine
+            await function(*args)
         except FencedError:
             self._lost()
         except HoldfastError as error:

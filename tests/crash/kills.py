@@ -85,6 +85,7 @@ class Campaign:
         lease: float = 1.0,
         plant: str = "",
         visits_max: Mapping[str, int] = VISITS_MAX,
+        deploys: float = DEPLOYS_SHARE,
     ) -> None:
         """Use `folder`, which is empty."""
         self.folder = folder
@@ -95,6 +96,7 @@ class Campaign:
         self._lease = lease
         self._plant = plant
         self._visits_max = visits_max
+        self._deploys = deploys
         self._pieces = 0
 
     async def run(
@@ -139,7 +141,7 @@ class Campaign:
     # --- Killing -----------------------------------------------------------------------------------------------------
 
     async def _kill_once(self) -> None:
-        deploys = self._random.random() < DEPLOYS_SHARE
+        deploys = self._random.random() < self._deploys
         place, faults = ("", "") if deploys else self._choose()
         process = await self._start(faults)
         try:
@@ -251,6 +253,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--deploys", type=float, default=DEPLOYS_SHARE, help="share of ends in good order")
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--folder", type=Path, help="kept; a temporary one by default")
     parser.add_argument("--json", type=Path)
@@ -258,9 +261,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="holdfast-kills-") as temporary:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        tally = asyncio.run(
-            Campaign(folder, arguments.seed).run(arguments.kills, arguments.runs, only=tuple(arguments.only))
-        )
+        campaign = Campaign(folder, arguments.seed, deploys=arguments.deploys)
+        tally = asyncio.run(campaign.run(arguments.kills, arguments.runs, only=tuple(arguments.only)))
     print(tally.lines())
     if arguments.json:
         result: dict[str, Any] = {name: getattr(tally, name) for name in Tally.__slots__}
