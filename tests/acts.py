@@ -286,7 +286,10 @@ class Play:
 
     name = "play"
     signals: ClassVar = {"note": Line("note", lambda scene, item: scene.log.append(item)), "work": Line("work", _work)}
-    queries: ClassVar = {"log": Line("log", lambda scene, _: scene.log)}
+    queries: ClassVar = {
+        "log": Line("log", lambda scene, _: scene.log),
+        "meddle": Line("meddle", lambda _, item: str([fetch(item), uuid4()])),
+    }
     updates: ClassVar = {"add": Line("add", _add), "slowly": Line("slowly", _slowly)}
 
     def __init__(self, program: Program) -> None:

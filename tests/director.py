@@ -59,6 +59,7 @@ def direct(
     make: Callable[..., Execution] = Execution,
     rehearsal: type[Rehearsal] = Rehearsal,
     crashes: Sequence[int] = (),
+    asks: Callable[[Rehearsal], object] | None = None,
 ) -> Rehearsal:
     """Let things happen to a workflow until it ends, and write the whole history.
 
@@ -68,6 +69,7 @@ def direct(
         make: makes executions.
         rehearsal: plays the owner.
         crashes: numbers of pages after which the owner dies; negative ones before what they hold was applied.
+        asks: called after each page, to ask the run something.
     """
     stage = rehearsal(workflow, make=make)
     choices = Choices(numbers)
@@ -81,6 +83,8 @@ def direct(
             stage.crash()
             continue
         stage.apply(inputs)
+        if asks is not None:
+            asks(stage)
         if number in crashes and not stage.execution.closed:
             stage.crash()
     else:
