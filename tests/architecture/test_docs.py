@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.app.connection import close_connections
+from holdfast.app.default_store import forget_default
 from tests.architecture import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +33,12 @@ def run_blocks(file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     spec = importlib.util.spec_from_file_location(name, module_file)
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, name, module)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        # What a script's end does: ledgers and locks of a process share a connection, and mean one store for good.
+        close_connections()
+        forget_default()
 
 
 @each_file
