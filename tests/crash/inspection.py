@@ -173,15 +173,12 @@ class Inspector:
         view = self._views.get(told.run_id)
         if view is None:
             self._add(f"{told.name} was acknowledged and there is no run {told.run_id}")
-        elif told.kind == "signal" and not view.signals[told.name]:
+        elif told.kind in {"signal", "cancel"} and not _has(view, told):
             rows = await self._store.execution_inbox(view.record.execution_id)
-            if told.name not in {row.operation_id for row in rows}:
+            if not any(row.kind == told.kind and row.operation_id == told.name for row in rows):
                 await self._read_run(view.record)  # it may have moved on between the two looks
-            if told.name not in {*view.signals, *(row.operation_id for row in rows)}:
-                self._add(f"signal {told.name} was acknowledged and is lost")
-        elif told.kind == "cancel" and not any(isinstance(event, CancelRequested) for event in view.events):
-            if "cancel" not in {row.kind for row in await self._store.execution_inbox(view.record.execution_id)}:
-                self._add(f"{told.name} was acknowledged and is lost")
+                if not _has(view, told):
+                    self._add(f"{told.kind} {told.name} was acknowledged and is lost")
         elif told.kind == "update" and told.name not in view.answered:
             self._add(f"update {told.name} was answered and its answer is lost")
         elif told.kind == "closed" and view.record.status not in TERMINAL:
@@ -270,6 +267,12 @@ class Inspector:
     def _add(self, problem: str) -> None:
         if problem not in self.problems:
             self.problems.append(problem)
+
+
+def _has(view: View, told: Acknowledged) -> bool:
+    if told.kind == "cancel":
+        return any(isinstance(event, CancelRequested) for event in view.events)
+    return told.name in view.signals
 
 
 def _end(view: View) -> str:
