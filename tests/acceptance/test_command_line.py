@@ -1,0 +1,163 @@
+"""The command line as a person meets it: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from holdfast import Holdfast, map_tasks, task, workflow
+from holdfast.cli import program
+from holdfast.cli.output import Exit, exit_code
+from holdfast.errors import UpdateRejectedError
+from holdfast.history import Failure, from_json
+
+BROKEN = "def prepare():\n    raise RuntimeError('no such table')\n\nprepare()\n"
+
+
+@task
+async def halve(number: int) -> float:
+    """Fail on odd numbers."""
+    if number % 2:
+        raise TypeError("odd")  # never tried again
+    return number / 2
+
+
+@workflow
+async def halve_all(count: int) -> int:
+    """Count what could be halved."""
+    return count - (await map_tasks(halve, range(count), on_error="collect")).failed
+
+
+def call(*arguments: str) -> Result:
+    """Run a verb in this process."""
+    return CliRunner().invoke(program, arguments)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # serving verbs put the folder there
+    return tmp_path
+
+
+@pytest.mark.parametrize("verb", [("dev",), ("orchestrator",), ("worker",), ("worker", "--processes", "2")])
+def test_a_module_that_breaks_is_named_at_its_line(folder: Path, verb: tuple[str, ...]) -> None:
+    """Only the user's own lines are shown, once, and nothing is started."""
+    (folder / "broken_module.py").write_text(BROKEN, encoding="utf-8")
+    result = call(*verb, "broken_module")
+    assert result.exit_code == Exit.USAGE
+    assert "[HF101] broken_module cannot be imported: RuntimeError: no such table" in result.stderr
+    assert f"({folder}/broken_module.py:2)" in result.stderr
+    assert result.stderr.count("raise RuntimeError") == 1
+    assert "importlib" not in result.stderr
+    assert "holdfast/" not in result.stderr
+
+
+def test_a_module_that_is_not_there_is_said_so() -> None:
+    """No traceback, the name, and what to do."""
+    result = call("dev", "nowhere_to_be_found")
+    assert result.exit_code == Exit.USAGE
+    assert result.stderr.startswith("[HF101] there is no module 'nowhere_to_be_found'")
+
+
+def test_a_start_that_nobody_will_carry_out_says_so() -> None:
+    """A person is told that no process has the workflow; a program gets its JSON and nothing else; the run is kept."""
+    result = call("start", "Reviw", "1", "--id", "r-1")
+    assert result.exit_code == Exit.DONE
+    assert "no process that is alive has 'Reviw' (none is running: holdfast dev MODULE)" in result.stderr
+    result = call("start", "Reviw", "1", "--id", "r-1", "--json")
+    assert result.exit_code == Exit.DONE
+    assert json.loads(result.stdout) == {"run_id": "r-1", "created": False}
+    assert result.stderr == ""
+
+
+def test_a_start_of_a_misspelt_name_says_which_names_there_are(folder: Path) -> None:
+    """With a process alive that has others, they are named; a name that it has is started without a word."""
+    with Holdfast(modules=[__name__], store=f"sqlite:///{folder}/holdfast.db"):
+        result = call("start", "halve_al", "4")
+        assert "no process that is alive has 'halve_al' (there is: halve_all)" in result.stderr
+        result = call("start", "halve_all", "4", "--wait", "--timeout", "30")
+    assert result.exit_code == Exit.DONE
+    assert "no process" not in result.stderr
+    assert result.stdout.strip() == "2"
+
+
+def test_waiting_ends_at_its_limit() -> None:
+    """`--timeout` gives up the wait, not the run."""
+    result = call("start", "nobody_has_it", "--id", "r-1", "--wait", "--timeout", "0.01")
+    assert result.exit_code == Exit.UNAVAILABLE
+    assert "run r-1 has not ended yet" in result.stderr
+    assert call("runs", "show", "r-1").exit_code == Exit.DONE
+
+
+def test_errors_go_to_standard_error_and_have_a_code() -> None:
+    """A run that is not there: words for a person, an object for a program, nothing on standard output."""
+    result = call("runs", "show", "r-9")
+    assert (result.exit_code, result.stdout) == (Exit.NOT_FOUND, "")
+    assert result.stderr.startswith("[HF601] there is no run 'r-9'")
+    result = call("runs", "show", "r-9", "--json")
+    assert (result.exit_code, result.stdout) == (Exit.NOT_FOUND, "")
+    assert json.loads(result.stderr)["error"]["code"] == "HF601"
+
+
+def test_text_without_quotes_is_explained() -> None:
+    """Input is JSON, and the most common slip has its remedy in the message."""
+    result = call("start", "greet", "ada")
+    assert result.exit_code == Exit.USAGE
+    assert "'\"ada\"'" in result.stderr
+
+
+def test_a_refused_update_is_a_refusal() -> None:
+    """What a validator refuses ends like everything that a run's state does not allow."""
+    assert exit_code(UpdateRejectedError("add", "ValueError", "no")) is Exit.REFUSED
+
+
+def test_times_stay_in_one_piece(folder: Path) -> None:
+    """A table that goes into a file or a pipe is as wide as it needs to be, whatever the terminal is."""
+    call("start", "W", "--id", "a-run-id-of-some-length-that-takes-its-room-in-a-table-0001")
+    printed = subprocess.run(
+        [sys.executable, "-m", "holdfast", "runs", "list"],
+        cwd=folder,
+        env={"COLUMNS": "40", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert len(printed.splitlines()) == 2
+    assert "Z " in printed
+
+
+def test_an_export_holds_everything(folder: Path) -> None:
+    """A history comes with the outcomes of its fan-outs, and reads back."""
+    with Holdfast(modules=[__name__], store=f"sqlite:///{folder}/holdfast.db") as app:
+        assert app.start(halve_all, 3, id="h-1").result(timeout=30) == 2
+    result = call("runs", "export", "h-1", "--out", "h-1.json", "--json")
+    assert result.exit_code == Exit.DONE
+    history = from_json((folder / "h-1.json").read_bytes())
+    assert history.started.run_id == "h-1"
+    assert len(history.events) == json.loads(result.stdout)["events"]
+    first, second, third = history.outcomes["map#1"]
+    assert (first, third) == (b"0.0", b"1.0")
+    assert isinstance(second, Failure)
+    assert second.message == "odd"
+    result = call("runs", "export", "h-1", "--out", "nowhere/h-1.json")
+    assert result.exit_code == Exit.UNAVAILABLE
+    assert "cannot be written" in result.stderr
+
+
+def test_a_failure_is_shown_readably(folder: Path) -> None:
+    """A person sees type, message and traceback as lines; a program sees them as fields."""
+    with Holdfast(modules=[__name__], store=f"sqlite:///{folder}/holdfast.db") as app:
+        app.submit(halve, 3, id="h-3")
+        with pytest.raises(Exception, match="odd"):
+            app.handle("h-3").result(timeout=30)
+    shown = call("runs", "show", "h-3").stdout
+    assert "error       TaskError: [HF501] task halve#1 failed after 1 attempt: TypeError: odd" in shown
+    assert "\\n" not in shown
+    assert json.loads(call("runs", "show", "h-3", "--json").stdout)["error"]["type"] == "TaskError"
