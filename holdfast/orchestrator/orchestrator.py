@@ -606,7 +606,7 @@ class Orchestrator:
                 if event.step in live.execution.open:
                     self._timers.add(live, event.step, event.due)
             elif type(event) is TimerCancelled:
-                live.timers.pop(event.step, None)
+                self._timers.drop(live, event.step)
             elif type(event) is UpdateCompleted:
                 self._answered(live, event)
             event_id += 1
@@ -683,7 +683,7 @@ class Orchestrator:
         for update_id, answer in live.updates.items():
             if answer is None:
                 _cancel_all(self._answers.pop((live.execution_id, update_id), ()))
-        live.timers.clear()
+        self._timers.forget(live)
         self._dispatcher.abandon(live)
         live.execution.evict()
 

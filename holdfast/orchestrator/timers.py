@@ -5,6 +5,10 @@ Must not know: what a timer's firing causes.
 
 A timer never fires early: the host's timer only wakes this module up, and the
 store's clock decides.
+
+A timer that was cancelled, or whose execution left memory, stays in the heap until
+its time or until half of the heap is like that. It holds a name then, not the
+execution: a run that sleeps for a year must not keep its memory for a year.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from holdfast.orchestrator.live import Live
 
 SLEEP_SECONDS_MAX: Final = 3600.0
 """The host timer looks again at least this often: wall clocks are set, machines sleep."""
+STALE_KEPT_MAX: Final = 1_000
+"""Timers nobody waits for any more that the heap may hold, whatever its size; above it they are at most half of it."""
 
 
 class Timers:
@@ -27,18 +33,33 @@ class Timers:
         """Call `fire(live, step, due)` once `now()` has reached a timer's due time."""
         self._now = now
         self._fire = fire
-        self._heap: list[tuple[float, int, Live, str]] = []
-        self._count = 0
+        self._lives: dict[int, Live] = {}
+        """Executions in memory that have, or had, a timer."""
+        self._heap: list[tuple[float, int, str]] = []
+        self._stale = 0
         self._handle: asyncio.TimerHandle | None = None
         self._armed = 0.0
 
     def add(self, live: Live, step: str, due: float) -> None:
         """Wait for a recorded timer."""
         live.timers[step] = due
-        self._count += 1
-        heapq.heappush(self._heap, (due, self._count, live, step))
+        self._lives[live.execution_id] = live
+        heapq.heappush(self._heap, (due, live.execution_id, step))
         if self._handle is None or due < self._armed:
             self._arm()
+
+    def drop(self, live: Live, step: str) -> None:
+        """Do not wait for a timer any more, if it is waited for."""
+        if live.timers.pop(step, None) is not None:
+            self._count_stale(1)
+
+    def forget(self, live: Live) -> None:
+        """Do not wait for any timer of an execution that leaves memory."""
+        if self._lives.get(live.execution_id) is live:
+            del self._lives[live.execution_id]
+            stale = len(live.timers)
+            live.timers.clear()
+            self._count_stale(stale)
 
     def stop(self) -> None:
         """Forget everything."""
@@ -46,6 +67,16 @@ class Timers:
             self._handle.cancel()
             self._handle = None
         self._heap.clear()
+        self._lives.clear()
+
+    def _count_stale(self, count: int) -> None:
+        self._stale += count
+        if self._stale > STALE_KEPT_MAX and self._stale * 2 > len(self._heap):
+            self._heap = [
+                (due, live.execution_id, step) for live in self._lives.values() for step, due in live.timers.items()
+            ]
+            heapq.heapify(self._heap)
+            self._stale = 0
 
     def _arm(self) -> None:
         if self._handle is not None:
@@ -60,9 +91,11 @@ class Timers:
         self._handle = None
         heap, now = self._heap, self._now()
         while heap and heap[0][0] <= now:
-            due, _, live, step = heapq.heappop(heap)
-            # Cancelled and evicted timers stay in the heap until their time: they are told by their absence here.
-            if live.timers.get(step) == due:
+            due, execution_id, step = heapq.heappop(heap)
+            live = self._lives.get(execution_id)
+            if live is not None and live.timers.get(step) == due:
                 del live.timers[step]
                 self._fire(live, step, due)
+            elif self._stale:
+                self._stale -= 1
         self._arm()
