@@ -508,7 +508,10 @@ class Ask(Value, frozen=True):
 
 
 class TakeRequests(Value, frozen=True):
-    """Claim unanswered requests for runs that the writing member owns or that nobody owns. Result: tuple[Request]."""
+    """Claim unanswered requests for runs that the writing member owns or that nobody owns. Result: tuple[Request].
+
+    A run that nobody owns becomes ready when an update for it is claimed: only an owner can answer that.
+    """
 
     limit: int
 

@@ -52,6 +52,7 @@ BUGS = (
         "0",
     ),
     Bug("a_released_run_waits_for_a_reason", "release_execution", "AND owner = ?2", "AND ?2 = ?2"),
+    Bug("a_released_run_waits_for_a_reason", "release_execution", "?3 OR ", "?3 AND 0 OR "),
     Bug("a_timer_is_never_early", "wake_executions", "wake_at <= ?1", "wake_at <= ?1 + 1"),
     Bug("the_dead_lose_their_runs", "check_member", "AND lives = 1", ""),
     Bug("the_dead_lose_their_runs", "free_executions", "recoveries + ?2", "recoveries + ?2 * 0"),

@@ -388,7 +388,9 @@ async def a_released_run_waits_for_a_reason(harness: StoreHarness) -> None:
     expect(not await store.inbox(member), "and is nobody else's any more")
     await do(store, ReleaseRuns((execution,)), other)
     expect(len(await claim(store, member)) == 1, "with unread mail it is ready at once")
-    await do(store, Append(execution, history.keep(history.page())), member)
+    await do(store, Append(execution, history.keep(history.page()), inbox_read=2**62), member)
+    await do(store, ReleaseRuns((execution,), ready=True), member)
+    expect(len(await claim(store, other)) == 1, "without mail too, when it is said to be ready")
 
 
 async def a_timer_is_never_early(harness: StoreHarness) -> None:

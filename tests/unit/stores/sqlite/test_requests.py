@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast.errors import FencedError, RunNotFoundError
-from holdfast.ports.bus import REQUESTS
+from holdfast.ports.bus import REQUESTS, RUNS
 from holdfast.ports.operations import Answer, Ask, Membership, ReleaseRuns, Request, TakeRequests
 from holdfast.stores.sqlite import requests
 from tests.unit.stores.sqlite.desk import Desk, desk_at
@@ -76,6 +76,19 @@ def test_only_the_owner_answers_for_its_runs(desk: Desk) -> None:
     assert take(desk, desk.host) == [asked[2]]
     assert take(desk, other) == [asked[1]]
     assert mine != free
+
+
+def test_an_update_wakes_a_run_that_nobody_owns(desk: Desk) -> None:
+    """Only an owner can answer it; a query can be answered by anybody, and lets the run sleep."""
+    run = desk.run("r")
+    desk.do(ReleaseRuns((run,)), desk.host)
+    ask(desk)
+    take(desk, desk.host)
+    assert desk.rows("SELECT ready FROM executions") == [(0,)]
+    desk.do(Ask("r", "update", "add", b"1", "op", desk.now + 10))
+    take(desk, desk.host)
+    assert desk.rings == {RUNS}
+    assert desk.rows("SELECT ready FROM executions") == [(1,)]
 
 
 def test_a_request_outlives_its_taker(desk: Desk) -> None:
