@@ -20,13 +20,14 @@ HOUR = 3600.0
 STARTED_TOGETHER = 1_000
 
 
-async def measure(folder: Path, *, runs: int, wake: int, live: int, lead: float) -> list[Sample]:
+async def measure(folder: Path, *, warm: int, runs: int, wake: int, live: int, lead: float) -> list[Sample]:
     """Put `runs` runs to sleep for an hour and `wake` more until one moment `lead` seconds on; keep `live` in memory.
 
-    The first `live` runs fill the memory before the growth is measured, so that it is that of runs that were evicted.
+    `warm` runs go to sleep before the growth is measured. They fill the memory with live runs, and stretch it once to
+    what a batch of starts needs, so that what is measured after them is what evicted runs leave behind.
     """
     async with stack(folder, live_runs_max=live) as app:
-        await _sleep(app, live, time.time() + HOUR)
+        await _sleep(app, warm, time.time() + HOUR)
         await _evicted(app, live)
         before = resident_bytes()
         began = time.perf_counter()
