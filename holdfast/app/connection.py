@@ -23,7 +23,7 @@ import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
@@ -79,6 +79,8 @@ class Connection:
         self._entries = LedgerEntries(self.store)
         self._lines = LockLines(self.store)
         self._renewals = Renewals(self.store, Setup(str(self.path), settings.synchronous, settings.lease_seconds))
+        self._asking: set[asyncio.Task[Any]] = set()
+        """Calls that may wait for long."""
 
     @property
     def keeper_pid(self) -> int | None:
@@ -91,6 +93,10 @@ class Connection:
 
     async def close(self) -> None:
         """Close the store, and let go of everything."""
+        # A daemon thread may still wait for a lock. Its place in line is left while there is a store to leave it in.
+        for each in self._asking:
+            each.cancel()
+        await asyncio.gather(*self._asking, return_exceptions=True)
         await self._renewals.close()
         await self._bus.close()
         await self.store.close()
@@ -114,7 +120,10 @@ class Connection:
 
     async def open_entry(self, name: str, holder: str, patience_seconds: float) -> EntryLease:
         """Lease an entry, and keep the lease renewed. Raises AlreadyProcessed, LeaseHeld."""
-        lease = await self._entries.open(name, holder, self._renewals.lease_seconds, patience_seconds=patience_seconds)
+        with self._noted():
+            lease = await self._entries.open(
+                name, holder, self._renewals.lease_seconds, patience_seconds=patience_seconds
+            )
         try:
             await self._renewals.hold(lease)
         except BaseException:
@@ -141,7 +150,8 @@ class Connection:
         """Wait in line for a place at a lock, and keep it renewed."""
         # A workflow that is next in line hears of it by the doorbell.
         await self._bus.open()
-        lease = await self._lines.acquire(name, slots, holder, self._renewals.lease_seconds)
+        with self._noted():
+            lease = await self._lines.acquire(name, slots, holder, self._renewals.lease_seconds)
         try:
             await self._renewals.hold(lease)
         except BaseException:
@@ -153,6 +163,16 @@ class Connection:
         """Give a place back. Raises LockLost."""
         self._renewals.drop(lease)
         await self._lines.release(lease)
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        assert task is not None, "called on the portal's loop"
+        self._asking.add(task)
+        try:
+            yield
+        finally:
+            self._asking.discard(task)
 
 
 @dataclass(slots=True)

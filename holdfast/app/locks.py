@@ -34,18 +34,23 @@ class SharedPlaces:
         from holdfast.app.connection import connect
         from holdfast.app.default_store import default_settings
 
-        connection = connect(default_settings())
+        settings = default_settings()
+        connection = connect(settings)
         place = connection.portal.call(connection.take_place, name, slots, _holder())
         pid = os.getpid()
+
+        def leave(connection: Connection) -> None:  # another one, when the first was closed meanwhile
+            connection.portal.call(connection.leave_place, place)
+
         try:
             yield HeldLock(name, place.token)
         except BaseException:
             if os.getpid() == pid:  # a forked child has nothing to give back
                 with contextlib.suppress(LockLost, StoreError):  # the block's own error matters more
-                    connection.portal.call(connection.leave_place, place)
+                    leave(connect(settings))
             raise
         if os.getpid() == pid:
-            connection.portal.call(connection.leave_place, place)
+            leave(connect(settings))
 
     @contextlib.asynccontextmanager
     async def hold(self, name: str, slots: int) -> AsyncIterator[HeldLock]:
@@ -53,15 +58,16 @@ class SharedPlaces:
         from holdfast.app.connection import connect_without_blocking
         from holdfast.app.default_store import default_settings
 
-        connection = await connect_without_blocking(default_settings())
+        settings = default_settings()
+        connection = await connect_without_blocking(settings)
         place = await connection.portal.wait(connection.take_place, name, slots, _holder())
         try:
             yield HeldLock(name, place.token)
         except BaseException:
             with contextlib.suppress(LockLost, StoreError):  # the block's own error matters more
-                await _leave(connection, place)
+                await _leave(await connect_without_blocking(settings), place)
             raise
-        await _leave(connection, place)
+        await _leave(await connect_without_blocking(settings), place)
 
 
 def lock(name: str) -> LockBlock:

@@ -15,15 +15,18 @@ next ask finds out what it means.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final
 
-from holdfast.errors import HoldfastError, LockLost
+from holdfast.errors import HoldfastError, LockLost, StoreError
 from holdfast.locks.held import PlaceLease
 from holdfast.ports.operations import AcquireLease, LockRecord, ReleaseLease
 from holdfast.ports.store import Store
 
 ASKS_PER_LEASE: Final = 3
 """A place in line survives this many asks minus one going wrong."""
+LEAVE_SECONDS: Final = 5.0
+"""How long it is tried to leave a line in good order."""
 LOOK_SECONDS_MIN: Final = 0.01
 LOOK_SECONDS_MAX: Final = 0.25
 """How often the line is read: the first looks follow quickly, later ones ever more slowly."""
@@ -50,8 +53,10 @@ class LockLines:
             while not (token := await self._ask(operation)):
                 await self._wait_changed(operation)
         except BaseException:
-            # Also when a write failed: it may be there nevertheless.
-            await self._leave(name, holder)
+            # Also when a write failed: it may be there nevertheless. If this one fails, too, the place runs out.
+            with contextlib.suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await self._leave(name, holder)
             raise
         return PlaceLease(name, token, holder)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import signal
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from holdfast.app.settings import load_settings
 from holdfast.errors import EncodeError, NondeterminismError
 from holdfast.ports.operations import OpenEntry, RenewEntry
 from tests.unit.authoring.recorder import inside_workflow
-from tests.unit.worker.rig import on_loop
+from tests.unit.worker.rig import on_loop, wait_until
 
 may_fork = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 """Python 3.12 and later warn whoever forks beside threads, and this is about those who do."""
@@ -242,6 +243,23 @@ async def test_cancelled_asynchronous_code_gives_its_lease_back():
         pass
 
 
+def exit_code(child):
+    """Wait for a child's end, and return how it ended; one that hangs is killed."""
+    try:
+        ended = asyncio.run(wait_ended(child))
+    except TimeoutError:
+        os.kill(child, signal.SIGKILL)
+        _, ended = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(ended)
+
+
+async def wait_ended(child):
+    """Wait until a child has ended; return its status."""
+    ended = []
+    await wait_until(lambda: ended or [ended.append(status) for pid, status in [os.waitpid(child, os.WNOHANG)] if pid])
+    return ended[0]
+
+
 @may_fork
 def test_a_forked_child_has_a_connection_of_its_own():
     """A child does not end the block it was forked in, nor touch its parent's connection."""
@@ -258,8 +276,7 @@ def test_a_forked_child_has_a_connection_of_its_own():
                 close_connections()
             finally:
                 os._exit(code)
-        _, status = os.waitpid(child, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
+        assert exit_code(child) == 0
         assert db.result("own") == child
         db.mark_done("t", "by the parent")
     assert db.result("t") == "by the parent"
@@ -279,9 +296,33 @@ def test_a_forked_child_may_finish_the_block_it_was_forked_in():
                 close_connections()
             finally:
                 os._exit(code)
-        _, status = os.waitpid(child, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
+        assert exit_code(child) == 0
     assert db.result("t") == "by the child"
+
+
+@may_fork
+def test_a_forked_child_that_leaves_the_block_gives_nothing_back():
+    """The lease is its parent's, who goes on."""
+    db = Ledger()
+    with heartbeat_monitor("t") as held:
+        block = heartbeat_monitor("u")
+        block.__enter__()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                block.__exit__(None, None, None)
+                close_connections()
+                code = 0
+            finally:
+                os._exit(code)
+        assert exit_code(child) == 0
+        with pytest.raises(LeaseHeld), heartbeat_monitor("u"):
+            raise AssertionError("never entered")
+        block.__exit__(None, None, None)
+        with heartbeat_monitor("u") as again:
+            assert again.token > held.token
+        db.mark_done("t")
 
 
 def test_the_store_stays_the_same_when_the_script_goes_elsewhere(tmp_path, monkeypatch):

@@ -155,3 +155,24 @@ def test_a_waiting_thread_is_let_in():
         assert got == []
     thread.join()
     assert got[0] > first.token
+
+
+def test_a_thread_that_waits_for_ever_does_not_keep_the_connection_open():
+    """Closed at the end of the program, it leaves the line, and its thread hears of it."""
+    heard = []
+
+    def work():
+        try:
+            with lock("l"):
+                raise AssertionError("never entered")
+        except BaseException as error:  # noqa: BLE001 - whatever it is
+            heard.append(type(error).__name__)
+
+    with lock("l"):
+        thread = threading.Thread(target=work)
+        thread.start()
+        wait_for_line(2)
+        close_connections()
+        thread.join()
+        assert heard == ["CancelledError"]
+        wait_for_line(1)

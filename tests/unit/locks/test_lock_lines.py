@@ -18,9 +18,9 @@ async def line(store):
     return [each.holder for each in await store.locks()]
 
 
-async def join(store, lines, holder, slots=1):
+async def join(store, lines, holder, slots=1, lease=LEASE):
     """Ask for the lock, and return once the request is in line."""
-    task = asyncio.create_task(lines.acquire("l", slots, holder, LEASE))
+    task = asyncio.create_task(lines.acquire("l", slots, holder, lease))
     while holder not in await line(store):
         await pause()
     return task
@@ -32,13 +32,14 @@ async def test_first_come_first_served(tmp_path):
     async with opened(tmp_path) as (store, _):
         lines = LockLines(store)
         first = await lines.acquire("l", 1, "a", LEASE)
-        waiting = [await join(store, lines, each) for each in ("b", "c", "d")]
+        waiting = [await join(store, lines, each, lease=600) for each in ("b", "c", "d")]
         assert await line(store) == ["a", "b", "c", "d"]
         held, tokens = first, [first.token]
         for each in waiting:
             assert not each.done()
             await lines.release(held)
-            held = await each
+            async with asyncio.timeout(20):  # seen in the line, long before it would be asked again
+                held = await each
             tokens.append(held.token)
         assert tokens == sorted(set(tokens))
         await lines.release(held)
