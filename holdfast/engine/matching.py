@@ -144,6 +144,21 @@ def _key(step: str) -> str:
     return step if step.endswith("]") else ""
 
 
+def identity_of(decision: DecisionEvent) -> str:
+    """Return which step a decision is about, or how it ends the run."""
+    match decision:
+        case WorkflowCompleted():
+            return "result"
+        case WorkflowFailed():
+            return "failure"
+        case WorkflowCancelled():
+            return "cancellation"
+        case UpdateCompleted():
+            return f"answer {decision.update_id}"
+        case _:
+            return decision.step
+
+
 def describe_decision(decision: DecisionEvent) -> str:
     """Return a decision in a few words, for a person."""
     match decision:

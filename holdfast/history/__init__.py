@@ -68,13 +68,23 @@ from holdfast.history.pages import (
     seal,
     verify_chain,
 )
-from holdfast.history.transcript import History, ItemOutcome, RecordedOutcomes, from_json, to_json
+from holdfast.history.transcript import (
+    FORMAT,
+    TRANSCRIPT_BYTES_MAX,
+    History,
+    ItemOutcome,
+    RecordedOutcomes,
+    from_json,
+    to_json,
+)
 
 __all__ = [
     "CLOSING",
+    "FORMAT",
     "HASH_BYTES",
     "INLINE_BYTES_MAX",
     "ROOT",
+    "TRANSCRIPT_BYTES_MAX",
     "AcquireLock",
     "AnyEvent",
     "Attempt",

@@ -1,0 +1,22 @@
+"""The replay tester: today's code against yesterday's histories, without a store.
+
+Owns: reading histories from files, replaying them, and saying where code departs from them.
+Must not know: which application runs the code in production.
+"""
+
+from holdfast.history import History
+from holdfast.replay.loading import load_history
+from holdfast.replay.replayer import WorkflowReplayer
+from holdfast.replay.result import Divergence, PayloadProblem, ReplayResult, Row, Side, Verdict
+
+__all__ = [
+    "Divergence",
+    "History",
+    "PayloadProblem",
+    "ReplayResult",
+    "Row",
+    "Side",
+    "Verdict",
+    "WorkflowReplayer",
+    "load_history",
+]
