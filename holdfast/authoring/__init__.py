@@ -19,8 +19,10 @@ from holdfast.authoring.inside import (
     wait_for_signal,
 )
 from holdfast.authoring.inside_task import heartbeat, task_info
+from holdfast.authoring.lint import Finding, lint_file
 from holdfast.authoring.locks import HeldLock, LockBlock, Places, current_places, lock, semaphore
 from holdfast.authoring.messages import MessageHandler, Query, Signal, Update, query, signal, update
+from holdfast.authoring.modules import source_files
 from holdfast.authoring.options import Retry, make_options
 from holdfast.authoring.places import calling_place
 from holdfast.authoring.plain import PlainCodec
@@ -46,6 +48,7 @@ __all__ = [
     "DeterminismGuard",
     "Duration",
     "Err",
+    "Finding",
     "HeldLock",
     "LockBlock",
     "MessageHandler",
@@ -72,6 +75,7 @@ __all__ = [
     "encode_untyped",
     "find_definition",
     "heartbeat",
+    "lint_file",
     "lock",
     "make_options",
     "map_tasks",
@@ -84,6 +88,7 @@ __all__ = [
     "run_info",
     "semaphore",
     "signal",
+    "source_files",
     "startable",
     "task",
     "task_info",

@@ -15,17 +15,18 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from holdfast.authoring.bindings import Scope, World, closure_of, module_scope
-from holdfast.authoring.culprit import Origin, origin_of_module
+from holdfast.authoring.culprit import Origin, origin_of_module, place
 from holdfast.authoring.recognition import is_holdfast
 from holdfast.authoring.rules import Finding, Reader, decorators_of
 from holdfast.authoring.source import plain_function, source_of_code, source_of_file
 from holdfast.errors import DefinitionError, HoldfastWarning
 
-__all__ = ["Finding", "lint_class", "lint_function", "lint_module", "raise_for"]
+__all__ = ["Finding", "lint_class", "lint_file", "lint_function", "lint_module", "raise_for"]
 
 
 def lint_function(function: Callable[..., Any]) -> list[Finding]:
@@ -44,6 +45,24 @@ def lint_module(module: ModuleType | str | os.PathLike[str]) -> list[Finding]:
     A path is only read: nothing is imported or run, so names are known by their imports alone.
     """
     return _never_raising(_findings_in_module, module)
+
+
+def lint_file(file: str | os.PathLike[str]) -> list[Finding]:
+    """Return what is wrong with the workflows in a file, which is only read.
+
+    Raises:
+        DefinitionError: the file cannot be read, or is no Python.
+    """
+    path = os.fspath(file)
+    try:
+        compile(Path(path).read_bytes(), path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    except OSError as error:
+        raise DefinitionError(f"{path} cannot be read: {error.strerror}") from None
+    except SyntaxError as error:
+        raise DefinitionError(f"{path} is no Python: {error.msg}", place(path, error.lineno or 1)) from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise DefinitionError(f"{path} is no Python: {error}") from None
+    return _never_raising(_findings_in_module, path)
 
 
 def raise_for(findings: Iterable[Finding]) -> None:

@@ -1,6 +1,6 @@
 """Modules, however a user names them.
 
-Owns: importing by name, by file or as the running script, each module once.
+Owns: importing by name, by file or as the running script, each module once; finding source without importing it.
 Must not know: what is looked for in a module.
 """
 
@@ -10,7 +10,8 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Final, TypeAlias
@@ -94,3 +95,46 @@ def with_submodules(module: ModuleType) -> Iterator[ModuleType]:
     for each in pkgutil.iter_modules(getattr(module, "__path__", ())):
         if each.name not in _SKIPPED and not each.name.startswith("test_"):
             yield from with_submodules(_import(f"{module.__name__}.{each.name}"))
+
+
+def source_files(module: str | Path) -> list[Path]:
+    """Return the source files of a module, a package, a file or a folder, in order. Nothing is imported or run.
+
+    Raises:
+        DefinitionError: there is no such module, file or folder, or it has no source.
+    """
+    path = Path(module)
+    if path.is_dir():
+        return _files_in(path)
+    if isinstance(module, Path) or path.suffix == ".py":
+        if not path.is_file():
+            raise DefinitionError(
+                f"there is no file {str(path)!r}", remedy="Give the path of a .py file, or a module's name."
+            )
+        return [path]
+    places: Iterable[str] | None = None
+    origin: str | None = None
+    for part in module.split("."):
+        found = PathFinder.find_spec(part, places)  # type: ignore[arg-type]  # any iterable of folders will do
+        if found is None:
+            raise DefinitionError(
+                f"there is no module {module!r}",
+                remedy="Run this where the module is, install it, or give the path of its file: automations/reviews.py",
+            )
+        origin, places = found.origin, found.submodule_search_locations or ()
+    folders = [each for each in places or () if Path(each).is_dir()]
+    if folders:
+        return [file for folder in folders for file in _files_in(Path(folder))]
+    if origin is None or not origin.endswith(".py"):
+        raise DefinitionError(f"the module {module!r} has no source that could be read")
+    return [Path(origin)]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return the Python files below a folder, without those of hidden folders and environments."""
+    return [
+        file
+        for file in sorted(folder.rglob("*.py"))
+        if not any(part.startswith((".", "__pycache__")) for part in file.relative_to(folder).parts)
+        and not any((parent / "pyvenv.cfg").exists() for parent in file.parents)
+    ]

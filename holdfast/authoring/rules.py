@@ -57,9 +57,14 @@ class Finding:
     instead: str
     severity: Severity = "error"
 
+    @property
+    def where(self) -> str:
+        """Return `file:line`, relative to the working directory where that is shorter."""
+        return place(self.file, self.line)
+
     def __str__(self) -> str:
         """Return the finding as one line of a message."""
-        return f"{place(self.file, self.line)}  {self.call}: {self.why}. Instead: {self.instead}"
+        return f"{self.where}  {self.call}: {self.why}. Instead: {self.instead}"
 
 
 def decorators_of(

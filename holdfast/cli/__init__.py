@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
-from holdfast.cli import demo, keeping, messages, runs, serving, starting
+from holdfast.cli import demo, keeping, linting, messages, runs, serving, starting
 
 program = typer.Typer(
     name="holdfast",
@@ -33,6 +33,7 @@ program.add_typer(runs.runs, name="runs")
 program.command()(messages.signal)
 program.command()(messages.query)
 program.command()(messages.update)
+program.command()(linting.lint)
 program.add_typer(keeping.keys, name="keys")
 program.command()(keeping.verify)
 program.command()(keeping.doctor)

@@ -163,3 +163,62 @@ def test_a_failure_is_shown_readably(folder: Path) -> None:
     assert "error       TaskError: [HF501] task halve#1 failed after 1 attempt: TypeError: odd" in shown
     assert "\\n" not in shown
     assert json.loads(call("runs", "show", "h-3", "--json").stdout)["error"]["type"] == "TaskError"
+
+
+LINTED = """
+import os
+import time
+from holdfast import workflow
+
+@workflow
+async def late() -> float:
+    print(os.getpid())
+    return time.time()
+"""
+
+
+def test_lint_names_each_line_without_importing_the_module(folder: Path) -> None:
+    """By file, folder or name; a table for a person, objects for a program; errors end with 1, a clean file with 0."""
+    (folder / "shop").mkdir()
+    (folder / "shop" / "late.py").write_text(LINTED + "\nraise RuntimeError('imported')\n", encoding="utf-8")
+    for name in ("shop/late.py", "shop", "shop.late"):
+        result = call("lint", name)
+        assert result.exit_code == Exit.FAILED, result.output
+        assert re.search(r"error +shop/late.py:9 +time.time +a replay reads another time", result.stdout)
+        assert re.search(r"warning +shop/late.py:8 +os.getpid", result.stdout)
+    result = call("lint", "shop", "shop.late", "--json")
+    (warning, error) = json.loads(result.stdout)["items"]
+    assert (error["line"], error["call"], error["severity"]) == (9, "time.time", "error")
+    assert warning["file"].endswith("shop/late.py")
+    (folder / "shop" / "late.py").write_text("from holdfast import workflow\n", encoding="utf-8")
+    result = call("lint", "shop")
+    assert (result.exit_code, result.output) == (Exit.DONE, "")
+    assert json.loads(call("lint", "shop", "--json").stdout) == {"items": []}
+
+
+def test_lint_is_silent_about_allowed_lines(folder: Path) -> None:
+    """The comment exempts the call on its line, with or without a reason; warnings fail only with --strict."""
+    allowed = LINTED.replace("time.time()", "time.time()  # holdfast: allow, it is only shown")
+    (folder / "late.py").write_text(allowed, encoding="utf-8")
+    result = call("lint", "late.py")
+    assert result.exit_code == Exit.DONE
+    assert "time.time" not in result.stdout
+    assert call("lint", "late.py", "--strict").exit_code == Exit.FAILED
+    (folder / "late.py").write_text(allowed.replace("getpid())", "getpid())  # holdfast: allow"), encoding="utf-8")
+    assert call("lint", "late.py", "--strict").exit_code == Exit.DONE
+
+
+def test_lint_says_what_it_cannot_read(folder: Path) -> None:
+    """A file that is no Python, one that is not there, and a module without source each end with 2."""
+    (folder / "broken.py").write_text("def (", encoding="utf-8")
+    result = call("lint", "broken.py")
+    assert result.exit_code == Exit.USAGE
+    assert "broken.py is no Python" in result.stderr
+    for name, words in {
+        "nowhere.py": "there is no file 'nowhere.py'",
+        "nowhere.to.be": "there is no module 'nowhere.to.be'",
+        "sys": "there is no module 'sys'",
+    }.items():
+        result = call("lint", name)
+        assert result.exit_code == Exit.USAGE
+        assert words in result.stderr
