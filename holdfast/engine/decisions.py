@@ -6,7 +6,8 @@ Must not know: when, or whether, it is recorded.
 
 from __future__ import annotations
 
-from typing import TypeAlias, assert_never
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -54,34 +55,70 @@ class Issued(msgspec.Struct, gc=False):
 
 def decision_of(issued: Issued, time: float) -> DecisionEvent:
     """Return the fact that `issued` is recorded as at `time` (seconds since the epoch)."""
-    cause, ordinal, command = issued.cause, issued.ordinal, issued.command
-    kind = type(command)
-    if kind is ScheduleTask:  # by far the most frequent; the match below would reach it as well
-        return TaskScheduled(time, cause, ordinal, command.step, command.task, command.input, command.options.pool)  # type: ignore[union-attr]  # narrowed by identity
-    match command:
-        case ScheduleTask():
-            return TaskScheduled(time, cause, ordinal, command.step, command.task, command.input, command.options.pool)
-        case StartTimer():
-            return TimerStarted(time, cause, ordinal, command.step, command.seconds, command.due)
-        case CancelTask():
-            return TaskCancelled(time, cause, ordinal, command.step)
-        case CancelTimer():
-            return TimerCancelled(time, cause, ordinal, command.step)
-        case CompleteUpdate():
-            return UpdateCompleted(time, cause, ordinal, command.update_id, command.result, command.failure)
-        case AcquireLock():
-            return LockRequested(time, cause, ordinal, command.step, command.name, command.slots)
-        case ReleaseLock():
-            return LockReleased(time, cause, ordinal, command.step, command.name)
-        case StartFanOut():
-            return FanOutStarted(time, cause, ordinal, command.step, command.task, len(command.items), command.digest)
-        case CancelFanOut():
-            return FanOutCancelled(time, cause, ordinal, command.step)
-        case CompleteRun():
-            return WorkflowCompleted(time, cause, ordinal, command.result)
-        case FailRun():
-            return WorkflowFailed(time, cause, ordinal, command.failure)
-        case CancelRun():
-            return WorkflowCancelled(time, cause, ordinal, command.reason)
-        case _:
-            assert_never(command)
+    command = issued.command
+    return _DECISIONS[type(command)](time, issued.cause, issued.ordinal, command)
+
+
+def _task_scheduled(time: float, cause: int, ordinal: int, command: ScheduleTask) -> TaskScheduled:
+    return TaskScheduled(time, cause, ordinal, command.step, command.task, command.input, command.options.pool)
+
+
+def _task_cancelled(time: float, cause: int, ordinal: int, command: CancelTask) -> TaskCancelled:
+    return TaskCancelled(time, cause, ordinal, command.step)
+
+
+def _timer_started(time: float, cause: int, ordinal: int, command: StartTimer) -> TimerStarted:
+    return TimerStarted(time, cause, ordinal, command.step, command.seconds, command.due)
+
+
+def _timer_cancelled(time: float, cause: int, ordinal: int, command: CancelTimer) -> TimerCancelled:
+    return TimerCancelled(time, cause, ordinal, command.step)
+
+
+def _update_completed(time: float, cause: int, ordinal: int, command: CompleteUpdate) -> UpdateCompleted:
+    return UpdateCompleted(time, cause, ordinal, command.update_id, command.result, command.failure)
+
+
+def _lock_requested(time: float, cause: int, ordinal: int, command: AcquireLock) -> LockRequested:
+    return LockRequested(time, cause, ordinal, command.step, command.name, command.slots)
+
+
+def _lock_released(time: float, cause: int, ordinal: int, command: ReleaseLock) -> LockReleased:
+    return LockReleased(time, cause, ordinal, command.step, command.name)
+
+
+def _fan_out_started(time: float, cause: int, ordinal: int, command: StartFanOut) -> FanOutStarted:
+    return FanOutStarted(time, cause, ordinal, command.step, command.task, len(command.items), command.digest)
+
+
+def _fan_out_cancelled(time: float, cause: int, ordinal: int, command: CancelFanOut) -> FanOutCancelled:
+    return FanOutCancelled(time, cause, ordinal, command.step)
+
+
+def _completed(time: float, cause: int, ordinal: int, command: CompleteRun) -> WorkflowCompleted:
+    return WorkflowCompleted(time, cause, ordinal, command.result)
+
+
+def _failed(time: float, cause: int, ordinal: int, command: FailRun) -> WorkflowFailed:
+    return WorkflowFailed(time, cause, ordinal, command.failure)
+
+
+def _cancelled(time: float, cause: int, ordinal: int, command: CancelRun) -> WorkflowCancelled:
+    return WorkflowCancelled(time, cause, ordinal, command.reason)
+
+
+_DECISIONS: Final[dict[type, Callable[[float, int, int, Any], DecisionEvent]]] = {
+    ScheduleTask: _task_scheduled,
+    CancelTask: _task_cancelled,
+    StartTimer: _timer_started,
+    CancelTimer: _timer_cancelled,
+    CompleteUpdate: _update_completed,
+    AcquireLock: _lock_requested,
+    ReleaseLock: _lock_released,
+    StartFanOut: _fan_out_started,
+    CancelFanOut: _fan_out_cancelled,
+    CompleteRun: _completed,
+    FailRun: _failed,
+    CancelRun: _cancelled,
+}
+"""One entry for each command."""

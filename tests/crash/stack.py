@@ -20,6 +20,7 @@ from typing import Final
 from holdfast import Holdfast
 from holdfast.app.stack import Stack
 from holdfast.engine.execution import Execution
+from holdfast.engine.steps import Steps
 from holdfast.orchestrator.dispatch import Dispatcher
 from holdfast.stores.sqlite.head import HeadFile
 from holdfast.stores.sqlite.write import Writer
@@ -31,7 +32,7 @@ from tests.crash.workload import Feeder, Journal
 
 PLACES: Final = {
     "drain-begins": ("drain", "before", Execution, "_turn"),
-    "drain-issues": ("drain", "after", Execution, "_issue"),
+    "drain-issues": ("drain", "after", Steps, "issue"),
     "drain-ends": ("drain", "after", Execution, "_turn"),
     "commit-begins": ("commit", "before", Writer, "_operate"),
     "commit-operated": ("commit", "after", Writer, "_operate"),

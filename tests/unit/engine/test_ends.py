@@ -115,7 +115,7 @@ def test_a_failure_that_was_looked_at_does_not_fail_the_run(rehearse: Rehearse) 
     rehearsal, _ = first(rehearse, run)
     for number in range(1, 5):
         rehearsal.fail(f"fetch#{number}")
-    assert rehearsal.execution._loop.failed == []
+    assert rehearsal.execution.loop.failed == []
     assert rehearsal.complete("charge#1") == ["result 3"]
 
 
@@ -404,7 +404,7 @@ def test_coroutines_left_behind_are_ended_with_the_run(rehearse: Rehearse) -> No
     rehearsal, _ = first(rehearse, run)
     assert rehearsal.complete("charge#1") == ["cancel fetch#1", "cancel fetch#2", 'result "ok"']
     assert seen == ["cancelled 0", "cancelled 1", "ended 0", "ended 1"]
-    assert not rehearsal.execution._loop.tasks
+    assert not rehearsal.execution.loop.tasks
 
 
 def test_a_straggler_cannot_ask_for_anything_after_the_end(rehearse: Rehearse) -> None:
@@ -578,7 +578,7 @@ def test_eviction_ends_all_code_and_issues_nothing(
     rehearsal.page()  # what was asked for is written
     execution = rehearsal.execution
     issued = execution.issued
-    loop = execution._loop
+    loop = execution.loop
     coroutines = [task.get_coro() for task in loop.tasks]
 
     async def host() -> None:
@@ -623,7 +623,7 @@ def test_the_memory_of_a_sleeping_run_comes_back_at_once(run: Callable[..., Any]
     """No cycle waits for the collector."""
     rehearsal = Rehearsal(Script(run))
     rehearsal.begin()
-    execution, loop = weakref.ref(rehearsal.execution), weakref.ref(rehearsal.execution._loop)
+    execution, loop = weakref.ref(rehearsal.execution), weakref.ref(rehearsal.execution.loop)
     gc.collect()
     gc.disable()
     try:
@@ -731,4 +731,4 @@ def test_a_failure_is_a_value(rehearse: Rehearse) -> None:
     command = rehearsal.issued[0].command
     assert isinstance(command, FailRun)
     assert isinstance(command.failure, Failure)
-    assert rehearsal.execution._fatal is None
+    assert rehearsal.execution.code.fatal is None

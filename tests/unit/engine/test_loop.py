@@ -401,7 +401,7 @@ def test_an_async_generator_that_has_ended_is_not_kept(rehearse: Callable[..., R
             pass
         await fetch(1)
 
-    assert rehearse(Script(run)).execution._loop.generators == {}
+    assert rehearse(Script(run)).execution.loop.generators == {}
 
 
 def test_the_hosts_async_generators_stay_the_hosts(rehearse: Callable[..., Rehearsal]) -> None:

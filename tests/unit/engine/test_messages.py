@@ -214,7 +214,7 @@ def test_waits_that_gave_up_do_not_pile_up(rehearse: Rehearse) -> None:
     rehearsal = rehearse(Script(run))
     for number in range(1, 6):
         rehearsal.fire(f"sleep#{number}")
-    assert len(rehearsal.execution._mail._waiting["go"]) == 1
+    assert len(rehearsal.execution.messages.mail._waiting["go"]) == 1
 
 
 # --- Updates -----------------------------------------------------------------------------------------------------
@@ -379,7 +379,7 @@ async def waiting(_: Any) -> Any:
     STAGE["step"] = fetch(1)
     STAGE["random"] = random()
     async with lock("x"):
-        (STAGE["place"],) = current_runtime.get()._held
+        (STAGE["place"],) = current_runtime.get()._steps.held
         STAGE["kept"] = asyncio.create_task(event.wait())
         await STAGE["step"]
         STAGE["kept"].cancel()

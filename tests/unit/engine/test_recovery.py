@@ -118,7 +118,7 @@ def test_a_terminated_history_leaves_nothing_running(rehearse: Rehearse) -> None
     rehearsal.history.append(WorkflowTerminated(START, "because"))
     execution, tail = rehearsal.recover()
     assert tail == []
-    assert not execution._loop.tasks
+    assert not execution.loop.tasks
     assert execution.closed
 
 

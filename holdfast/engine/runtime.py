@@ -1,0 +1,140 @@
+"""What workflow code asks for, on this engine: the `WorkflowRuntime` port.
+
+Owns: which command each request becomes.
+Must not know: who carries commands out.
+
+A new request is a method here, a command in `holdfast.history.commands`, what it
+is recorded as in `holdfast.engine.decisions`, and, where it has an outcome, a
+function in `holdfast.engine.outcomes`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b
+from random import Random  # the type alone
+from typing import Any, Final
+from uuid import UUID
+
+from holdfast.engine import machines
+from holdfast.engine.draws import Draws
+from holdfast.engine.futures import StepFuture
+from holdfast.engine.loop import WorkflowLoop
+from holdfast.engine.messages import Messages
+from holdfast.engine.steps import Steps
+from holdfast.history import AcquireLock, FanOutCompleted, ScheduleTask, StartFanOut, TaskOptions, WorkflowStarted
+from holdfast.ports.runtime import FanOutOutcome, RunInfo
+
+SUGGESTED_EVENTS_MAX: Final = 10_000
+"""Above this many events `run_info().should_continue_as_new` is true."""
+
+OpenFanOut = Callable[[str, FanOutCompleted], FanOutOutcome]
+"""Gives access to the outcomes of a fan-out, which live beside the history."""
+
+
+class Runtime:
+    """The way out of one execution's code. See `holdfast.ports.runtime.WorkflowRuntime`."""
+
+    __slots__ = ("_draws", "_loop", "_messages", "_open_fan_out", "_steps", "started")
+
+    def __init__(
+        self, steps: Steps, messages: Messages, loop: WorkflowLoop, draws: Draws, open_fan_out: OpenFanOut
+    ) -> None:
+        """Issue commands through `steps`; everything else is known by the other parts."""
+        self._steps = steps
+        self._messages = messages
+        self._loop = loop
+        self._draws = draws
+        self._open_fan_out = open_fan_out
+        self.started: WorkflowStarted | None = None
+
+    # --- Steps -------------------------------------------------------------------------------------------------
+
+    def issue_task(
+        self, name: str, payload: bytes, options: TaskOptions, key: str | None, decode: Callable[[bytes], Any]
+    ) -> StepFuture:
+        """Issue a task. See `WorkflowRuntime`."""
+        steps = self._steps
+        step = steps.name(name, key)
+        return steps.issue_step(ScheduleTask(step, name, payload, options), step, machines.TASK, decode)
+
+    def issue_fan_out(
+        self,
+        name: str,
+        payloads: Sequence[bytes],
+        options: TaskOptions,
+        key: str | None,
+        failures_max: int,
+        decode: Callable[[FanOutOutcome], Any],
+    ) -> StepFuture:
+        """Issue one task for each of many inputs. See `WorkflowRuntime`."""
+        step = self._steps.name("map", key)
+        items = tuple(payloads)
+        digest = blake2b(digest_size=16)
+        for each in items:
+            digest.update(len(each).to_bytes(8, "big"))
+            digest.update(each)
+        command = StartFanOut(step, name, items, digest.digest(), options, failures_max)
+        open_fan_out = self._open_fan_out
+
+        def decode_event(event: FanOutCompleted) -> Any:
+            return decode(open_fan_out(step, event))
+
+        return self._steps.issue_step(command, step, machines.FAN_OUT, decode_event)
+
+    def acquire_lock(self, name: str, slots: int) -> asyncio.Future[int]:
+        """Queue for a lock. See `WorkflowRuntime`."""
+        step = self._steps.name(f"lock({name})", None)
+        return self._steps.issue_step(AcquireLock(step, name, slots), step, machines.LOCK, None)
+
+    def release_lock(self, acquired: asyncio.Future[int]) -> None:
+        """Give back a held lock. See `WorkflowRuntime`."""
+        assert isinstance(acquired, StepFuture)
+        self._steps.give_back(acquired)
+
+    # --- Messages ----------------------------------------------------------------------------------------------
+
+    def wait_signal(self, name: str) -> asyncio.Future[bytes]:
+        """Return a future of the next signal called `name`. See `WorkflowRuntime`."""
+        self._steps.check(f"wait for signal {name!r}")
+        future: asyncio.Future[bytes] = self._loop.create_future()
+        self._messages.mail.wait(name, future)
+        return future
+
+    def handlers_finished(self) -> bool:
+        """Say whether no asynchronous handler is still running."""
+        return not self._messages.handlers
+
+    # --- What the run knows ------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """Return the time of the event being applied: aware, UTC."""
+        return datetime.fromtimestamp(self._loop.now, UTC)
+
+    def random(self) -> Random:
+        """Return the run's own generator."""
+        self._steps.check("draw a random number")
+        return self._draws.generator()
+
+    def uuid4(self) -> UUID:
+        """Return a UUID drawn from the run's own generator."""
+        return UUID(int=self.random().getrandbits(128), version=4)
+
+    def patched(self, patch_id: str) -> bool:
+        """Say whether the changed code path is to be taken. See `WorkflowRuntime`."""
+        raise NotImplementedError(f"patched({patch_id!r}) is not available on this engine yet")
+
+    def info(self) -> RunInfo:
+        """Return what is known about the run."""
+        started, events = self.started, self._steps.cause
+        assert started is not None
+        return RunInfo(
+            run_id=started.run_id,
+            execution=started.execution,
+            workflow=started.workflow,
+            started_at=datetime.fromtimestamp(started.time, UTC),
+            history_events=events,
+            should_continue_as_new=events > SUGGESTED_EVENTS_MAX,
+        )
