@@ -29,6 +29,9 @@ from holdfast.worker import LocalRunner, PoolWorker, Sidecar
 log = logger("holdfast.app")
 
 REAP_SECONDS_MAX = 5.0
+SIDECAR_START_SECONDS = 10.0
+"""A sidecar renews for the first time within this, on a busy machine too. A member that is killed before is known as
+dead all the same (see `holdfast.stores.sqlite.presence`)."""
 
 
 class Member:
@@ -88,6 +91,7 @@ class Member:
             settings.lease_seconds,
             tuple(self._registry.workflows) if "orchestrator" in roles else (),
             tuple(settings.pools.items()) if "worker" in roles else (),
+            SIDECAR_START_SECONDS,
         )
         # What a killed predecessor held is free at once: see `holdfast.stores.sqlite.presence`.
         membership, _ = await self._store.write([join, Reap(settings.max_recoveries)])

@@ -58,6 +58,8 @@ class Join(Value, frozen=True):
     workflows: tuple[str, ...] = ()
     pools: tuple[tuple[str, int], ...] = ()
     """(pool, slots) pairs that the member serves."""
+    first_seconds: float = 0.0
+    """The first lease lasts at least this long: what will renew it is a process that has to start."""
 
 
 class Beat(Value, frozen=True):

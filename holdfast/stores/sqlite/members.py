@@ -64,7 +64,7 @@ def join(session: Session, operation: Join) -> Membership:
             operation.host,
             operation.pid,
             session.now,
-            session.now + operation.lease_seconds,
+            session.now + max(operation.lease_seconds, operation.first_seconds),
             operation.lease_seconds,
             _encode(operation.workflows).decode(),
             _encode(operation.pools).decode(),

@@ -459,6 +459,22 @@ async def a_late_member_may_go_on_until_reaped(harness: StoreHarness) -> None:
     expect(await do(store, Reap(3), reaper) == Reaped(), "nobody is dead")
 
 
+async def a_first_lease_may_last_longer(harness: StoreHarness) -> None:
+    """A member whose renewals only start is not dead before they can have; from its first renewal on it may be."""
+    store = await harness.open()
+    starting = await do(store, Join("starting", "stack", "here", 1, LEASE, first_seconds=1.5 * LEASE))
+    assert isinstance(starting, Membership), "Join returns a Membership"
+    harness.advance(1.2 * LEASE)
+    reaper = await join(store, "reaper")
+    expect(await do(store, Reap(3), reaper) == Reaped(), "its first lease lasts")
+    await do(store, Beat(starting, LEASE))
+    dead: tuple[str, ...] = ()
+    for _ in range(3):
+        harness.advance(LEASE / 3)
+        dead += (await do(store, Reap(3), reaper)).members
+    expect(dead == ("starting",), "its later ones are as long as anybody's")
+
+
 async def a_reaper_that_was_away_waits(harness: StoreHarness) -> None:
     """A reaper that did not look for over half a lease waits one full lease before it declares anybody dead."""
     store = await harness.open()
@@ -648,6 +664,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_timer_is_never_early,
     the_dead_lose_their_runs,
     a_late_member_may_go_on_until_reaped,
+    a_first_lease_may_last_longer,
     a_reaper_that_was_away_waits,
     a_slow_reaper_reaps_in_the_end,
     poison_is_parked,
