@@ -313,7 +313,11 @@ class Dispatcher:
             again = self._queued(command, call.queued_at)
             live.beside.queue.append(
                 msgspec.structs.replace(
-                    again, attempt=2, visible_at=outcome.ended + delay, failures=_encode_attempts(tried)
+                    again,
+                    attempt=2,
+                    visible_at=outcome.ended + delay,
+                    failures=_encode_attempts(tried),
+                    progress=outcome.progress,
                 )
             )
             return

@@ -146,6 +146,8 @@ class QueueTask(Value, frozen=True):
     """Encoded failed attempts so far; the worker's business."""
     own: bool = False
     """The writing member is already running it."""
+    progress: bytes = b""
+    """What the attempt before reported last; empty leaves what is there."""
 
 
 class QueueFanOut(Value, frozen=True):

@@ -47,6 +47,8 @@ class AttemptOutcome(msgspec.Struct, frozen=True, gc=False):
     timeout: str = ""
     """`attempt`, `heartbeat`, `queue` or `total` when time ran out."""
     cancelled: bool = False
+    progress: bytes = b""
+    """What the attempt reported last, where it failed: JSON text, for the next attempt."""
 
 
 class RunningAttempt(Protocol):

@@ -259,11 +259,13 @@ class Attempt:
         ended = self._clock.now()
         verdict = self.verdict
         if not verdict:
-            outcome = AttemptOutcome(self.started, ended, result, failure)
+            outcome = AttemptOutcome(self.started, ended, result, failure, progress=self.progress)
         elif verdict == CANCELLED:
             outcome = AttemptOutcome(self.started, ended, cancelled=True)
         else:
-            outcome = AttemptOutcome(self.started, ended, None, self._timed_out(verdict, failure), verdict)
+            outcome = AttemptOutcome(
+                self.started, ended, None, self._timed_out(verdict, failure), verdict, progress=self.progress
+            )
         if self.released is not None:
             self._stop = self.where = None
             self.released()

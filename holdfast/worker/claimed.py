@@ -83,9 +83,8 @@ class ClaimedRun:
         delay = decide_retry(options.retry, claimed.attempt, failure, draw())
         if delay is not None and not self._is_too_late(outcome.ended + delay):
             operations: list[Operation] = []
-            progress = self.progress()
-            if progress:  # the next attempt reads it
-                operations.append(BeatTasks(((claimed.task_id, claimed.token, progress),)))
+            if outcome.progress:  # the next attempt reads it
+                operations.append(BeatTasks(((claimed.task_id, claimed.token, outcome.progress),)))
             again = RetryTask(claimed.task_id, claimed.token, outcome.ended + delay, _encode(tried))
             return [*operations, again]
         failed: TaskFailed | TaskTimedOut

@@ -28,7 +28,7 @@ from typing import Any, Final
 
 from holdfast import Holdfast
 from holdfast.app import load_settings, verify_store
-from tests.crash.receiver import Receiver
+from holdfast.testing.receiver import Receiver
 from tests.crash.shapes import FOLDER_VARIABLE, Job, apply, draw, sequence
 
 RUN_ID: Final = "twenty"

@@ -35,7 +35,7 @@ from holdfast.history import (
 from holdfast.ports.engine import Outcome
 from holdfast.ports.operations import TERMINAL, RunRecord
 from holdfast.ports.store import Store
-from tests.crash.receiver import Receiver, Request
+from holdfast.testing.receiver import Receiver, Request
 from tests.crash.shapes import SHAPES, Expected, Piece, numbered
 from tests.crash.workload import Acknowledged, Journal, read_pieces
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from holdfast import Retry, lock, map_tasks, now, signal, task, task_info, update, wait_for_signal, workflow
-from tests.crash.receiver import Receiver
+from holdfast.testing.receiver import Receiver
 
 FOLDER_VARIABLE: Final = "CRASH_RECEIVER"
 SENDERS: Final = ("inside", "outside")

@@ -12,9 +12,9 @@ import pytest
 
 from holdfast import Holdfast
 from holdfast.history import TaskCompleted, TaskTimedOut
+from holdfast.testing.receiver import Receiver
 from tests.crash import fleet
 from tests.crash.member import member
-from tests.crash.receiver import Receiver
 from tests.crash.shapes import FOLDER_VARIABLE
 from tests.crash.test_processes import is_alive
 from tests.unit.worker.rig import on_loop

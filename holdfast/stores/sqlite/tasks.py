@@ -77,6 +77,7 @@ def enqueue(session: Session, execution_id: int, item: QueueTask) -> None:
             CLAIMED if item.own else READY if ready else DELAYED,
             session.member if item.own else None,
             session.next_token() if item.own else 0,
+            item.progress,
         ),
     )
     if not item.own:

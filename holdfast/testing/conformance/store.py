@@ -10,8 +10,6 @@ test of one implementation provides:
         asyncio.run(check(MyHarness(...)))
 """
 
-# ruff: noqa: D401 - the docstring of a check is the promise it holds a store to
-
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable

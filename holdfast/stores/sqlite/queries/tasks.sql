@@ -2,13 +2,14 @@
 -- A step that is queued already is queued anew: the same work at its next attempt.
 INSERT INTO task_queue (
   execution, step, task, pool, priority, input, options, failures, attempt, queued_at, visible_at, state,
-  owner, own, token
-) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13 IS NOT NULL, ?14)
+  owner, own, token, progress
+) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13 IS NOT NULL, ?14, ?15)
 ON CONFLICT (execution, step) DO UPDATE SET
   task = excluded.task, pool = excluded.pool, priority = excluded.priority, input = excluded.input,
   options = excluded.options, failures = excluded.failures, attempt = excluded.attempt,
   visible_at = excluded.visible_at, state = excluded.state,
-  owner = excluded.owner, own = excluded.own, token = excluded.token;
+  owner = excluded.owner, own = excluded.own, token = excluded.token,
+  progress = iif(excluded.progress = x'', progress, excluded.progress);
 
 -- name: unqueue_task
 DELETE FROM task_queue WHERE execution = ?1 AND step = ?2;

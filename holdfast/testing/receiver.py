@@ -1,7 +1,7 @@
 """What tasks have their effect on: a stand-in for a bank, outside the store, that honours idempotency keys.
 
 Owns: a folder with a log of all requests, and one file for each key that was applied.
-Must not know: Holdfast.
+Must not know: workflows, engines, stores.
 
 Whatever happens to the processes that ask, what was asked and what was applied stays: each request is one appended
 line, each application is a link, made once or not at all. The requests' order in the log is the order in which they
@@ -60,7 +60,7 @@ class Receiver:
                 os.link(mine, final)
         finally:
             mine.unlink()
-        return json.loads(final.read_text(encoding="utf-8"))[1]
+        return str(json.loads(final.read_text(encoding="utf-8"))[1])
 
     def requests(self) -> list[Request]:
         """Return all requests, in order."""

@@ -1,0 +1,137 @@
+"""Scenarios about ends: failures, cancellation, termination.
+
+Owns: the scenarios.
+Must not know: any engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from holdfast.authoring import workflow
+from holdfast.client import RunHandle
+from holdfast.errors import RunConflictError
+from holdfast.testing.conformance.runtime.scenario import Stage, scenario
+from holdfast.testing.conformance.runtime.tasks import apply, apply_held
+
+
+class HopelessError(Exception):
+    """What a workflow raises on purpose."""
+
+
+@workflow
+async def hopeless() -> None:
+    """Do something, and fail."""
+    raise HopelessError(await apply_held("before the end"))
+
+
+@scenario(status="FAILED", error="HopelessError", effects=["before the end"])
+async def a_run_that_raises_fails(stage: Stage) -> RunHandle[Any]:
+    """What the workflow raises ends the run, and whoever waits hears of it."""
+    run = await stage.start(hopeless)
+    await stage.effects(1)
+    await stage.middle()
+    return run
+
+
+@workflow
+async def tidy() -> None:
+    """Wait for ever, and clean up in steps when cancelled."""
+    try:
+        await apply("begun")
+        await asyncio.Event().wait()
+    finally:
+        await apply_held("cleaned up")
+        await asyncio.sleep(0.01)
+        await apply("and locked")
+
+
+@scenario(status="CANCELLED", effects=["begun", "cleaned up", "and locked"])
+async def a_cancelled_run_cleans_up(stage: Stage) -> RunHandle[Any]:
+    """Cancellation comes as CancelledError; steps and timers of the clean-up run, also through a restart."""
+    run = await stage.start(tidy)
+    await stage.effects(1)
+    await run.cancel("enough", operation_id="cancel")
+    await stage.effects(2)
+    await stage.middle()
+    await run.cancel("enough", operation_id="cancel")
+    return run
+
+
+@workflow
+async def stubborn() -> str:
+    """Catch a cancellation, and complete nevertheless."""
+    try:
+        await apply_held("begun")
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        return await apply("completed all the same")
+    return ""
+
+
+@scenario(result="completed all the same", effects=["begun", "completed all the same"])
+async def a_run_may_refuse_to_be_cancelled(stage: Stage) -> RunHandle[Any]:
+    """A workflow that catches its cancellation decides how it ends."""
+    run = await stage.start(stubborn)
+    await stage.effects(1)
+    await stage.middle()
+    await run.cancel()
+    return run
+
+
+@workflow
+async def hurried() -> list[str]:
+    """Cancel what is under way, and go on."""
+    slow = asyncio.create_task(asyncio.sleep(3600))
+    seen = [await apply_held("begun")]
+    slow.cancel()
+    try:
+        await slow
+    except asyncio.CancelledError:
+        seen.append(await apply("cancelled"))
+    return seen
+
+
+@scenario(result=["begun", "cancelled"], effects=["begun", "cancelled"])
+async def a_workflow_cancels_its_own_work(stage: Stage) -> RunHandle[Any]:
+    """What a workflow cancels is gone, and the workflow goes on."""
+    run = await stage.start(hurried)
+    await stage.effects(1)
+    await stage.middle()
+    return run
+
+
+@scenario(status="TERMINATED", effects=["begun"])
+async def a_terminated_run_is_not_asked(stage: Stage) -> RunHandle[Any]:
+    """Termination ends a run at once, without its clean-up."""
+    run = await stage.start(tidy)
+    await stage.effects(1)
+    await stage.middle()
+    await run.terminate("enough")
+    return run
+
+
+@workflow
+async def named(word: str) -> str:
+    """Apply a word."""
+    return await apply_held(word)
+
+
+@scenario(result="a", effects=["a"])
+async def a_run_is_started_once(stage: Stage) -> RunHandle[Any]:
+    """The same id with the same input is the same run, before and after a restart; with another it is refused."""
+    first = await stage.start(named, "a")
+    await stage.effects(1)
+    again = await stage.start(named, "a")
+    await stage.middle()
+    run = await stage.start(named, "a")
+    try:
+        await stage.start(named, "b")
+    except RunConflictError:
+        created = (first.created, again.created, run.created)
+    else:
+        raise AssertionError("an id that is taken was given to another input")
+    if created != (True, False, False):
+        raise AssertionError(f"created: {created}")
+    return run

@@ -1,0 +1,114 @@
+"""The embedded stack under the runtime's conformance suite: in this process, or in one that is killed.
+
+Owns: starting, killing and ending the processes of one scenario.
+Must not know: any scenario.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from holdfast import Client, Holdfast
+from holdfast.app import load_settings, verify_store
+from holdfast.client import WorkflowClient
+from holdfast.testing.conformance.runtime import FOLDER_VARIABLE, MODULES
+from holdfast.testing.faults import FAULTS_VARIABLE
+
+READY_SECONDS = 60.0
+ROOT = Path(__file__).parents[2]
+
+
+class CalmHarness:
+    """Everything in this process; nothing is killed."""
+
+    def __init__(self, folder: Path, client: WorkflowClient) -> None:
+        self.folder = folder
+        self.client = client
+
+    async def strike(self) -> None:
+        """Do nothing."""
+
+
+class KilledHarness:
+    """The stack in a process of its own, which is killed in the middle, and wherever a fault says so."""
+
+    def __init__(self, folder: Path, client: WorkflowClient, faults: str) -> None:
+        self.folder = folder
+        self.client = client
+        self.kills = 0
+        self._faults = faults
+        self._process: asyncio.subprocess.Process | None = None
+        self._ready = asyncio.Event()
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def strike(self) -> None:
+        """Kill the stack, unless a fault does; another one comes by itself."""
+        await self._ready.wait()
+        if not self._faults and self._process is not None:
+            self._ready.clear()
+            self._process.kill()
+
+    async def _keep(self) -> None:
+        """Start the stack, and again whenever it was killed. The first one is armed."""
+        faults = self._faults
+        while True:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.conformance.stack", str(self.folder / "store.db")),
+                stdout=subprocess.PIPE,
+                env={**os.environ, FOLDER_VARIABLE: str(self.folder), FAULTS_VARIABLE: faults},
+                cwd=ROOT,
+            )
+            faults = ""
+            async with asyncio.timeout(READY_SECONDS):
+                await self._process.stdout.readline()
+            self._ready.set()
+            code = await self._process.wait()
+            if code != -9:
+                raise AssertionError(f"the stack ended by itself, with {code}")
+            self.kills += 1
+
+    async def close(self) -> None:
+        """End the stack in good order."""
+        failed = self._keeper.done()
+        self._keeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._keeper
+        process = self._process
+        if process is not None and not failed:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            await process.communicate()
+
+
+@asynccontextmanager
+async def calm(folder: Path) -> AsyncIterator[CalmHarness]:
+    """Give the stack in this process; its store verifies in the end."""
+    async with Holdfast(MODULES, f"sqlite:///{folder / 'store.db'}", log_level="ERROR") as app:
+        yield CalmHarness(folder, app.client)
+    _verify(folder)
+
+
+@asynccontextmanager
+async def killed(folder: Path, faults: str = "") -> AsyncIterator[KilledHarness]:
+    """Give the stack in a process that is killed, by a fault if one is named; its store verifies in the end."""
+    async with await Client.connect(f"sqlite:///{folder / 'store.db'}") as client:
+        harness = KilledHarness(folder, client, faults)
+        try:
+            yield harness
+        finally:
+            await harness.close()
+    if not harness.kills:
+        raise AssertionError("nothing was killed")
+    _verify(folder)
+
+
+def _verify(folder: Path) -> None:
+    report = verify_store(load_settings(store=f"sqlite:///{folder / 'store.db'}"))
+    if not report.ok:
+        raise AssertionError(str(report))

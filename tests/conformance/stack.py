@@ -1,0 +1,36 @@
+"""The process that is killed under the runtime's conformance suite: a whole stack on one SQLite file.
+
+Owns: serving the scenarios' workflows and tasks, with places where faults may strike.
+Must not know: scenarios' drivers, when it is killed.
+
+    python -m tests.conformance.stack STORE
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import ExitStack
+
+from holdfast import Holdfast
+from holdfast.testing.conformance.runtime import MODULES
+from holdfast.testing.faults import Faults
+from tests.crash.stack import install
+
+
+async def serve(store: str) -> None:
+    """Run the stack until SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with Holdfast(
+        MODULES, f"sqlite:///{store}", lease_seconds=2, max_recoveries=1_000, poll_seconds=0.2, log_level="ERROR"
+    ):
+        print("ready", flush=True)
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    with ExitStack() as block:
+        install(Faults.armed(), block)
+        asyncio.run(serve(sys.argv[1]))

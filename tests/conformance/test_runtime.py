@@ -1,0 +1,94 @@
+"""Every engine does what `holdfast.testing.conformance.runtime` says a workflow may rely on, also when it is killed."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.testing.conformance.runtime import (
+    FOLDER_VARIABLE,
+    MODULES,
+    SCENARIOS,
+    RuntimeHarness,
+    Scenario,
+    perform,
+    steps,
+)
+from tests.conformance.harness import calm, killed
+
+ENGINES: dict[str, Callable[[Path], AbstractAsyncContextManager[RuntimeHarness]]] = {
+    "sqlite": calm,
+    "sqlite-killed-in-the-middle": killed,
+}
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Callable[[Path], AbstractAsyncContextManager[RuntimeHarness]]:
+    """Give what runs the workflows, and what happens to it."""
+    return ENGINES[request.param]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
+def test_scenario(scenario: Scenario, engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scenario comes to what it has to."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+
+    async def run() -> None:
+        async with engine(tmp_path) as harness:
+            await perform(scenario, harness)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "scenario", [each for each in SCENARIOS if each.drive.__module__ == steps.__name__], ids=lambda each: each.name
+)
+def test_between_effect_and_record(scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack that is killed when a step has had its effect, and nobody was told, comes to the same."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+
+    async def run() -> None:
+        async with killed(tmp_path, "effect-done:1=kill") as harness:
+            await perform(scenario, harness)
+
+    asyncio.run(run())
+
+
+def test_no_scenario_asks_which_engine_it_is() -> None:
+    """Scenarios import what workflows and clients import, and nothing by which they could tell engines apart."""
+    allowed = ("holdfast.authoring", "holdfast.client", "holdfast.errors", "holdfast.testing")
+    foreign = {
+        f"{module.__name__}: {name}"
+        for module in MODULES
+        for name in _imports(inspect.getsource(module))
+        if name.startswith("holdfast") and not name.startswith(allowed)
+    }
+    assert foreign == set()
+    words = ("sqlite", "postgres", "temporal", "embedded", "engine ==", "harness.")
+    sources = {module.__name__: inspect.getsource(module).lower() for module in MODULES}
+    assert [(name, word) for name, source in sources.items() for word in words if word in source] == []
+
+
+def test_every_scenario_has_a_middle_and_a_promise() -> None:
+    """Each driver says where it may be killed, and what it promises."""
+    assert len(SCENARIOS) > 20
+    assert [each.name for each in SCENARIOS if "stage.middle()" not in inspect.getsource(each.drive)] == []
+    assert [each.name for each in SCENARIOS if not each.drive.__doc__] == []
+    assert len({each.name for each in SCENARIOS}) == len(SCENARIOS)
+
+
+def _imports(source: str) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            found.append(node.module or "")
+        elif isinstance(node, ast.Import):
+            found += [each.name for each in node.names]
+    return found
