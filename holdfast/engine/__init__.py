@@ -3,16 +3,27 @@
 from holdfast.engine.behaviours import CURRENT
 from holdfast.engine.decisions import CLOSING_COMMANDS, Issued, decision_of
 from holdfast.engine.execution import Execution
-from holdfast.engine.matching import Difference, describe_decision, identity_of
+from holdfast.engine.futures import StepFuture
+from holdfast.engine.loop import WorkflowLoop
+from holdfast.engine.machines import Table
+from holdfast.engine.matching import ENDS, Difference, content_of, decide_change, describe_decision, identity_of
 from holdfast.engine.recovery import recover
 from holdfast.engine.retries import decide_retry
+from holdfast.engine.steps import Steps
 
 __all__ = [
     "CLOSING_COMMANDS",
     "CURRENT",
+    "ENDS",
     "Difference",
     "Execution",
     "Issued",
+    "StepFuture",
+    "Steps",
+    "Table",
+    "WorkflowLoop",
+    "content_of",
+    "decide_change",
     "decide_retry",
     "decision_of",
     "describe_decision",

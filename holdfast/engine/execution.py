@@ -69,6 +69,7 @@ class Execution:
         open_fan_out: OpenFanOut,
         *,
         trace: bool = False,
+        make_steps: type[Steps] = Steps,
     ) -> None:
         """Make an execution that has not started: its first input is WorkflowStarted.
 
@@ -77,6 +78,7 @@ class Execution:
             guard: keeps the code from clocks, entropy and I/O while it runs.
             open_fan_out: reads the outcomes of a completed fan-out.
             trace: remember the line of user code that issued each command (replay does; it costs time).
+            make_steps: keeps what the code asks for; a replay watches it.
         """
         waits.install()
         self.program = program
@@ -91,7 +93,7 @@ class Execution:
         loop = self.loop = WorkflowLoop(NOBODY)  # type: ignore[abstract]  # what it refuses is set by a table
         self.code = Code(program, guard, loop, context)
         self.draws = Draws()
-        steps = self.steps = loop.steps = Steps(loop, context, self.code.where, trace=trace)
+        steps = self.steps = loop.steps = make_steps(loop, context, self.code.where, trace=trace)
         self.messages = Messages(self.code, steps, self.draws)
         self.runtime = Runtime(steps, self.messages, loop, self.draws, open_fan_out)
         self.open = steps.open

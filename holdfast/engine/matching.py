@@ -38,12 +38,19 @@ class Difference(StrEnum):
     RESULT_CHANGED = "RESULT_CHANGED"
 
 
-_ENDS: Final = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
+ENDS: Final = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
+"""Decisions that end a run."""
 _INPUT_FIELDS: Final = {"input", "digest", "count"}
 _DURATION_FIELDS: Final = {"seconds", "due"}
 _RESULT_FIELDS: Final = {"result", "failure", "reason"}
 _FREE_FIELDS: Final = {"time", "pool"}
 """May change between versions of the code without changing what the run did."""
+_PLACE_FIELDS: Final = {"cause", "ordinal", "step", "due"}
+_BY_FIELDS: Final = (
+    (_DURATION_FIELDS, Difference.DURATION_CHANGED),
+    (_INPUT_FIELDS, Difference.INPUT_CHANGED),
+    (_RESULT_FIELDS, Difference.RESULT_CHANGED),
+)
 
 
 def decide_match(recorded: DecisionEvent, issued: Issued | None, *, elsewhere: bool = False) -> Difference | None:
@@ -60,7 +67,7 @@ def decide_match(recorded: DecisionEvent, issued: Issued | None, *, elsewhere: b
     if attempted == recorded:
         return None
     if type(attempted) is not type(recorded):
-        if isinstance(recorded, _ENDS) and isinstance(attempted, _ENDS):
+        if isinstance(recorded, ENDS) and isinstance(attempted, ENDS):
             return Difference.RESULT_CHANGED
         return Difference.REORDERED if elsewhere else Difference.RENAMED
     changed = {
@@ -79,11 +86,7 @@ def decide_match(recorded: DecisionEvent, issued: Issued | None, *, elsewhere: b
         return None
     if changed & {"step", "task", "name", "update_id"}:
         return Difference.REORDERED if elsewhere else Difference.RENAMED
-    for fields, difference in (
-        (_DURATION_FIELDS, Difference.DURATION_CHANGED),
-        (_INPUT_FIELDS, Difference.INPUT_CHANGED),
-        (_RESULT_FIELDS, Difference.RESULT_CHANGED),
-    ):
+    for fields, difference in _BY_FIELDS:
         if changed & fields:
             return difference
     return Difference.RENAMED
@@ -95,53 +98,80 @@ def decide_difference(
     recorded_later: Sequence[DecisionEvent],
     attempted_later: Sequence[DecisionEvent],
 ) -> Difference:
-    """Return how a drain departed from its history, at the first place where the two differ.
+    """Return how the code departed from its history, at the first place where the two differ.
 
     A numbered step is known by what it does, not by its number: inserting one call moves the numbers of all after it.
 
     Args:
         recorded: the decision recorded at that place.
         issued: what the code issued there; None for nothing.
-        recorded_later: what else history has of that drain, after that place.
-        attempted_later: what else the code issued in that drain, after that place.
+        recorded_later: what else history has after that place.
+        attempted_later: what else the code has issued after that place.
     """
-    wanted = [_content(each) for each in recorded_later]
-    attempted = [_content(each) for each in attempted_later]
-    content = _content(recorded)
+    wanted = [content_of(each) for each in recorded_later]
+    attempted = [content_of(each) for each in attempted_later]
+    content = content_of(recorded)
     is_later = attempted.count(content) > wanted.count(content)
     if issued is None:
         return Difference.REORDERED if is_later else Difference.REMOVED
-    content = _content(decision_of(issued, recorded.time))
+    attempted_here = decision_of(issued, recorded.time)
+    content = content_of(attempted_here)
     was_later = wanted.count(content) > attempted.count(content)
     if is_later != was_later:
         return Difference.INSERTED if is_later else Difference.REMOVED
     if is_later:
         return Difference.REORDERED
+    if isinstance(recorded, ENDS) is not isinstance(attempted_here, ENDS):
+        return Difference.INSERTED if isinstance(recorded, ENDS) else Difference.REMOVED
     return decide_match(recorded, issued) or Difference.RENAMED
 
 
-def _content(decision: DecisionEvent) -> tuple[Any, ...]:
-    """Return what a decision does, without its place and its number."""
+def decide_change(recorded: DecisionEvent, attempted: DecisionEvent) -> Difference | None:
+    """Return how one decision became another, None when both ask for the same, whatever their place and number."""
+    if type(attempted) is not type(recorded):
+        both_end = isinstance(recorded, ENDS) and isinstance(attempted, ENDS)
+        return Difference.RESULT_CHANGED if both_end else Difference.RENAMED
+    if _name_of(recorded) != _name_of(attempted):
+        return Difference.RENAMED
+    changed = {
+        name
+        for name in recorded.__struct_fields__
+        if name not in _FREE_FIELDS | _PLACE_FIELDS and getattr(recorded, name) != getattr(attempted, name)
+    }
+    if "failure" in changed and _failure_type(recorded) == _failure_type(attempted):
+        changed.discard("failure")
+    for fields, difference in _BY_FIELDS:
+        if changed & fields:
+            return difference
+    return Difference.INPUT_CHANGED if changed else None
+
+
+def content_of(decision: DecisionEvent) -> tuple[Any, ...]:
+    """Return what a decision does, without its place and its number: decisions of one content are interchangeable."""
     kind = type(decision)
     match decision:
-        case TaskScheduled():
-            return kind, _key(decision.step), decision.task, decision.input
-        case TimerStarted():
-            return kind, decision.seconds
-        case FanOutStarted():
-            return kind, _key(decision.step), decision.task, decision.digest
-        case LockRequested():
-            return kind, decision.name, decision.slots
         case UpdateCompleted():
             return kind, decision.update_id
         case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
             return (kind,)
         case _:
-            return kind, decision.step
+            values = (
+                getattr(decision, name)
+                for name in decision.__struct_fields__
+                if name not in _FREE_FIELDS | _PLACE_FIELDS
+            )
+            return kind, _name_of(decision), *values
 
 
-def _key(step: str) -> str:
-    return step if step.endswith("]") else ""
+def _name_of(decision: DecisionEvent) -> str:
+    """Return a step's name without its number; a key is part of the name."""
+    step: str = getattr(decision, "step", "")
+    return step if step.endswith("]") else step.rpartition("#")[0]
+
+
+def _failure_type(decision: Any) -> str | None:
+    failure = decision.failure
+    return None if failure is None else failure.type
 
 
 def identity_of(decision: DecisionEvent) -> str:

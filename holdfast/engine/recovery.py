@@ -24,9 +24,32 @@ from holdfast.engine.execution import Execution
 from holdfast.engine.machines import State
 from holdfast.engine.matching import Difference, decide_difference, decide_match, describe_decision
 from holdfast.errors import DivergenceError, HistoryError
-from holdfast.history import CLOSING, AnyEvent, Decision, DecisionEvent, Input, WorkflowStarted, WorkflowTerminated
+from holdfast.history import (
+    CLOSING,
+    AcquireLock,
+    AnyEvent,
+    Decision,
+    DecisionEvent,
+    FanOutCompleted,
+    Input,
+    LockGranted,
+    ScheduleTask,
+    StartFanOut,
+    StartTimer,
+    TaskCompleted,
+    TimerFired,
+    WorkflowStarted,
+    WorkflowTerminated,
+)
 
 _NOTHING: Final = "nothing"
+_ASKED_BY: Final[dict[type[Input], type]] = {
+    TaskCompleted: ScheduleTask,
+    TimerFired: StartTimer,
+    LockGranted: AcquireLock,
+    FanOutCompleted: StartFanOut,
+}
+"""What asks for an outcome that brings a value; the state tables tell the others apart."""
 
 
 def recover(execution: Execution, events: Iterable[AnyEvent]) -> list[Issued]:
@@ -87,6 +110,9 @@ class _Walk:
             raise HistoryError(
                 f"the outcome of {step} is recorded before the decision to ask for it", f"event {event_id}"
             )
+        asked = _ASKED_BY.get(type(event))
+        if future is not None and asked is not None and not isinstance(future.command, asked):
+            raise HistoryError(f"{type(event).__name__} is no outcome of {step}", f"event {event_id}")
         try:
             drained = self.execution.advance(event, event_id)  # type: ignore[arg-type]  # every Input is an InputEvent
         except HistoryError as error:
@@ -117,16 +143,17 @@ class _Walk:
         difference = decide_difference(
             recorded,
             issued,
-            # What history had before was matched, and is not among the unrecorded any more.
+            # What history had before was matched, and is not among the unrecorded any more. What it has in later
+            # drains tells a step that is gone from one that became another.
             recorded_later=[
                 each
                 for each in self.history[event_id - 1 :]
-                if isinstance(each, Decision) and each.cause == recorded.cause and each.ordinal > recorded.ordinal
+                if isinstance(each, Decision) and (each.cause, each.ordinal) > (recorded.cause, recorded.ordinal)
             ],
             attempted_later=[
                 decision_of(each, 0.0)
-                for (cause, ordinal), each in self.unrecorded.items()
-                if cause == recorded.cause and ordinal > recorded.ordinal
+                for place, each in self.unrecorded.items()
+                if place > (recorded.cause, recorded.ordinal)
             ],
         )
         self._diverge(event_id, difference, describe_decision(recorded), issued)

@@ -18,7 +18,8 @@ Must not know: where histories are stored, and who reads such files.
 - Payloads stand as JSON values. One whose bytes would not come back that way (spaces, long numbers, doubled keys)
   stands as `input_text`; one that is no JSON at all as `input_base64`.
 - Fields that have their default are left out. Bytes such as digests are hexadecimal.
-- `outcomes` holds the outcomes of fan-outs, which live beside a history; `about` whatever its writer wants to say.
+- `outcomes` holds the outcomes of fan-outs, which live beside a history; `about` whatever its writer wants to say;
+  `places` where in the code decisions were made, by event id.
 
 The format only ever grows: a reader of `/1` reads all `/1` files of older writers.
 """
@@ -59,6 +60,8 @@ class History:
     """What came of each item of each fan-out, by step."""
     about: Mapping[str, str] = field(default_factory=dict)
     """What its writer wanted to say, such as why it was captured."""
+    places: Mapping[int, str] = field(default_factory=dict)
+    """Where in the code of then decisions were made, by event id, as far as known: `file:line, in function`."""
 
     @property
     def started(self) -> WorkflowStarted:
@@ -104,6 +107,7 @@ def to_json(
     *,
     outcomes: Mapping[str, Sequence[ItemOutcome]] | None = None,
     about: Mapping[str, str] | None = None,
+    places: Mapping[int, str] | None = None,
 ) -> bytes:
     """Return a history as a file's content: UTF-8, one line for each event.
 
@@ -111,6 +115,7 @@ def to_json(
         events: from event 1, with every payload inside (see `outside_payloads`).
         outcomes: of its fan-outs, by step.
         about: what else to say of it.
+        places: where in the code decisions were made, by event id.
 
     Raises:
         HistoryError: it does not begin with WorkflowStarted, or a payload is outside.
@@ -122,6 +127,8 @@ def to_json(
     parts = [b'{\n "format": ', _encode(FORMAT), b',\n "run": ', _encode(run)]
     if about:
         parts += [b',\n "about": ', _encode(dict(about))]
+    if places:
+        parts += [b',\n "places": ', _encode({str(event_id): place for event_id, place in places.items()})]
     if outcomes:
         written = {step: [_item_value(each) for each in items] for step, items in outcomes.items()}
         parts += [b',\n "outcomes": ', _encode(written)]
@@ -224,6 +231,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     events: list[msgspec.Raw]
     outcomes: dict[str, list[dict[str, msgspec.Raw]]] = {}
     about: dict[str, str] = {}
+    places: dict[int, str] = {}
 
 
 class _Format(msgspec.Struct):
@@ -254,7 +262,7 @@ def from_json(content: bytes) -> History:
         step: tuple(_read_item(step, index, each) for index, each in enumerate(items))
         for step, items in file.outcomes.items()
     }
-    return History(events, outcomes, file.about)
+    return History(events, outcomes, file.about, file.places)
 
 
 def _read_file(content: bytes) -> _File:

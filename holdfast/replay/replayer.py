@@ -12,7 +12,6 @@ from typing import Any, Final
 from holdfast.authoring import DeterminismGuard, WorkflowDefinition, definition_of
 from holdfast.engine import (
     CLOSING_COMMANDS,
-    Difference,
     Execution,
     Issued,
     decision_of,
@@ -20,18 +19,22 @@ from holdfast.engine import (
     identity_of,
     recover,
 )
-from holdfast.errors import DivergenceError, InputError
+from holdfast.errors import DivergenceError, HistoryError, HoldfastError, InputError
 from holdfast.history import (
     AnyEvent,
     Failure,
+    FanOutCompleted,
     History,
+    SignalReceived,
     WorkflowCancelled,
     WorkflowCompleted,
     WorkflowFailed,
     WorkflowTerminated,
 )
 from holdfast.ports.operations import CANCELLED, COMPLETED, FAILED, RUNNING, TERMINATED
-from holdfast.replay.result import DIVERGED, Divergence, ReplayResult, Row, Side, Verdict
+from holdfast.replay.exploration import explain
+from holdfast.replay.result import DIVERGED, ReplayResult, Row, Side, Verdict
+from holdfast.replay.watched import COMMANDS_BEYOND_MAX, WatchedExecution
 
 RECORDED: Final = "recorded"
 
@@ -67,46 +70,43 @@ class WorkflowReplayer:
         Raises:
             HistoryError: no execution can have written this history.
         """
-        execution = Execution(self.definition, self._guard, history.open_fan_out)
+        execution = self._execution(history)
         try:
-            tail = recover(execution, history.events)
-        except DivergenceError:
-            return self._diverged(history)
+            tail = retrace(execution, history)
+        except DivergenceError as error:
+            return self._diverged(history, execution, error)
         else:
             return self._agreed(history, execution, tail)
         finally:
             execution.evict()
 
-    def _agreed(self, history: History, execution: Execution, tail: Sequence[Issued]) -> ReplayResult:
-        events = history.events
+    def _execution(self, history: History, *, trace: bool = False) -> WatchedExecution:
+        limit = len(history.events) + COMMANDS_BEYOND_MAX
+        return WatchedExecution(self.definition, self._guard, history.open_fan_out, commands_max=limit, trace=trace)
+
+    def _agreed(self, history: History, execution: WatchedExecution, tail: Sequence[Issued]) -> ReplayResult:
         closing = next((decision_of(each, 0.0) for each in tail if isinstance(each.command, CLOSING_COMMANDS)), None)
-        end = End(events[-1]) if closing is None else End(closing)
+        end = End(history.events[-1] if closing is None else closing)
+        verdict = Verdict.COMPATIBLE_NEW_TAIL if tail else Verdict.IDENTICAL
+        # The sender of a message was told that it fits, so it did: code of today would drop it without a word.
+        dropped = [each for each in execution.problems if isinstance(history.events[each.event_id - 1], SignalReceived)]
         return self._result(
             history,
             end,
-            Verdict.COMPATIBLE_NEW_TAIL if tail else Verdict.IDENTICAL,
-            rows=[Row(None, None, side_of(each)) for each in tail],
+            Verdict.PAYLOAD_INCOMPATIBLE if dropped else verdict,
+            payload_problems=tuple(dropped),
+            rows=tuple(Row(None, None, side_of(each)) for each in tail),
             waits_for=execution.idle_steps if end.status == RUNNING else (),
             warnings=tuple(execution.warnings),
         )
 
-    def _diverged(self, history: History) -> ReplayResult:
-        execution = Execution(self.definition, self._guard, history.open_fan_out, trace=True)
-        try:
-            recover(execution, history.events)
-        except DivergenceError as error:
-            found = Divergence(
-                Difference(error.kind),
-                error.event_id,
-                Side("", error.recorded),
-                Side("", error.attempted, error.where),
-            )
-        else:
-            raise AssertionError("two replays of one history came to different ends")
-        finally:
-            execution.evict()
-        row = Row(found.event_id, found.recorded, found.attempted, found.kind)
-        return self._result(history, None, Verdict.DIVERGED, divergences=[found], rows=[row])
+    def _diverged(self, history: History, execution: WatchedExecution, error: DivergenceError) -> ReplayResult:
+        problems = tuple(each for each in execution.problems if each.event_id <= error.event_id)
+        if not problems:
+            found = explain(self.definition, self._guard, history, error)
+            return self._result(history, None, Verdict.DIVERGED, divergences=found.divergences, rows=found.rows)
+        # What the code does with a value that it cannot read says nothing about what was changed in it.
+        return self._result(history, None, Verdict.PAYLOAD_INCOMPATIBLE, payload_problems=problems)
 
     def _result(self, history: History, end: End | None, verdict: Verdict, **more: Any) -> ReplayResult:
         started = history.started
@@ -132,6 +132,27 @@ class WorkflowReplayer:
             return self.definition.decode_result(end.result)
         except InputError:  # the workflow declares another type than it returns
             return None
+
+
+def retrace(execution: Execution, history: History, length: int | None = None) -> list[Issued]:
+    """Bring an execution to the end of a history, or of its first `length` events; return its tail.
+
+    Raises:
+        DivergenceError: the code does something else than history says it did.
+        HistoryError: no execution can have written this history.
+    """
+    for event_id, event in enumerate(history.events, 1):
+        if isinstance(event, FanOutCompleted):
+            kept = history.outcomes.get(event.step, ())
+            if len(kept) != event.count or sum(isinstance(each, Failure) for each in kept) != event.failed:
+                raise HistoryError(f"the outcomes of {event.step} are not those of its items", f"event {event_id}")
+    try:
+        return recover(execution, history.events[:length])
+    except HoldfastError:
+        raise
+    except Exception as error:  # what no engine wrote may be wrong in ways that nobody has thought of
+        what = f"the event cannot be applied: {type(error).__name__}: {error}"
+        raise HistoryError(what, f"event {execution.applied}") from error
 
 
 class End:

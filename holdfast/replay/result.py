@@ -57,6 +57,8 @@ class Divergence:
     """None where history has nothing."""
     attempted: Side | None
     """None where the code asks for nothing."""
+    where: str = ""
+    """`file:line, in function` of today's code at which it shows."""
     hint: str = ""
     """What to do about it."""
 
@@ -64,10 +66,8 @@ class Divergence:
         """Return it in one line."""
         recorded = self.recorded.words if self.recorded else "nothing"
         attempted = self.attempted.words if self.attempted else "nothing"
-        place = (self.attempted.where if self.attempted else "") or (self.recorded.where if self.recorded else "")
-        return f"event {self.event_id}: {self.kind}: recorded {recorded}, attempted {attempted}" + (
-            f"  ({place})" if place else ""
-        )
+        place = f"  ({self.where})" if self.where else ""
+        return f"event {self.event_id}: {self.kind}: recorded {recorded}, attempted {attempted}{place}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,14 +240,14 @@ DEPARTURES: list[tuple[Callable[..., Any], Difference, int, str, str, int]] = [
     # code, difference, event, recorded, attempted, line within the code
     (inserted, Difference.INSERTED, 4, 'task charge#1 (input "b")', 'task undo#1 (input "new")', 3),
     (inserted_of_the_same_name, Difference.INSERTED, 4, 'task charge#1 (input "b")', 'task charge#1 (input "new")', 3),
-    (removed, Difference.RENAMED, 4, 'task charge#1 (input "b")', 'task undo#1 (input "c")', 3),
+    (removed, Difference.REMOVED, 4, 'task charge#1 (input "b")', 'task undo#1 (input "c")', 3),
     (renamed, Difference.RENAMED, 4, 'task charge#1 (input "b")', 'task undo#1 (input "b")', 3),
     (with_another_input, Difference.INPUT_CHANGED, 4, 'task charge#1 (input "b")', 'task charge#1 (input "B")', 3),
     (with_a_key, Difference.RENAMED, 4, 'task charge#1 (input "b")', 'task charge[b] (input "b")', 3),
     (with_another_result, Difference.RESULT_CHANGED, 8, "result 1", "result 2", -1),
     (that_fails, Difference.RESULT_CHANGED, 8, "result 1", "failure ValueError: ", -1),
-    (that_ends_early, Difference.RENAMED, 6, 'task undo#1 (input "c")', "result 1", -1),
-    (that_goes_on, Difference.RENAMED, 8, "result 1", 'task fetch#2 (input "more")', 5),
+    (that_ends_early, Difference.REMOVED, 6, 'task undo#1 (input "c")', "result 1", -1),
+    (that_goes_on, Difference.INSERTED, 8, "result 1", 'task fetch#2 (input "more")', 5),
     (that_waits, Difference.REMOVED, 4, 'task charge#1 (input "b")', "nothing", 3),
 ]
 
@@ -441,7 +441,7 @@ def test_code_that_refuses_its_input_departs(rehearse: Rehearse) -> None:
         raise ValueError("unfit")
 
     error = depart(rehearse, record(rehearse, recorded).history, other)
-    assert (error.kind, error.event_id, error.attempted) == (Difference.RENAMED, 2, "failure ValueError: unfit")
+    assert (error.kind, error.event_id, error.attempted) == (Difference.REMOVED, 2, "failure ValueError: unfit")
 
 
 # --- Histories that no execution can have written ----------------------------------------------------------------
@@ -459,6 +459,7 @@ def test_impossible_histories_are_refused_with_the_event(rehearse: Rehearse) -> 
         ([start, outcome], "the outcome of fetch#1 is recorded before the decision to ask for it  (event 2)"),
         ([start, scheduled, outcome, TaskCompleted(START, -1, "fetch#1", b"1")], "(event 4)"),
         ([start, scheduled, TimerFired(START, -1, "fetch#2")], "(event 3)"),
+        ([start, scheduled, TimerFired(START, -1, "fetch#1")], "TimerFired is no outcome of fetch#1  (event 3)"),
         ([start, scheduled, start], "a history begins once  (event 3)"),
         ([*history, CancelRequested(START, -1, "x")], f"history goes on after its end  (event {len(history) + 1})"),
         ([*history, history[-1]], "history goes on after its end"),
