@@ -68,6 +68,23 @@ BUGS = (
     Bug("runs_are_listed_by_page", "list_executions", "id < ?1", "id <= ?1"),
     Bug("runs_are_listed_by_page", "count_executions", "newest = 1", "status = 'FAILED'"),
     Bug("a_run_is_found_by_name", "numbered_execution", "AND number = ?2", "AND ?2 = ?2"),
+    Bug("a_run_nobody_owns_is_terminated_at_once", "close_execution", "closed_at = ?4", "closed_at = ?4 - 1"),
+    Bug("a_terminated_run_leaves_nothing_behind", "drop_inbox", "execution = ?1", "execution = -?1"),
+    Bug("an_owner_is_told_to_terminate", "told_to_end", "owner = ?1", "owner = -?1"),
+    Bug("an_owner_is_told_to_terminate", "execution_told_to_end", "ORDER BY id", "ORDER BY id DESC"),
+    Bug("a_parked_run_sees_that_it_is_cancelled", "unpark_execution", "ready = 1", "ready = 1, recoveries = 0"),
+    Bug("a_paused_run_does_not_move", "pause_execution", "owner = NULL,", ""),
+    Bug("a_paused_run_does_not_move", "ready_executions", "AND status = 'RUNNING'", ""),
+    Bug("a_paused_run_does_not_move", "resume_execution", "paused_by = '',", ""),
+    Bug("any_open_run_can_be_paused", "resume_execution", "('PARKED', 'PAUSED')", "('PARKED', 'PAUSED', 'RUNNING')"),
+    Bug("who_lost_a_run_hears_of_it", "note_taken", "VALUES (?1, ?2)", "SELECT ?1, ?2 WHERE 0"),
+    Bug("who_lost_a_run_hears_of_it", "forget_taken", "member = ?1", "member = -?1"),
+    Bug("tasks_of_a_paused_run_wait", "set_aside_tasks", "IN (0, 1)", "IN (1)"),
+    Bug("tasks_of_a_paused_run_wait", "release_tasks", "'PAUSED'", "'paused'"),
+    Bug("tasks_of_a_paused_run_wait", "free_tasks", "'PAUSED'", "'paused'"),
+    Bug("tasks_of_a_paused_run_wait", "resume_tasks", "state = 3", "state = 4"),
+    Bug("chunks_of_a_paused_run_wait", "set_aside_chunks", "IN (0, 1)", "IN (0)"),
+    Bug("chunks_of_a_paused_run_wait", "fan_out_status", "executions.status", "'RUNNING'"),
 )
 
 

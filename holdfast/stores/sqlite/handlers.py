@@ -9,7 +9,18 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from holdfast.stores.sqlite import executions, fan_outs, inbox, keys, ledger, locks, members, parking, requests, tasks
+from holdfast.stores.sqlite import (
+    delivery,
+    executions,
+    fan_outs,
+    keys,
+    ledger,
+    locks,
+    members,
+    parking,
+    requests,
+    tasks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +31,6 @@ if TYPE_CHECKING:
 def handlers() -> Mapping[type, Handler]:
     """Return the handler of every operation but StartRun and Append, which `log` carries out."""
     found: dict[type, Handler] = {}
-    for module in (executions, fan_outs, inbox, keys, ledger, locks, members, parking, requests, tasks):
+    for module in (delivery, executions, fan_outs, keys, ledger, locks, members, parking, requests, tasks):
         found.update(module.HANDLERS)
     return MappingProxyType(found)
