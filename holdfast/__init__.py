@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         TaskError,
         TaskTimeoutError,
     )
+    from holdfast.observe import redact
 
 __version__ = "0.1.0.dev0"
 
@@ -63,6 +64,7 @@ _HOMES: Final[dict[str, str]] = {
     "RunFailedError": "holdfast.errors",
     "TaskError": "holdfast.errors",
     "TaskTimeoutError": "holdfast.errors",
+    "redact": "holdfast.observe",
 }
 """Names that do not live in `holdfast.authoring`."""
 
@@ -92,6 +94,7 @@ __all__ = [
     "patched",
     "query",
     "random",
+    "redact",
     "run",
     "run_info",
     "semaphore",

@@ -27,13 +27,14 @@ from holdfast.cli.output import Exit, exit_code
 from holdfast.controller.http.problems import treatment_of
 from holdfast.engine.machines import TABLES, diagram
 from holdfast.errors import HoldfastError
+from holdfast.history.schema import FILE_NAME, transcript_schema
 from scripts.error_examples import EXAMPLES, error_classes
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 DOCS: Final = ROOT / "docs"
 BEGIN, END = "<!-- made from the code: begin -->", "<!-- made from the code: end -->"
 
-IDLE_SETTINGS: Final = {"bus", "engine", "capture_dir"}
+IDLE_SETTINGS: Final = {"bus", "engine"}
 """Settings that nothing reads yet."""
 
 
@@ -222,6 +223,15 @@ PAGES: Final[dict[Path, Callable[[], str]]] = {
 """What stands between the marks of each page."""
 
 
+def history_schema() -> str:
+    """Return the JSON Schema of history files."""
+    return json.dumps(transcript_schema(), indent=1) + "\n"
+
+
+FILES: Final[dict[Path, Callable[[], str]]] = {ROOT / "holdfast" / "history" / FILE_NAME: history_schema}
+"""What is made as a whole."""
+
+
 def current(page: Path, made: str) -> str:
     """Return a page with `made` between its marks.
 
@@ -237,7 +247,10 @@ def current(page: Path, made: str) -> str:
 
 def stale_pages() -> list[Path]:
     """Return the pages that are not what the code makes them."""
-    return [page for page, make in PAGES.items() if current(page, make()) != page.read_text(encoding="utf-8")]
+    pages = [page for page, make in PAGES.items() if current(page, make()) != page.read_text(encoding="utf-8")]
+    return pages + [
+        file for file, make in FILES.items() if not file.exists() or make() != file.read_text(encoding="utf-8")
+    ]
 
 
 def main(arguments: list[str]) -> int:
@@ -246,7 +259,8 @@ def main(arguments: list[str]) -> int:
     for page in stale:
         print(f"{'not current' if arguments else 'writing'}: {page.relative_to(ROOT)}")
         if not arguments:
-            page.write_text(current(page, PAGES[page]()), encoding="utf-8")
+            made = FILES[page]() if page in FILES else current(page, PAGES[page]())
+            page.write_text(made, encoding="utf-8")
     if stale and arguments:
         print("Make them current: python -m scripts.reference")
     return int(bool(stale and arguments))

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 from typing import cast
 
+from holdfast.app.capturing import make_capturer
 from holdfast.app.settings import Settings
 from holdfast.authoring import DeterminismGuard, Registry
 from holdfast.errors import HoldfastError, UnknownNameError
@@ -23,6 +24,7 @@ from holdfast.ports.clock import Clock
 from holdfast.ports.operations import Join, Leave, Membership, Reap
 from holdfast.ports.program import Program
 from holdfast.ports.store import Store
+from holdfast.replay.captures import Capturer
 from holdfast.stores import BEAT
 from holdfast.worker import LocalRunner, PoolWorker, Sidecar
 
@@ -77,10 +79,13 @@ class Member:
         self._worker: PoolWorker | None = None
         self._runner: LocalRunner | None = None
         self._sidecar: Sidecar | None = None
+        self._capturer: Capturer | None = None
 
     async def join(self) -> None:
         """Become a member and begin to work."""
         settings, roles = self._settings, self._roles
+        if "orchestrator" in roles:
+            self._capturer = make_capturer(settings, self._registry, self._store, self._bus)
         if settings.tune_gc:
             tune_gc()
         join = Join(
@@ -115,6 +120,8 @@ class Member:
                 fenced=self._fenced,
             )
             await self._worker.open()
+        if self._capturer is not None:
+            await self._capturer.open()
 
     async def leave(self, *, lost: bool = False) -> None:
         """Stop working and give everything back; with `lost`, only stop: it belongs to others by now."""
@@ -123,6 +130,8 @@ class Member:
             await self._worker.close(0.0 if lost else self._settings.drain_seconds)
         if self.orchestrator is not None:
             await self.orchestrator.close()
+        if self._capturer is not None:
+            await self._capturer.close(lost=lost)
         if self._runner is not None:
             await self._runner.close()
         if self._sidecar is not None:
@@ -161,6 +170,7 @@ class Member:
             pools=frozenset(settings.pools) if "worker" in self._roles else frozenset(),
             jitter=random.random,
             fenced=self._fenced,
+            closed=self._capturer.closed if self._capturer is not None and settings.capture_successes else None,
             settings=OrchestratorSettings(
                 live_runs_max=settings.live_runs_max,
                 poll_seconds=settings.poll_seconds,

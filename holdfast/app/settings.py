@@ -6,10 +6,11 @@ Must not know: what the settings configure.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -56,7 +57,21 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=1.0, gt=0, description="How often to look at the store although nothing rang.")
     drain_seconds: float = Field(default=10.0, ge=0, description="How long a stopping process waits for running tasks.")
     body_bytes_max: int = Field(default=8 * 1024 * 1024, ge=1024, description="Largest HTTP request body taken.")
-    capture_dir: Path = Field(default=Path("captures"), description="Where captures of failed runs go.")
+    capture_dir: Path = Field(
+        default=Path("captures"), description="Where captures go; a relative path counts from the store's folder."
+    )
+    capture_failures: bool = Field(
+        default=True, description="Capture runs that failed, timed out or diverged, without their secrets."
+    )
+    capture_successes: float = Field(default=0.0, ge=0, le=1, description="Share of completed runs captured as well.")
+    captures_max: int = Field(default=1_000, ge=1, description="Captures kept; the oldest go first.")
+    redact_keys: tuple[str, ...] = Field(
+        default=(), description="Further names whose values are secret, besides password, token and the like."
+    )
+    redact_patterns: tuple[str, ...] = Field(
+        default=(), description="Regular expressions of further secrets; group `secret` goes, or the whole match."
+    )
+    redact_emails: bool = Field(default=False, description="Take mail addresses out of captures, too.")
     log_format: Literal["auto", "json", "console"] = Field(default="auto", description="auto: console on a terminal.")
     log_level: str = Field(default="INFO", description="Least severe level logged.")
     tune_gc: bool = Field(default=True, description="Keep the garbage collector off the live runs.")
@@ -72,6 +87,16 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments win over the environment, which wins over the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("redact_patterns")
+    @classmethod
+    def _are_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for each in patterns:
+            try:
+                re.compile(each)
+            except re.error as error:
+                raise ValueError(f"{each!r} is no regular expression: {error}") from None
+        return patterns
 
     def sqlite_path(self) -> Path:
         """Return the path of the SQLite file.

@@ -9,9 +9,8 @@ import typer
 from rich.markup import escape
 
 from holdfast.app import Client
-from holdfast.cli.output import Output
+from holdfast.cli.output import Exit, Output
 from holdfast.cli.payloads import read_json
-from holdfast.cli.runs import finish
 from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
 from holdfast.client import RunHandle
 from holdfast.ports.operations import TERMINAL
@@ -82,10 +81,20 @@ async def _say_if_nobody_runs(output: Output, client: Client, handle: RunHandle[
 
 
 async def _finish(output: Output, handle: RunHandle[Any], *, wait: bool, timeout: float | None) -> None:
-    if wait:
-        await finish(output, handle, timeout, created=handle.created)
+    shown = {"run_id": handle.run_id, "created": handle.created}
+    if not wait:
+        output.fields(shown)
+        return
+    try:
+        result = await handle.result(timeout)
+    except TimeoutError:
+        output.note(f"run {handle.run_id} has not ended yet")
+        raise typer.Exit(Exit.UNAVAILABLE) from None
+    if output.as_json:
+        output.value(shown | {"result": result})
     else:
-        output.fields({"run_id": handle.run_id, "created": handle.created})
+        output.note(f"[dim]run {handle.run_id}[/]")
+        output.value(result)
 
 
 def _value(text: str) -> Any:

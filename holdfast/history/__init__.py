@@ -4,6 +4,7 @@ Owns: the vocabulary of facts and requests, and its stored form.
 Must not know: loops, stores, processes. Everything here is a value or a pure function.
 """
 
+from holdfast.history.captures import CapturedFailure, CaptureNote, captured_failure
 from holdfast.history.commands import (
     AcquireLock,
     CancelFanOut,
@@ -94,6 +95,8 @@ __all__ = [
     "CancelRun",
     "CancelTask",
     "CancelTimer",
+    "CaptureNote",
+    "CapturedFailure",
     "Command",
     "CompleteRun",
     "CompleteUpdate",
@@ -137,6 +140,7 @@ __all__ = [
     "WorkflowStarted",
     "WorkflowTerminated",
     "blob_digest",
+    "captured_failure",
     "describe_failure",
     "from_json",
     "open_page",

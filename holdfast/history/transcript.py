@@ -20,6 +20,7 @@ Must not know: where histories are stored, and who reads such files.
 - Fields that have their default are left out. Bytes such as digests are hexadecimal.
 - `outcomes` holds the outcomes of fan-outs, which live beside a history; `about` whatever its writer wants to say;
   `places` where in the code decisions were made, by event id.
+- `capture` says what run a capture was made of, and why; see `holdfast.history.captures`.
 
 The format only ever grows: a reader of `/1` reads all `/1` files of older writers.
 """
@@ -37,6 +38,7 @@ from typing import Any, Final
 import msgspec
 
 from holdfast.errors import HistoryError
+from holdfast.history.captures import CaptureNote
 from holdfast.history.events import AnyEvent, Attempt, BlobRef, FanOutCompleted, WorkflowStarted
 from holdfast.history.failures import Failure
 
@@ -59,9 +61,11 @@ class History:
     outcomes: Mapping[str, Sequence[ItemOutcome]] = field(default_factory=dict)
     """What came of each item of each fan-out, by step."""
     about: Mapping[str, str] = field(default_factory=dict)
-    """What its writer wanted to say, such as why it was captured."""
+    """What its writer wanted to say."""
     places: Mapping[int, str] = field(default_factory=dict)
     """Where in the code of then decisions were made, by event id, as far as known: `file:line, in function`."""
+    capture: CaptureNote | None = None
+    """What run it was captured from, and why, when it is a capture."""
 
     @property
     def started(self) -> WorkflowStarted:
@@ -108,6 +112,7 @@ def to_json(
     outcomes: Mapping[str, Sequence[ItemOutcome]] | None = None,
     about: Mapping[str, str] | None = None,
     places: Mapping[int, str] | None = None,
+    capture: CaptureNote | None = None,
 ) -> bytes:
     """Return a history as a file's content: UTF-8, one line for each event.
 
@@ -116,6 +121,7 @@ def to_json(
         outcomes: of its fan-outs, by step.
         about: what else to say of it.
         places: where in the code decisions were made, by event id.
+        capture: what run it was captured from, and why.
 
     Raises:
         HistoryError: it does not begin with WorkflowStarted, or a payload is outside.
@@ -127,6 +133,8 @@ def to_json(
     parts = [b'{\n "format": ', _encode(FORMAT), b',\n "run": ', _encode(run)]
     if about:
         parts += [b',\n "about": ', _encode(dict(about))]
+    if capture is not None:
+        parts += [b',\n "capture": ', _encode(capture)]
     if places:
         parts += [b',\n "places": ', _encode({str(event_id): place for event_id, place in places.items()})]
     if outcomes:
@@ -232,6 +240,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     outcomes: dict[str, list[dict[str, msgspec.Raw]]] = {}
     about: dict[str, str] = {}
     places: dict[int, str] = {}
+    capture: CaptureNote | None = None
 
 
 class _Format(msgspec.Struct):
@@ -262,7 +271,7 @@ def from_json(content: bytes) -> History:
         step: tuple(_read_item(step, index, each) for index, each in enumerate(items))
         for step, items in file.outcomes.items()
     }
-    return History(events, outcomes, file.about, file.places)
+    return History(events, outcomes, file.about, file.places, file.capture)
 
 
 def _read_file(content: bytes) -> _File:

@@ -112,6 +112,12 @@ class Store(Protocol):
     async def keys(self) -> list[KeyRecord]:
         """Return all API keys."""
 
+    async def uncaptured(self, limit: int) -> list[RunRecord]:
+        """Return executions that failed, timed out or are parked and are not marked captured, newest first.
+
+        It costs no more than what it returns, however many runs there are.
+        """
+
     async def answer(self, request_id: int) -> bytes | None:
         """Return the answer to a request, None while there is none."""
 

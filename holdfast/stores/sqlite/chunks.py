@@ -13,8 +13,7 @@ every chunk knows which slice its outcomes belong to.
 
 A bitmap is an int here and little-endian bytes in its row.
 
-A chunk that keeps losing its members is set aside, and its run is parked: no claim sees it before the run goes on. So
-are the chunks of a run that is paused.
+A chunk that keeps losing its members is set aside, and its run is parked: no claim sees it before the run goes on.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import msgspec
 
 from holdfast.errors import FencedError
 from holdfast.ports.bus import TASKS
-from holdfast.ports.operations import PAUSED, ChunkRecord, ClaimChunks, ClaimedChunk, QueueFanOut
+from holdfast.ports.operations import ChunkRecord, ClaimChunks, ClaimedChunk, QueueFanOut
 from holdfast.stores.sqlite import executions, statements
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ SLICE_BYTES_MAX: Final = 1 << 20
 PROMOTED_MAX: Final = 1_000
 """How many delayed chunks one claim makes ready at most; the next claim goes on."""
 
-DELAYED, READY, ASIDE = 0, 1, 3
+DELAYED, READY = 0, 1
 """What `state` says of a chunk nobody has claimed."""
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -139,7 +138,7 @@ def keep(session: Session, chunk: HeldChunk, *, done: bool) -> None:
     if not chunk.pending:
         session.run("drop_chunk", (chunk.chunk_id,))
     elif done:
-        session.run("give_back_chunk", (chunk.chunk_id, _bitmap(chunk.pending), _unless_paused(session, chunk, READY)))
+        session.run("give_back_chunk", (chunk.chunk_id, _bitmap(chunk.pending)))
         session.rings.add(TASKS)
     else:
         session.run("keep_pending", (chunk.chunk_id, _bitmap(chunk.pending)))
@@ -165,14 +164,10 @@ def add_retry(session: Session, chunk: HeldChunk, indexes: Iterable[int], retry_
             chunk.attempt + 1,
             chunk.queued_at,
             session.now if ready else retry_at,
-            _unless_paused(session, chunk, READY if ready else DELAYED),
+            READY if ready else DELAYED,
         ),
     )
     session.rings.add(TASKS)
-
-
-def _unless_paused(session: Session, chunk: HeldChunk, state: int) -> int:
-    return ASIDE if session.row("fan_out_status", (chunk.fan_out_id,)) == (PAUSED,) else state
 
 
 def drop(session: Session, fan_out_id: int) -> None:
@@ -203,14 +198,9 @@ def free_member(session: Session, member: int, recoveries_max: int | None) -> in
     return freed + set_aside
 
 
-def set_aside(session: Session, execution_id: int) -> None:
-    """Keep an execution's chunks that nobody has claimed from being claimed."""
-    session.run("set_aside_chunks", (execution_id,))
-
-
-def resume(session: Session, execution_id: int, *, forgive: bool) -> None:
-    """Make the chunks that were set aside with an execution claimable; with `forgive` they never lost a member."""
-    if session.run("resume_chunks", (execution_id, session.now, forgive)):
+def resume(session: Session, execution_id: int) -> None:
+    """Make the chunks that were set aside with an execution claimable, as if they had never lost a member."""
+    if session.run("resume_chunks", (execution_id,)):
         session.rings.add(TASKS)
 
 

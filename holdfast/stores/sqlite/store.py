@@ -23,6 +23,7 @@ import apsw
 from holdfast.errors import HoldfastWarning, StoreError
 from holdfast.ports.operations import Join, Leave, Totals
 from holdfast.stores.sqlite import (
+    captures,
     chunks,
     executions,
     fan_outs,
@@ -345,6 +346,11 @@ class SQLiteStore:
         """Return all API keys."""
         with translated(self.path):
             return keys.read_keys(self._read())
+
+    async def uncaptured(self, limit: int) -> list[RunRecord]:
+        """Return executions that failed, timed out or are parked and are not marked captured, newest first."""
+        with translated(self.path):
+            return captures.read_uncaptured(self._read(), limit)
 
     async def answer(self, request_id: int) -> bytes | None:
         """Return the answer to a request, None while there is none."""

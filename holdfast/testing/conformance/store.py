@@ -31,6 +31,7 @@ from holdfast.ports.operations import (
     FAILED,
     PARKED,
     RUNNING,
+    TIMED_OUT,
     Append,
     Beat,
     ClaimedRun,
@@ -40,6 +41,7 @@ from holdfast.ports.operations import (
     Delivered,
     Join,
     Leave,
+    MarkCaptured,
     Membership,
     Reap,
     Reaped,
@@ -643,6 +645,33 @@ async def a_run_is_found_by_name(harness: StoreHarness) -> None:
         expect(await store.run(name) is None, f"{name!r} is nothing")
 
 
+async def what_went_wrong_waits_for_its_capture(harness: StoreHarness) -> None:
+    """Runs that failed, timed out or are parked are listed until they are marked; nothing else ever is."""
+    store, other = await harness.open(), await harness.open()
+    member = await join(store)
+    executions: dict[str, int] = {}
+    for status in (COMPLETED, FAILED, TIMED_OUT, CANCELLED):
+        execution, history = await own(store, member, status)
+        executions[status] = execution
+        await do(store, Append(execution, history.page(closing=True), closing=Closing(status, b"")), member)
+    execution, _ = await own(store, member, PARKED)
+    executions[PARKED] = execution
+    await do(store, Append(execution, None, park="why"), member)
+    await own(store, member, RUNNING)
+    found = await other.uncaptured(10)
+    expect([each.run_id for each in found] == [PARKED, TIMED_OUT, FAILED], "newest first")
+    expect([each.run_id for each in await other.uncaptured(1)] == [PARKED], "as many as asked")
+    await do(store, MarkCaptured(((executions[FAILED], FAILED), (executions[PARKED], PARKED))))
+    expect([each.run_id for each in await other.uncaptured(10)] == [TIMED_OUT], "what is marked is not listed")
+    await do(store, MarkCaptured(older_than=executions[PARKED]))
+    expect(await other.uncaptured(10) == [], "nor is what is older than what is wanted")
+    await do(store, Resume(PARKED))
+    expect(await other.uncaptured(10) == [], "a run that goes on has nothing to show")
+    await do(store, ClaimRuns(("W",), 10), member)
+    await do(store, Append(executions[PARKED], None, park="again"), member)
+    expect([each.parked for each in await other.uncaptured(10)] == ["again"], "parked again, it wants another capture")
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     a_start_is_idempotent,
     a_taken_id_conflicts,
@@ -673,5 +702,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     time_never_goes_back,
     runs_are_listed_by_page,
     a_run_is_found_by_name,
+    what_went_wrong_waits_for_its_capture,
 )
 """Every check."""

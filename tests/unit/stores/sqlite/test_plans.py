@@ -76,3 +76,10 @@ def test_claims_never_leave_their_index(desk: Desk) -> None:
     """What a claim passes over, such as tasks it does not know, costs no look at the rows themselves."""
     for name, table in (("claim_tasks", "task_queue"), ("claim_chunks", "chunks")):
         assert f"SEARCH {table} USING COVERING INDEX {table}_ready (pool=?)" in plan(desk, name)
+
+
+@pytest.mark.parametrize("name", ["uncaptured", "mark_older_captured"])
+def test_runs_without_captures_are_found_in_an_index_of_their_own(desk: Desk, name: str) -> None:
+    """Looking for failures costs nothing while there are none, however many runs there are."""
+    (step,) = plan(desk, name)
+    assert "USING COVERING INDEX executions_uncaptured" in step or "USING INDEX executions_uncaptured" in step

@@ -1,0 +1,82 @@
+"""Captures of this process: what the settings ask for, wired.
+
+Owns: where captures go, which secrets this process knows, finding a workflow's code by its name.
+Must not know: how a capture is made.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from holdfast.app.settings import Settings
+from holdfast.authoring import Registry
+from holdfast.errors import UnknownNameError
+from holdfast.observe import known_secrets
+from holdfast.ports.bus import Bus
+from holdfast.ports.store import Store
+from holdfast.replay.captures import CaptureFolder, Capturer, CapturerSettings, CodePlace
+from holdfast.replay.redaction import RedactionRules
+
+
+def capture_folder(settings: Settings) -> CaptureFolder:
+    """Return the folder of captures: a relative `capture_dir` counts from the store's folder."""
+    store = Path.cwd() / settings.sqlite_path()
+    return CaptureFolder(store.parent / settings.capture_dir.expanduser())
+
+
+def redaction_rules(settings: Settings) -> RedactionRules:
+    """Return what is secret, as settings, environment and code of this process say."""
+    return RedactionRules(
+        keys=settings.redact_keys,
+        patterns=settings.redact_patterns,
+        emails=settings.redact_emails,
+        known=known_secrets({**os.environ, "store": settings.store}),
+    )
+
+
+def make_capturer(settings: Settings, registry: Registry, store: Store, bus: Bus) -> Capturer | None:
+    """Return what captures runs that go wrong, None when that is switched off."""
+    if not settings.capture_failures:
+        return None
+    return Capturer(
+        store,
+        bus,
+        capture_folder(settings),
+        CapturerSettings(
+            redaction_rules(settings), settings.captures_max, settings.capture_successes, holdfast_version()
+        ),
+        place_of=lambda name: place_of(registry, name),
+        parameter=lambda name: parameter_of(registry, name),
+        random=random.random,  # sampling needs no secrecy
+    )
+
+
+def place_of(registry: Registry, name: str) -> CodePlace | None:
+    """Return where a workflow's code is; None when it is not known here."""
+    try:
+        definition = registry.workflow(name)
+    except UnknownNameError:
+        return None
+    return CodePlace(definition.module, definition.qualname)
+
+
+def parameter_of(registry: Registry, name: str) -> str:
+    """Return the name of the only parameter of a workflow or task, or an empty text."""
+    for find in (registry.task, registry.workflow):
+        try:
+            parameters = find(name).signature.parameters
+        except UnknownNameError:
+            continue
+        return parameters[0].name if len(parameters) == 1 else ""
+    return ""
+
+
+def holdfast_version() -> str:
+    """Return the installed version of Holdfast; empty when it is not installed."""
+    try:
+        return version("holdfast")
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,22 @@
+"""Captures: redacted, self-contained history files made from production runs.
+
+Owns: making them, keeping them in a folder, and tests made from them.
+Must not know: who asks for them; how a history is replayed.
+"""
+
+from holdfast.replay.captures.folder import CaptureEntry, CaptureFolder
+from holdfast.replay.captures.making import CodePlace, capture_history, capture_name, reason_of
+from holdfast.replay.captures.reading import read_run
+from holdfast.replay.captures.watching import Capturer, CapturerSettings
+
+__all__ = [
+    "CaptureEntry",
+    "CaptureFolder",
+    "Capturer",
+    "CapturerSettings",
+    "CodePlace",
+    "capture_history",
+    "capture_name",
+    "read_run",
+    "reason_of",
+]

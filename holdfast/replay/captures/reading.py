@@ -1,0 +1,59 @@
+"""A run out of a store, with all that belongs to it.
+
+Owns: gathering events, outside payloads and the outcomes of fan-outs into one History.
+Must not know: which store, what the history is for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from holdfast.history import (
+    AnyEvent,
+    Failure,
+    FanOutCompleted,
+    History,
+    ItemOutcome,
+    open_page,
+    outside_payloads,
+    verify_chain,
+)
+from holdfast.ports.store import Store
+
+OUTCOMES_READ: Final = 512
+"""How many outcomes of a fan-out are read at a time."""
+
+_decode_failure: Final = msgspec.msgpack.Decoder(Failure).decode
+
+
+async def read_run(store: Store, execution_id: int) -> History:
+    """Return what is recorded of one execution.
+
+    Raises:
+        HistoryError: the pages are not what was written.
+        StoreCorruptError: a payload is missing or damaged.
+        StoreError: it cannot be read.
+    """
+    pages = await store.pages(execution_id)
+    verify_chain(pages)
+    events: list[AnyEvent] = [event for page in pages for event in open_page(page.body)]
+    for event, name, reference in outside_payloads(events):
+        setattr(event, name, await store.blob(reference.digest))
+    finished = {each.step for each in events if isinstance(each, FanOutCompleted)}
+    return History(events, await _read_outcomes(store, execution_id, finished) if finished else {})
+
+
+async def _read_outcomes(store: Store, execution_id: int, steps: set[str]) -> dict[str, list[ItemOutcome]]:
+    outcomes: dict[str, list[ItemOutcome]] = {}
+    for record in await store.fan_outs(execution_id):
+        if record.step not in steps:
+            continue
+        items = outcomes[record.step] = []
+        for start in range(0, record.count, OUTCOMES_READ):
+            found = await store.outcomes(record.fan_out_id, start, min(start + OUTCOMES_READ, record.count))
+            items += [each.body if each.ok else _decode_failure(each.body) for each in found]
+            await asyncio.sleep(0)  # others want the loop too
+    return outcomes

@@ -1,0 +1,236 @@
+"""Captures made by themselves, of runs that went wrong and of some that did not.
+
+Owns: when captures are made, and that this never holds anything up.
+Must not know: settings' files, how the process is put together.
+
+Theory of operation
+===================
+
+Nothing is written on a run's way: the store lists runs that failed, timed out or diverged until they are marked, in an
+index that holds nothing else, so looking costs what there is to capture. The doorbell of a closing run wakes the look,
+a slow poll does too, and what a crash left without a capture is found by the next look of whoever is alive.
+
+A file is written first, its run is marked then. A crash between the two makes the same file again. Several processes
+may look at once: they make the same file under the same name.
+
+Redaction and writing happen in a thread, the store is read on the loop, a few runs at a time. When more runs went
+wrong than captures are kept, the oldest of them get none: nobody reads ten thousand captures of one outage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from holdfast.errors import HistoryError, HoldfastError, StoreCorruptError, StoreError
+from holdfast.history import History, to_json
+from holdfast.observe import logger
+from holdfast.ports.bus import CLOSED, Bus
+from holdfast.ports.operations import COMPLETED, MarkCaptured, RunRecord
+from holdfast.ports.store import Store
+from holdfast.replay.captures.folder import CaptureFolder
+from holdfast.replay.captures.making import CodePlace, capture_history, capture_name, reason_of
+from holdfast.replay.captures.reading import read_run
+from holdfast.replay.redaction import RedactionRules
+
+log = logger("holdfast.captures")
+
+BATCH: Final = 16
+"""How many captures are made between two pauses."""
+PAUSE_SECONDS: Final = 0.2
+"""The least time between two looks, whatever rings."""
+POLL_SECONDS: Final = 3.0
+"""How often to look although nothing rang: a run that diverges rings nothing."""
+RETRY_SECONDS: Final = 60.0
+"""How long to wait after a capture could not be written."""
+CLOSE_SECONDS: Final = 5.0
+"""How long a closing process may go on making captures."""
+SAMPLED_MAX: Final = 1_000
+"""How many completed runs wait for their capture; further ones get none."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapturerSettings:
+    """What is captured, and how much of it is kept."""
+
+    rules: RedactionRules
+    keep: int = 1_000
+    """Captures kept; the oldest go first."""
+    successes: float = 0.0
+    """Share of completed runs that are captured, 0 to 1."""
+    version: str = ""
+    """Of Holdfast."""
+
+
+class Capturer:
+    """Makes captures while it is open. See the module's theory of operation."""
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        folder: CaptureFolder,
+        settings: CapturerSettings,
+        *,
+        place_of: Callable[[str], CodePlace | None],
+        parameter: Callable[[str], str],
+        random: Callable[[], float],
+    ) -> None:
+        """Make a capturer; `open` starts it.
+
+        Args:
+            store: says which runs want a capture.
+            bus: rings when a run has closed.
+            folder: where captures go.
+            settings: see CapturerSettings.
+            place_of: finds a workflow's code by its name.
+            parameter: see `redact_history`.
+            random: uniform in [0, 1).
+        """
+        self._store = store
+        self._bus = bus
+        self._folder = folder
+        self._settings = settings
+        self._place_of = place_of
+        self._parameter = parameter
+        self._random = random
+        self._wanted = asyncio.Event()
+        self._sampled: deque[str] = deque(maxlen=SAMPLED_MAX)
+        self._warned = False
+        self._resting_until = 0.0
+        self._thread: ThreadPoolExecutor | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stop_listening: Callable[[], None] | None = None
+
+    async def open(self) -> None:
+        """Begin to look."""
+        self._thread = ThreadPoolExecutor(1, "holdfast captures")
+        self._stop_listening = self._bus.listen(self._rung)
+        self._wanted.set()
+        self._task = asyncio.create_task(self._loop(), name="holdfast captures")
+
+    async def close(self, *, lost: bool = False) -> None:
+        """Capture what went wrong just now, unless the process is `lost` to the store, and stop."""
+        if self._stop_listening is not None:
+            self._stop_listening()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if not lost and self._thread is not None:
+            with contextlib.suppress(TimeoutError, HoldfastError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._look()
+        if self._thread is not None:
+            self._thread.shutdown()
+
+    def closed(self, execution: str, status: str) -> None:
+        """Hear that a run has closed; some of the completed ones are captured."""
+        if status == COMPLETED and self._random() < self._settings.successes:
+            self._sampled.append(execution)
+            self._wanted.set()
+
+    def _rung(self, topics: frozenset[str]) -> None:
+        if CLOSED in topics:
+            self._wanted.set()
+
+    async def _loop(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS * (0.75 + 0.5 * self._random())):
+                    await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                if await self._look():
+                    self._wanted.set()
+            except StoreError as error:
+                log.warning("the store cannot be asked for runs to capture", error=str(error))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _look(self) -> bool:
+        """Make some captures; return whether more are wanted."""
+        if time.monotonic() < self._resting_until:
+            return False
+        self._resting_until = 0.0
+        found = await self._store.uncaptured(BATCH)
+        if len(found) == BATCH:
+            await self._give_up_oldest()
+        seen_to: list[tuple[int, str]] = []
+        try:
+            for record in found:
+                reason = reason_of(record)
+                if not reason or await self._capture(record, reason):
+                    seen_to.append((record.execution_id, record.status))
+            while self._sampled:
+                sampled = await self._store.run(self._sampled.popleft())
+                if sampled is not None:
+                    await self._capture(sampled, "sampled")
+        except OSError as error:
+            self._rest(error)
+        finally:
+            if seen_to:
+                await self._store.write([MarkCaptured(tuple(seen_to))])
+        if seen_to and not self._resting_until:
+            await self._aside(lambda: self._folder.prune(keep=self._settings.keep))
+        return len(found) == BATCH and not self._resting_until
+
+    async def _give_up_oldest(self) -> None:
+        keep = self._settings.keep
+        wanting = await self._store.uncaptured(keep + 1)
+        if len(wanting) > keep:
+            log.warning("more runs went wrong than captures are kept; the oldest get none", kept=keep)
+            await self._store.write([MarkCaptured(older_than=wanting[keep - 1].execution_id)])
+
+    async def _capture(self, record: RunRecord, reason: str) -> bool:
+        """Make one capture; return whether that is settled. Raises OSError when it cannot be written."""
+        try:
+            history = await read_run(self._store, record.execution_id)
+            await self._aside(lambda: self._put(history, record, reason))
+        except OSError:
+            raise
+        except (HistoryError, StoreCorruptError) as error:
+            log.warning("a run cannot be read, so it is not captured", run_id=record.run_id, error=str(error))
+        except StoreError:
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever is in a history, the next look must not meet it again
+            # Not what it says, nor a traceback: they may quote what was to be taken out.
+            log.warning("a run could not be captured", run_id=record.run_id, error=type(error).__name__)
+        return True
+
+    def _put(self, history: History, record: RunRecord, reason: str) -> None:
+        capture = capture_history(
+            history,
+            record,
+            reason=reason,
+            now=time.time(),
+            rules=self._settings.rules,
+            place=self._place_of(record.workflow),
+            parameter=self._parameter,
+            version=self._settings.version,
+        )
+        name = capture_name(capture, record)
+        if not self._folder.has(name):
+            content = to_json(capture.events, outcomes=capture.outcomes, about=capture.about, capture=capture.capture)
+            self._folder.put(name, content)
+            log.info("run captured", run_id=capture.started.run_id, reason=reason, capture=name)
+        self._warned = False
+
+    def _rest(self, error: OSError) -> None:
+        """Let writing be for a while; say so once."""
+        self._resting_until = time.monotonic() + RETRY_SECONDS
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "captures cannot be written; runs go on, and what is missing is made up for later",
+                folder=str(self._folder.path),
+                error=str(error),
+            )
+
+    async def _aside(self, function: Callable[[], object]) -> None:
+        assert self._thread is not None, "only while it is open"
+        await asyncio.get_running_loop().run_in_executor(self._thread, function)
