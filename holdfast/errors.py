@@ -31,7 +31,8 @@
     │   ├── UnknownNameError
     │   ├── UpdateRejectedError
     │   ├── QueryError
-    │   └── NoOrchestratorError
+    │   ├── NoOrchestratorError
+    │   └── RunStateError
     ├── LeaseError                 somebody else holds it, or took it
     │   ├── LeaseHeld
     │   ├── LeaseLost
@@ -539,6 +540,25 @@ class NoOrchestratorError(RequestError):
     def message(self) -> str:
         """Say what was asked and what to start."""
         return f"no orchestrator answered {self.what}\nStart one: holdfast orchestrator MODULE (or holdfast dev MODULE)"
+
+
+@dataclass(eq=False)
+class RunStateError(RequestError):
+    """The run is not in a state in which this can be done."""
+
+    code: ClassVar[str] = "HF608"
+
+    run_id: str
+    status: str
+    what: str
+    """What cannot be done, such as `resumed`."""
+    remedy: str = ""
+
+    def message(self) -> str:
+        """Name the run, its state, and what there is to do instead."""
+        return f"run {self.run_id!r} is {self.status} and cannot be {self.what}" + (
+            f"\n{self.remedy}" if self.remedy else ""
+        )
 
 
 # --- Leases ------------------------------------------------------------------------------------------------------

@@ -97,6 +97,12 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
         errors.UpdateRejectedError(name="add", type="ValueError", text="a document needs a name"),
         errors.QueryError(name="progress", type="KeyError", text="'total'"),
         errors.NoOrchestratorError(what="query 'progress' of run 'ord-1187' within 30 s"),
+        errors.RunStateError(
+            run_id="ord-1187",
+            status="RUNNING",
+            what="resumed",
+            remedy="Only a run that is PARKED or PAUSED can. See what it waits for: holdfast runs show ord-1187",
+        ),
         # Leases.
         errors.LeaseError(),
         errors.LeaseHeld(name="invoice-17", holder="web-2:4187"),

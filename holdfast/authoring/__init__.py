@@ -22,7 +22,7 @@ from holdfast.authoring.inside_task import heartbeat, task_info
 from holdfast.authoring.lint import Finding, lint_file
 from holdfast.authoring.locks import HeldLock, LockBlock, Places, current_places, lock, semaphore
 from holdfast.authoring.messages import MessageHandler, Query, Signal, Update, query, signal, update
-from holdfast.authoring.modules import source_files
+from holdfast.authoring.modules import Module, source_files
 from holdfast.authoring.options import Retry, make_options
 from holdfast.authoring.places import calling_place
 from holdfast.authoring.plain import PlainCodec
@@ -52,6 +52,7 @@ __all__ = [
     "HeldLock",
     "LockBlock",
     "MessageHandler",
+    "Module",
     "Ok",
     "Places",
     "PlainCodec",

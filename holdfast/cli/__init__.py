@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
-from holdfast.cli import demo, keeping, linting, messages, runs, serving, starting
+from holdfast.cli import demo, fleet, keeping, linting, messages, operating, runs, serving, starting
 
 program = typer.Typer(
     name="holdfast",
@@ -30,9 +30,13 @@ program.command()(serving.worker)
 program.command()(starting.start)
 program.command()(starting.submit)
 program.add_typer(runs.runs, name="runs")
+operating.add_verbs(runs.runs)
 program.command()(messages.signal)
 program.command()(messages.query)
 program.command()(messages.update)
+program.command()(fleet.pools)
+program.command()(fleet.workers)
+program.add_typer(fleet.locks, name="locks")
 program.command()(linting.lint)
 program.add_typer(keeping.keys, name="keys")
 program.command()(keeping.verify)

@@ -30,6 +30,7 @@ from holdfast.errors import (
     RunConflictError,
     RunError,
     RunNotFoundError,
+    RunStateError,
     SettingsError,
     StoreError,
     UnknownNameError,
@@ -67,6 +68,7 @@ _CODES: tuple[tuple[type[HoldfastError], Exit], ...] = (
     (UnknownNameError, Exit.NOT_FOUND),
     (RunConflictError, Exit.REFUSED),
     (RunClosedError, Exit.REFUSED),
+    (RunStateError, Exit.REFUSED),
     (UpdateRejectedError, Exit.REFUSED),
     (AlreadyProcessed, Exit.REFUSED),
     (LeaseError, Exit.REFUSED),
@@ -152,6 +154,7 @@ _STATUS_STYLES = {
     "FAILED": "red",
     "TIMED_OUT": "red",
     "PARKED": "yellow",
+    "PAUSED": "yellow",
     "CANCELLED": "dim",
     "TERMINATED": "dim",
 }

@@ -1,4 +1,4 @@
-"""`holdfast runs`: look at runs, and operate them."""
+"""`holdfast runs`: look at runs. How they are operated: `operating`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import msgspec
 import typer
 
 from holdfast.app import Client
-from holdfast.cli.output import Output, time_of
+from holdfast.cli.output import Exit, Output, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, with_client
-from holdfast.client import decode_outcome
+from holdfast.client import RunHandle, decode_outcome
 from holdfast.errors import SettingsError
 from holdfast.history import BlobRef, Failure, to_json
 from holdfast.ports.engine import Outcome, RecordedEvent
-from holdfast.ports.operations import TERMINAL, RunRecord
+from holdfast.ports.operations import PAUSED, TERMINAL, RunRecord
 
 runs = typer.Typer(help="Look at runs, and operate them.", no_args_is_help=True)
 
@@ -35,6 +35,12 @@ def run_fields(record: RunRecord) -> dict[str, Any]:
     }
     if record.parked:
         shown["parked"] = record.parked
+    if record.status == PAUSED:
+        shown["paused"] = {
+            "by": record.paused_by,
+            "reason": record.paused_reason,
+            "at": time_of(record.paused_at),
+        }
     return shown
 
 
@@ -87,6 +93,36 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
         output.fields(shown)
 
     with_client(output, store, body)
+
+
+@runs.command()
+def wait(
+    run: RunArgument,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait at most.")] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Wait for a run to end, and print its result."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        await finish(output, client.handle(run), timeout)
+
+    with_client(output, store, body)
+
+
+async def finish(output: Output, handle: RunHandle[Any], timeout: float | None, **shown: Any) -> None:
+    """Wait for a run's result and print it; leave with a code of its own when it does not come in time."""
+    try:
+        result = await handle.result(timeout)
+    except TimeoutError:
+        output.note(f"run {handle.run_id} has not ended yet")
+        raise typer.Exit(Exit.UNAVAILABLE) from None
+    if output.as_json:
+        output.value({"run_id": handle.run_id, **shown, "result": result})
+    else:
+        output.note(f"[dim]run {handle.run_id}[/]")
+        output.value(result)
 
 
 @runs.command()
@@ -167,41 +203,3 @@ async def _outcomes(client: Client, execution_id: int) -> dict[str, list[bytes |
 
 
 _decode_failure = msgspec.msgpack.Decoder(Failure).decode
-
-
-@runs.command()
-def cancel(
-    run: RunArgument,
-    reason: Annotated[str, typer.Option(help="Why; it is recorded.")] = "",
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Ask a run to stop; its code may clean up."""
-    _operate(run, store, as_json, "cancel", reason)
-
-
-@runs.command()
-def terminate(
-    run: RunArgument,
-    reason: Annotated[str, typer.Option(help="Why; it is recorded.")] = "",
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """End a run without asking its code."""
-    _operate(run, store, as_json, "terminate", reason)
-
-
-@runs.command()
-def resume(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Let a parked run go on."""
-    _operate(run, store, as_json, "resume")
-
-
-def _operate(run: str, store: str | None, as_json: bool, verb: str, *args: str) -> None:
-    output = Output(as_json=as_json)
-
-    async def body(client: Client) -> None:
-        await getattr(client.handle(run), verb)(*args)
-        output.fields({"run_id": run, "accepted": verb})
-
-    with_client(output, store, body)

@@ -9,8 +9,9 @@ import typer
 from rich.markup import escape
 
 from holdfast.app import Client
-from holdfast.cli.output import Exit, Output
+from holdfast.cli.output import Output
 from holdfast.cli.payloads import read_json
+from holdfast.cli.runs import finish
 from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
 from holdfast.client import RunHandle
 from holdfast.ports.operations import TERMINAL
@@ -81,20 +82,10 @@ async def _say_if_nobody_runs(output: Output, client: Client, handle: RunHandle[
 
 
 async def _finish(output: Output, handle: RunHandle[Any], *, wait: bool, timeout: float | None) -> None:
-    shown = {"run_id": handle.run_id, "created": handle.created}
-    if not wait:
-        output.fields(shown)
-        return
-    try:
-        result = await handle.result(timeout)
-    except TimeoutError:
-        output.note(f"run {handle.run_id} has not ended yet")
-        raise typer.Exit(Exit.UNAVAILABLE) from None
-    if output.as_json:
-        output.value(shown | {"result": result})
+    if wait:
+        await finish(output, handle, timeout, created=handle.created)
     else:
-        output.note(f"[dim]run {handle.run_id}[/]")
-        output.value(result)
+        output.fields({"run_id": handle.run_id, "created": handle.created})
 
 
 def _value(text: str) -> Any:

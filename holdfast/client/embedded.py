@@ -24,13 +24,25 @@ from holdfast.errors import (
     RunClosedError,
     RunFailedError,
     RunNotFoundError,
+    RunStateError,
 )
 from holdfast.history import ROOT, UpdateCompleted, WorkflowStarted, open_page, outside_payloads, seal
 from holdfast.ports.answers import decode_answer
 from holdfast.ports.bus import REQUESTS, RUNS, Bus
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import LocalOrchestrator, Outcome, RecordedEvent, StartRequest
-from holdfast.ports.operations import TERMINAL, Ask, Deliver, Membership, Resume, RunRecord, Started, StartRun
+from holdfast.ports.operations import (
+    PAUSED,
+    TERMINAL,
+    Ask,
+    Deliver,
+    Membership,
+    Pause,
+    Resume,
+    RunRecord,
+    Started,
+    StartRun,
+)
 from holdfast.ports.store import Store
 
 LOOK_SECONDS: Final = 0.25
@@ -128,28 +140,29 @@ class EmbeddedEngine:
 
     async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:
         """Deliver a signal durably. See `Engine.signal`."""
-        await self._deliver(Deliver(run_id, "signal", name, payload, operation_id))
+        await self._operate(Deliver(run_id, "signal", name, payload, operation_id))
 
     async def cancel(self, run_id: str, reason: str, operation_id: str) -> None:
         """Ask a run to stop. See `Engine.cancel`."""
-        await self._deliver(Deliver(run_id, "cancel", "", reason.encode(), operation_id))
+        await self._operate(Deliver(run_id, "cancel", "", reason.encode(), operation_id))
 
     async def terminate(self, run_id: str, reason: str, operation_id: str) -> None:
         """End a run. See `Engine.terminate`."""
-        await self._deliver(Deliver(run_id, "terminate", "", reason.encode(), operation_id))
+        await self._operate(Deliver(run_id, "terminate", "", reason.encode(), operation_id))
+
+    async def pause(self, run_id: str, by: str, reason: str) -> None:
+        """Keep a run from moving. See `Engine.pause`."""
+        await self._operate(Pause(run_id, by, reason))
 
     async def resume(self, run_id: str) -> None:
-        """Let a parked run go on. See `Engine.resume`."""
-        (result,) = await self._store.write([Resume(run_id)])
-        if isinstance(result, HoldfastError):
-            raise result
-        self._bus.ring([RUNS])
+        """Let a parked or paused run go on. See `Engine.resume`."""
+        await self._operate(Resume(run_id))
 
-    async def _deliver(self, message: Deliver) -> None:
-        (result,) = await self._store.write([message])
+    async def _operate(self, operation: Deliver | Pause | Resume) -> None:
+        (result,) = await self._store.write([operation])
         if isinstance(result, HoldfastError):
             raise result
-        self._bus.ring([RUNS])
+        self._bus.ring([RUNS, REQUESTS] if isinstance(operation, Resume) else [RUNS])
 
     async def query(self, run_id: str, name: str, payload: bytes, timeout: float) -> bytes:
         """Return a query's answer. See `Engine.query`."""
@@ -182,6 +195,9 @@ class EmbeddedEngine:
                         return answer
                 return await self._ask_others(kind, run_id, name, payload, operation_id, seconds)
         except TimeoutError:
+            if kind == "update" and (await self.describe(run_id)).status == PAUSED:
+                remedy = f"It waited {seconds:g} s. Send it again once the run goes on: holdfast runs resume {run_id}"
+                raise RunStateError(run_id, PAUSED, f"asked for update {name!r}", remedy) from None
             raise NoOrchestratorError(f"{kind} {name!r} of run {run_id!r} within {seconds:g} s") from None
 
     async def _ask_others(

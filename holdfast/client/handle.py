@@ -1,6 +1,6 @@
 """One run, as whoever started it holds it.
 
-Owns: the typed verbs on a run: result, signal, query, update, cancel.
+Owns: the typed verbs on a run: result, signal, query, update, cancel, pause.
 Must not know: how requests travel.
 """
 
@@ -106,6 +106,9 @@ class RunHandle(Generic[Result]):
     async def cancel(self, reason: str = "", *, operation_id: str | None = None) -> None:
         """Ask the run to stop: its code sees `asyncio.CancelledError` and may clean up.
 
+        A parked run is tried again, and stays parked when its code still does not fit. A paused one sees it when it is
+        resumed. `terminate` needs no code.
+
         Args:
             reason: what the error says.
             operation_id: names this request; sent again with the same one, it does not cancel the clean-up too.
@@ -116,15 +119,34 @@ class RunHandle(Generic[Result]):
         await self._engine.cancel(self.run_id, reason, operation_id or uuid4().hex)
 
     async def terminate(self, reason: str = "", *, operation_id: str | None = None) -> None:
-        """End the run without asking its code.
+        """End the run without asking its code; at once when nobody runs it now.
 
         Raises:
             RunNotFoundError, RunClosedError.
         """
         await self._engine.terminate(self.run_id, reason, operation_id or uuid4().hex)
 
+    async def pause(self, reason: str = "", *, by: str = "") -> None:
+        """Keep the run from moving until it is resumed; once this returns it does not move.
+
+        Signals wait for it, its timers do not fire, its tasks are not begun; those under way may end.
+
+        Args:
+            reason: why, for whoever looks at it.
+            by: who wants it.
+
+        Raises:
+            RunNotFoundError, RunClosedError.
+        """
+        await self._engine.pause(self.run_id, by, reason)
+
     async def resume(self) -> None:
-        """Let the run go on, if it is parked."""
+        """Let the run go on, if it is parked or paused.
+
+        Raises:
+            RunNotFoundError, RunClosedError.
+            RunStateError: it is neither.
+        """
         await self._engine.resume(self.run_id)
 
     async def describe(self) -> RunRecord:

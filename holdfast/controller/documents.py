@@ -23,6 +23,7 @@ from holdfast.ports.operations import (
     CANCELLED,
     COMPLETED,
     PARKED,
+    PAUSED,
     RUNNING,
     TERMINAL,
     TERMINATED,
@@ -34,7 +35,7 @@ from holdfast.ports.operations import (
     RunRecord,
 )
 
-STATUSES: Final = frozenset({RUNNING, PARKED, *TERMINAL})
+STATUSES: Final = frozenset({RUNNING, PARKED, PAUSED, *TERMINAL})
 
 _decode_outcome: Final = msgspec.msgpack.Decoder(Outcome).decode
 _decode_json: Final = msgspec.json.Decoder().decode
@@ -51,7 +52,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reason(Document, frozen=True, forbid_unknown_fields=True):
-    """Why a run is cancelled or terminated."""
+    """Why a run is cancelled, terminated or paused."""
 
     reason: str = ""
 
@@ -64,6 +65,14 @@ class KeyRequest(Document, frozen=True, forbid_unknown_fields=True):
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
+class Paused(Document, frozen=True):
+    """Why a run does not move although nothing is wrong with it."""
+
+    by: str
+    reason: str
+    at: str | None
+
+
 class Run(Document, frozen=True):
     """A run: its newest execution, or the one that was asked for."""
 
@@ -71,11 +80,13 @@ class Run(Document, frozen=True):
     execution: str
     workflow: str
     status: str
-    """RUNNING, PARKED, COMPLETED, FAILED, CANCELLED, TERMINATED, TIMED_OUT or CONTINUED_AS_NEW."""
+    """RUNNING, PARKED, PAUSED, COMPLETED, FAILED, CANCELLED, TERMINATED, TIMED_OUT or CONTINUED_AS_NEW."""
     created_at: str
     closed_at: str | None
     parked: str | None
     """Why it does not go on by itself, when it is parked."""
+    paused: Paused | None
+    """Who keeps it from going on, when it is paused."""
     owner: str | None
     """The member that runs it now."""
     last_event: int
@@ -227,6 +238,20 @@ class LockList(Document, frozen=True):
     locks: list[Lock]
 
 
+class LockName(Document, frozen=True, forbid_unknown_fields=True):
+    """Which lock is to be broken."""
+
+    name: str
+
+
+class BrokenLock(Document, frozen=True):
+    """A lock that was taken from its holder; the next in line has it now."""
+
+    name: str
+    holder: str | None
+    """Who held it; null when nobody did."""
+
+
 class Key(Document, frozen=True):
     """An API key, without its secret."""
 
@@ -280,6 +305,7 @@ def run_document(record: RunRecord, *, payloads: bool = True) -> Run:
         created_at=iso_time(record.created_at),
         closed_at=iso_time_or_none(record.closed_at),
         parked=record.parked or None,
+        paused=_paused(record),
         owner=record.owner or None,
         last_event=record.last_event,
         code_version=record.code_version,
@@ -288,6 +314,12 @@ def run_document(record: RunRecord, *, payloads: bool = True) -> Run:
         result=result,
         error=error,
     )
+
+
+def _paused(record: RunRecord) -> Paused | None:
+    if record.status != PAUSED:
+        return None
+    return Paused(by=record.paused_by, reason=record.paused_reason, at=iso_time_or_none(record.paused_at))
 
 
 def _failure_of(outcome: Outcome) -> Failure:

@@ -23,6 +23,7 @@ from holdfast.controller.documents import (
     STATUSES,
     Accepted,
     Answer,
+    BrokenLock,
     HistoryPage,
     LockList,
     PoolList,
@@ -42,7 +43,7 @@ from holdfast.controller.strict import read_json
 from holdfast.errors import InputError, UnknownNameError
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import Engine, StartRequest
-from holdfast.ports.operations import TERMINAL
+from holdfast.ports.operations import TERMINAL, BreakLock
 from holdfast.ports.store import Store
 
 RUN_ID: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f/]{1,255}")
@@ -249,8 +250,13 @@ class ControllerService:
         await self._engine.terminate(run_id, reason, operation_id or self._draw_id())
         return await self.run(run_id)
 
+    async def pause(self, run_id: str, by: str, reason: str = "") -> Run:
+        """Keep a run from moving. Raises RunNotFoundError, RunClosedError."""
+        await self._engine.pause(run_id, by, reason)
+        return await self.run(run_id)
+
     async def resume(self, run_id: str) -> Run:
-        """Let a parked run go on. Raises RunNotFoundError."""
+        """Let a parked or paused run go on. Raises RunNotFoundError, RunClosedError, RunStateError."""
         await self._engine.resume(run_id)
         return await self.run(run_id)
 
@@ -275,6 +281,11 @@ class ControllerService:
     async def locks(self) -> LockList:
         """Return every place in every lock's queue."""
         return LockList(locks=[lock_document(each) for each in await self._store.locks()])
+
+    async def break_lock(self, name: str) -> BrokenLock:
+        """Take a lock from its holder by force."""
+        (holder,) = await self._store.write([BreakLock(name)])
+        return BrokenLock(name=name, holder=holder or None)
 
     async def orchestrators(self) -> int:
         """Return how many living members run workflows; raises StoreError when the store cannot be reached."""

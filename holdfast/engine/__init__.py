@@ -9,6 +9,7 @@ from holdfast.engine.machines import Table
 from holdfast.engine.matching import ENDS, Difference, content_of, decide_change, describe_decision, identity_of
 from holdfast.engine.recovery import recover
 from holdfast.engine.retries import decide_retry
+from holdfast.engine.runtime import OpenFanOut
 from holdfast.engine.steps import Steps
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Difference",
     "Execution",
     "Issued",
+    "OpenFanOut",
     "StepFuture",
     "Steps",
     "Table",

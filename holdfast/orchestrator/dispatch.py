@@ -9,6 +9,9 @@ because replay issues the same call again under the same idempotency key. When t
 outcome comes soon, call and outcome are recorded together, in one write. What
 takes longer is *promoted*: its call becomes a row of the task queue, owned by this
 member, so that another member takes it over when this one dies.
+
+When a run is taken away from this member (it was paused, say), its promoted attempts
+go on: what comes of them goes where every worker's outcomes go, to the run's inbox.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ from holdfast.history import (
     TaskTimedOut,
 )
 from holdfast.orchestrator.live import Live
-from holdfast.ports.operations import LockRequest, QueueFanOut, QueueTask
+from holdfast.ports.operations import FinishOwnTask, LockRequest, Operation, QueueFanOut, QueueTask, RetryOwnTask
 from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall, TaskRunner
 
 PROMOTE_SECONDS: Final = 0.05
@@ -57,12 +60,13 @@ CHUNKS_MIN: Final = 32
 
 _encode_options: Final = msgspec.msgpack.Encoder().encode
 _encode_attempts: Final = msgspec.msgpack.Encoder().encode
+_encode_event: Final = msgspec.msgpack.Encoder().encode
 
 
 class FirstAttempt:
     """A task's first attempt, under way in this process before its call was recorded."""
 
-    __slots__ = ("call", "issued", "live", "promoted", "running", "started")
+    __slots__ = ("call", "detached", "issued", "live", "promoted", "running", "started")
 
     def __init__(self, live: Live, issued: Issued, call: TaskCall, started: float) -> None:
         self.live = live
@@ -71,6 +75,8 @@ class FirstAttempt:
         self.started = started
         self.running: RunningAttempt | None = None
         self.promoted = False
+        self.detached = False
+        """Its execution is not this member's any more; its outcome goes to the execution's inbox."""
 
 
 class Dispatcher:
@@ -83,6 +89,7 @@ class Dispatcher:
         now: Callable[[], float],
         jitter: Callable[[], float],
         touched: Callable[[Live], None],
+        hand_in: Callable[[Operation], None],
         *,
         promote_seconds: float = PROMOTE_SECONDS,
         attempts_max: int = 1_000,
@@ -95,6 +102,7 @@ class Dispatcher:
             now: seconds since the epoch.
             jitter: uniform in [0, 1), for retry delays.
             touched: called with each execution that has got something to write.
+            hand_in: writes the outcome of an attempt whose execution was taken away meanwhile.
             promote_seconds: see PROMOTE_SECONDS.
             attempts_max: first attempts under way at once; more go through the queue.
         """
@@ -103,9 +111,11 @@ class Dispatcher:
         self._now = now
         self._jitter = jitter
         self._touched = touched
+        self._hand_in = hand_in
         self._promote_seconds = promote_seconds
         self._attempts_max = attempts_max
         self._running: deque[FirstAttempt] = deque()
+        self._detached: set[FirstAttempt] = set()
         self._count = 0
         self._handle: asyncio.TimerHandle | None = None
         self._options: dict[int, tuple[TaskOptions, bytes]] = {}
@@ -139,6 +149,7 @@ class Dispatcher:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+        self.abandon_detached()
 
     def abandon(self, live: Live) -> None:
         """Stop the first attempts of an execution that is not this member's any more."""
@@ -149,6 +160,26 @@ class Dispatcher:
             if running is not None:
                 running.cancel()
         live.busy.clear()
+
+    def detach(self, live: Live) -> None:
+        """Let go of an execution that was taken from this member: what is durable of its first attempts goes on."""
+        for step, attempt in list(live.busy.items()):
+            assert isinstance(attempt, FirstAttempt)
+            if attempt.promoted and attempt.running is not None:
+                del live.busy[step]
+                attempt.detached = True
+                self._detached.add(attempt)
+        self.abandon(live)
+
+    def abandon_detached(self) -> None:
+        """Stop the attempts that go on for executions of others."""
+        detached, self._detached = self._detached, set()
+        for attempt in detached:
+            running, attempt.running = attempt.running, None
+            attempt.detached = False
+            self._count -= 1
+            if running is not None:
+                running.cancel()
 
     # --- Commands that are recorded before they act ------------------------------------------------------------
 
@@ -285,7 +316,9 @@ class Dispatcher:
         live = attempt.live
         step = call.step
         if live.busy.get(step) is not attempt:
-            return  # cancelled or abandoned; nobody waits for it
+            if attempt.detached:
+                self._conclude(attempt, outcome)
+            return  # cancelled or abandoned; nobody here waits for it
         del live.busy[step]
         attempt.running = None
         self._count -= 1
@@ -299,8 +332,40 @@ class Dispatcher:
             self._failed(attempt, outcome)
         self._touched(live)
 
+    def _conclude(self, attempt: FirstAttempt, outcome: AttemptOutcome) -> None:
+        self._detached.discard(attempt)
+        attempt.running = None
+        self._count -= 1
+        execution_id, step = attempt.live.execution_id, attempt.call.step
+        if outcome.result is not None:
+            event: Input = TaskCompleted(outcome.ended, -1, step, outcome.result)
+        else:
+            decided = self._decide_failed(attempt, outcome)
+            if isinstance(decided, tuple):
+                self._hand_in(RetryOwnTask(execution_id, step, 1, *decided, outcome.progress))
+                return
+            event = decided
+        self._hand_in(FinishOwnTask(execution_id, step, 1, _encode_event(event)))
+
     def _failed(self, attempt: FirstAttempt, outcome: AttemptOutcome) -> None:
-        live, call, options = attempt.live, attempt.call, attempt.call.options
+        live, call = attempt.live, attempt.call
+        decided = self._decide_failed(attempt, outcome)
+        if isinstance(decided, Input):
+            live.entries.append(decided)
+            return
+        visible_at, failures = decided
+        command = attempt.issued.command
+        assert isinstance(command, ScheduleTask)
+        again = self._queued(command, call.queued_at)
+        live.beside.queue.append(
+            msgspec.structs.replace(
+                again, attempt=2, visible_at=visible_at, failures=failures, progress=outcome.progress
+            )
+        )
+
+    def _decide_failed(self, attempt: FirstAttempt, outcome: AttemptOutcome) -> Input | tuple[float, bytes]:
+        """Return the final outcome, or when to try again and the encoded attempts so far."""
+        call, options = attempt.call, attempt.call.options
         failure = outcome.failure or Failure("CancelledError", "the attempt was cancelled")
         tried = (Attempt(1, outcome.started, outcome.ended, "", failure),)
         delay = decide_retry(options.retry, 1, failure, self._jitter())
@@ -308,25 +373,10 @@ class Dispatcher:
         if delay is not None and total is not None and outcome.ended + delay > call.queued_at + total:
             delay = None
         if delay is not None:
-            command = attempt.issued.command
-            assert isinstance(command, ScheduleTask)
-            again = self._queued(command, call.queued_at)
-            live.beside.queue.append(
-                msgspec.structs.replace(
-                    again,
-                    attempt=2,
-                    visible_at=outcome.ended + delay,
-                    failures=_encode_attempts(tried),
-                    progress=outcome.progress,
-                )
-            )
-            return
-        event: Input
+            return outcome.ended + delay, _encode_attempts(tried)
         if outcome.timeout:
-            event = TaskTimedOut(outcome.ended, -1, call.step, outcome.timeout, failure, tried)
-        else:
-            event = TaskFailed(outcome.ended, -1, call.step, failure, tried)
-        live.entries.append(event)
+            return TaskTimedOut(outcome.ended, -1, call.step, outcome.timeout, failure, tried)
+        return TaskFailed(outcome.ended, -1, call.step, failure, tried)
 
 
 def _unqueue(live: Live, step: str) -> None:

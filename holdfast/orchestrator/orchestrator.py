@@ -68,6 +68,7 @@ from holdfast.ports.clock import Clock
 from holdfast.ports.engine import Outcome
 from holdfast.ports.operations import (
     PARKED,
+    PAUSED,
     TERMINAL,
     Answer,
     Append,
@@ -75,6 +76,7 @@ from holdfast.ports.operations import (
     ClaimRuns,
     Closing,
     Membership,
+    Operation,
     Reap,
     Reaped,
     ReleaseRuns,
@@ -181,6 +183,7 @@ class Orchestrator:
             clock.now,
             jitter,
             self._touch,
+            self._hand_in,
             promote_seconds=self._settings.promote_seconds,
             attempts_max=self._settings.attempts_max,
         )
@@ -242,6 +245,7 @@ class Orchestrator:
         for live in list(self._live.values()):
             self._forget(live)
         self._dirty.clear()
+        self._dispatcher.abandon_detached()
 
     # --- LocalOrchestrator: what the client in this process asks -----------------------------------------------
 
@@ -274,8 +278,10 @@ class Orchestrator:
             record = await self._store.run(run_id)
             if record is None:
                 raise RunNotFoundError(run_id)
-            if record.status in TERMINAL or record.status == PARKED:
+            if record.status in TERMINAL or record.status in {PARKED, PAUSED}:
                 if kind == "update":
+                    if record.status == PAUSED:
+                        return None  # it waits in the store, as a request
                     raise RunClosedError(run_id, record.status)
                 return await self._query_stored(record.execution_id, record.workflow, name, payload)
             if self._programs(record.workflow) is None:
@@ -479,7 +485,10 @@ class Orchestrator:
             return
         for row in await self._store.inbox(self._membership):
             live = self._live.get(row.execution_id)
-            if live is not None:
+            if row.kind == "taken":
+                if live is None or not live.flying:  # else the write tells, or the next look does
+                    self._give_up(row.execution_id, live)
+            elif live is not None:
                 self._enter(live, row)
 
     def _enter(self, live: Live, row: Any) -> None:
@@ -629,7 +638,7 @@ class Orchestrator:
             self._spawn(self._read_unread, live)
         else:
             log.warning("append refused", run_id=live.run_id, error=str(refusal))
-            self._forget(live)
+            self._let_go(live)
             # If it is still this member's after all (a commit whose answer was lost), it is claimed again and replayed.
             self._spawn(self._disown, live.execution_id)
 
@@ -691,6 +700,32 @@ class Orchestrator:
         self._timers.forget(live)
         self._dispatcher.abandon(live)
         live.execution.evict()
+
+    def _give_up(self, execution_id: int, live: Live | None) -> None:
+        if live is not None:
+            self._let_go(live)
+        self._spawn(self._disown, execution_id)
+
+    def _let_go(self, live: Live) -> None:
+        """Forget an execution that was taken from this member, who goes on being one."""
+        self._dispatcher.detach(live)
+        self._forget(live)
+
+    def _hand_in(self, operation: Operation) -> None:
+        self._spawn(self._write_outcome, operation)
+
+    async def _write_outcome(self, operation: Operation) -> None:
+        # Refused, it is about something nobody wants any more, or that somebody else does.
+        while self._membership is not None and not self.draining:
+            try:
+                await self._store.write([operation], self._membership)
+            except FencedError:
+                raise
+            except StoreError as error:
+                log.warning("outcome not written, trying again", error=str(error))
+                await asyncio.sleep(RETRY_WRITE_SECONDS)
+            else:
+                return
 
     def _evict_surplus(self) -> None:
         surplus = len(self._live) - self._settings.live_runs_max

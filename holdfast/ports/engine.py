@@ -98,17 +98,32 @@ class Engine(Protocol):
 
         Raises:
             RunNotFoundError, RunClosedError, UnknownNameError, UpdateRejectedError, RunFailedError (the handler
-            failed), NoOrchestratorError.
+            failed), NoOrchestratorError, RunStateError (it is paused: nothing was recorded).
         """
 
     async def cancel(self, run_id: str, reason: str, operation_id: str) -> None:
-        """Ask a run to stop, durably. Raises RunNotFoundError, RunClosedError."""
+        """Ask a run to stop, durably. A parked one is tried again; a paused one sees it when it goes on.
+
+        Raises:
+            RunNotFoundError, RunClosedError.
+        """
 
     async def terminate(self, run_id: str, reason: str, operation_id: str) -> None:
-        """End a run without asking its code, durably. Raises RunNotFoundError, RunClosedError."""
+        """End a run without asking its code, durably; at once when nobody owns it.
+
+        Raises:
+            RunNotFoundError, RunClosedError.
+        """
+
+    async def pause(self, run_id: str, by: str, reason: str) -> None:
+        """Keep a run from moving until it is resumed, durably. Raises RunNotFoundError, RunClosedError."""
 
     async def resume(self, run_id: str) -> None:
-        """Let a parked run go on. Raises RunNotFoundError."""
+        """Let a parked or paused run go on.
+
+        Raises:
+            RunNotFoundError, RunClosedError, RunStateError (it is neither).
+        """
 
     async def describe(self, run_id: str) -> RunRecord:
         """Return a run's newest execution. Raises RunNotFoundError."""

@@ -23,6 +23,7 @@ from holdfast.history import Page
 
 RUNNING = "RUNNING"
 PARKED = "PARKED"
+PAUSED = "PAUSED"
 COMPLETED = "COMPLETED"
 FAILED = "FAILED"
 CANCELLED = "CANCELLED"
@@ -217,11 +218,16 @@ class Deliver(Value, frozen=True):
     """Put a message into the inbox of a run's newest execution. Result: Delivered.
 
     Refused with RunNotFoundError or RunClosedError. The same `operation_id` twice for one execution is one message.
+
+    A `terminate` ends an execution that nobody owns in the same transaction, whatever its status: no code of it is
+    needed for that. Told to an owner that gives the execution up or dies before it acts on it, it does so then.
+    A `cancel` makes a parked execution claimable, with the recoveries it had: its code has to see it. When it is parked
+    again the message stays.
     """
 
     run_id: str
     kind: str
-    """`signal`, `cancel` or `terminate`; the store itself writes `outcome`, `lock` and `fan_out`."""
+    """`signal`, `cancel` or `terminate`; the store itself writes `outcome`, `lock`, `fan_out` and `taken`."""
     name: str
     body: bytes
     operation_id: str
@@ -256,15 +262,35 @@ class ClaimedRun(Value, frozen=True):
 
 
 class ReleaseRuns(Value, frozen=True):
-    """Disown executions in good order (eviction). Those with unread mail are ready at once. Result: number released."""
+    """Disown executions in good order (eviction). Those with unread mail are ready at once. Result: number released.
+
+    Naming one that was taken from the member says that the member knows now.
+    """
 
     execution_ids: tuple[int, ...]
     ready: bool = False
     """All of them are ready at once: they do not wait for anything, or nobody knows for what."""
 
 
+class Pause(Value, frozen=True):
+    """Keep a run from moving until `Resume`. Result: True, also when it was paused before, whose words then stand.
+
+    Refused with RunNotFoundError or RunClosedError. From this transaction on nobody owns it, its timers wake nobody,
+    and what is queued for it is not claimed; what is claimed may end, and waits in its inbox. The member that owned it
+    finds a `taken` message in its inbox, until it releases the execution.
+    """
+
+    run_id: str
+    by: str
+    """Who wants it."""
+    reason: str = ""
+
+
 class Resume(Value, frozen=True):
-    """Make a parked run claimable again, its `recoveries` at 0. Result: True, or RunNotFoundError."""
+    """Make a parked or paused run claimable again, its `recoveries` at 0. Result: True.
+
+    Refused with RunNotFoundError, RunClosedError, or RunStateError when it is neither.
+    """
 
     run_id: str
 
@@ -319,6 +345,18 @@ class FinishOwnTask(Value, frozen=True):
     step: str
     attempt: int
     body: bytes
+
+
+class RetryOwnTask(Value, frozen=True):
+    """As RetryTask, for a row queued with `own`. Result: True or FencedError."""
+
+    execution_id: int
+    step: str
+    attempt: int
+    visible_at: float
+    failures: bytes
+    progress: bytes = b""
+    """What the attempt reported last; empty for nothing."""
 
 
 class RetryTask(Value, frozen=True):
@@ -582,11 +620,13 @@ Operation: TypeAlias = (
     | Deliver
     | ClaimRuns
     | ReleaseRuns
+    | Pause
     | Resume
     | ClaimTasks
     | FinishTask
     | FinishOwnTask
     | RetryTask
+    | RetryOwnTask
     | ReleaseTasks
     | BeatTasks
     | ClaimChunks
@@ -630,6 +670,10 @@ class RunRecord(Value, frozen=True):
     code_version: str
     recoveries: int
     wake_at: float | None
+    paused_by: str = ""
+    """Who paused it, when it is PAUSED."""
+    paused_reason: str = ""
+    paused_at: float | None = None
 
 
 class InboxRow(Value, frozen=True):

@@ -28,7 +28,6 @@ from holdfast.engine import (
     content_of,
     decide_change,
     decision_of,
-    describe_decision,
     identity_of,
 )
 from holdfast.errors import DivergenceError, HistoryError
@@ -59,6 +58,7 @@ from holdfast.replay.hints import hint_for
 from holdfast.replay.result import Divergence, Row, Side
 from holdfast.replay.samples import sample_payload
 from holdfast.replay.watched import COMMANDS_BEYOND_MAX, WatchedExecution
+from holdfast.replay.words import side_of
 
 EXPLORATIONS_MAX: Final = 24
 """How often the code is run again to find out what became of which step."""
@@ -347,13 +347,13 @@ class _Comparison:
         if place is None:
             return None
         event_id, decision = self.recorded[place]
-        return Side(identity_of(decision), describe_decision(decision), self.history.places.get(event_id, ""))
+        return side_of(decision, self.history.places.get(event_id, ""))
 
     def _right(self, place: int | None) -> Side | None:
         if place is None:
             return None
         issued, decision = self.attempted[place]
-        return Side(identity_of(decision), describe_decision(decision), issued.where)
+        return side_of(decision, issued.where)
 
     def _rows(self, kinds: list[Difference | None]) -> list[Row]:
         shown = [
@@ -374,7 +374,7 @@ def _moved(recorded: list[tuple[int, DecisionEvent]], attempt: _Attempt, error: 
     other = next((right for left, right in attempt.pairs if left == place and right is not None), None)
     where = attempt.waits_at if other is None else attempt.attempted[other][0].where
     decision = recorded[place][1]
-    left = Side(identity_of(decision), describe_decision(decision), where)
+    left = side_of(decision, where)
     right = Side("", error.attempted, error.where)
     kind = Difference.REORDERED
     found = Divergence(kind, error.event_id, left, right, error.where or where, hint_for(kind, left, right))

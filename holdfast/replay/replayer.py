@@ -6,20 +6,21 @@ Must not know: where histories come from, how a result is shown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any, Final, Literal, TypeAlias
 
-from holdfast.authoring import DeterminismGuard, WorkflowDefinition, definition_of
+from holdfast.authoring import DeterminismGuard, Module, WorkflowDefinition, definition_of
 from holdfast.engine import (
     CLOSING_COMMANDS,
     Execution,
     Issued,
+    OpenFanOut,
     decision_of,
-    describe_decision,
-    identity_of,
     recover,
 )
-from holdfast.errors import DivergenceError, HistoryError, HoldfastError, InputError
+from holdfast.errors import DefinitionError, DivergenceError, HistoryError, HoldfastError, InputError
 from holdfast.history import (
     AnyEvent,
     Failure,
@@ -32,11 +33,19 @@ from holdfast.history import (
     WorkflowTerminated,
 )
 from holdfast.ports.operations import CANCELLED, COMPLETED, FAILED, RUNNING, TERMINATED
+from holdfast.replay.crew import Crew, Stubs, TodaysCode, beside_any_loop
 from holdfast.replay.exploration import explain
-from holdfast.replay.result import DIVERGED, ReplayResult, Row, Side, Verdict
+from holdfast.replay.rerun import Rerun
+from holdfast.replay.result import DIVERGED, ReplayResult, Row, Verdict
+from holdfast.replay.tasks import KnownTasks
 from holdfast.replay.watched import COMMANDS_BEYOND_MAX, WatchedExecution
+from holdfast.replay.words import side_of
 
 RECORDED: Final = "recorded"
+RERUN_FAILED: Final = "rerun-failed"
+
+Tasks: TypeAlias = Literal["recorded", "rerun-failed"] | Mapping[str, Callable[..., Any]]
+"""Who answers for tasks in a replay."""
 
 
 class WorkflowReplayer:
@@ -48,19 +57,32 @@ class WorkflowReplayer:
     ```
     """
 
-    def __init__(self, workflow: Any, *, tasks: str = RECORDED) -> None:
+    def __init__(self, workflow: Any, *, tasks: Tasks = RECORDED, modules: Iterable[Module] = ()) -> None:
         """Replay against a workflow.
 
         Args:
             workflow: a class or function with `@workflow`.
-            tasks: `"recorded"`: tasks answer from history, nothing is run and time is virtual.
+            tasks: who answers for tasks.
+                `"recorded"`: history; nothing is run and time is virtual.
+                `"rerun-failed"`: history up to the first final failure, which is run again with today's code; after
+                that what completed answers from history, to the same step with the same input, and everything else
+                is run. Time is virtual, messages come at their old place.
+                `{"charge": stub}`: the same, with a stub in the place of each task that is named, from its first
+                outcome on; other tasks answer from history alone.
+            modules: where tasks are defined that are to be run and that the workflow's own module does not show.
 
         Raises:
-            DefinitionError: it is no workflow, or there is no such way to answer for tasks.
+            DefinitionError: it is no workflow, there is no such way to answer for tasks, or a stub cannot be called.
         """
         self.definition: WorkflowDefinition[Any, Any] = definition_of(workflow)
+        if not isinstance(tasks, Mapping) and tasks not in (RECORDED, RERUN_FAILED):
+            raise DefinitionError(
+                f"tasks={tasks!r} is no way to answer for tasks",
+                remedy='Use tasks="recorded", tasks="rerun-failed", or {"task name": function}.',
+            )
+        self.tasks: Tasks = tasks
         self._guard = DeterminismGuard()
-        self.tasks = tasks
+        self._modules = tuple(modules)
 
     def replay(self, history: History) -> ReplayResult:
         """Run the workflow's code against a history and say what came of it.
@@ -69,8 +91,12 @@ class WorkflowReplayer:
 
         Raises:
             HistoryError: no execution can have written this history.
+            UnknownNameError: a task is to be run whose code was not found.
         """
-        execution = self._execution(history)
+        return self._replay(history) if self.tasks == RECORDED else beside_any_loop(partial(self._rerun, history))
+
+    def _replay(self, history: History) -> ReplayResult:
+        execution = self._execution(history, history.open_fan_out)
         try:
             tail = retrace(execution, history)
         except DivergenceError as error:
@@ -80,9 +106,39 @@ class WorkflowReplayer:
         finally:
             execution.evict()
 
-    def _execution(self, history: History, *, trace: bool = False) -> WatchedExecution:
+    def _rerun(self, history: History) -> ReplayResult:
+        known = KnownTasks(self.definition, self._modules)
+        with closing(Stubs(self.tasks, known) if isinstance(self.tasks, Mapping) else TodaysCode(known)) as crew:
+            rerun = Rerun(history, crew)
+            if rerun.is_strict:
+                return self._replay(history)
+            execution = self._execution(history, rerun.course.open_fan_out, trace=True)
+            try:
+                tail = retrace(execution, history, rerun.starts_after)
+                rerun.go_on(execution, tail)
+            except DivergenceError as error:
+                return self._diverged(history, execution, error)
+            else:
+                return self._gone_on(history, execution, rerun, crew)
+            finally:
+                execution.evict()
+
+    def _gone_on(self, history: History, execution: WatchedExecution, rerun: Rerun, crew: Crew) -> ReplayResult:
+        end = End(rerun.end)
+        return self._result(
+            history,
+            end,
+            Verdict.IDENTICAL if rerun.repeats else Verdict.COMPATIBLE_NEW_TAIL,
+            rows=tuple(rerun.rows),
+            waits_for=execution.idle_steps if end.status == RUNNING else (),
+            ran=tuple(crew.ran),
+            leftover=tuple(rerun.leftover),
+            warnings=(*execution.warnings, *rerun.warnings),
+        )
+
+    def _execution(self, history: History, open_fan_out: OpenFanOut, *, trace: bool = False) -> WatchedExecution:
         limit = len(history.events) + COMMANDS_BEYOND_MAX
-        return WatchedExecution(self.definition, self._guard, history.open_fan_out, commands_max=limit, trace=trace)
+        return WatchedExecution(self.definition, self._guard, open_fan_out, commands_max=limit, trace=trace)
 
     def _agreed(self, history: History, execution: WatchedExecution, tail: Sequence[Issued]) -> ReplayResult:
         closing = next((decision_of(each, 0.0) for each in tail if isinstance(each.command, CLOSING_COMMANDS)), None)
@@ -95,7 +151,7 @@ class WorkflowReplayer:
             end,
             Verdict.PAYLOAD_INCOMPATIBLE if dropped else verdict,
             payload_problems=tuple(dropped),
-            rows=tuple(Row(None, None, side_of(each)) for each in tail),
+            rows=tuple(Row(None, None, side_of(decision_of(each, 0.0), each.where)) for each in tail),
             waits_for=execution.idle_steps if end.status == RUNNING else (),
             warnings=tuple(execution.warnings),
         )
@@ -158,8 +214,8 @@ def retrace(execution: Execution, history: History, length: int | None = None) -
 class End:
     """How a run ended, or that it has not."""
 
-    def __init__(self, event: AnyEvent) -> None:
-        """Read it off the last event of a history."""
+    def __init__(self, event: AnyEvent | None) -> None:
+        """Read it off the last event of a history; None where it has none."""
         self.status = RUNNING
         self.result: bytes | None = None
         self.failure: Failure | None = None
@@ -183,9 +239,3 @@ class End:
         mine = self.failure.type if self.failure else None
         others = other.failure.type if other.failure else None
         return (self.status, self.result, mine) == (other.status, other.result, others)
-
-
-def side_of(issued: Issued) -> Side:
-    """Return what the code attempts, as one side of a comparison."""
-    decision = decision_of(issued, 0.0)
-    return Side(identity_of(decision), describe_decision(decision), issued.where)

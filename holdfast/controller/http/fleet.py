@@ -6,14 +6,25 @@ Must not know: runs.
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from holdfast.controller.documents import LockList, PoolList, WorkerList
+from holdfast.authoring import CallSignature
+from holdfast.controller.documents import BrokenLock, LockList, LockName, PoolList, WorkerList
 from holdfast.controller.http.access import ScopedRoute, requires
-from holdfast.controller.http.openapi import describes
-from holdfast.controller.http.parts import TheService, json_response
+from holdfast.controller.http.openapi import describes, reference, takes
+from holdfast.controller.http.parts import TheBody, TheService, json_response
 from holdfast.controller.keys import Scope
+from holdfast.controller.strict import read_json
+
+
+def _lock_name(body: LockName) -> None:
+    """Describe the body of break."""
+
+
+_LOCK_NAME: Final = CallSignature(_lock_name, name="the request")
 
 router = APIRouter(route_class=ScopedRoute, tags=["fleet"])
 
@@ -37,3 +48,12 @@ async def list_pools(service: TheService) -> Response:
 async def list_locks(service: TheService) -> Response:
     """List who holds which lock, and who waits for it."""
     return json_response(await service.locks())
+
+
+@router.post("/v1/locks/break", responses=describes(BrokenLock), openapi_extra=takes(reference(LockName)))
+@requires(Scope.OPERATE)
+async def break_lock(service: TheService, body: TheBody) -> Response:
+    """Take a lock from its holder by force; the next in line gets it, and the old holder's token is refused."""
+    read_json(body or b"null", "the request")
+    (wanted,), _ = _LOCK_NAME.decode_call(body or b"null")
+    return json_response(await service.break_lock(wanted.name))

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from holdfast.controller.http.body import read_body
 from holdfast.controller.http.problems import RefusalError
 from holdfast.controller.http.settings import HttpSettings
+from holdfast.controller.keys import Principal
 from holdfast.controller.service import ControllerService
 
 OPERATION_ID_CHARACTERS_MAX: Final = 255
@@ -75,10 +76,16 @@ async def _operation_id(
     return bare
 
 
+async def _principal(request: Request) -> Principal:
+    return cast("Principal", request.state.principal)
+
+
 ThePartsOf = Annotated[Parts, Depends(_parts)]
 TheService = Annotated[ControllerService, Depends(_service)]
 TheBody = Annotated[bytes, Depends(_body)]
 """The request's body, not read as anything yet."""
+ThePrincipal = Annotated[Principal, Depends(_principal)]
+"""Who sends the request; the door has let them in."""
 TheOperationId = Annotated[str | None, Depends(_operation_id)]
 """The request's Idempotency-Key."""
 RunId = Annotated[str, Path(description="Run id, or one execution such as `ord-1@2`.", max_length=300)]

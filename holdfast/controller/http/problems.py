@@ -56,6 +56,7 @@ TREATMENTS: Final[Mapping[type[HoldfastError], Treatment]] = {
     errors.RunNotFoundError: Treatment(404),
     errors.RunClosedError: Treatment(409),
     errors.RunConflictError: Treatment(409),
+    errors.RunStateError: Treatment(409),
     errors.UnknownNameError: Treatment(404),
     errors.UpdateRejectedError: Treatment(422),
     errors.QueryError: Treatment(500),

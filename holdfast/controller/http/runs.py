@@ -23,6 +23,7 @@ from holdfast.controller.http.parts import (
     TheBody,
     TheOperationId,
     ThePartsOf,
+    ThePrincipal,
     TheService,
     json_response,
     wait_unless_stopping,
@@ -43,7 +44,7 @@ Payloads = Annotated[bool, Query(description="Show inputs, results and traceback
 
 
 def _reason(body: Reason = Reason()) -> None:  # noqa: B008 - frozen
-    """Describe the body of cancel and terminate."""
+    """Describe the body of cancel, terminate and pause."""
 
 
 _REASON: Final = CallSignature(_reason, name="the request")
@@ -187,10 +188,21 @@ async def terminate_run(service: TheService, run_id: RunId, body: TheBody, opera
     return json_response(await service.terminate(run_id, _reason_in(body), operation_id), 202)
 
 
+@router.post(
+    "/v1/runs/{run_id}/pause",
+    responses=describes(Run, 200, "The run does not move."),
+    openapi_extra=takes(reference(Reason)),
+)
+@requires(Scope.OPERATE)
+async def pause_run(service: TheService, run_id: RunId, body: TheBody, principal: ThePrincipal) -> Response:
+    """Keep a run from moving until it is resumed."""
+    return json_response(await service.pause(run_id, principal.name, _reason_in(body)))
+
+
 @router.post("/v1/runs/{run_id}/resume", status_code=202, responses=describes(Run, 202, "The run goes on."))
 @requires(Scope.OPERATE)
 async def resume_run(service: TheService, run_id: RunId, body: TheBody) -> Response:  # noqa: ARG001 - read and not used
-    """Let a parked run go on."""
+    """Let a parked or paused run go on."""
     return json_response(await service.resume(run_id), 202)
 
 

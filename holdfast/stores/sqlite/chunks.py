@@ -13,7 +13,8 @@ every chunk knows which slice its outcomes belong to.
 
 A bitmap is an int here and little-endian bytes in its row.
 
-A chunk that keeps losing its members is set aside, and its run is parked: no claim sees it before the run goes on.
+A chunk that keeps losing its members is set aside, and its run is parked: no claim sees it before the run goes on. So
+are the chunks of a run that is paused.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import msgspec
 
 from holdfast.errors import FencedError
 from holdfast.ports.bus import TASKS
-from holdfast.ports.operations import ChunkRecord, ClaimChunks, ClaimedChunk, QueueFanOut
+from holdfast.ports.operations import PAUSED, ChunkRecord, ClaimChunks, ClaimedChunk, QueueFanOut
 from holdfast.stores.sqlite import executions, statements
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ SLICE_BYTES_MAX: Final = 1 << 20
 PROMOTED_MAX: Final = 1_000
 """How many delayed chunks one claim makes ready at most; the next claim goes on."""
 
-DELAYED, READY = 0, 1
+DELAYED, READY, ASIDE = 0, 1, 3
 """What `state` says of a chunk nobody has claimed."""
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -138,7 +139,7 @@ def keep(session: Session, chunk: HeldChunk, *, done: bool) -> None:
     if not chunk.pending:
         session.run("drop_chunk", (chunk.chunk_id,))
     elif done:
-        session.run("give_back_chunk", (chunk.chunk_id, _bitmap(chunk.pending)))
+        session.run("give_back_chunk", (chunk.chunk_id, _bitmap(chunk.pending), _unless_paused(session, chunk, READY)))
         session.rings.add(TASKS)
     else:
         session.run("keep_pending", (chunk.chunk_id, _bitmap(chunk.pending)))
@@ -164,10 +165,14 @@ def add_retry(session: Session, chunk: HeldChunk, indexes: Iterable[int], retry_
             chunk.attempt + 1,
             chunk.queued_at,
             session.now if ready else retry_at,
-            READY if ready else DELAYED,
+            _unless_paused(session, chunk, READY if ready else DELAYED),
         ),
     )
     session.rings.add(TASKS)
+
+
+def _unless_paused(session: Session, chunk: HeldChunk, state: int) -> int:
+    return ASIDE if session.row("fan_out_status", (chunk.fan_out_id,)) == (PAUSED,) else state
 
 
 def drop(session: Session, fan_out_id: int) -> None:
@@ -198,9 +203,14 @@ def free_member(session: Session, member: int, recoveries_max: int | None) -> in
     return freed + set_aside
 
 
-def resume(session: Session, execution_id: int) -> None:
-    """Make the chunks that were set aside with an execution claimable, as if they had never lost a member."""
-    if session.run("resume_chunks", (execution_id,)):
+def set_aside(session: Session, execution_id: int) -> None:
+    """Keep an execution's chunks that nobody has claimed from being claimed."""
+    session.run("set_aside_chunks", (execution_id,))
+
+
+def resume(session: Session, execution_id: int, *, forgive: bool) -> None:
+    """Make the chunks that were set aside with an execution claimable; with `forgive` they never lost a member."""
+    if session.run("resume_chunks", (execution_id, session.now, forgive)):
         session.rings.add(TASKS)
 
 

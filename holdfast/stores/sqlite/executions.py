@@ -1,10 +1,14 @@
-"""Executions: claimed, released, parked, looked up, listed.
+"""Executions: claimed, released, parked, paused, looked up, listed.
 
 Owns: the table `executions`, but for what a history's author changes (`log`).
 Must not know: how histories are stored, what queues and locks there are.
 
 An execution is owned, or waits to be claimed: at once when `ready` is 1, else when `wake_at` has come. Those whose
 time has come are made ready before each claim, so a claim reads one index from its start and walks over nothing.
+
+One that is parked or paused under its owner's hands is noted in `taken`: its owner may keep it in memory for as long as
+nothing happens to it, and has to hear that it is not its own. One that was told to terminate, and that nobody owns any
+more, needs nobody to end: see `Session.endings`.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.ports.bus import RUNS
-from holdfast.ports.operations import RUNNING, ClaimedRun, ClaimRuns, ReleaseRuns, RunRecord
+from holdfast.ports.operations import PAUSED, RUNNING, ClaimedRun, ClaimRuns, ReleaseRuns, RunRecord
 from holdfast.stores.sqlite import statements
 
 if TYPE_CHECKING:
@@ -76,6 +80,8 @@ def release(session: Session, operation: ReleaseRuns) -> int:
             session.disowned.append(execution_id)
             if session.row("is_ready", (execution_id,)) == (1,):
                 session.rings.add(RUNS)
+                _end_if_told(session, execution_id)
+        session.run("forget_taken", (member, execution_id))
     return released
 
 
@@ -95,6 +101,8 @@ def free_member(session: Session, member: int, recoveries_max: int | None) -> in
         session.parked.extend(run_id for (run_id,) in rows)
         poison = len(rows)
     freed = session.run("free_executions", (member, int(recoveries_max is not None)))
+    session.run("forget_all_taken", (member,))
+    session.endings.extend(session.rows("told_to_end", (member,)))
     session.run("disown_inboxes_of", (member,))
     _loosen(session, member)
     if freed:
@@ -112,11 +120,40 @@ def park(session: Session, execution_id: int, reason: str) -> bool:
         return False
     run_id, owner, _ = found
     session.run("park_execution", (execution_id, reason))
+    _take(session, execution_id, owner)
+    session.parked.append(run_id)
+    _end_if_told(session, execution_id)
+    return True
+
+
+def pause(session: Session, execution_id: int, by: str, reason: str) -> None:
+    """Pause an execution that has not ended, whoever owns it."""
+    found = session.row("execution_standing", (execution_id,))
+    assert found is not None, "it was looked up in this transaction"
+    session.run("pause_execution", (execution_id, by, reason, session.now))
+    _take(session, execution_id, found[1])
+
+
+def is_paused(session: Session, execution_id: int) -> bool:
+    """Say whether an execution is paused."""
+    found = session.row("execution_standing", (execution_id,))
+    return found is not None and found[2] == PAUSED
+
+
+def _take(session: Session, execution_id: int, owner: int | None) -> None:
+    """Take an execution's mail, and its owner's memory of it, from the owner it had."""
     session.run("disown_inbox", (execution_id,))
     if owner is not None:
+        if session.membership is None or owner != session.membership.member:
+            session.run("note_taken", (owner, execution_id))
+            session.rings.add(RUNS)
         _loosen(session, owner)
-    session.parked.append(run_id)
-    return True
+
+
+def _end_if_told(session: Session, execution_id: int) -> None:
+    told = session.row("execution_told_to_end", (execution_id,))
+    if told is not None:
+        session.endings.append((execution_id, told[0]))
 
 
 def _loosen(session: Session, member: int) -> None:
@@ -148,6 +185,9 @@ def read(connection: apsw.Connection, execution_id: int) -> RunRecord | None:
         code_version=row[11],
         recoveries=row[12],
         wake_at=row[13],
+        paused_by=row[14],
+        paused_reason=row[15],
+        paused_at=row[16],
     )
 
 

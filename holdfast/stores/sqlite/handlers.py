@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from holdfast.stores.sqlite import (
     captures,
+    delivery,
     executions,
     fan_outs,
-    inbox,
     keys,
     ledger,
     locks,
@@ -32,6 +32,6 @@ if TYPE_CHECKING:
 def handlers() -> Mapping[type, Handler]:
     """Return the handler of every operation but StartRun and Append, which `log` carries out."""
     found: dict[type, Handler] = {}
-    for module in (captures, executions, fan_outs, inbox, keys, ledger, locks, members, parking, requests, tasks):
+    for module in (captures, delivery, executions, fan_outs, keys, ledger, locks, members, parking, requests, tasks):
         found.update(module.HANDLERS)
     return MappingProxyType(found)

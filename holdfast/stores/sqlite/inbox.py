@@ -1,4 +1,4 @@
-"""Messages to executions: what anybody but the owner may write.
+"""Messages to executions: put where their owner finds them, and read.
 
 Owns: the tables `inbox` and `delivered`.
 Must not know: what a message means to the workflow that gets it.
@@ -9,17 +9,16 @@ execution closes, so that somebody who never got the answer may deliver again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import RunClosedError, RunNotFoundError
 from holdfast.ports.bus import RUNS
-from holdfast.ports.operations import TERMINAL, Deliver, Delivered, InboxRow
-from holdfast.stores.sqlite import executions, statements
+from holdfast.ports.operations import TERMINAL, InboxRow
+from holdfast.stores.sqlite import statements
 
 if TYPE_CHECKING:
     import apsw
 
-    from holdfast.stores.sqlite.session import Handler, Session
+    from holdfast.stores.sqlite.session import Session
 
 
 def put(
@@ -55,39 +54,14 @@ def put(
     return inbox_id
 
 
-def deliver(session: Session, operation: Deliver) -> Delivered:
-    """Put a message into the inbox of a run's newest execution.
-
-    Raises:
-        RunNotFoundError: there is no such run.
-        RunClosedError: it has ended.
-    """
-    found = executions.find(session.connection, operation.run_id)
-    if found is None:
-        raise RunNotFoundError(operation.run_id)
-    execution_id, owner, status = found
-    if status in TERMINAL:
-        raise RunClosedError(operation.run_id, status)
-    inbox_id = put(
-        session,
-        execution_id,
-        operation.kind,
-        operation.name,
-        operation.body,
-        operation.operation_id,
-        operation.sender,
-    )
-    return Delivered(execution_id, inbox_id, owner, operation.run_id)
-
-
 def read_member_inbox(connection: apsw.Connection, member: int) -> list[InboxRow]:
-    """Return the unread messages of all executions a member owns, oldest first."""
-    return [InboxRow(*row) for row in connection.execute(statements.load()["read_member_inbox"], (member,))]
+    """Return the unread messages of all executions a member owns, oldest first; then which ones were taken from it."""
+    sql = statements.load()
+    rows = [InboxRow(*row) for row in connection.execute(sql["read_member_inbox"], (member,))]
+    taken: list[tuple[Any, ...]] = connection.execute(sql["read_taken"], (member,)).fetchall()
+    return rows + [InboxRow(0, execution_id, "taken", "", b"", "", "", 0.0) for (execution_id,) in taken]
 
 
 def read_execution_inbox(connection: apsw.Connection, execution_id: int) -> list[InboxRow]:
     """Return the unread messages of one execution, oldest first."""
     return [InboxRow(*row) for row in connection.execute(statements.load()["read_execution_inbox"], (execution_id,))]
-
-
-HANDLERS: Final[dict[type, Handler]] = {Deliver: deliver}

@@ -34,6 +34,7 @@ from holdfast.errors import FencedError, InboxUnreadError, RunConflictError, Sto
 from holdfast.history import Page, blob_digest
 from holdfast.ports.bus import CLOSED, RUNS
 from holdfast.ports.operations import Started
+from holdfast.stores.ending import decide_termination
 from holdfast.stores.sqlite import executions, parts, statements
 
 if TYPE_CHECKING:
@@ -149,6 +150,11 @@ class Log:
                 session.grip = 0
                 self._held = None
             session.loosened.clear()
+        if session.endings:
+            self.flush()
+            for execution_id, reason in dict(reversed(session.endings)).items():  # the first reason counts
+                self._terminate(session, execution_id, reason)
+            session.endings.clear()
 
     def start(self, session: Session, operation: StartRun) -> Started:
         """Create the first execution of a run, or find the run.
@@ -222,6 +228,7 @@ class Log:
             held.recovering.discard(execution_id)
         if operation.park and operation.closing is None:
             executions.park(session, execution_id, operation.park)
+            session.run("forget_taken", (session.member, execution_id))
             held.forget(execution_id)
         return True
 
@@ -306,6 +313,23 @@ class Log:
         if marks:
             parts.drop(session, execution_id, marks)
         held.forget(execution_id)
+        session.rings.add(CLOSED)
+
+    def _terminate(self, session: Session, execution_id: int, reason: bytes) -> None:
+        """End an execution that nobody owns, and that therefore nobody remembers."""
+        row = session.row("unowned_tip", (execution_id,))
+        if row is None:
+            return  # it found an owner in this very transaction
+        marks, last, seq, head = row
+        page, closing = decide_termination(session.now, reason, last, head)
+        seq = self._add(execution_id, seq, page)
+        self._moved.append((execution_id, page.last, seq, last))
+        self._ended.append((execution_id, page.last))
+        session.run("close_execution", (execution_id, closing.status, closing.outcome, session.now, page.last, seq))
+        session.run("drop_inbox", (execution_id,))
+        session.run("drop_delivered", (execution_id,))
+        if marks:
+            parts.drop(session, execution_id, marks)
         session.rings.add(CLOSED)
 
 

@@ -1,35 +1,67 @@
-"""Parked runs, set going again.
+"""Runs that do not move until somebody says so: paused ones and parked ones, and how they are set going again.
 
-Owns: the operation `Resume`.
+Owns: the operations `Pause` and `Resume`.
 Must not know: why a run was parked.
+
+A pause takes the run from its owner in its own transaction: whatever the owner was about to write is refused from then
+on, so nothing moves that a pause was acknowledged for, whether its owner hears of it or not.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from holdfast.errors import RunNotFoundError
-from holdfast.ports.bus import RUNS
-from holdfast.ports.operations import Resume
+from holdfast.errors import RunClosedError, RunNotFoundError, RunStateError
+from holdfast.ports.bus import REQUESTS, RUNS
+from holdfast.ports.operations import PAUSED, TERMINAL, Pause, Resume
 from holdfast.stores.sqlite import executions, parts
 
 if TYPE_CHECKING:
     from holdfast.stores.sqlite.session import Handler, Session
 
 
-def resume(session: Session, operation: Resume) -> bool:
-    """Make a parked run claimable again; one that is not parked is left as it is.
+def pause(session: Session, operation: Pause) -> bool:
+    """Keep a run from moving; one that is paused already is left as it is.
 
     Raises:
         RunNotFoundError: there is no such run.
+        RunClosedError: it has ended.
     """
-    found = executions.find(session.connection, operation.run_id)
-    if found is None:
-        raise RunNotFoundError(operation.run_id)
-    if session.run("resume_execution", (found[0],)):
-        parts.resume(session, found[0])
+    execution_id, status = _find(session, operation.run_id)
+    if status != PAUSED:
+        executions.pause(session, execution_id, operation.by, operation.reason)
+        parts.set_aside(session, execution_id)
         session.rings.add(RUNS)
     return True
 
 
-HANDLERS: Final[dict[type, Handler]] = {Resume: resume}
+def resume(session: Session, operation: Resume) -> bool:
+    """Make a parked or paused run claimable again.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+        RunClosedError: it has ended.
+        RunStateError: it is neither parked nor paused.
+    """
+    execution_id, status = _find(session, operation.run_id)
+    if not session.run("resume_execution", (execution_id,)):
+        remedy = (
+            f"Only a run that is PARKED or PAUSED can. See what it waits for: holdfast runs show {operation.run_id}"
+        )
+        raise RunStateError(operation.run_id, status, "resumed", remedy)
+    parts.resume(session, execution_id, forgive=True)
+    session.rings.update((RUNS, REQUESTS))  # updates wait for it as requests
+    return True
+
+
+def _find(session: Session, run_id: str) -> tuple[int, str]:
+    found = executions.find(session.connection, run_id)
+    if found is None:
+        raise RunNotFoundError(run_id)
+    execution_id, _, status = found
+    if status in TERMINAL:
+        raise RunClosedError(run_id, status)
+    return execution_id, status
+
+
+HANDLERS: Final[dict[type, Handler]] = {Pause: pause, Resume: resume}

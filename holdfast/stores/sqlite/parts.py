@@ -11,7 +11,7 @@ What is asked of the modules behind it:
     locks.request(session, execution_id, LockRequest)      locks.release(session, execution_id, steps)
     locks.drop(session, execution_id)
     tasks.free_member(session, member, recoveries_max) -> int      and the same of fan_outs
-    chunks.resume(session, execution_id)
+    set_aside(session, execution_id) and resume(session, execution_id) of tasks and chunks
 
 `free_member` gives back what a member had claimed and returns how many rows that were. With a `recoveries_max` the
 member died: each row counts one more recovery, and one that would pass the limit is given up. None says that it left
@@ -69,9 +69,16 @@ def free_member(session: Session, member: int, recoveries_max: int | None) -> in
     return tasks.free_member(session, member, recoveries_max) + fan_outs.free_member(session, member, recoveries_max)
 
 
-def resume(session: Session, execution_id: int) -> None:
-    """Make what was set aside when an execution was parked claimable again."""
-    chunks.resume(session, execution_id)
+def set_aside(session: Session, execution_id: int) -> None:
+    """Keep what an execution has queued, and nobody has claimed, from being claimed."""
+    tasks.set_aside(session, execution_id)
+    chunks.set_aside(session, execution_id)
+
+
+def resume(session: Session, execution_id: int, *, forgive: bool) -> None:
+    """Make what was set aside with an execution claimable again; with `forgive` no death is held against it."""
+    tasks.resume(session, execution_id)
+    chunks.resume(session, execution_id, forgive=forgive)
 
 
 def expire(session: Session) -> None:

@@ -37,7 +37,19 @@ if TYPE_CHECKING:
 class Session:
     """One write transaction, as the handlers of its operations see it."""
 
-    __slots__ = ("connection", "disowned", "grip", "loosened", "membership", "now", "parked", "rings", "sql", "token")
+    __slots__ = (
+        "connection",
+        "disowned",
+        "endings",
+        "grip",
+        "loosened",
+        "membership",
+        "now",
+        "parked",
+        "rings",
+        "sql",
+        "token",
+    )
 
     def __init__(
         self,
@@ -65,6 +77,8 @@ class Session:
         """Executions that the writing member gave up by itself in this transaction."""
         self.loosened: set[int] = set()
         """Members that lost an execution in this transaction otherwise than by their own act."""
+        self.endings: list[tuple[int, bytes]] = []
+        """Executions that nobody owns and that were told to terminate, with the reason; `log.py` ends them."""
         self.token = token
         """The newest token given out; `write.py` stores it with the transaction."""
 

@@ -10,6 +10,9 @@ A row waits, delayed or ready, or is claimed by a member. Its claim's token is o
 retry or progress needs that token *and* the member that claimed, so whoever lost the row changes nothing. A row queued
 with `own` is claimed from the start by the member that queues it, which names it by execution and step.
 
+The rows of a paused run are set aside when it is paused, and those that were claimed then when they are given back, so
+that no claim walks over them.
+
 A final outcome deletes the row and puts the outcome into the run's inbox in the same transaction: a task is queued, or
 has its outcome, never both and never neither.
 """
@@ -33,6 +36,7 @@ from holdfast.ports.operations import (
     QueueRecord,
     QueueTask,
     ReleaseTasks,
+    RetryOwnTask,
     RetryTask,
 )
 from holdfast.stores.sqlite import executions, inbox, statements
@@ -47,7 +51,7 @@ if TYPE_CHECKING:
 PROMOTED_MAX: Final = 1_000
 """How many delayed rows one claim makes ready at most; the next claim goes on."""
 
-DELAYED, READY, CLAIMED = 0, 1, 2
+DELAYED, READY, CLAIMED, ASIDE = 0, 1, 2, 3
 """What `state` says of a row."""
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -92,6 +96,17 @@ def unqueue(session: Session, execution_id: int, steps: Iterable[str]) -> None:
 def drop(session: Session, execution_id: int) -> None:
     """Remove all tasks of an execution, claimed or not."""
     session.run("drop_tasks", (execution_id,))
+
+
+def set_aside(session: Session, execution_id: int) -> None:
+    """Keep an execution's rows that nobody has claimed from being claimed."""
+    session.run("set_aside_tasks", (execution_id,))
+
+
+def resume(session: Session, execution_id: int) -> None:
+    """Make what was set aside claimable again."""
+    if session.run("resume_tasks", (execution_id, session.now)):
+        session.rings.add(TASKS)
 
 
 # --- Claims ------------------------------------------------------------------------------------------------------
@@ -146,21 +161,34 @@ def retry(session: Session, operation: RetryTask) -> bool:
     Raises:
         FencedError: the row is no longer claimed by this member with this token.
     """
+    name = (operation.task_id, operation.token, session.member)
+    if not _try_again(session, "retry_task", name, operation):
+        raise FencedError(f"a failed attempt at queued task {operation.task_id}")
+    return True
+
+
+def retry_own(session: Session, operation: RetryOwnTask) -> bool:
+    """Hand in a failed attempt of a task that its member queued as its own.
+
+    Raises:
+        FencedError: the row went to somebody else, or is at another attempt.
+    """
+    name = (operation.execution_id, operation.step, operation.attempt, session.member)
+    if not _try_again(session, "retry_own_task", name, operation, operation.progress):
+        raise FencedError(f"failed attempt {operation.attempt} of task {operation.step}")
+    return True
+
+
+def _try_again(
+    session: Session, name: str, row: tuple[Any, ...], operation: RetryTask | RetryOwnTask, *more: bytes
+) -> bool:
     ready = operation.visible_at <= session.now
     visible_at = session.now if ready else operation.visible_at
-    changed = session.run(
-        "retry_task",
-        (
-            operation.task_id,
-            operation.token,
-            session.member,
-            operation.failures,
-            visible_at,
-            READY if ready else DELAYED,
-        ),
-    )
-    if not changed:
-        raise FencedError(f"a failed attempt at queued task {operation.task_id}")
+    found = session.row(name, (*row, operation.failures, visible_at, READY if ready else DELAYED, *more))
+    if found is None:
+        return False
+    if executions.is_paused(session, found[0]):
+        session.run("set_aside_tasks", found)
     session.rings.add(TASKS)
     return True
 
@@ -257,6 +285,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     FinishTask: finish,
     FinishOwnTask: finish_own,
     RetryTask: retry,
+    RetryOwnTask: retry_own,
     ReleaseTasks: release,
     BeatTasks: beat,
 }

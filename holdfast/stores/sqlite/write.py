@@ -185,6 +185,8 @@ class Writer:
             except HoldfastError as refusal:
                 result = refusal.with_traceback(None)
             results.append(result)
+        if session.endings:
+            log.settle()
         return results
 
     def _refuse(self, membership: Membership, operations: int, meta: tuple[int, bytes, float, int]) -> FencedError:

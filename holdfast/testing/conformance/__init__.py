@@ -4,6 +4,12 @@ Owns: the checks.
 Must not know: any implementation.
 """
 
-from holdfast.testing.conformance.store import CHECKS, Check, StoreHarness, expect
+from typing import Final
+
+from holdfast.testing.conformance import operating, store
+from holdfast.testing.conformance.store import Check, StoreHarness, expect
+
+CHECKS: Final[tuple[Check, ...]] = (*store.CHECKS, *operating.CHECKS)
+"""Every check."""
 
 __all__ = ["CHECKS", "Check", "StoreHarness", "expect"]

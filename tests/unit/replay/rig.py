@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from holdfast.history import History, TaskCompleted, to_json
+import msgspec
+
+from holdfast.history import Failure, History, ItemOutcome, TaskCompleted, to_json
 from holdfast.replay import load_history
 from tests.rehearsal import Outcomes, Rehearsal, as_json
 
@@ -73,5 +75,5 @@ def history_of(rehearsal: Rehearsal) -> History:
     return load_history(file_of(rehearsal))
 
 
-def _bodies(outcomes: Outcomes) -> list[bytes]:
-    return [body for _, body in outcomes.items]
+def _bodies(outcomes: Outcomes) -> list[ItemOutcome]:
+    return [body if ok else msgspec.msgpack.decode(body, type=Failure) for ok, body in outcomes.items]

@@ -46,10 +46,16 @@ SELECT owner, token, fan_out, first, pending, task, pool, priority, attempt, que
 UPDATE chunks SET pending = ?2 WHERE id = ?1;
 
 -- name: give_back_chunk
-UPDATE chunks SET pending = ?2, owner = NULL, state = 1 WHERE id = ?1;
+UPDATE chunks SET pending = ?2, owner = NULL, state = ?3 WHERE id = ?1;
+
+-- name: fan_out_status
+SELECT executions.status FROM fan_outs JOIN executions ON executions.id = fan_outs.execution WHERE fan_outs.id = ?1;
 
 -- name: free_chunks
-UPDATE chunks SET owner = NULL, state = 1, recoveries = recoveries + ?2 WHERE owner = ?1;
+UPDATE chunks SET owner = NULL, recoveries = recoveries + ?2, state = iif(
+  (SELECT status FROM fan_outs JOIN executions ON executions.id = fan_outs.execution WHERE fan_outs.id = chunks.fan_out)
+  = 'PAUSED', 3, 1)
+WHERE owner = ?1;
 
 -- name: set_aside_poisonous_chunks
 UPDATE chunks SET owner = NULL, state = 3, recoveries = recoveries + 1
@@ -59,8 +65,12 @@ RETURNING
   (SELECT step FROM fan_outs WHERE fan_outs.id = chunks.fan_out),
   task, recoveries;
 
+-- name: set_aside_chunks
+UPDATE chunks SET state = 3
+WHERE state IN (0, 1) AND fan_out IN (SELECT id FROM fan_outs WHERE execution = ?1);
+
 -- name: resume_chunks
-UPDATE chunks SET state = 1, recoveries = 0
+UPDATE chunks SET state = (visible_at <= ?2), recoveries = iif(?3, 0, recoveries)
 WHERE state = 3 AND fan_out IN (SELECT id FROM fan_outs WHERE execution = ?1);
 
 -- name: next_chunk

@@ -41,9 +41,41 @@ RETURNING run_id
 -- name: free_executions
 UPDATE executions SET owner = NULL, ready = 1, recoveries = recoveries + ?2 WHERE owner = ?1
 
+-- name: unpark_execution
+UPDATE executions SET status = 'RUNNING', parked = '', ready = 1 WHERE id = ?1 AND status = 'PARKED'
+
 -- name: resume_execution
-UPDATE executions SET status = 'RUNNING', parked = '', recoveries = 0, ready = 1, captured = ''
-WHERE id = ?1 AND status = 'PARKED'
+UPDATE executions SET status = 'RUNNING', parked = '', paused_by = '', paused_reason = '', paused_at = NULL,
+  recoveries = 0, ready = 1, captured = ''
+WHERE id = ?1 AND status IN ('PARKED', 'PAUSED')
+
+-- name: pause_execution
+UPDATE executions SET status = 'PAUSED', paused_by = ?2, paused_reason = ?3, paused_at = ?4, owner = NULL, ready = 0
+WHERE id = ?1
+
+-- name: note_taken
+INSERT INTO taken (member, execution) VALUES (?1, ?2) ON CONFLICT DO NOTHING
+
+-- name: forget_taken
+DELETE FROM taken WHERE member = ?1 AND execution = ?2
+
+-- name: forget_all_taken
+DELETE FROM taken WHERE member = ?1
+
+-- name: read_taken
+SELECT execution FROM taken WHERE member = ?1
+
+-- Executions of a member that were told to end and that it did not end.
+-- name: told_to_end
+SELECT execution, body FROM inbox WHERE owner = ?1 AND kind = 'terminate' ORDER BY id
+
+-- name: execution_told_to_end
+SELECT body FROM inbox WHERE execution = ?1 AND kind = 'terminate' ORDER BY id LIMIT 1
+
+-- name: unowned_tip
+SELECT parts, tips.last, tips.seq, events.hash
+FROM executions JOIN tips ON tips.execution = executions.id JOIN events ON events.seq = tips.seq
+WHERE executions.id = ?1 AND executions.owner IS NULL
 
 -- name: newest_execution
 SELECT id, owner, status FROM executions WHERE run_id = ?1 ORDER BY number DESC LIMIT 1
@@ -55,7 +87,7 @@ SELECT id, owner, status FROM executions WHERE run_id = ?1 AND number = ?2
 SELECT e.id, e.run_id, e.number, e.workflow, e.status, e.created_at, e.closed_at, e.parked, e.outcome,
        (SELECT name FROM members WHERE member = e.owner),
        coalesce((SELECT last FROM tips WHERE execution = e.id), e.last),
-       e.code_version, e.recoveries, e.wake_at
+       e.code_version, e.recoveries, e.wake_at, e.paused_by, e.paused_reason, e.paused_at
 FROM executions AS e WHERE e.id = ?1
 
 -- name: list_executions

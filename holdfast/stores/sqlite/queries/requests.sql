@@ -5,13 +5,14 @@ ON CONFLICT (execution, operation_id) WHERE operation_id <> '' DO UPDATE SET
 RETURNING id;
 
 -- name: take_requests
--- One taken by a member that is gone is free; one whose run found an owner meanwhile is that owner's.
+-- One taken by a member that is gone is free; one whose run found an owner meanwhile is that owner's. An update of a
+-- paused run waits until it is resumed.
 UPDATE requests SET owner = ?1 WHERE id IN (
   SELECT requests.id FROM requests CROSS JOIN executions ON executions.id = requests.execution
   WHERE answer IS NULL AND requests.expires_at > ?2
     AND (
       (executions.owner = ?1 AND requests.owner IS NOT ?1)
-      OR (executions.owner IS NULL AND NOT EXISTS (
+      OR (executions.owner IS NULL AND NOT (requests.kind = 'update' AND executions.status = 'PAUSED') AND NOT EXISTS (
         SELECT 1 FROM members WHERE members.member = requests.owner AND members.lives = 1
       ))
     )

@@ -44,10 +44,24 @@ DELETE FROM task_queue WHERE execution = ?1 AND step = ?2 AND attempt = ?3 AND o
 -- name: retry_task
 UPDATE task_queue
 SET owner = NULL, own = 0, attempt = attempt + 1, failures = ?4, visible_at = ?5, state = ?6
-WHERE id = ?1 AND token = ?2 AND owner = ?3;
+WHERE id = ?1 AND token = ?2 AND owner = ?3
+RETURNING execution;
+
+-- name: retry_own_task
+UPDATE task_queue
+SET owner = NULL, own = 0, attempt = attempt + 1, failures = ?5, visible_at = ?6, state = ?7, progress = ?8
+WHERE execution = ?1 AND step = ?2 AND attempt = ?3 AND owner = ?4 AND own = 1
+RETURNING execution;
+
+-- name: set_aside_tasks
+UPDATE task_queue SET state = 3 WHERE execution = ?1 AND state IN (0, 1);
+
+-- name: resume_tasks
+UPDATE task_queue SET state = (visible_at <= ?2) WHERE execution = ?1 AND state = 3;
 
 -- name: release_tasks
-UPDATE task_queue SET owner = NULL, own = 0, state = 1
+UPDATE task_queue SET owner = NULL, own = 0,
+  state = iif((SELECT status FROM executions WHERE id = task_queue.execution) = 'PAUSED', 3, 1)
 WHERE id IN (SELECT value FROM json_each(?1)) AND +owner = ?2;
 
 -- name: held_tasks
@@ -57,7 +71,9 @@ SELECT id, token FROM task_queue WHERE id IN (SELECT value FROM json_each(?1)) A
 UPDATE task_queue SET progress = ?2 WHERE id = ?1;
 
 -- name: free_tasks
-UPDATE task_queue SET owner = NULL, own = 0, state = 1, recoveries = recoveries + ?2 WHERE owner = ?1;
+UPDATE task_queue SET owner = NULL, own = 0, recoveries = recoveries + ?2,
+  state = iif((SELECT status FROM executions WHERE id = task_queue.execution) = 'PAUSED', 3, 1)
+WHERE owner = ?1;
 
 -- name: remove_poisonous_tasks
 DELETE FROM task_queue WHERE owner = ?1 AND recoveries >= ?2 RETURNING execution, step, task, recoveries;

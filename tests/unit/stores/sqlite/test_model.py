@@ -13,10 +13,18 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from holdfast.errors import FencedError, HoldfastError, InboxUnreadError, RunClosedError, StoreError
-from holdfast.history import ROOT, CancelRequested, Page, seal
+from holdfast.errors import (
+    FencedError,
+    HoldfastError,
+    InboxUnreadError,
+    RunClosedError,
+    RunStateError,
+    StoreError,
+)
+from holdfast.history import ROOT, CancelRequested, Page, seal, verify_chain
 from holdfast.ports.operations import (
     PARKED,
+    PAUSED,
     RUNNING,
     TERMINATED,
     Append,
@@ -27,6 +35,7 @@ from holdfast.ports.operations import (
     Join,
     Leave,
     Membership,
+    Pause,
     Reap,
     ReleaseRuns,
     Resume,
@@ -212,13 +221,40 @@ class StoreMachine(RuleBasedStateMachine):
             run.owner, run.ready = None, bool(run.mail)
 
     @rule(store=store, which=which)
-    def resume(self, store: int, which: int) -> None:
-        """Resume a run, parked or not."""
+    def pause(self, store: int, which: int) -> None:
+        """Pause a run, whoever owns it."""
         run = self.runs.get(f"r{which}")
         if run is not None:
-            assert self._write(store, [Resume(f"r{which}")]) == [True]
-            if run.status == PARKED:
+            (result,) = self._write(store, [Pause(f"r{which}", "somebody")])
+            if run.status == TERMINATED:
+                assert isinstance(result, RunClosedError)
+            else:
+                run.status, run.owner, run.ready = PAUSED, None, False
+
+    @rule(store=store, which=which)
+    def resume(self, store: int, which: int) -> None:
+        """Resume a run: parked, paused, or neither."""
+        run = self.runs.get(f"r{which}")
+        if run is not None:
+            (result,) = self._write(store, [Resume(f"r{which}")])
+            if run.status in {PARKED, PAUSED}:
+                assert result is True
                 run.status, run.ready, run.recoveries = RUNNING, True, 0
+            else:
+                assert isinstance(result, RunClosedError if run.status == TERMINATED else RunStateError)
+
+    @rule(store=store, which=which)
+    def terminate(self, store: int, which: int) -> None:
+        """Terminate a run that nobody owns."""
+        run = self.runs.get(f"r{which}")
+        if run is not None and run.owner is None and run.status != TERMINATED:
+            (result,) = self._write(store, [Deliver(f"r{which}", "terminate", "", b"", "t")])
+            assert result.inbox_id == 0
+            pages = self._read(store, "pages", run.execution)
+            assert verify_chain(pages)[0] == run.last + 1
+            run.pages.append(pages[-1])
+            run.status, run.ready = TERMINATED, False
+            run.mail.clear()
 
     @rule(store=store, member=member, dies=st.booleans())
     def end(self, store: int, member: int, dies: bool) -> None:
@@ -286,7 +322,8 @@ class StoreMachine(RuleBasedStateMachine):
             assert [row.inbox_id for row in self._read(store, "execution_inbox", run.execution)] == run.mail
         for member in self.members:
             mail = sorted(each for run in self.runs.values() if run.owner == member.member for each in run.mail)
-            assert [row.inbox_id for row in self._read(0, "inbox", member)] == mail
+            rows = self._read(0, "inbox", member)
+            assert [row.inbox_id for row in rows if row.kind != "taken"] == mail
 
     # --- Behind them -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,199 @@
+"""Who does the work of a replay that is not only on paper.
+
+Owns: running today's task code, and stand-ins for it, to a final outcome.
+Must not know: histories, when work is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from typing import Any, Final, Protocol, TypeVar
+
+from holdfast.authoring import CallSignature, TaskDefinition
+from holdfast.engine import decide_retry
+from holdfast.errors import DefinitionError
+from holdfast.history import Attempt, Failure, TaskCompleted, TaskFailed, TaskTimedOut, describe_failure
+from holdfast.ports.task import AttemptOutcome, TaskCall
+from holdfast.replay.tasks import KnownTasks
+from holdfast.worker import LocalRunner
+
+T = TypeVar("T")
+
+WORKER: Final = "replay"
+"""What recorded attempts of a replay call their worker."""
+
+Done = TaskCompleted | TaskFailed | TaskTimedOut
+
+
+class Crew(Protocol):
+    """Does tasks."""
+
+    ran: list[str]
+    """The step of each attempt that was made."""
+
+    def does_again(self, task: str, *, failed: bool) -> bool:
+        """Say whether a task that has a recorded outcome is done again."""
+
+    def does(self, task: str) -> bool:
+        """Say whether a task that has none is done."""
+
+    def perform(self, call: TaskCall, now: float) -> Done:
+        """Do a task to its final outcome, as of `now` (seconds since the epoch)."""
+
+    def close(self) -> None:
+        """Go home."""
+
+
+class TodaysCode:
+    """Runs today's code of every task without a successful outcome, with its retries and time-outs.
+
+    Waits between attempts take no time.
+    """
+
+    def __init__(self, tasks: KnownTasks) -> None:
+        """Run the code of `tasks`."""
+        self.ran: list[str] = []
+        self._tasks = tasks
+        self._loop = asyncio.Runner()
+        self._runner: LocalRunner | None = None
+
+    def does_again(self, task: str, *, failed: bool) -> bool:  # noqa: ARG002 - whatever the task
+        """Say whether it failed."""
+        return failed
+
+    def does(self, task: str) -> bool:  # noqa: ARG002 - every task has code today
+        """Say yes."""
+        return True
+
+    def perform(self, call: TaskCall, now: float) -> Done:
+        """Run attempts until one succeeds or none is left; raises UnknownNameError where there is no such task."""
+        self._tasks.task(call.task)
+        tried: tuple[Attempt, ...] = ()
+        progress = b""
+        while True:
+            number = len(tried) + 1
+            attempt = TaskCall(
+                run_id=call.run_id,
+                execution=call.execution,
+                step=call.step,
+                task=call.task,
+                input=call.input,
+                options=call.options,
+                idempotency_key=call.idempotency_key,
+                attempt=number,
+                progress=progress,
+            )
+            self.ran.append(call.step)
+            outcome = self._loop.run(self._attempt(attempt))
+            if outcome.result is not None:
+                return TaskCompleted(now, -1, call.step, outcome.result, tried, WORKER)
+            failure = outcome.failure or Failure("RuntimeError", "the attempt ended without a result")
+            tried = (*tried, Attempt(number, now, now, WORKER, failure))
+            if decide_retry(call.options.retry, number, failure, 0.0) is None:
+                if outcome.timeout:
+                    return TaskTimedOut(now, -1, call.step, outcome.timeout, failure, tried, WORKER)
+                return TaskFailed(now, -1, call.step, failure, tried, WORKER)
+            progress = outcome.progress or progress
+
+    async def _attempt(self, call: TaskCall) -> AttemptOutcome:
+        if self._runner is None:
+            self._runner = LocalRunner(self._tasks, _Wall())
+        over: asyncio.Future[AttemptOutcome] = asyncio.get_running_loop().create_future()
+        self._runner.start(call, lambda _, outcome: over.set_result(outcome))
+        return await over
+
+    def close(self) -> None:
+        """Stop whatever still runs."""
+        with contextlib.closing(self._loop):
+            if self._runner is not None:
+                self._loop.run(self._runner.close())
+
+
+class Stubs:
+    """Calls stand-ins, once each: what a stub returns or raises is the task's final outcome."""
+
+    def __init__(self, stubs: Mapping[str, Any], tasks: KnownTasks) -> None:
+        """Call `stubs`, by task name, with the arguments of the tasks they stand in for.
+
+        Raises:
+            DefinitionError: one cannot be called.
+        """
+        for name, each in stubs.items():
+            if not callable(each):
+                raise DefinitionError(
+                    f"the stub of task {name!r} is {each!r}, which cannot be called",
+                    remedy="Give a function that takes the task's arguments: {" + repr(name) + ": lambda *_: ...}",
+                )
+        self.ran: list[str] = []
+        self._stubs = stubs
+        self._signatures = {name: _signature(each, tasks.find(name), name) for name, each in stubs.items()}
+
+    def does_again(self, task: str, *, failed: bool) -> bool:  # noqa: ARG002 - whatever the outcome
+        """Say whether there is a stub."""
+        return task in self._stubs
+
+    def does(self, task: str) -> bool:
+        """Say whether there is a stub."""
+        return task in self._stubs
+
+    def perform(self, call: TaskCall, now: float) -> Done:
+        """Call the stub."""
+        self.ran.append(call.step)
+        signature = self._signatures[call.task]
+        try:
+            args, kwargs = signature.decode_call(call.input)
+            value = self._stubs[call.task](*args, **kwargs)
+            if inspect.isawaitable(value):
+                value = asyncio.run(_wait(value))
+            return TaskCompleted(now, -1, call.step, signature.encode_result(value), (), WORKER)
+        except Exception as error:  # noqa: BLE001 - whatever a stub raises is the outcome of its task
+            failure = describe_failure(error)
+            return TaskFailed(now, -1, call.step, failure, (Attempt(1, now, now, WORKER, failure),), WORKER)
+
+    def close(self) -> None:
+        """Do nothing: a stub is over when it has returned."""
+
+
+async def _wait(value: Any) -> Any:
+    return await value
+
+
+def _signature(stub: Callable[..., Any], task: TaskDefinition[Any, Any] | None, name: str) -> CallSignature:
+    return CallSignature(stub, name=name) if task is None else task.signature
+
+
+class _Wall:
+    """The clock that attempts are timed by: their time-outs are real."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        return time.time()
+
+
+def beside_any_loop(call: Callable[[], T]) -> T:
+    """Call a function where no event loop is running: here, or in a thread while this one's loop waits."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return call()
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:  # noqa: BLE001 - raised again where it belongs
+            errors.append(error)
+
+    thread = threading.Thread(target=copy_context().run, args=(work,), name="holdfast replay")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,0 +1,51 @@
+"""Messages from outside to runs: what anybody but the owner may write.
+
+Owns: the operation `Deliver`, and what a message changes besides lying in an inbox.
+Must not know: what a message means to the workflow that gets it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from holdfast.errors import RunClosedError, RunNotFoundError
+from holdfast.ports.operations import PARKED, TERMINAL, Deliver, Delivered
+from holdfast.stores.sqlite import executions, inbox, parts
+
+if TYPE_CHECKING:
+    from holdfast.stores.sqlite.session import Handler, Session
+
+
+def deliver(session: Session, operation: Deliver) -> Delivered:
+    """Put a message into the inbox of a run's newest execution; terminate one that nobody owns without further ado.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+        RunClosedError: it has ended.
+    """
+    found = executions.find(session.connection, operation.run_id)
+    if found is None:
+        raise RunNotFoundError(operation.run_id)
+    execution_id, owner, status = found
+    if status in TERMINAL:
+        raise RunClosedError(operation.run_id, status)
+    if operation.kind == "terminate" and owner is None:
+        session.endings.append((execution_id, operation.body))
+        return Delivered(execution_id, 0, None, operation.run_id)
+    if operation.kind == "cancel" and status == PARKED:
+        # Only its code can cancel it, so it gets one more try. No death is forgiven: poison parks it again at once.
+        session.run("unpark_execution", (execution_id,))
+        parts.resume(session, execution_id, forgive=False)
+    inbox_id = inbox.put(
+        session,
+        execution_id,
+        operation.kind,
+        operation.name,
+        operation.body,
+        operation.operation_id,
+        operation.sender,
+    )
+    return Delivered(execution_id, inbox_id, owner, operation.run_id)
+
+
+HANDLERS: Final[dict[type, Handler]] = {Deliver: deliver}

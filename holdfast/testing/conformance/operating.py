@@ -1,0 +1,314 @@
+"""What a store has to do with runs that people operate: pause, resume, terminate, cancel.
+
+Owns: these checks on `holdfast.ports.store.Store`; see `holdfast.testing.conformance.store`.
+Must not know: which database is behind it, which test runner calls.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from holdfast.errors import FencedError, RunClosedError, RunNotFoundError, RunStateError
+from holdfast.history import WorkflowTerminated, open_page, verify_chain
+from holdfast.ports.engine import Outcome
+from holdfast.ports.operations import (
+    COMPLETED,
+    PARKED,
+    PAUSED,
+    RUNNING,
+    TERMINATED,
+    Append,
+    ClaimChunks,
+    ClaimTasks,
+    Closing,
+    Deliver,
+    FinishOwnTask,
+    ItemOutcome,
+    Leave,
+    LockRequest,
+    Pause,
+    QueueFanOut,
+    QueueTask,
+    Reap,
+    RecordItems,
+    ReleaseRuns,
+    ReleaseTasks,
+    Resume,
+    RetryOwnTask,
+    RetryTask,
+    RunRecord,
+)
+from holdfast.testing.conformance.store import (
+    LEASE,
+    Check,
+    History,
+    StoreHarness,
+    claim,
+    do,
+    expect,
+    join,
+    own,
+    refused,
+    signal,
+    start,
+)
+
+if TYPE_CHECKING:
+    from holdfast.ports.operations import ClaimedTask, Membership
+    from holdfast.ports.store import Store
+
+
+def terminate(run_id: str, reason: str = "why") -> Deliver:
+    """Return the message that ends a run."""
+    return Deliver(run_id, "terminate", "", reason.encode(), f"end {run_id}")
+
+
+def queued(step: str, **options: Any) -> QueueTask:
+    """Return a task to be queued."""
+    return QueueTask(step, "t", b"1", "default", 0, b"", **options)
+
+
+async def claim_tasks(store: Store, member: Membership) -> list[ClaimedTask]:
+    """Claim tasks."""
+    return list(await do(store, ClaimTasks((("default", 100),), ("t",)), member))
+
+
+async def state_of(store: Store, run_id: str) -> RunRecord:
+    """Return a run that is there."""
+    record = await store.run(run_id)
+    assert record is not None, f"run {run_id} is there"
+    return record
+
+
+async def _park(store: Store, member: Membership, execution: int, history: History) -> None:
+    await do(store, Append(execution, history.keep(history.page()), park="diverged"), member)
+
+
+# --- Terminate ---------------------------------------------------------------------------------------------------
+
+
+async def a_run_nobody_owns_is_terminated_at_once(harness: StoreHarness) -> None:
+    """New, released, parked or paused: it ends in the transaction that says so, with its last event in its history."""
+    store, other = await harness.open(), await harness.open()
+    member = await join(store)
+    await do(store, start("new"))
+    released, _ = await own(store, member, "released")
+    await do(store, ReleaseRuns((released,)), member)
+    parked, history = await own(store, member, "parked")
+    await _park(store, member, parked, history)
+    await own(store, member, "paused")
+    await do(store, Pause("paused", "ada"))
+    for run_id in ("new", "released", "parked", "paused"):
+        before = (await state_of(store, run_id)).last_event
+        await do(other, terminate(run_id))
+        record = await state_of(store, run_id)
+        expect(record.status == TERMINATED and record.closed_at == await store.now(), f"the {run_id} run has ended")
+        outcome = msgspec.msgpack.decode(record.outcome, type=Outcome)
+        expect((outcome.status, outcome.reason) == (TERMINATED, "why"), "its outcome says why")
+        pages = await store.pages(record.execution_id)
+        expect(verify_chain(pages)[0] == record.last_event == before + 1, "its history has one event more")
+        (end,) = open_page(pages[-1].body)
+        expect(isinstance(end, WorkflowTerminated) and end.reason == "why", "and that event is its end")
+        await refused(RunClosedError, store, terminate(run_id, "again"))
+        await refused(RunClosedError, store, signal(run_id))
+    expect(not await claim(store, member), "nobody claims what has ended")
+
+
+async def a_terminated_run_leaves_nothing_behind(harness: StoreHarness) -> None:
+    """Its tasks, its mail and its places go; the next in line gets its locks."""
+    store = await harness.open()
+    member = await join(store)
+    execution, _ = await own(store, member, "a")
+    waiting, _ = await own(store, member, "b")
+    await do(store, Append(execution, None, queue=(queued("q"),), lock=(LockRequest("l", "lock", 1),)), member)
+    await do(store, Append(waiting, None, lock=(LockRequest("l", "lock", 1),)), member)
+    await do(store, signal("a"))
+    await do(store, ReleaseRuns((execution,)), member)
+    await do(store, terminate("a"))
+    expect(not await store.queue(execution), "nothing is queued for it")
+    expect(not await store.execution_inbox(execution), "it has no mail")
+    expect([each.holder for each in await store.locks() if each.held] == ["b/l"], "the lock went on")
+
+
+async def an_owner_is_told_to_terminate(harness: StoreHarness) -> None:
+    """A run somebody owns is theirs to end; when they give it up or die instead, it ends then."""
+    store = await harness.open()
+    member, leaver, dead = await join(store), await join(store, "leaver"), await join(store, "dead")
+    for owner, run_id in ((member, "kept"), (member, "parked"), (member, "freed"), (leaver, "left"), (dead, "lost")):
+        execution, history = await own(store, owner, run_id)
+        await do(store, terminate(run_id, "first"))
+        await do(store, Deliver(run_id, "terminate", "", b"second", "op 2"))
+        expect((await state_of(store, run_id)).status == RUNNING, "its owner has to act")
+        if run_id == "parked":
+            await _park(store, owner, execution, history)
+        elif run_id == "freed":
+            await do(store, ReleaseRuns((execution,)), owner)
+    await do(store, Leave(leaver))
+    harness.advance(LEASE - 1)
+    reaper = await join(store, "reaper")
+    harness.advance(1.0)
+    await do(store, Reap(3), reaper)
+    for run_id in ("kept", "parked", "freed", "left", "lost"):
+        record = await state_of(store, run_id)
+        expect(record.status == TERMINATED, f"the {run_id} run ended")
+        expect(msgspec.msgpack.decode(record.outcome, type=Outcome).reason == "first", "for the first reason given")
+        expect(verify_chain(await store.pages(record.execution_id))[0] == record.last_event, "its history is whole")
+
+
+async def a_parked_run_sees_that_it_is_cancelled(harness: StoreHarness) -> None:
+    """A cancellation makes it claimable, with the deaths it had; any other message does not."""
+    store = await harness.open()
+    execution = 0
+    for deaths in range(2):
+        member = await join(store, f"m{deaths}")
+        if deaths:
+            await claim(store, member)
+        else:
+            execution, _ = await own(store, member, "a")
+        harness.advance(LEASE)
+        await do(store, Reap(1))
+    member = await join(store)
+    await do(store, signal("a"))
+    expect((await state_of(store, "a")).status == PARKED and not await claim(store, member), "a signal waits")
+    await do(store, Deliver("a", "cancel", "", b"", "op"))
+    (claimed,) = await claim(store, member)
+    expect((claimed.execution_id, claimed.recoveries) == (execution, 2), "it is tried once more, nothing forgiven")
+    expect([row.kind for row in await store.inbox(member)] == ["signal", "cancel"], "with all its mail")
+
+
+# --- Pause and resume --------------------------------------------------------------------------------------------
+
+
+async def a_paused_run_does_not_move(harness: StoreHarness) -> None:
+    """Its owner writes no more, its timer and its mail wake nobody; resumed, it goes on where it was."""
+    store = await harness.open()
+    member, other = await join(store), await join(store, "other")
+    execution, history = await own(store, member, "a")
+    due = await store.now() + 5.0
+    await do(store, Append(execution, history.keep(history.page()), wake_at=due, wake_changed=True), member)
+    expect(await do(store, Pause("a", "ada", "a bad deploy")), "it is paused")
+    record = await state_of(store, "a")
+    expect((record.status, record.owner) == (PAUSED, ""), "it says so, and nobody owns it")
+    expect((record.paused_by, record.paused_reason) == ("ada", "a bad deploy"), "it says who and why")
+    expect(record.paused_at == await store.now(), "and since when")
+    await do(store, Pause("a", "bob", "again"))
+    expect((await state_of(store, "a")).paused_by == "ada", "the first pause stands")
+    await refused(FencedError, store, Append(execution, history.page()), member)
+    await do(store, signal("a"))
+    harness.advance(6.0)
+    for each in (member, other):
+        expect(not await claim(store, each), "nobody claims it")
+    expect(not [row for row in await store.inbox(member) if row.kind != "taken"], "its mail is nobody's")
+    await do(store, Resume("a"))
+    (claimed,) = await claim(store, other)
+    expect(claimed.execution_id == execution, "resumed, it is claimed")
+    expect([row.kind for row in await store.inbox(other)] == ["signal"], "with the mail that came meanwhile")
+    await do(store, Append(execution, history.keep(history.page())), other)
+    record = await state_of(store, "a")
+    expect((record.status, record.paused_by, record.paused_at) == (RUNNING, "", None), "nothing is left of the pause")
+
+
+async def any_open_run_can_be_paused(harness: StoreHarness) -> None:
+    """One nobody owns, and a parked one; not one that is not there, or has ended."""
+    store = await harness.open()
+    member = await join(store)
+    await do(store, start("new"))
+    parked, history = await own(store, member, "parked")
+    await _park(store, member, parked, history)
+    for run_id in ("new", "parked"):
+        await do(store, Pause(run_id, "ada"))
+        expect((await state_of(store, run_id)).status == PAUSED, f"the {run_id} run is paused")
+        await do(store, Resume(run_id))
+        expect((await state_of(store, run_id)).status == RUNNING, "and goes on")
+    ended, history = await own(store, member, "ended")
+    await do(store, Append(ended, history.page(closing=True), closing=Closing(COMPLETED, b"")), member)
+    for operation in (Pause("ended", "ada"), Resume("ended")):
+        await refused(RunClosedError, store, operation)
+    await refused(RunNotFoundError, store, Pause("nobody", "ada"))
+    await refused(RunStateError, store, Resume("new"))
+
+
+async def who_lost_a_run_hears_of_it(harness: StoreHarness) -> None:
+    """A member whose run was paused finds that in its inbox until it releases the run, whoever has it by then."""
+    store = await harness.open()
+    member, other = await join(store), await join(store, "other")
+    execution, history = await own(store, member, "a")
+    await do(store, Pause("a", "ada"))
+    await do(store, Resume("a"))
+    await claim(store, other)
+    rows = [(row.kind, row.execution_id) for row in await store.inbox(member)]
+    expect(rows == [("taken", execution)], "it hears which one")
+    expect(await do(store, ReleaseRuns((execution,)), member) == 0, "it has nothing to release any more")
+    expect(not await store.inbox(member), "now it knows")
+    await do(store, Append(execution, history.keep(history.page())), other)
+    await do(store, Append(execution, None, park="by its own owner"), other)
+    expect(not await store.inbox(other), "who parks a run need not be told")
+
+
+async def tasks_of_a_paused_run_wait(harness: StoreHarness) -> None:
+    """What is queued for it is not claimed, what is given back or tried again neither; what ends is in its inbox."""
+    store = await harness.open()
+    member, worker = await join(store), await join(store, "worker")
+    execution, history = await own(store, member, "a")
+    first = tuple(queued(step) for step in ("done", "again", "back", "lost"))
+    await do(store, Append(execution, history.keep(history.page()), queue=first), member)
+    done, again, back, _ = await claim_tasks(store, worker)
+    soon = await store.now() + 1.0
+    mine = (queued("own", own=True), queued("own again", own=True))
+    rest = (queued("ready"), queued("delayed", visible_at=soon), *mine)
+    await do(store, Append(execution, history.keep(history.page()), queue=rest), member)
+    await do(store, Pause("a", "ada"))
+    await do(store, RetryTask(again.task_id, again.token, 0.0, b""), worker)
+    await do(store, RetryOwnTask(execution, "own again", 1, soon, b"one"), member)
+    expect(await do(store, ReleaseTasks((back.task_id,)), worker) == 1, "it is given back")
+    await do(store, Leave(worker))
+    harness.advance(2.0)
+    worker = await join(store, "worker 2")
+    expect(not await claim_tasks(store, worker), "nothing of it is claimed")
+    await do(store, FinishOwnTask(execution, "own", 1, b"result"), member)
+    await refused(FencedError, store, RetryOwnTask(execution, "own", 1, soon, b""), member)
+    expect([row.name for row in await store.execution_inbox(execution)] == ["own"], "what ends waits for it")
+    await refused(FencedError, store, RetryTask(done.task_id, done.token, 0.0, b""), member)
+    await do(store, Resume("a"))
+    steps = {each.step: each.attempt for each in await claim_tasks(store, worker)}
+    expect(
+        steps == {"done": 1, "again": 2, "back": 1, "lost": 1, "ready": 1, "delayed": 1, "own again": 2},
+        f"resumed, all of it is claimed, at the attempt it was at: {steps}",
+    )
+
+
+async def chunks_of_a_paused_run_wait(harness: StoreHarness) -> None:
+    """A fan-out's chunks are not claimed while its run is paused, those given back neither; outcomes are kept."""
+    store = await harness.open()
+    member, worker = await join(store), await join(store, "worker")
+    execution, history = await own(store, member, "a")
+    items = tuple(b"%d" % number for number in range(6))
+    fan_out = QueueFanOut("map#1", "t", "default", 0, b"", -1, items, 2)
+    await do(store, Append(execution, history.keep(history.page()), fan_outs=(fan_out,)), member)
+    wanted = ClaimChunks((("default", 2),), ("t",))
+    first, second = await do(store, wanted, worker)
+    await do(store, Pause("a", "ada"))
+    await do(store, RecordItems(first.chunk_id, first.token, (ItemOutcome(0, True, b"0"),), done=True), worker)
+    retry = RecordItems(second.chunk_id, second.token, (ItemOutcome(2, True, b"0"),), (3,), 0.0, done=True)
+    expect((await do(store, retry, worker)).wanted, "the fan-out is still wanted")
+    expect(not await do(store, ClaimChunks((("default", 9),), ("t",)), worker), "nothing of it is claimed")
+    await do(store, Resume("a"))
+    claimed = await do(store, ClaimChunks((("default", 9),), ("t",)), worker)
+    found = sorted(index for each in claimed for index, _ in each.items)
+    expect(found == [1, 3, 4, 5], f"resumed, what has no outcome is claimed: {found}")
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    a_run_nobody_owns_is_terminated_at_once,
+    a_terminated_run_leaves_nothing_behind,
+    an_owner_is_told_to_terminate,
+    a_parked_run_sees_that_it_is_cancelled,
+    a_paused_run_does_not_move,
+    any_open_run_can_be_paused,
+    who_lost_a_run_hears_of_it,
+    tasks_of_a_paused_run_wait,
+    chunks_of_a_paused_run_wait,
+)
+"""Every check."""
