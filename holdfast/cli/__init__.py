@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
-from holdfast.cli import demo, fleet, keeping, linting, messages, operating, runs, serving, starting
+from holdfast.cli import demo, fleet, keeping, linting, messages, operating, replaying, runs, serving, starting
 
 program = typer.Typer(
     name="holdfast",
@@ -34,6 +34,7 @@ operating.add_verbs(runs.runs)
 program.command()(messages.signal)
 program.command()(messages.query)
 program.command()(messages.update)
+program.command()(replaying.replay)
 program.command()(fleet.pools)
 program.command()(fleet.workers)
 program.add_typer(fleet.locks, name="locks")

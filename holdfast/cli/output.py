@@ -20,6 +20,7 @@ from rich.table import Table
 from holdfast.errors import (
     AlreadyProcessed,
     DefinitionError,
+    HistoryError,
     HoldfastError,
     InputError,
     LeaseError,
@@ -79,6 +80,7 @@ _CODES: tuple[tuple[type[HoldfastError], Exit], ...] = (
     (DefinitionError, Exit.USAGE),
     (InputError, Exit.USAGE),
     (PayloadError, Exit.USAGE),
+    (HistoryError, Exit.USAGE),
     (RunError, Exit.FAILED),
 )
 

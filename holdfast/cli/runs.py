@@ -183,7 +183,7 @@ def export(
     async def body(client: Client) -> None:
         handle = client.handle(run)
         recorded = await handle.history()
-        outcomes = await _outcomes(client, (await handle.describe()).execution_id)
+        outcomes = await read_outcomes(client, (await handle.describe()).execution_id)
         try:
             out.write_bytes(to_json([each.event for each in recorded], outcomes=outcomes))
         except OSError as error:
@@ -193,7 +193,8 @@ def export(
     with_client(output, store, body)
 
 
-async def _outcomes(client: Client, execution_id: int) -> dict[str, list[bytes | Failure]]:
+async def read_outcomes(client: Client, execution_id: int) -> dict[str, list[bytes | Failure]]:
+    """Return the outcomes of an execution's fan-outs, by step."""
     outcomes: dict[str, list[bytes | Failure]] = {}
     for each in await client.store.fan_outs(execution_id):
         if each.closed:

@@ -74,7 +74,9 @@ async def _supervise(modules: list[str], pool: list[str], processes: int, store:
 
     settings = load_settings(store=store)
     _configure_logs(settings)
-    _load(modules or list(settings.modules))  # what cannot start is said once, not by each process again and again
+    load_registry(
+        modules or list(settings.modules)
+    )  # what cannot start is said once, not by each process again and again
     argv = [sys.executable, "-m", "holdfast", "worker", *modules, "--supervised"]
     for each in pool:
         argv += ["--pool", each]
@@ -106,7 +108,7 @@ def _serve(
         settings = load_settings(**options)
         _configure_logs(settings)
         names = modules or list(settings.modules)
-        registry = _load(names) if names or roles else Registry()
+        registry = load_registry(names) if names or roles else Registry()
 
         def announce(started: Serving) -> None:
             facts: dict[str, Any] = {
@@ -145,7 +147,13 @@ def _configure_logs(settings: Settings) -> None:
     configure_logs(json_lines=as_json, level=settings.log_level)
 
 
-def _load(names: list[str]) -> Registry:
+def load_registry(names: list[str]) -> Registry:
+    """Return what some modules define.
+
+    Raises:
+        SettingsError: none is named.
+        DefinitionError: one cannot be imported; the user's own lines are shown.
+    """
     if not names:
         raise SettingsError("no module was named", "Name the modules with your workflows: holdfast dev automations")
     if "" not in sys.path:

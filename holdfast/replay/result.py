@@ -134,7 +134,7 @@ class ReplayResult:
         right = [_words(each.attempted) for each in self.rows]
         wide = max(len("recorded"), *map(len, left))
         wider = max(len("attempted"), *map(len, right))
-        lines = [f"  {'event':>5}  {'recorded':<{wide}}  {'attempted':<{wider}}"]
+        lines = [f"  {'event':>5}  {'recorded':<{wide}}  attempted"]
         for row, before, after in zip(self.rows, left, right, strict=True):
             event = "" if row.event_id is None else str(row.event_id)
             note = "" if row.kind is None else row.kind.value
