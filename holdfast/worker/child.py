@@ -44,7 +44,7 @@ from holdfast.worker.frames import (
     Prepare,
     encode_frame,
 )
-from holdfast.worker.script import script_import
+from holdfast.worker.script import module_import, script_import
 from holdfast.worker.tether import tether
 
 MAIN: Final = "__holdfast_main__"
@@ -181,12 +181,13 @@ def import_module(load: Load) -> ModuleType:
     """Import a module by name if that leads to its file, else by its file."""
     if load.module == "__main__":
         return _import_file(MAIN, load.file)
-    if load.module in sys.modules or not load.file:
+    with module_import():
+        if load.module in sys.modules or not load.file:
+            return importlib.import_module(load.module)
+        spec = importlib.util.find_spec(load.module)
+        if spec is None or (spec.origin is not None and not _is_same(spec.origin, load.file)):
+            return _import_file(load.module, load.file)
         return importlib.import_module(load.module)
-    spec = importlib.util.find_spec(load.module)
-    if spec is None or (spec.origin is not None and not _is_same(spec.origin, load.file)):
-        return _import_file(load.module, load.file)
-    return importlib.import_module(load.module)
 
 
 def _import_file(name: str, file: str) -> ModuleType:

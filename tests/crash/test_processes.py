@@ -400,6 +400,36 @@ async def test_a_script_without_a_guard_is_imported_up_to_where_it_starts(tmp_pa
 
 
 @on_loop
+async def test_a_module_that_starts_something_is_refused(tmp_path):
+    """A child that imports a module for its tasks does not wait for a stack in itself: the line is named."""
+    (tmp_path / "eager.py").write_text(
+        "import os\n"
+        "from holdfast.worker import end_script_import\n"
+        "def work() -> int:\n"
+        "    return 1\n"
+        "if os.getpid() != int(os.environ['PARENT']):\n"
+        "    end_script_import()\n",
+        encoding="utf-8",
+    )
+    script = write_script(
+        tmp_path,
+        before="""
+            import os
+            os.environ["PARENT"] = str(os.getpid())
+            import eager
+        """,
+        names="eager.work",
+        body="print((await Started(runner, call_defined(eager.work, isolation='process')).outcome()).failure.message)",
+    )
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), env=environment(), stdout=subprocess.PIPE, cwd=tmp_path
+    )
+    out, _ = await program.communicate()
+    assert "a module starts Holdfast while it is imported" in out.decode()
+    assert f"{tmp_path / 'eager.py'}:6" in out.decode()
+
+
+@on_loop
 async def test_control_c_prints_no_traceback_of(tmp_path):
     """Control c prints no traceback of a child."""
     pid_file = tmp_path / "pid"
