@@ -34,9 +34,6 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 DOCS: Final = ROOT / "docs"
 BEGIN, END = "<!-- made from the code: begin -->", "<!-- made from the code: end -->"
 
-IDLE_SETTINGS: Final = {"bus", "engine"}
-"""Settings that nothing reads yet."""
-
 
 def settings_page() -> str:
     """Return the table of all settings."""
@@ -49,8 +46,6 @@ def _setting(name: str, field: FieldInfo) -> str:
     meaning = [str(field.description)]
     if bounds := _bounds(field):
         meaning.append(f"{bounds}.")
-    if name in IDLE_SETTINGS:
-        meaning.append("Nothing reads it yet.")
     choices = getattr(field.annotation, "__args__", ())
     if choices and all(isinstance(each, str) for each in choices):
         meaning.append(f"One of {', '.join(f'`{each}`' for each in choices)}.")

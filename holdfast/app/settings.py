@@ -6,9 +6,12 @@ Must not know: what the settings configure.
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -21,13 +24,16 @@ from pydantic_settings import (
 from holdfast.errors import SettingsError
 
 FILE_NAME = "holdfast.toml"
+PREFIX: Final = "HOLDFAST_"
+LIKENESS: Final = 0.8
+"""How like a setting's a variable's name has to be, to be taken for a slip of the pen (ratio of equal characters)."""
 
 
 class Settings(BaseSettings):
     """How a Holdfast process is set up. Each field is one setting, one line, one environment variable."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HOLDFAST_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         toml_file=FILE_NAME,
         extra="forbid",
@@ -35,8 +41,8 @@ class Settings(BaseSettings):
     )
 
     store: str = Field(default="sqlite:///holdfast.db", description="Where the truth is: sqlite:///PATH.")
-    bus: str = Field(default="auto", description="The doorbell: auto chooses what fits the store.")
-    engine: str = Field(default="embedded", description="What runs workflows.")
+    bus: Literal["auto"] = Field(default="auto", description="The doorbell: auto chooses what fits the store.")
+    engine: Literal["embedded"] = Field(default="embedded", description="What runs workflows.")
     modules: tuple[str, ...] = Field(default=(), description="Modules with workflows and tasks.")
     host: str = Field(default="127.0.0.1", description="Address the controller listens on.")
     port: int = Field(default=8765, ge=0, le=65535, description="Port the controller listens on; 0 takes a free one.")
@@ -120,6 +126,7 @@ def load_settings(**arguments: Any) -> Settings:
         SettingsError: a setting is unknown or does not fit.
     """
     given = {key: value for key, value in arguments.items() if value is not None}
+    _refuse_slips(os.environ)
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -131,3 +138,14 @@ def load_settings(**arguments: Any) -> Settings:
         ) from None
     except (OSError, ValueError) as error:
         raise SettingsError(f"settings cannot be read: {error}", f"Check {FILE_NAME}.") from None
+
+
+def _refuse_slips(names: Iterable[str]) -> None:
+    """Refuse a variable that no setting has and whose name is nearly that of one."""
+    known = [each.upper() for each in Settings.model_fields]
+    for name in names:
+        setting = name.removeprefix(PREFIX).partition("__")[0]
+        if not name.startswith(PREFIX) or setting in known:
+            continue
+        if meant := get_close_matches(setting, known, 1, LIKENESS):
+            raise SettingsError(f"there is no setting for the variable {name}", f"Did you mean {PREFIX}{meant[0]}?")

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema_rs import Draft202012Validator
 from pydantic import BaseModel, Field
 
 from holdfast.authoring.signature import CallSignature
@@ -241,12 +242,11 @@ def test_a_type_that_cannot_travel_names_the_argument():
 @pytest.mark.parametrize("function", [nothing, one, one_default, two, keyword, everything, untyped, rest, named])
 def test_schemas_are_valid_and_take_what_the_codec_takes(function):
     """Input schemas are JSON Schema 2020-12 and agree with the codec on calls and on nonsense."""
-    schemas = pytest.importorskip("jsonschema_rs", reason="To run this test: pip install jsonschema-rs")
     signature = CallSignature(function)
     schema = signature.input_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    validator = schemas.Draft202012Validator(schema)
-    schemas.Draft202012Validator(signature.output_schema())
+    validator = Draft202012Validator(schema)
+    Draft202012Validator(signature.output_schema())
     for each, args, kwargs, _ in CALLS:
         if each is function:
             assert validator.is_valid(json.loads(signature.encode_call(args, kwargs)))
@@ -274,8 +274,7 @@ def test_schemas_of_equal_names_do_not_mix():
     work.__annotations__ = {"a": list[first], "b": list[second]}
     schema = CallSignature(work).input_schema()
     assert [each["properties"]["value"]["type"] for each in schema["$defs"].values()] == ["integer", "string"]
-    schemas = pytest.importorskip("jsonschema_rs", reason="To run this test: pip install jsonschema-rs")
-    validator = schemas.Draft202012Validator(schema)
+    validator = Draft202012Validator(schema)
     assert validator.is_valid({"a": [{"value": 1}], "b": [{"value": "x"}]})
     assert not validator.is_valid({"a": [{"value": "x"}], "b": [{"value": "x"}]})
     assert not validator.is_valid({"a": [{"value": 1}], "b": [{"value": 1}]})

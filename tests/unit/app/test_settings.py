@@ -1,0 +1,33 @@
+"""Settings come from arguments, variables and a file, and what fits none of them is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.app.settings import load_settings
+from holdfast.errors import SettingsError
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [("HOLDFAST_STROE", "HOLDFAST_STORE"), ("HOLDFAST_POOL__OCR", "HOLDFAST_POOLS"), ("HOLDFAST_PORTS", "HOLDFAST_PORT")],
+)
+def test_a_misspelt_variable_is_refused(monkeypatch, slip, meant):
+    """A variable that is nearly a setting's would otherwise do nothing, and nobody would notice."""
+    monkeypatch.setenv(slip, "7")
+    with pytest.raises(SettingsError, match=f"{slip}\nDid you mean {meant}\\?"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["HOLDFAST_TEST", "HOLDFAST_FAULTS_LOG", "HOLDFAST_POOLS__OCR", "HOLDFASTER"])
+def test_variables_of_others_are_left_alone(monkeypatch, name):
+    """Programs around Holdfast have variables, too."""
+    monkeypatch.setenv(name, "7")
+    load_settings()
+
+
+@pytest.mark.parametrize(("setting", "value"), [("bus", "redis://localhost"), ("engine", "temporal://localhost:7233")])
+def test_what_does_not_exist_is_not_accepted(setting, value):
+    """A fleet's bus or engine that nothing would use is an error, not a promise."""
+    with pytest.raises(SettingsError, match=f"{setting}  Input should be"):
+        load_settings(**{setting: value})
