@@ -10,7 +10,11 @@ from holdfast.errors import SettingsError
 
 @pytest.mark.parametrize(
     ("slip", "meant"),
-    [("HOLDFAST_STROE", "HOLDFAST_STORE"), ("HOLDFAST_POOL__OCR", "HOLDFAST_POOLS"), ("HOLDFAST_PORTS", "HOLDFAST_PORT")],
+    [
+        ("HOLDFAST_STROE", "HOLDFAST_STORE"),
+        ("HOLDFAST_POOL__OCR", "HOLDFAST_POOLS"),
+        ("HOLDFAST_PORTS", "HOLDFAST_PORT"),
+    ],
 )
 def test_a_misspelt_variable_is_refused(monkeypatch, slip, meant):
     """A variable that is nearly a setting's would otherwise do nothing, and nobody would notice."""
