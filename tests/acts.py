@@ -15,8 +15,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from random import Random
 from typing import Any, ClassVar
 
-from holdfast.authoring import lock, map_tasks, now, random, uuid4, wait_for_signal
-from tests.errands import charge, fetch
+from holdfast.authoring import Saga, lock, map_tasks, now, patched, random, side_effect, uuid4, wait_for_signal
+from tests.errands import charge, fetch, undo
 from tests.rehearsal import Line
 
 Node = Sequence[Any]
@@ -190,6 +190,27 @@ async def _map(_: Scene, count: int) -> list[Any]:
     return list(await map_tasks(fetch, list(range(count))))
 
 
+async def _patch(scene: Scene, name: str) -> list[Any]:
+    changed = patched(name)
+    scene.log.append(changed)
+    return [changed, await fetch(name)] if changed else [changed]
+
+
+async def _effect(_: Scene, item: int) -> Any:
+    return await side_effect(lambda: item)
+
+
+async def _saga(scene: Scene, *nodes: Node) -> list[Any]:
+    async with Saga() as saga:
+        seen = []
+        for index, each in enumerate(nodes):
+            saga.add(undo, index)
+            seen.append(await act(scene, each))
+        if random().random() < 0.3:
+            raise LookupError
+    return seen
+
+
 async def _try(scene: Scene, node: Node) -> Any:
     try:
         return await act(scene, node)
@@ -259,6 +280,9 @@ _ACTS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
     "uuid": _uuid,
     "now": _now,
     "map": _map,
+    "patch": _patch,
+    "effect": _effect,
+    "saga": _saga,
     "try": _try,
     "finally": _finally,
     "swallow": _swallow,
@@ -319,6 +343,8 @@ LEAVES: tuple[tuple[Any, ...], ...] = (
     ("uuid",),
     ("now",),
     ("map", (1, 2, 3)),
+    ("patch", ("old", "new")),
+    ("effect", range(3)),
 )
 """Nodes without others inside, and what their arguments may be."""
 
@@ -346,6 +372,7 @@ MANY: tuple[tuple[Any, ...], ...] = (
     ("semaphore", (1, 2)),
     ("queue",),
     ("several",),
+    ("saga",),
     ("generator",),
 )
 """Nodes with one to four others inside."""

@@ -19,7 +19,11 @@ from holdfast.history import (
     FanOutCompleted,
     InputEvent,
     LockGranted,
+    ParkRun,
+    RunResumed,
+    RunSideEffect,
     ScheduleTask,
+    SideEffectRecorded,
     SignalReceived,
     StartFanOut,
     StartTimer,
@@ -100,7 +104,12 @@ def _happen(stage: Rehearsal, choices: Choices, number: int) -> list[InputEvent]
     inputs: list[InputEvent] = []
     open_steps = list(stage.execution.open)
     if number > PAGES_MAX:
-        return [CancelRequested(stage.time, 0, "enough")]
+        # What undoes something does not let itself be cancelled: it ends when it has what it waits for.
+        undoing = [step for step in open_steps if step.startswith(("undo", "park"))]
+        return [
+            CancelRequested(stage.time, 0, "enough"),
+            *(_outcome(stage, step, Choices([]), number) for step in undoing),
+        ]
     for _ in range(1 + choices.pick(3)):
         kind = choices.pick(14)
         if kind == 13 and choices.are_left and number > 2:
@@ -140,6 +149,12 @@ def _outcome(stage: Rehearsal, step: str, choices: Choices, number: int) -> Inpu
                     return TaskTimedOut(stage.time, 0, step, "attempt", Failure("TimeoutError", f"r {step}"))
                 case _:
                     return TaskCompleted(stage.time, 0, step, json.dumps(f"r {step}").encode())
+        case RunSideEffect():
+            if choices.pick(8) == 7:
+                return SideEffectRecorded(stage.time, 0, step, None, Failure("ValueError", f"r {step}"))
+            return SideEffectRecorded(stage.time, 0, step, json.dumps(f"r{number}").encode())
+        case ParkRun():
+            return RunResumed(stage.time, 0, step)
         case _:
             raise AssertionError(f"{step} has no outcome")
 

@@ -24,6 +24,7 @@ from holdfast.history import (
     CancelFanOut,
     CancelRequested,
     CancelRun,
+    CancelSideEffect,
     CancelTask,
     CancelTimer,
     Command,
@@ -35,8 +36,13 @@ from holdfast.history import (
     Input,
     InputEvent,
     LockGranted,
+    MarkPatch,
+    ParkRun,
     ReleaseLock,
+    RunResumed,
+    RunSideEffect,
     ScheduleTask,
+    SideEffectRecorded,
     SignalReceived,
     StartFanOut,
     StartTimer,
@@ -166,7 +172,7 @@ class Rehearsal:
 
         Args:
             inputs: facts from outside; `issued` is filled in as an owner does.
-            record: the decisions that the page records; all by default.
+            record: the decisions that the page records, beside all marks of patches; all by default.
         """
         self.write(*inputs, record=record)
         return self.apply(inputs)
@@ -176,6 +182,8 @@ class Rehearsal:
         recorded = [each for each in self.unrecorded if each.command.__class__ not in CLOSING_COMMANDS]
         if record is not None:
             recorded = list(record)
+        marks = [each for each in self.unrecorded if isinstance(each.command, MarkPatch)]
+        recorded = marks + [each for each in recorded if each not in marks]
         for each in recorded:
             self.unrecorded.remove(each)
             self.history.append(decision_of(each, self.time))
@@ -264,6 +272,15 @@ class Rehearsal:
         index, first = failed[0] if failed else (-1, None)
         return self.page(FanOutCompleted(self.time, 0, step, b"digest", len(items), len(failed), first, index))
 
+    def effect(self, step: str, value: Any = None, failure: Failure | None = None) -> list[str]:
+        """Let a side effect give a value, or fail."""
+        result = as_json(value) if failure is None else None
+        return self.page(SideEffectRecorded(self.time, 0, step, result, failure))
+
+    def resume(self, step: str) -> list[str]:
+        """Let a run go on that parked itself."""
+        return self.page(RunResumed(self.time, 0, step))
+
     def query(self, name: str, input: Any = None) -> Any:
         """Ask a question."""
         return json.loads(self.execution.query(name, as_json(input)))
@@ -287,7 +304,13 @@ def say(issued: Issued | Command) -> str:
             return f"task {command.step} {command.input.decode()}"
         case StartTimer():
             return f"timer {command.step} {command.seconds:g}"
-        case CancelTask() | CancelTimer() | CancelFanOut():
+        case MarkPatch():
+            return f"mark {command.patch_id}" + (" deprecated" if command.deprecated else "")
+        case RunSideEffect():
+            return f"effect {command.step}"
+        case ParkRun():
+            return f"park {command.step} {command.reason}"
+        case CancelTask() | CancelTimer() | CancelFanOut() | CancelSideEffect():
             return f"cancel {command.step}"
         case AcquireLock():
             return f"acquire {command.step}"

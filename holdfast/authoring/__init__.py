@@ -6,6 +6,7 @@ Must not know: how any of it is run, stored or scheduled.
 
 from holdfast.authoring.codec import PAYLOAD_BYTES_MAX
 from holdfast.authoring.durations import Duration, parse_duration
+from holdfast.authoring.effects import side_effect
 from holdfast.authoring.fan_out import Err, Ok, Results, map_tasks
 from holdfast.authoring.guard import DeterminismGuard
 from holdfast.authoring.inside import (
@@ -28,6 +29,7 @@ from holdfast.authoring.places import calling_place
 from holdfast.authoring.plain import PlainCodec
 from holdfast.authoring.references import Startable, encode_message, encode_untyped, startable
 from holdfast.authoring.registry import Registry
+from holdfast.authoring.saga import Saga
 from holdfast.authoring.signature import CallSignature
 from holdfast.authoring.task import (
     AsyncTask,
@@ -60,6 +62,7 @@ __all__ = [
     "Registry",
     "Results",
     "Retry",
+    "Saga",
     "Signal",
     "Startable",
     "SyncTask",
@@ -88,6 +91,7 @@ __all__ = [
     "random",
     "run_info",
     "semaphore",
+    "side_effect",
     "signal",
     "source_files",
     "startable",

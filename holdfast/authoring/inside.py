@@ -68,8 +68,11 @@ def patched(patch_id: str) -> bool:
     if patched("charge-in-euro"):
         await charge_euro(order)
     else:
-        await charge(order)      # runs from before; goes when `holdfast deploy-check` says that none is left
+        await charge(order)      # runs from before; goes when none of them is left
     ```
+
+    The answer is given once for each patch and run, and stays. It is True in new runs, and in runs that had not come
+    here yet; there it is recorded, so that the run keeps it whatever happens.
 
     Args:
         patch_id: names the change; unique within the workflow, for ever.
@@ -83,11 +86,12 @@ def patched(patch_id: str) -> bool:
 def deprecate_patch(patch_id: str) -> None:
     """Say that only the changed path of a patch is left in the code, while runs that recorded it may be replayed.
 
+    It stands where `patched` stood. When no run from before it is left, it may go as well.
+
     Raises:
         OutsideWorkflowError: no workflow is running here.
     """
-    # The mark stays where it was in history; its answer no longer matters.
-    running("deprecate_patch()", "").patched(check_name("patch", patch_id))
+    running("deprecate_patch()", "").patched(check_name("patch", patch_id), deprecated=True)
 
 
 def all_handlers_finished() -> bool:

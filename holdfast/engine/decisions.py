@@ -15,6 +15,7 @@ from holdfast.history import (
     AcquireLock,
     CancelFanOut,
     CancelRun,
+    CancelSideEffect,
     CancelTask,
     CancelTimer,
     Command,
@@ -26,8 +27,15 @@ from holdfast.history import (
     FanOutStarted,
     LockReleased,
     LockRequested,
+    MarkPatch,
+    ParkRun,
+    PatchMarked,
     ReleaseLock,
+    RunParked,
+    RunSideEffect,
     ScheduleTask,
+    SideEffectCancelled,
+    SideEffectRequested,
     StartFanOut,
     StartTimer,
     TaskCancelled,
@@ -95,6 +103,22 @@ def _fan_out_cancelled(time: float, cause: int, ordinal: int, command: CancelFan
     return FanOutCancelled(time, cause, ordinal, command.step)
 
 
+def _patch_marked(time: float, cause: int, ordinal: int, command: MarkPatch) -> PatchMarked:
+    return PatchMarked(time, cause, ordinal, command.patch_id, command.deprecated)
+
+
+def _side_effect_requested(time: float, cause: int, ordinal: int, command: RunSideEffect) -> SideEffectRequested:
+    return SideEffectRequested(time, cause, ordinal, command.step)
+
+
+def _side_effect_cancelled(time: float, cause: int, ordinal: int, command: CancelSideEffect) -> SideEffectCancelled:
+    return SideEffectCancelled(time, cause, ordinal, command.step)
+
+
+def _parked(time: float, cause: int, ordinal: int, command: ParkRun) -> RunParked:
+    return RunParked(time, cause, ordinal, command.step, command.reason)
+
+
 def _completed(time: float, cause: int, ordinal: int, command: CompleteRun) -> WorkflowCompleted:
     return WorkflowCompleted(time, cause, ordinal, command.result)
 
@@ -117,6 +141,10 @@ _DECISIONS: Final[dict[type, Callable[[float, int, int, Any], DecisionEvent]]] =
     ReleaseLock: _lock_released,
     StartFanOut: _fan_out_started,
     CancelFanOut: _fan_out_cancelled,
+    MarkPatch: _patch_marked,
+    RunSideEffect: _side_effect_requested,
+    CancelSideEffect: _side_effect_cancelled,
+    ParkRun: _parked,
     CompleteRun: _completed,
     FailRun: _failed,
     CancelRun: _cancelled,

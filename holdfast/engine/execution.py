@@ -27,7 +27,7 @@ The parts, each of which knows only those above it:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ from holdfast.engine.interrupts import is_of_process
 from holdfast.engine.loop import WorkflowLoop
 from holdfast.engine.messages import CUT_OFF, Messages
 from holdfast.engine.outcomes import OUTCOMES
+from holdfast.engine.patches import Patches
 from holdfast.engine.runtime import OpenFanOut, Runtime
 from holdfast.engine.steps import Steps
 from holdfast.errors import HistoryError
@@ -168,6 +169,15 @@ class Execution:
     def where(self) -> str:
         """Return `file:line, in function` of the workflow code that is running, or of where it waits."""
         return self.code.where()
+
+    def function_of(self, step: str) -> Callable[[], bytes | Awaitable[bytes]]:
+        """Return what a side effect calls. It is asked for once, by whoever calls it."""
+        return self.steps.functions.pop(step)
+
+    @property
+    def patches(self) -> Patches:
+        """Which side of each changed piece of code it is on."""
+        return self.runtime.patches
 
     @property
     def issued(self) -> int:

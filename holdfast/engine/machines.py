@@ -74,6 +74,21 @@ FAN_OUT: Final[Table] = {
     State.DROPPED: {},
 }
 
+SIDE_EFFECT: Final[Table] = {
+    State.ISSUED: {Step.RECORD: State.OPEN, Step.CANCEL: State.DROPPED},
+    State.OPEN: {Step.COMPLETE: State.RESOLVED, Step.FAIL: State.RESOLVED, Step.CANCEL: State.DROPPED},
+    State.RESOLVED: {},
+    State.DROPPED: {},
+}
+
+PARK: Final[Table] = {
+    State.ISSUED: {Step.RECORD: State.OPEN, Step.CANCEL: State.DROPPED},
+    # A run that ends is parked no more, and nothing else has to be said of it.
+    State.OPEN: {Step.COMPLETE: State.RESOLVED, Step.CANCEL: State.DROPPED},
+    State.RESOLVED: {},
+    State.DROPPED: {},
+}
+
 UPDATE: Final[Table] = {
     # An update is opened by an input, and ended by the code's decision.
     State.OPEN: {Step.COMPLETE: State.RESOLVED, Step.FAIL: State.RESOLVED},
@@ -85,6 +100,8 @@ TABLES: Final[dict[str, Table]] = {
     "timer": TIMER,
     "lock": LOCK,
     "fan-out": FAN_OUT,
+    "side effect": SIDE_EFFECT,
+    "park": PARK,
     "update": UPDATE,
 }
 

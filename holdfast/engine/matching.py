@@ -17,6 +17,8 @@ from holdfast.history import (
     DecisionEvent,
     FanOutStarted,
     LockRequested,
+    PatchMarked,
+    RunParked,
     TaskScheduled,
     TimerStarted,
     UpdateCompleted,
@@ -82,6 +84,8 @@ def decide_match(recorded: DecisionEvent, issued: Issued | None, *, elsewhere: b
         before, after = recorded.failure, attempted.failure
         if before is not None and after is not None and before.type == after.type:
             changed.discard("failure")
+    if isinstance(recorded, RunParked):
+        changed.discard("reason")  # it is for people
     if not changed:
         return None
     if changed & {"step", "task", "name", "update_id"}:
@@ -152,6 +156,8 @@ def content_of(decision: DecisionEvent) -> tuple[Any, ...]:
     match decision:
         case UpdateCompleted():
             return kind, decision.update_id
+        case PatchMarked():
+            return kind, decision.patch_id
         case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
             return (kind,)
         case _:
@@ -185,6 +191,8 @@ def identity_of(decision: DecisionEvent) -> str:
             return "cancellation"
         case UpdateCompleted():
             return f"answer {decision.update_id}"
+        case PatchMarked():
+            return f"patch {decision.patch_id}"
         case _:
             return decision.step
 
@@ -198,6 +206,10 @@ def describe_decision(decision: DecisionEvent) -> str:
             return f"timer {decision.step} ({decision.seconds:g} s)"
         case FanOutStarted():
             return f"map {decision.step} of {decision.task} ({decision.count} items, {decision.digest.hex()[:8]})"
+        case RunParked():
+            return f"{decision.step} ({decision.reason[:80]})"
+        case PatchMarked():
+            return f"the changed side of patched({decision.patch_id!r})"
         case LockRequested():
             return f"{decision.step} ({decision.slots} slots)"
         case WorkflowCompleted():

@@ -17,6 +17,8 @@ from holdfast.errors import FanOutError, TaskError, TaskTimeoutError
 from holdfast.history import (
     FanOutCompleted,
     LockGranted,
+    RunResumed,
+    SideEffectRecorded,
     StartFanOut,
     TaskCompleted,
     TaskFailed,
@@ -96,6 +98,25 @@ def complete_fan_out(steps: Steps, event: FanOutCompleted) -> None:
     steps.settle(future, event)
 
 
+def complete_side_effect(steps: Steps, event: SideEffectRecorded) -> None:
+    """Hand a side effect's value over, or raise TaskError."""
+    failure = event.failure
+    future = steps.resolve(event.step, machines.Step.COMPLETE if failure is None else machines.Step.FAIL)
+    if future is None:
+        return
+    if failure is None:
+        steps.settle(future, event.result)
+    else:
+        steps.fail(future, TaskError(event.step, failure.type, failure.message, 1, failure.traceback))
+
+
+def resume(steps: Steps, event: RunResumed) -> None:
+    """Let code go on that had parked the run."""
+    future = steps.resolve(event.step, machines.Step.COMPLETE)
+    if future is not None:
+        future.set_result(None)
+
+
 OUTCOMES: Final[dict[type, Callable[[Steps, Any], None]]] = {
     TaskCompleted: complete_task,
     TaskFailed: fail_task,
@@ -103,4 +124,6 @@ OUTCOMES: Final[dict[type, Callable[[Steps, Any], None]]] = {
     TimerFired: fire_timer,
     LockGranted: grant_lock,
     FanOutCompleted: complete_fan_out,
+    SideEffectRecorded: complete_side_effect,
+    RunResumed: resume,
 }

@@ -33,6 +33,8 @@ from holdfast.history import (
     FanOutCompleted,
     Input,
     LockGranted,
+    MarkPatch,
+    PatchMarked,
     ScheduleTask,
     StartFanOut,
     StartTimer,
@@ -65,6 +67,7 @@ def recover(execution: Execution, events: Iterable[AnyEvent]) -> list[Issued]:
     """
     history = events if isinstance(events, list | tuple) else list(events)
     walk = _Walk(execution, history)
+    execution.patches.remember(history)
     for event_id, event in enumerate(history, 1):
         if event_id == 1:
             walk.begin(event)
@@ -72,10 +75,13 @@ def recover(execution: Execution, events: Iterable[AnyEvent]) -> list[Issued]:
             raise HistoryError("history goes on after its end", f"event {event_id}")
         if isinstance(event, Input):
             walk.apply(event_id, event)
+        elif isinstance(event, PatchMarked):
+            walk.match_mark(event_id, event)
         elif isinstance(event, Decision):
             walk.match(event_id, event)  # type: ignore[arg-type]  # every Decision is a DecisionEvent
         elif isinstance(event, WorkflowTerminated):
             execution.evict()
+    execution.patches.remember(())
     if history and isinstance(history[-1], CLOSING) and not isinstance(history[-1], WorkflowTerminated):
         walk.end(len(history))
     return list(walk.unrecorded.values())
@@ -89,6 +95,7 @@ class _Walk:
         self.history = history
         self.name = "?"
         self.unrecorded: dict[tuple[int, int], Issued] = {}
+        self.marked: set[str] = set()
 
     def begin(self, event: AnyEvent) -> None:
         """Look at the first event."""
@@ -132,6 +139,27 @@ class _Walk:
         if future is not None and future.state is State.ISSUED:
             future.state = machines.advance(future.step, future.table, future.state, machines.Step.RECORD)
 
+    def match_mark(self, event_id: int, recorded: PatchMarked) -> None:
+        """Look for the question that a mark answers. It may have moved in the code, and a deprecated one be gone."""
+        patch_id = recorded.patch_id
+        if patch_id in self.marked:
+            raise HistoryError(f"patch {patch_id!r} is marked twice", f"event {event_id}")
+        self.marked.add(patch_id)
+        for place, issued in self.unrecorded.items():
+            if isinstance(issued.command, MarkPatch) and issued.command.patch_id == patch_id:
+                del self.unrecorded[place]
+                return
+        if not recorded.deprecated:
+            raise DivergenceError(
+                self.name,
+                event_id,
+                Difference.REMOVED.value,
+                describe_decision(recorded),
+                f"nothing: until no run has this mark, the code has to keep patched({patch_id!r}), "
+                f"or deprecate_patch({patch_id!r}) where only the changed side is left",
+                self.execution.where(),
+            )
+
     def end(self, event_id: int) -> None:
         """Look for commands that history should have, now that it is over."""
         for issued in self.unrecorded.values():
@@ -163,14 +191,14 @@ class _Walk:
         recorded = {
             (each.cause, each.ordinal): each
             for each in self.history[event_id:]
-            if isinstance(each, Decision) and each.cause < event_id
+            if isinstance(each, Decision) and each.cause < event_id and each.ordinal >= 0  # marks are not counted
         }
         for place, later in sorted(recorded.items(), key=lambda item: item[0]):
             issued = self.unrecorded.get(place)
             if decide_match(later, issued) is not None:
                 self._differ(event_id, later, issued)
         more = self.execution.issued > event.issued
-        unknown = [each for place, each in self.unrecorded.items() if place not in recorded]
+        unknown = [each for place, each in self.unrecorded.items() if place not in recorded and each.ordinal >= 0]
         extra = unknown[-1] if more and unknown else None
         raise DivergenceError(
             self.name,

@@ -11,7 +11,7 @@ function in `holdfast.engine.outcomes`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from random import Random  # the type alone
@@ -23,8 +23,19 @@ from holdfast.engine.draws import Draws
 from holdfast.engine.futures import StepFuture
 from holdfast.engine.loop import WorkflowLoop
 from holdfast.engine.messages import Messages
+from holdfast.engine.patches import Patches
 from holdfast.engine.steps import Steps
-from holdfast.history import AcquireLock, FanOutCompleted, ScheduleTask, StartFanOut, TaskOptions, WorkflowStarted
+from holdfast.history import (
+    AcquireLock,
+    FanOutCompleted,
+    MarkPatch,
+    ParkRun,
+    RunSideEffect,
+    ScheduleTask,
+    StartFanOut,
+    TaskOptions,
+    WorkflowStarted,
+)
 from holdfast.ports.runtime import FanOutOutcome, RunInfo
 
 SUGGESTED_EVENTS_MAX: Final = 10_000
@@ -37,7 +48,7 @@ OpenFanOut = Callable[[str, FanOutCompleted], FanOutOutcome]
 class Runtime:
     """The way out of one execution's code. See `holdfast.ports.runtime.WorkflowRuntime`."""
 
-    __slots__ = ("_draws", "_loop", "_messages", "_open_fan_out", "_steps", "started")
+    __slots__ = ("_draws", "_loop", "_messages", "_open_fan_out", "_steps", "patches", "started")
 
     def __init__(
         self, steps: Steps, messages: Messages, loop: WorkflowLoop, draws: Draws, open_fan_out: OpenFanOut
@@ -48,6 +59,7 @@ class Runtime:
         self._loop = loop
         self._draws = draws
         self._open_fan_out = open_fan_out
+        self.patches = Patches()
         self.started: WorkflowStarted | None = None
 
     # --- Steps -------------------------------------------------------------------------------------------------
@@ -94,6 +106,19 @@ class Runtime:
         assert isinstance(acquired, StepFuture)
         self._steps.give_back(acquired)
 
+    def side_effect(
+        self, function: Callable[[], bytes | Awaitable[bytes]], decode: Callable[[bytes], Any]
+    ) -> StepFuture:
+        """Have a function called and its value recorded. See `WorkflowRuntime`."""
+        step = self._steps.name("side_effect", None)
+        self._steps.functions[step] = function
+        return self._steps.issue_step(RunSideEffect(step), step, machines.SIDE_EFFECT, decode)
+
+    def park(self, reason: str) -> StepFuture:
+        """Park the run. See `WorkflowRuntime`."""
+        step = self._steps.name("park", None)
+        return self._steps.issue_step(ParkRun(step, reason), step, machines.PARK, None)
+
     # --- Messages ----------------------------------------------------------------------------------------------
 
     def wait_signal(self, name: str) -> asyncio.Future[bytes]:
@@ -122,9 +147,16 @@ class Runtime:
         """Return a UUID drawn from the run's own generator."""
         return UUID(int=self.random().getrandbits(128), version=4)
 
-    def patched(self, patch_id: str) -> bool:
+    def patched(self, patch_id: str, *, deprecated: bool = False) -> bool:
         """Say whether the changed code path is to be taken. See `WorkflowRuntime`."""
-        raise NotImplementedError(f"patched({patch_id!r}) is not available on this engine yet")
+        answer = self.patches.known(patch_id)
+        if answer is None:
+            steps = self._steps
+            steps.check(f"be the first to ask patched({patch_id!r})")
+            answer = self.patches.decide(patch_id, steps.cause)
+            if answer:
+                steps.mark(MarkPatch(patch_id, deprecated))
+        return answer
 
     def info(self) -> RunInfo:
         """Return what is known about the run."""

@@ -13,7 +13,7 @@ business.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Any, Final
 
@@ -29,10 +29,13 @@ from holdfast.errors import DuplicateKeyError, HistoryError, ReadOnlyError
 from holdfast.history import (
     AcquireLock,
     CancelFanOut,
+    CancelSideEffect,
     CancelTask,
     CancelTimer,
     Command,
+    MarkPatch,
     ReleaseLock,
+    RunSideEffect,
     ScheduleTask,
     StartFanOut,
     StartTimer,
@@ -51,6 +54,7 @@ class Steps:
         "cause",
         "context",
         "drain",
+        "functions",
         "held",
         "is_over",
         "issued",
@@ -77,6 +81,8 @@ class Steps:
         """Steps under way, by name."""
         self.held: dict[StepFuture, None] = {}
         """Steps that resolved, and hold a lock until it is given back."""
+        self.functions: dict[str, Callable[[], bytes | Awaitable[bytes]]] = {}
+        """What a side effect calls, by step, until somebody has called it."""
         self.drain: list[Issued] = []
         """The commands of the drain under way, in order."""
         self.cause = 0
@@ -143,6 +149,11 @@ class Steps:
         self.ordinal += 1
         self.issued += 1
 
+    def mark(self, command: MarkPatch) -> None:
+        """Note a mark, which is no command: whether it is there or not, commands keep their places and their number."""
+        place = -1 - sum(each.ordinal < 0 for each in self.drain)
+        self.drain.append(Issued(self.cause, place, command, user_position() if self._trace else ""))
+
     # --- What becomes of it ------------------------------------------------------------------------------------
 
     def resolve(self, step: str, move: machines.Step) -> StepFuture | None:
@@ -199,7 +210,9 @@ class Steps:
                     del self.drain[index]
                     return
         self._dropped.add(future.step)
-        self.issue(_CANCELLATIONS[type(future.command)](future.command))
+        cancel = _CANCELLATIONS.get(type(future.command))
+        if cancel is not None:
+            self.issue(cancel(future.command))
 
     def give_back(self, future: StepFuture) -> None:
         """Give back what a lock's step holds, or leave its queue."""
@@ -237,5 +250,6 @@ _CANCELLATIONS: Final[dict[type, Callable[[Any], Command]]] = {
     StartTimer: lambda command: CancelTimer(command.step),
     AcquireLock: lambda command: ReleaseLock(command.step, command.name),
     StartFanOut: lambda command: CancelFanOut(command.step),
+    RunSideEffect: lambda command: CancelSideEffect(command.step),
 }
-"""What takes each kind of step back."""
+"""What takes each kind of step back; one that is not here needs nothing."""

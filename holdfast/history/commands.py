@@ -121,6 +121,32 @@ class CancelFanOut(msgspec.Struct, gc=False):
     step: str
 
 
+class MarkPatch(msgspec.Struct, gc=False):
+    """Remember that the changed side of a patch was taken. One that is `deprecated` may be gone from the code later."""
+
+    patch_id: str
+    deprecated: bool
+
+
+class RunSideEffect(msgspec.Struct, gc=False):
+    """Call the function that the execution keeps for `step`, and resolve `step` with what it gives."""
+
+    step: str
+
+
+class CancelSideEffect(msgspec.Struct, gc=False):
+    """Stop a side effect whose value is no longer wanted."""
+
+    step: str
+
+
+class ParkRun(msgspec.Struct, gc=False):
+    """Let nothing happen until somebody resumes the run, which resolves `step`."""
+
+    step: str
+    reason: str
+
+
 class CompleteRun(msgspec.Struct, gc=False):
     """End the run with a result, as JSON text."""
 
@@ -149,6 +175,10 @@ Command: TypeAlias = (
     | ReleaseLock
     | StartFanOut
     | CancelFanOut
+    | MarkPatch
+    | RunSideEffect
+    | CancelSideEffect
+    | ParkRun
     | CompleteRun
     | FailRun
     | CancelRun

@@ -163,6 +163,20 @@ class FanOutCompleted(Input, array_like=True, gc=False, tag=10):
     first_failed_index: int = -1
 
 
+class SideEffectRecorded(Input, array_like=True, gc=False, tag=17):
+    """What `side_effect(...)` gave: a result, or a failure."""
+
+    step: str
+    result: Payload | None
+    failure: Failure | None = None
+
+
+class RunResumed(Input, array_like=True, gc=False, tag=18):
+    """Somebody let a run go on that had parked itself."""
+
+    step: str
+
+
 # --- Decisions ---------------------------------------------------------------------------------------------------
 
 
@@ -233,6 +247,35 @@ class FanOutCancelled(Decision, array_like=True, gc=False, tag=40):
     step: str
 
 
+class PatchMarked(Decision, array_like=True, gc=False, tag=44):
+    """The code took the changed side of a patch. Its `ordinal` is negative: a mark has no place among the commands.
+
+    One that is `deprecated` may be missing from the code.
+    """
+
+    patch_id: str
+    deprecated: bool = False
+
+
+class SideEffectRequested(Decision, array_like=True, gc=False, tag=45):
+    """The code wants the value of a function whose outcome is recorded."""
+
+    step: str
+
+
+class SideEffectCancelled(Decision, array_like=True, gc=False, tag=46):
+    """The code no longer wants a side effect's value."""
+
+    step: str
+
+
+class RunParked(Decision, array_like=True, gc=False, tag=47):
+    """The code cannot go on until somebody has looked."""
+
+    step: str
+    reason: str
+
+
 class WorkflowCompleted(Decision, array_like=True, gc=False, tag=48):
     """The run has its result."""
 
@@ -271,6 +314,8 @@ InputEvent: TypeAlias = (
     | CancelRequested
     | LockGranted
     | FanOutCompleted
+    | SideEffectRecorded
+    | RunResumed
 )
 DecisionEvent: TypeAlias = (
     TaskScheduled
@@ -282,6 +327,10 @@ DecisionEvent: TypeAlias = (
     | LockReleased
     | FanOutStarted
     | FanOutCancelled
+    | PatchMarked
+    | SideEffectRequested
+    | SideEffectCancelled
+    | RunParked
     | WorkflowCompleted
     | WorkflowFailed
     | WorkflowCancelled

@@ -30,6 +30,7 @@ from holdfast.history import (
     Attempt,
     CancelFanOut,
     CancelRun,
+    CancelSideEffect,
     CancelTask,
     CancelTimer,
     CompleteRun,
@@ -37,7 +38,10 @@ from holdfast.history import (
     FailRun,
     Failure,
     Input,
+    MarkPatch,
+    ParkRun,
     ReleaseLock,
+    RunSideEffect,
     ScheduleTask,
     StartFanOut,
     StartTimer,
@@ -47,6 +51,7 @@ from holdfast.history import (
     TaskTimedOut,
 )
 from holdfast.orchestrator.live import Live
+from holdfast.orchestrator.side_effects import SideEffects
 from holdfast.ports.operations import FinishOwnTask, LockRequest, Operation, QueueFanOut, QueueTask, RetryOwnTask
 from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall, TaskRunner
 
@@ -112,6 +117,7 @@ class Dispatcher:
         self._jitter = jitter
         self._touched = touched
         self._hand_in = hand_in
+        self._side_effects = SideEffects(now, touched)
         self._promote_seconds = promote_seconds
         self._attempts_max = attempts_max
         self._running: deque[FirstAttempt] = deque()
@@ -160,6 +166,18 @@ class Dispatcher:
             if running is not None:
                 running.cancel()
         live.busy.clear()
+        self._side_effects.abandon(live)
+
+    def hand_over(self, live: Live) -> None:
+        """Stop the first attempts of an execution after they were made durable: others go on with them.
+
+        They may have had their effect. Whoever has the execution next, perhaps with other code, has to know of them.
+        """
+        for attempt in live.busy.values():
+            assert isinstance(attempt, FirstAttempt)
+            if not attempt.promoted:
+                self._make_durable(attempt)
+        self.abandon(live)
 
     def detach(self, live: Live) -> None:
         """Let go of an execution that was taken from this member: what is durable of its first attempts goes on."""
@@ -203,6 +221,16 @@ class Dispatcher:
             case CancelFanOut():
                 live.entries.append(issued)
                 _unqueue(live, command.step)
+            case MarkPatch():
+                live.mark(issued)
+            case RunSideEffect():
+                self._side_effects.start(live, command.step, issued)
+            case CancelSideEffect():
+                self._side_effects.cancel(live, command.step)
+                live.entries.append(issued)
+            case ParkRun():
+                live.entries.append(issued)
+                live.park = command.reason
             case CompleteRun() | FailRun() | CancelRun():
                 live.closing = issued
             case ScheduleTask():

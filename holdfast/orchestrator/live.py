@@ -11,6 +11,7 @@ page is durable.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from holdfast.engine import Execution, Issued, decision_of
@@ -18,7 +19,9 @@ from holdfast.history import (
     ROOT,
     AnyEvent,
     Input,
+    MarkPatch,
     Page,
+    ParkRun,
     UpdateCompleted,
     WorkflowCancelled,
     WorkflowCompleted,
@@ -48,6 +51,7 @@ class Live:
         "_flight",
         "busy",
         "closing",
+        "effects",
         "entries",
         "execution",
         "execution_id",
@@ -81,14 +85,17 @@ class Live:
         self.closing: Issued | WorkflowTerminated | None = None
         """The last entry of the execution's last page, whatever else still arrives."""
         self.park = ""
+        """Why the execution is to be parked, once nothing runs in this process that only this process knows of."""
         self.stable = False
         """The next write says that the execution got somewhere."""
         self.unstable = False
         """It was recovered from a dead member, and has not got anywhere since."""
         self._beside: Beside | None = None
         self._flight: tuple[list[Entry], Beside | None, bool] | None = None
-        self.busy: dict[str, object] = {}
+        self.busy: dict[str, Any] = {}
         """Steps whose first attempt runs in this process, not recorded yet or promoted."""
+        self.effects: dict[str, tuple[Issued, asyncio.Task[bytes]]] = {}
+        """Side effects that are under way in this process, not recorded yet."""
         self.timers: dict[str, float] = {}
         """Recorded timers, by step: when each is due."""
         self.updates: dict[str, UpdateCompleted | None] = {}
@@ -104,12 +111,29 @@ class Live:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is being written, run or waited for in this process."""
-        return not (self._flight or self.entries or self.busy or self._beside or self.closing or self.park)
+        waits = self._flight or self.entries or self._beside or self.closing or self.park
+        return not (waits or self.busy or self.effects)
 
     @property
     def is_dirty(self) -> bool:
         """Whether there is something to write."""
-        return bool(self.entries or self.closing or self.stable or self.park or self._beside)
+        return bool(self.entries or self.closing or self.stable or self.parks or self._beside)
+
+    @property
+    def parks(self) -> bool:
+        """Whether the next write is to park it: nothing that runs in this process is given up for that."""
+        if not self.park or self.effects or self.closing is not None:
+            return False
+        if not all(each.promoted for each in self.busy.values()):
+            return False
+        return any(type(each.command) is ParkRun for each in self.execution.open.values())
+
+    def mark(self, issued: Issued) -> None:
+        """Let a patch's mark stand first in the next page. See `holdfast.engine.patches`."""
+        marks = 0
+        while marks < len(self.entries) and _is_mark(self.entries[marks]):
+            marks += 1
+        self.entries.insert(marks, issued)
 
     @property
     def beside(self) -> Beside:
@@ -194,6 +218,10 @@ class Beside:
     def withdraw(self, step: str) -> bool:
         """Drop what was to be made for `step`; say if there was something."""
         return _drop(self.queue, step) or _drop(self.fan_outs, step) or _drop(self.lock, step)
+
+
+def _is_mark(entry: Entry) -> bool:
+    return isinstance(entry, Issued) and isinstance(entry.command, MarkPatch)
 
 
 def _drop(rows: list[Any], step: str) -> bool:

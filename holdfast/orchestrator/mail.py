@@ -17,6 +17,8 @@ from holdfast.history import (
     FanOutCompleted,
     Input,
     LockGranted,
+    ParkRun,
+    RunResumed,
     SignalReceived,
     TaskCompleted,
     TaskFailed,
@@ -54,5 +56,8 @@ def decide_entry(row: InboxRow, execution: Execution) -> Input | WorkflowTermina
             return FanOutCompleted(
                 time, -1, summary.step, summary.digest, summary.count, summary.failed, first, summary.first_failed_index
             )
+        case "resume":
+            parked = next((step for step, each in execution.open.items() if type(each.command) is ParkRun), None)
+            return RunResumed(time, -1, parked) if parked is not None else None
         case other:
             raise AssertionError(f"unknown kind of message: {other}")

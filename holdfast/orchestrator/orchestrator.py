@@ -47,6 +47,8 @@ from holdfast.history import (
     AnyEvent,
     Input,
     Page,
+    ParkRun,
+    RunResumed,
     TimerCancelled,
     TimerFired,
     TimerStarted,
@@ -220,7 +222,7 @@ class Orchestrator:
         await self._stop_background()
         idle = [live for live in self._live.values() if live.is_idle and not live.is_dirty]
         for live in self._live.values():
-            self._dispatcher.abandon(live)
+            self._dispatcher.hand_over(live)
         with contextlib.suppress(HoldfastError):
             await self._flush()
             await self._release(idle)
@@ -469,6 +471,7 @@ class Orchestrator:
         for row in await self._store.execution_inbox(claimed.execution_id):
             self._enter(live, row)
         self._dispatcher.dispatch(live, tail)
+        live.park = live.park or _parked_for(live)
         if live.unstable and not live.busy:
             # It came back and waits: whatever killed its owners, it was not this run.
             live.stable = True
@@ -496,6 +499,8 @@ class Orchestrator:
             return
         live.inbox_read = row.inbox_id
         entry = decide_entry(row, live.execution)
+        if type(entry) is RunResumed and any(type(each) is RunResumed for each in live.entries):
+            entry = None  # it was told twice, and goes on once
         if isinstance(entry, WorkflowTerminated):
             self._dispatcher.abandon(live)
             live.closing = entry
@@ -558,7 +563,10 @@ class Orchestrator:
                     live.land(page, durable=True)
                     if operation.queue or operation.fan_outs:
                         rings.add(TASKS)
-                    self._written(live, page, events)
+                    if operation.park:
+                        self._parked(live, operation.park, events)
+                    else:
+                        self._written(live, page, events)
                 else:
                     self._refused(live, result)
             if rings:
@@ -577,7 +585,7 @@ class Orchestrator:
             live.stable = True
         lives.append((live, page, events))
         blobs_stored = tuple(blobs.items()) if blobs else ()
-        read, stable, park = live.inbox_read, live.stable, live.park
+        read, stable, park = live.inbox_read, live.stable, live.park if live.parks else ""
         beside = live.take_off()
         if beside is None:
             return Append(live.execution_id, page, blobs_stored, closing, read, stable=stable, park=park)
@@ -626,6 +634,14 @@ class Orchestrator:
             self._closed(live, outcome)
         elif live.is_dirty:
             self._touch(live)
+
+    def _parked(self, live: Live, reason: str, events: list[AnyEvent]) -> None:
+        """Let go of an execution that parked itself: nobody owns it until it is resumed."""
+        log.warning("run parked", run_id=live.run_id, reason=reason)
+        for event in events:
+            if type(event) is UpdateCompleted:
+                self._answered(live, event)
+        self._let_go(live)
 
     def _apply(self, live: Live, event: Any, event_id: int) -> None:
         commands = live.execution.advance(event, event_id)
@@ -802,6 +818,14 @@ class Orchestrator:
             self._lost()
         except HoldfastError as error:
             log.warning("could not finish in the background", error=str(error))
+
+
+def _parked_for(live: Live) -> str:
+    """Return why an execution in memory is to be parked again: its code parked it, and nobody has resumed it."""
+    if any(type(each) is RunResumed for each in live.entries):
+        return ""
+    commands = (each.command for each in live.execution.open.values())
+    return next((each.reason for each in commands if type(each) is ParkRun), "")
 
 
 def _cancel_all(futures: Iterable[asyncio.Future[Any]]) -> None:

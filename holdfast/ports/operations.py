@@ -227,7 +227,7 @@ class Deliver(Value, frozen=True):
 
     run_id: str
     kind: str
-    """`signal`, `cancel` or `terminate`; the store itself writes `outcome`, `lock`, `fan_out` and `taken`."""
+    """`signal`, `cancel` or `terminate`; the store itself writes `outcome`, `lock`, `fan_out`, `resume` and `taken`."""
     name: str
     body: bytes
     operation_id: str
@@ -290,6 +290,8 @@ class Resume(Value, frozen=True):
     """Make a parked or paused run claimable again, its `recoveries` at 0. Result: True.
 
     Refused with RunNotFoundError, RunClosedError, or RunStateError when it is neither.
+
+    The run gets a message of kind `resume`, for code that had parked it.
     """
 
     run_id: str

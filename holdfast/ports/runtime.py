@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from asyncio import Future
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,8 +79,27 @@ class WorkflowRuntime(Protocol):
     def uuid4(self) -> UUID:
         """Return a UUID drawn from the run's own generator."""
 
-    def patched(self, patch_id: str) -> bool:
-        """Say whether the changed code path is to be taken."""
+    def patched(self, patch_id: str, *, deprecated: bool = False) -> bool:
+        """Say whether the changed code path is to be taken.
+
+        Args:
+            patch_id: names the change.
+            deprecated: only the changed path is left; what history remembers of it may be missing from later code.
+        """
+
+    def side_effect(
+        self, function: Callable[[], bytes | Awaitable[bytes]], decode: Callable[[bytes], Any]
+    ) -> Future[Any]:
+        """Call a function outside the workflow and record what it gives; the future resolves to `decode(result)`.
+
+        Args:
+            function: returns JSON text, or something to await that does. It may be called again until its outcome is
+                recorded.
+            decode: turns the JSON text into a value.
+        """
+
+    def park(self, reason: str) -> Future[None]:
+        """Park the run for `reason`; the future resolves when somebody resumes it."""
 
     def handlers_finished(self) -> bool:
         """Say whether no asynchronous signal or update handler is still running."""

@@ -223,6 +223,7 @@ def _attempt(
         program, guard, course.open_fan_out, commands_max=len(recorded) + COMMANDS_BEYOND_MAX, trace=True
     )
     guesses.execution = execution
+    execution.patches.remember(history.events)
     try:
         course.run(execution, 0, (), 0.0)
         waits_at = execution.where()

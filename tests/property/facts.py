@@ -53,6 +53,8 @@ def _field(info: msgspec.structs.FieldInfo) -> st.SearchStrategy[Any]:
             return times
         case _, kind if kind is int:
             return st.integers(-1, 2**63 - 1)
+        case _, kind if kind is bool:
+            return st.booleans()
         case _, kind if kind is str:
             return texts
         case _, kind if kind is bytes:

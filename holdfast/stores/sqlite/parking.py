@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from holdfast.errors import RunClosedError, RunNotFoundError, RunStateError
 from holdfast.ports.bus import REQUESTS, RUNS
 from holdfast.ports.operations import PAUSED, TERMINAL, Pause, Resume
-from holdfast.stores.sqlite import executions, parts
+from holdfast.stores.sqlite import executions, inbox, parts
 
 if TYPE_CHECKING:
     from holdfast.stores.sqlite.session import Handler, Session
@@ -50,6 +50,7 @@ def resume(session: Session, operation: Resume) -> bool:
         )
         raise RunStateError(operation.run_id, status, "resumed", remedy)
     parts.resume(session, execution_id, forgive=True)
+    inbox.put(session, execution_id, "resume", "", b"", "")
     session.rings.update((RUNS, REQUESTS))  # updates wait for it as requests
     return True
 

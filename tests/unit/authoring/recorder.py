@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from asyncio import Future
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -53,6 +53,8 @@ class Recorder:
         self.released: list[Future[int]] = []
         self.signals: list[tuple[str, Future[bytes]]] = []
         self.patches: list[str] = []
+        self.effects: list[tuple[Callable[[], bytes | Awaitable[bytes]], Callable[[bytes], Any], Future[Any]]] = []
+        self.parked: list[tuple[str, Future[None]]] = []
         self.finished = True
         self._random = Random(7)
 
@@ -96,9 +98,21 @@ class Recorder:
     def uuid4(self) -> UUID:
         return UUID(int=self._random.getrandbits(128), version=4)
 
-    def patched(self, patch_id: str) -> bool:
-        self.patches.append(patch_id)
+    def patched(self, patch_id: str, *, deprecated: bool = False) -> bool:
+        self.patches.append(f"{patch_id} deprecated" if deprecated else patch_id)
         return True
+
+    def side_effect(
+        self, function: Callable[[], bytes | Awaitable[bytes]], decode: Callable[[bytes], Any]
+    ) -> Future[Any]:
+        future = _future()
+        self.effects.append((function, decode, future))
+        return future
+
+    def park(self, reason: str) -> Future[None]:
+        future = _future()
+        self.parked.append((reason, future))
+        return future
 
     def handlers_finished(self) -> bool:
         return self.finished

@@ -42,7 +42,7 @@ def test_what_a_workflow_asks_comes_from_its_runtime() -> None:
         assert all_handlers_finished() is True
         assert patched("euro") is True
         deprecate_patch("euro")
-        assert run.patches == ["euro", "euro"]
+        assert run.patches == ["euro", "euro deprecated"]
         with pytest.raises(DefinitionError):
             patched("")
 

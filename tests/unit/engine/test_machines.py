@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from holdfast.authoring import lock, map_tasks
+from holdfast.authoring import lock, map_tasks, side_effect
 from holdfast.engine import machines
 from holdfast.engine.machines import TABLES, State, Step, Table, advance, diagram
 from holdfast.errors import HistoryError
+from holdfast.history import Failure
+from holdfast.ports.runtime import current_runtime
 from tests.errands import charge, fetch
 from tests.rehearsal import Rehearsal, Script
 
@@ -68,7 +70,7 @@ def test_diagram() -> None:
 
 
 async def _steps(_: Any) -> None:
-    """Walk tasks, timers, locks and fan-outs through each of their lives."""
+    """Walk every kind of step through each of its lives."""
     for outcome in range(4):
         step = fetch(outcome)
         if outcome == 3:
@@ -77,6 +79,16 @@ async def _steps(_: Any) -> None:
         step.cancelled() or step.exception()
     dropped = [fetch("recorded"), map_tasks(fetch, [1]), asyncio.create_task(asyncio.sleep(5))]  # virtual time
     dropped.append(asyncio.create_task(lock("a").__aenter__()))
+    await charge()
+    for each in dropped:
+        each.cancel()
+    runtime = current_runtime.get()
+    for each in (side_effect(lambda: 0), runtime.park("dropped at once")):
+        each.cancel()
+    for each in (side_effect(lambda: 1), side_effect(lambda: 2), runtime.park("look")):
+        await asyncio.wait([each])
+        each.exception()
+    dropped = [side_effect(lambda: 3), runtime.park("look again")]
     await charge()
     for each in dropped:
         each.cancel()
@@ -106,6 +118,10 @@ def _rehearse_all(rehearsal: Rehearsal) -> None:
     rehearsal.fail("fetch#2")
     rehearsal.time_out("fetch#3")
     rehearsal.complete("charge#1")
+    rehearsal.effect("side_effect#2", 1)
+    rehearsal.effect("side_effect#3", failure=Failure("ValueError", "no"))
+    rehearsal.resume("park#2")
+    rehearsal.complete("charge#2")
     rehearsal.fan_out("map#3", [(True, 1)])
     rehearsal.fire("sleep#3")
     rehearsal.grant("lock(c)#1")

@@ -1,0 +1,150 @@
+"""Scenarios about what a workflow remembers and undoes: patches, side effects, sagas.
+
+Owns: the scenarios.
+Must not know: any engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any, Final
+
+from holdfast.authoring import Saga, deprecate_patch, patched, side_effect, task, workflow
+from holdfast.client import RunHandle
+from holdfast.testing.conformance.runtime.scenario import LOOK_SECONDS, Stage, scenario
+from holdfast.testing.conformance.runtime.tasks import apply, apply_held, effect, folder
+
+PARKED: Final = "PARKED"
+
+
+@workflow
+async def patched_twice() -> list[str]:
+    """Ask for a patch before and after a step, and for one that is only deprecated."""
+    before = await apply_held("changed" if patched("first") else "as it was")
+    deprecate_patch("second")
+    after = await apply("changed still" if patched("first") else "as it was again")
+    return [before, after]
+
+
+@scenario(result=["changed", "changed still"], effects=["changed", "changed still"])
+async def a_patch_is_answered_once(stage: Stage) -> RunHandle[Any]:
+    """A new run is on the changed side, and stays there through a restart."""
+    run = await stage.start(patched_twice)
+    await stage.effects(1)
+    await stage.middle()
+    return run
+
+
+@workflow
+async def drawing_outside() -> bool:
+    """Draw something that no replay draws again, use it in steps, and draw in a way that takes a while."""
+    first = await side_effect(lambda: os.urandom(8).hex())
+    await apply_held("drawn")
+    second = await side_effect(_draw_later)
+    same = await give_back(f"{first} {second}") == f"{first} {second}"
+    await apply("drawn again")
+    return same
+
+
+async def _draw_later() -> int:
+    await asyncio.sleep(0.001)
+    return int.from_bytes(os.urandom(4), "big")
+
+
+@task
+async def give_back(words: str) -> str:
+    """Give back what was given."""
+    return words
+
+
+@scenario(result=True, effects=["drawn", "drawn again"])
+async def a_side_effect_is_recorded(stage: Stage) -> RunHandle[Any]:
+    """What a side effect gave is the same after a restart, so the steps made from it are, too."""
+    run = await stage.start(drawing_outside)
+    await stage.effects(1)
+    await stage.middle()
+    return run
+
+
+class NoSeatError(Exception):
+    """What the third booking raises on purpose."""
+
+
+@workflow
+async def booking() -> None:
+    """Do two things and fail; undoing the second one is held."""
+    async with Saga() as saga:
+        saga.add(apply, "undone a")
+        await apply("a")
+        saga.add(apply_held, "undone b")
+        await apply("b")
+        raise NoSeatError
+
+
+@scenario(status="FAILED", error="NoSeatError", effects=["a", "b", "undone a", "undone b"])
+async def a_failed_saga_is_undone(stage: Stage) -> RunHandle[Any]:
+    """Compensations are steps like others: a kill in the middle of one repeats none that is over."""
+    run = await stage.start(booking)
+    await stage.effects(3)
+    await stage.middle()
+    return run
+
+
+@workflow
+async def waiting_booking() -> None:
+    """Do two things, and wait for ever."""
+    async with Saga() as saga:
+        saga.add(apply, "undone a")
+        await apply("a")
+        saga.add(apply_held, "undone b")
+        await apply("b")
+        await asyncio.Event().wait()
+
+
+@scenario(status="CANCELLED", effects=["a", "b", "undone a", "undone b"])
+async def a_cancelled_saga_is_undone(stage: Stage) -> RunHandle[Any]:
+    """A second cancellation does not stop what the first one began, nor does a kill."""
+    run = await stage.start(waiting_booking)
+    await stage.effects(2)
+    await run.cancel("enough", operation_id="first")
+    await stage.effects(3)
+    await run.cancel("at once", operation_id="second")
+    await stage.middle()
+    return run
+
+
+@task
+async def undo_when_open(payload: str) -> str:
+    """Undo something, once the bank is open."""
+    if not (folder() / "bank").exists():
+        raise TypeError("the bank is closed")  # never tried again
+    return effect(payload)
+
+
+@workflow
+async def stuck_booking() -> None:
+    """Do two things and fail; the first one can be undone only when the bank is open."""
+    async with Saga() as saga:
+        saga.add(undo_when_open, "undone a")
+        await apply("a")
+        saga.add(apply, "undone b")
+        await apply("b")
+        raise NoSeatError
+
+
+@scenario(status="FAILED", error="NoSeatError", effects=["a", "b", "undone a", "undone b"])
+async def a_failing_compensation_parks_the_run(stage: Stage) -> RunHandle[Any]:
+    """The run says what is not undone, stays so through a restart, and tries again when it is resumed."""
+    run = await stage.start(stuck_booking)
+    record = await run.describe()
+    while record.status != PARKED:
+        await asyncio.sleep(LOOK_SECONDS)
+        record = await run.describe()
+    await stage.middle()
+    record = await run.describe()
+    if record.status != PARKED or "Not undone: undo_when_open('undone a')" not in record.parked:
+        raise AssertionError(f"{record.status}: {record.parked}")
+    (folder() / "bank").touch()
+    await run.resume()
+    return run
