@@ -30,6 +30,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -281,7 +282,14 @@ def _read_file(content: bytes) -> _File:
             raise HistoryError(f"the file is no {FORMAT}, but {found or 'of no format'}")
         return msgspec.json.decode(content, type=_File)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise HistoryError(f"the file is no history: {_words(error)}") from None
+        raise HistoryError(f"the file is no history: {_words(error)}", _event_at(content, error)) from None
+
+
+def _event_at(content: bytes, error: Exception) -> str:
+    """Return the event in which a file stops being JSON, '' before the first one."""
+    byte = re.search(r"\(byte (\d+)\)", str(error))
+    begun = len(_EVENT_BEGINS.findall(content, 0, int(byte[1]) if byte else len(content)))
+    return f"event {begun}" if begun else ""
 
 
 def _read_event(number: int, raw: msgspec.Raw) -> AnyEvent:
@@ -429,6 +437,7 @@ def _words(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+_EVENT_BEGINS: Final = re.compile(rb'"id"\s*:\s*\d+\s*,\s*"event"\s*:')
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL: Final = msgspec.Raw(b"null")
 _KINDS: Final[dict[str, Any]] = {kind.__name__: kind for kind in AnyEvent.__args__}

@@ -60,11 +60,13 @@ from holdfast.replay.samples import sample_payload
 from holdfast.replay.watched import COMMANDS_BEYOND_MAX, WatchedExecution
 from holdfast.replay.words import side_of
 
-EXPLORATIONS_MAX: Final = 24
+EXPLORATIONS_MAX: Final = 16
 """How often the code is run again to find out what became of which step."""
-EXPLORED_EVENTS_MAX: Final = 200_000
+EXPLORED_EVENTS_MAX: Final = 50_000
 """How many events all these runs may have together."""
-UNKNOWN_MAX: Final = 200
+SEEN_ENDS_MAX: Final = 5_000
+"""In longer histories the line at which the run ended is not looked for: it doubles the time."""
+UNKNOWN_MAX: Final = 50
 """How many steps without a record one exploration answers."""
 CONTEXT_ROWS: Final = 3
 """How many rows that agree are shown around one that does not."""
@@ -93,17 +95,21 @@ class _Guesses:
         self.made_up = 0
         self.execution: WatchedExecution | None = None
         self._replaced = replaced
-        self._free = {each.step: each for _, each in recorded if _opens(each)}  # type: ignore[union-attr]  # what opens a step has one
+        self._free: dict[str, Any] = {}
+        """Recorded steps that nobody has asked for yet."""
+        self._by_content: dict[tuple[Any, ...], dict[str, None]] = {}
+        for _, each in recorded:
+            if _opens(each):
+                step = identity_of(each)
+                self._free[step] = each
+                self._by_content.setdefault(content_of(each), {})[step] = None
 
     def match(self, issued: Issued) -> str | None:
         """Find the recorded step that asks for the same, or whose place is taken."""
         attempted: Any = decision_of(issued, 0.0)
-        content = content_of(attempted)
-        alike = [step for step, each in self._free.items() if content_of(each) == content]
+        alike = self._by_content.get(content_of(attempted))
         if alike:
-            step = attempted.step if attempted.step in alike else alike[0]
-            del self._free[step]
-            return step
+            return self._take(attempted.step if attempted.step in alike else next(iter(alike)))
         number = len(self.unknown)
         family = [step for step, each in self._free.items() if type(each) is type(attempted)]
         same = [step for step in family if decide_change(self._free[step], attempted) is not Difference.RENAMED]
@@ -112,8 +118,11 @@ class _Guesses:
         candidates = same or family
         if not takes or not candidates:
             return None
-        del self._free[candidates[0]]
-        return candidates[0]
+        return self._take(candidates[0])
+
+    def _take(self, step: str) -> str:
+        del self._by_content[content_of(self._free.pop(step))][step]
+        return step
 
     def recorded(self, event: Any, issued: Issued, now: float) -> InputEvent | None:  # noqa: ARG002 - as it is
         """Answer as it was recorded."""
@@ -220,7 +229,12 @@ def _attempt(
     guesses = _Guesses(recorded, replaced)
     course = Course(history, guesses, beyond_max=UNKNOWN_MAX)
     execution = WatchedExecution(
-        program, guard, course.open_fan_out, commands_max=len(recorded) + COMMANDS_BEYOND_MAX, trace=True
+        program,
+        guard,
+        course.open_fan_out,
+        commands_max=len(recorded) + COMMANDS_BEYOND_MAX,
+        trace=True,
+        sees_ends=len(history.events) <= SEEN_ENDS_MAX,
     )
     guesses.execution = execution
     execution.patches.remember(history.events)

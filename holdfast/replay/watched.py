@@ -94,6 +94,7 @@ class WatchedExecution(Execution):
         *,
         commands_max: int,
         trace: bool = False,
+        sees_ends: bool = False,
     ) -> None:
         """Make an execution that has not started. See `Execution`.
 
@@ -103,11 +104,12 @@ class WatchedExecution(Execution):
             open_fan_out: reads the outcomes of a completed fan-out.
             commands_max: after so many commands the code is refused every further one.
             trace: remember the line of user code that issued each command.
+            sees_ends: remember the line at which the run's own code ended.
         """
         self.ended_at = ""
-        """`file:line, in function` at which the run's own code returned or raised, where lines are traced."""
+        """`file:line, in function` at which the run's own code returned or raised, where ends are seen."""
         self._traced = trace
-        self._run: CodeType | None = getattr(getattr(program, "fn", None), "__code__", None) if trace else None
+        self._run: CodeType | None = getattr(getattr(program, "fn", None), "__code__", None) if sees_ends else None
         watched = _WatchedProgram(program)
         super().__init__(watched, guard, open_fan_out, trace=trace, make_steps=WatchedSteps)
         self.steps.commands_max = commands_max
