@@ -11,10 +11,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from holdfast.app.capturing import capture_folder, capture_run
     from holdfast.app.connection import close_connections
     from holdfast.app.holdfast import Client, Holdfast, run
     from holdfast.app.ledger import Ledger, heartbeat_monitor
     from holdfast.app.locks import lock, semaphore
+    from holdfast.app.reading import reading
     from holdfast.app.serving import Serving, serve, serving
     from holdfast.app.settings import Settings, load_settings
     from holdfast.app.stack import ROLES, Stack
@@ -28,10 +30,13 @@ _HOMES: Final[dict[str, str]] = {
     "Serving": "holdfast.app.serving",
     "Settings": "holdfast.app.settings",
     "Stack": "holdfast.app.stack",
+    "capture_folder": "holdfast.app.capturing",
+    "capture_run": "holdfast.app.capturing",
     "close_connections": "holdfast.app.connection",
     "heartbeat_monitor": "holdfast.app.ledger",
     "load_settings": "holdfast.app.settings",
     "lock": "holdfast.app.locks",
+    "reading": "holdfast.app.reading",
     "run": "holdfast.app.holdfast",
     "semaphore": "holdfast.app.locks",
     "serve": "holdfast.app.serving",
@@ -47,10 +52,13 @@ __all__ = [
     "Serving",
     "Settings",
     "Stack",
+    "capture_folder",
+    "capture_run",
     "close_connections",
     "heartbeat_monitor",
     "load_settings",
     "lock",
+    "reading",
     "run",
     "semaphore",
     "serve",

@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from holdfast.app.settings import Settings
 from holdfast.authoring import Registry
-from holdfast.errors import UnknownNameError
+from holdfast.errors import RunNotFoundError, UnknownNameError
+from holdfast.history import History
 from holdfast.observe import known_secrets
 from holdfast.ports.bus import Bus
 from holdfast.ports.store import Store
-from holdfast.replay.captures import CaptureFolder, Capturer, CapturerSettings, CodePlace
+from holdfast.replay.captures import (
+    CaptureFolder,
+    Capturer,
+    CapturerSettings,
+    CodePlace,
+    capture_history,
+    capture_name,
+    read_run,
+    reason_of,
+)
 from holdfast.replay.redaction import RedactionRules
 
 
@@ -52,6 +63,27 @@ def make_capturer(settings: Settings, registry: Registry, store: Store, bus: Bus
         parameter=lambda name: parameter_of(registry, name),
         random=random.random,  # sampling needs no secrecy
     )
+
+
+async def capture_run(settings: Settings, store: Store, run_id: str) -> tuple[str, History]:
+    """Return a capture of any run of a store, and its name; without its code, nobody knows the places in it.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+        StoreError: it cannot be read.
+    """
+    record = await store.run(run_id)
+    if record is None:
+        raise RunNotFoundError(run_id)
+    capture = capture_history(
+        await read_run(store, record.execution_id),
+        record,
+        reason=reason_of(record) or "asked for",
+        now=time.time(),
+        rules=redaction_rules(settings),
+        version=holdfast_version(),
+    )
+    return capture_name(capture, record), capture
 
 
 def place_of(registry: Registry, name: str) -> CodePlace | None:

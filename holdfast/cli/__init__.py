@@ -11,7 +11,20 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
-from holdfast.cli import demo, fleet, keeping, linting, messages, operating, replaying, runs, serving, starting
+from holdfast.cli import (
+    capturing,
+    demo,
+    deploying,
+    fleet,
+    keeping,
+    linting,
+    messages,
+    operating,
+    replaying,
+    runs,
+    serving,
+    starting,
+)
 
 program = typer.Typer(
     name="holdfast",
@@ -38,6 +51,8 @@ program.command()(replaying.replay)
 program.command()(fleet.pools)
 program.command()(fleet.workers)
 program.add_typer(fleet.locks, name="locks")
+program.add_typer(capturing.capture, name="capture")
+program.command()(deploying.deploy_check)
 program.command()(linting.lint)
 program.add_typer(keeping.keys, name="keys")
 program.command()(keeping.verify)

@@ -14,9 +14,9 @@ from rich.table import Table
 
 from holdfast.app import Client, load_settings
 from holdfast.authoring import Registry, WorkflowDefinition
+from holdfast.cli.modules import load_registry
 from holdfast.cli.output import Exit, Output, printable
 from holdfast.cli.runs import read_outcomes
-from holdfast.cli.serving import load_registry
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown
 from holdfast.history import History
 from holdfast.replay import ReplayResult, Side, Verdict, WorkflowReplayer, load_history

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import traceback
 from typing import Annotated, Any
 
 import typer
 
 from holdfast.app import ROLES, Serving, Settings, load_settings, serve
 from holdfast.authoring import Registry
+from holdfast.cli.modules import ModulesArgument, load_registry
 from holdfast.cli.output import Output
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown
-from holdfast.errors import DefinitionError, HoldfastError, SettingsError
+from holdfast.errors import SettingsError
 from holdfast.observe import configure_logs
 
-ModulesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="MODULE...", help="Modules with workflows and tasks.", show_default=False)
-]
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on.", show_default=False)]
 PortOption = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default=False)]
 PoolOption = Annotated[
@@ -145,35 +141,3 @@ def _line(value: Any) -> str:
 def _configure_logs(settings: Settings) -> None:
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     configure_logs(json_lines=as_json, level=settings.log_level)
-
-
-def load_registry(names: list[str]) -> Registry:
-    """Return what some modules define.
-
-    Raises:
-        SettingsError: none is named.
-        DefinitionError: one cannot be imported; the user's own lines are shown.
-    """
-    if not names:
-        raise SettingsError("no module was named", "Name the modules with your workflows: holdfast dev automations")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # modules of the folder one stands in, as `python -m` has it
-    try:
-        return Registry.from_modules(*names)
-    except HoldfastError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a module may raise anything
-        # Whatever the user's module raised: their lines are the answer, ours and importlib's are not.
-        frames = [each for each in traceback.extract_tb(error.__traceback__) if _is_theirs(each.filename)]
-        where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-        lines = "".join(traceback.format_list(frames)).rstrip()
-        raise DefinitionError(
-            f"{', '.join(names)} cannot be imported: {type(error).__name__}: {error}", where, lines
-        ) from None
-
-
-def _is_theirs(filename: str) -> bool:
-    return not filename.startswith("<") and "importlib" not in filename and not filename.startswith(_HOLDFAST)
-
-
-_HOLDFAST = os.path.dirname(os.path.dirname(__file__)) + os.sep  # noqa: PTH120 - compared with frames' names, as text

@@ -5,11 +5,14 @@ Must not know: which application runs the code in production.
 """
 
 from holdfast.history import History
+from holdfast.replay.deploy_check import Checked, DeployCheck
 from holdfast.replay.loading import load_history
 from holdfast.replay.replayer import WorkflowReplayer
 from holdfast.replay.result import Divergence, PayloadProblem, ReplayResult, Row, Side, Verdict
 
 __all__ = [
+    "Checked",
+    "DeployCheck",
     "Divergence",
     "History",
     "PayloadProblem",

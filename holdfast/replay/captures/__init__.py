@@ -5,6 +5,7 @@ Must not know: who asks for them; how a history is replayed.
 """
 
 from holdfast.replay.captures.folder import CaptureEntry, CaptureFolder
+from holdfast.replay.captures.generation import TestSource, write_test
 from holdfast.replay.captures.making import CodePlace, capture_history, capture_name, reason_of
 from holdfast.replay.captures.reading import read_run
 from holdfast.replay.captures.watching import Capturer, CapturerSettings
@@ -15,8 +16,10 @@ __all__ = [
     "Capturer",
     "CapturerSettings",
     "CodePlace",
+    "TestSource",
     "capture_history",
     "capture_name",
     "read_run",
     "reason_of",
+    "write_test",
 ]

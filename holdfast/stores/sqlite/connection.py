@@ -93,6 +93,16 @@ def connect_for_reading(path: Path) -> apsw.Connection:
     return connection
 
 
+def connect_read_only(path: Path) -> apsw.Connection:
+    """Open a file that exists so that nothing in it can change; who writes goes on meanwhile."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, statementcachesize=STATEMENTS_CACHED)
+    connection.set_busy_timeout(FOREIGN_BUSY_MILLISECONDS)
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    connection.pragma("cache_size", -CACHE_KIBIBYTES)
+    connection.pragma("mmap_size", 0)
+    return connection
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turn what SQLite raises inside into the StoreError it means."""

@@ -77,6 +77,22 @@ def migrate(connection: apsw.Connection, now: float, migrations: Sequence[Migrat
             connection.execute("ROLLBACK")
 
 
+def check(connection: apsw.Connection, migrations: Sequence[Migration]) -> None:
+    """Check that the file's schema is the program's, and change nothing.
+
+    Raises:
+        SchemaError: it is newer, older, or no store's.
+    """
+    if connection.pragma("application_id") != APPLICATION_ID:
+        raise SchemaError("the file is no store", "Name the database file of a store.")
+    missing = _missing(connection, migrations)
+    if missing:
+        raise SchemaError(
+            f"the store's schema is older than this program: it has not had migration {missing[0].name}",
+            "Read it with the Holdfast that writes it, or let this one open it once: holdfast doctor",
+        )
+
+
 def _missing(connection: apsw.Connection, migrations: Sequence[Migration]) -> Sequence[Migration]:
     """Return the migrations the file does not have yet; mark a fresh file as a store."""
     if connection.pragma("application_id") != APPLICATION_ID:

@@ -45,6 +45,7 @@ from holdfast.stores.sqlite.connection import (
     check_space,
     connect,
     connect_for_reading,
+    connect_read_only,
     translated,
 )
 from holdfast.stores.sqlite.places import head_file, presence_folder
@@ -90,6 +91,7 @@ class SQLiteStore:
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
         wait_seconds_max: float = WAIT_SECONDS_MAX,
         free_bytes_min: int = FREE_BYTES_MIN,
+        read_only: bool = False,
     ) -> None:
         """Name the file and how to treat it.
 
@@ -101,7 +103,9 @@ class SQLiteStore:
                 commits, a crash of the program does not.
             wait_seconds_max: how long a write waits for its turn among the processes that share the file.
             free_bytes_min: how much free space there has to be for a write to begin.
+            read_only: open a store that is there, and change nothing, whoever else is using it.
         """
+        self._read_only = read_only
         self.path = Path(path).absolute()
         self._clock = clock
         self._bus = bus
@@ -127,6 +131,9 @@ class SQLiteStore:
         if self._writer is not None:
             return
         check_library()
+        if self._read_only:
+            self._open_for_reading()
+            return
         if not self.path.parent.is_dir():
             raise StoreError(f"there is no directory {self.path.parent}", "Make it, or name another place.")
         check_space(self.path, self._free_bytes_min)
@@ -145,6 +152,18 @@ class SQLiteStore:
         except BaseException:
             self._close_files()
             raise
+
+    def _open_for_reading(self) -> None:
+        if not self.path.is_file():
+            raise StoreError(f"there is no store at {self.path}", "Name the database file.")
+        with translated(self.path):
+            connection = connect_read_only(self.path)
+            try:
+                schema.check(connection, schema.load())
+            except BaseException:
+                connection.close()
+                raise
+            self._reading = connection
 
     async def close(self) -> None:
         """Close the file. The last one to close it leaves one file without a write-ahead log."""
@@ -225,6 +244,8 @@ class SQLiteStore:
         return results
 
     def _open_writer(self) -> Writer:
+        if self._writer is None and self._read_only:
+            raise StoreError(f"{self.path} was opened to be read only", "Open it without read_only to write.")
         if self._writer is None:
             raise StoreError(f"{self.path} is not open", "Open the store before writing, and close it last.")
         return self._writer

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import stat
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,7 +67,7 @@ def wait_for(condition: Callable[[], Any]) -> Any:
     until = time.monotonic() + 20
     while not (found := condition()):
         assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.01)
+        threading.Event().wait(0.01)
     return found
 
 
