@@ -45,6 +45,7 @@
     │   ├── StoreFullError
     │   ├── StoreCorruptError
     │   └── SchemaError
+    ├── EncryptionError            what is stored cannot be decrypted here
     ├── SettingsError
     └── MissingExtraError
 
@@ -697,6 +698,24 @@ class SchemaError(StoreError):
     """The store's schema is older or newer than this program."""
 
     code: ClassVar[str] = "HF804"
+
+
+@dataclass(eq=False)
+class EncryptionError(HoldfastError):
+    """What is stored is encrypted, and cannot be decrypted here."""
+
+    code: ClassVar[str] = "HF810"
+
+    what: str
+    key_id: str
+    reason: str
+
+    def message(self) -> str:
+        """Name what cannot be decrypted and the key it needs."""
+        return (
+            f"{self.what} is encrypted with key {self.key_id} and cannot be decrypted: {self.reason}\n"
+            "Give every process that uses the store the same keys, the newest first: encryption_keys"
+        )
 
 
 @dataclass(eq=False)

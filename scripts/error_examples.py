@@ -136,6 +136,11 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             what="settings do not fit\n  lease_seconds  Input should be a valid number",
             remedy="They come from arguments, HOLDFAST_* variables and holdfast.toml.",
         ),
+        errors.EncryptionError(
+            what="page ord-1187/1",
+            key_id="3fa2c1d0",
+            reason="the keys of this process are 9b04e2aa",
+        ),
         errors.MissingExtraError(part="Redis", extra="redis"),
     )
 }

@@ -29,7 +29,7 @@ PROJECT = ROOT / "pyproject.toml"
 LOCK = ROOT / "requirements.lock"
 
 GROUP = "dev"
-EXTRAS: tuple[str, ...] = ()  # an extra joins the lock with the first test that needs it
+EXTRAS: tuple[str, ...] = ("encryption",)  # an extra joins the lock with the first test that needs it
 
 HEADER = """\
 # Every package of the development environment, pinned and hashed, for Python 3.11 to 3.13.
@@ -68,7 +68,7 @@ def read_requirements(project: str) -> list[Requirement]:
     table = tomllib.loads(project)
     lines = [*table["project"]["dependencies"], *table["dependency-groups"][GROUP]]
     for extra in EXTRAS:
-        lines += table["project"]["optional-dependencies"][extra]
+        lines += table["project"].get("optional-dependencies", {}).get(extra, [])
     return [Requirement(each) for each in lines]
 
 

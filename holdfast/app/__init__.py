@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from holdfast.app.capturing import capture_folder, capture_run
     from holdfast.app.connection import close_connections
+    from holdfast.app.encryption import make_key
     from holdfast.app.holdfast import Client, Holdfast, run
     from holdfast.app.ledger import Ledger, heartbeat_monitor
     from holdfast.app.locks import lock, semaphore
@@ -36,6 +37,7 @@ _HOMES: Final[dict[str, str]] = {
     "heartbeat_monitor": "holdfast.app.ledger",
     "load_settings": "holdfast.app.settings",
     "lock": "holdfast.app.locks",
+    "make_key": "holdfast.app.encryption",
     "reading": "holdfast.app.reading",
     "run": "holdfast.app.holdfast",
     "semaphore": "holdfast.app.locks",
@@ -58,6 +60,7 @@ __all__ = [
     "heartbeat_monitor",
     "load_settings",
     "lock",
+    "make_key",
     "reading",
     "run",
     "semaphore",

@@ -26,9 +26,10 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from holdfast.app.default_store import forget_default, in_place
+from holdfast.app.encryption import check_keys, make_store
 from holdfast.app.keeper_messages import Setup
 from holdfast.app.portal import Portal
 from holdfast.app.renewals import Renewals
@@ -36,11 +37,10 @@ from holdfast.bus import LocalBus
 from holdfast.errors import StoreError
 from holdfast.locks import EntryLease, LedgerEntries, LockLines, PlaceLease
 from holdfast.observe import logger
-from holdfast.stores import GroupCommit, SQLiteStore, SystemClock
+from holdfast.stores import SystemClock
 
 if TYPE_CHECKING:
     from holdfast.app.settings import Settings
-    from holdfast.ports.store import Store
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -70,12 +70,7 @@ class Connection:
         self.settings = settings
         self.portal = portal
         self._bus = LocalBus(self.path)
-        self.store = cast(
-            "Store",
-            GroupCommit(
-                SQLiteStore(self.path, clock=SystemClock(), bus=self._bus, synchronous=settings.synchronous),
-            ),
-        )
+        self.store = make_store(settings, SystemClock(), self._bus)
         self._entries = LedgerEntries(self.store)
         self._lines = LockLines(self.store)
         self._renewals = Renewals(self.store, Setup(str(self.path), settings.synchronous, settings.lease_seconds))
@@ -88,8 +83,13 @@ class Connection:
         return self._renewals.pid
 
     async def open(self) -> None:
-        """Open the store. Raises StoreError."""
+        """Open the store. Raises StoreError, EncryptionError."""
         await self.store.open()
+        try:
+            await check_keys(self.store)
+        except BaseException:
+            await self.store.close()
+            raise
 
     async def close(self) -> None:
         """Close the store, and let go of everything."""

@@ -7,6 +7,7 @@ Must not know: what the store is for.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Final
 from holdfast.app.settings import Settings, load_settings
 
 STORE_VARIABLE: Final = "HOLDFAST_STORE"
+KEYS_VARIABLE: Final = "HOLDFAST_ENCRYPTION_KEYS"
 
 _served: Final[list[Settings]] = []
 """Settings of the stacks that run in this process, newest last. Task code finds its own stack's store by it."""
@@ -25,8 +27,11 @@ _found: Final[list[Settings]] = []
 def serve(settings: Settings) -> Callable[[], None]:
     """Have code in this process, and in processes it starts, mean the store of `settings`; return what ends that."""
     fixed = in_place(settings)
-    before = os.environ.get(STORE_VARIABLE)
-    os.environ[STORE_VARIABLE] = fixed.store
+    said = {STORE_VARIABLE: fixed.store}
+    if fixed.encryption_keys:
+        said[KEYS_VARIABLE] = json.dumps(fixed.encryption_keys)
+    before = {name: os.environ.get(name) for name in said}
+    os.environ.update(said)
     _served.append(fixed)
 
     def end() -> None:
@@ -35,10 +40,11 @@ def serve(settings: Settings) -> Callable[[], None]:
         _served[:] = [each for each in _served if each is not fixed]
         if os.environ.get(STORE_VARIABLE) != fixed.store:
             return  # it is somebody else's by now
-        if before is None:
-            del os.environ[STORE_VARIABLE]
-        else:
-            os.environ[STORE_VARIABLE] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
     return end
 
@@ -59,6 +65,11 @@ def forget_default() -> None:
 
 
 def in_place(settings: Settings) -> Settings:
-    """Return `settings` with the path of the store made absolute."""
-    path = Path.cwd() / settings.sqlite_path()
-    return settings.model_copy(update={"store": f"sqlite:///{path}"})
+    """Return `settings` with the paths of the store and of keys made absolute."""
+    here = Path.cwd()
+    path = here / settings.sqlite_path()
+    keys = tuple(
+        f"file:{here / name}" if kind == "file" else f"{kind}{colon}{name}"
+        for kind, colon, name in (each.partition(":") for each in settings.encryption_keys)
+    )
+    return settings.model_copy(update={"store": f"sqlite:///{path}", "encryption_keys": keys})

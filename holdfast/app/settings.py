@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     synchronous: Literal["FULL", "NORMAL"] = Field(
         default="FULL", description="SQLite durability. NORMAL may lose the last commits in a power cut."
     )
+    encryption_keys: tuple[str, ...] = Field(
+        default=(),
+        description="Where the keys are that payloads are encrypted with, the newest first: env:NAME, file:PATH.",
+    )
     promote_seconds: float = Field(
         default=0.05, ge=0, description="A task that takes longer is recorded before its outcome is known."
     )

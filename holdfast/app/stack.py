@@ -11,17 +11,17 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from holdfast.app.default_store import serve
+from holdfast.app.encryption import check_keys, make_store
 from holdfast.app.settings import Settings
 from holdfast.authoring import Registry
 from holdfast.bus import LocalBus
 from holdfast.client import EmbeddedEngine
 from holdfast.observe import logger
 from holdfast.ports.operations import Membership
-from holdfast.ports.store import Store
-from holdfast.stores import GroupCommit, SQLiteStore, SystemClock
+from holdfast.stores import SystemClock
 
 if TYPE_CHECKING:
     from holdfast.app.member import Member
@@ -47,12 +47,8 @@ class Stack:
         self.registry = registry
         self.roles = frozenset(roles)
         self.clock = SystemClock()
-        path = settings.sqlite_path()
-        self.bus = LocalBus(path)
-        self.store = cast(
-            "Store",
-            GroupCommit(SQLiteStore(path, clock=self.clock, bus=self.bus, synchronous=settings.synchronous)),
-        )
+        self.bus = LocalBus(settings.sqlite_path())
+        self.store = make_store(settings, self.clock, self.bus)
         self.engine = EmbeddedEngine(
             self.store, self.bus, self.clock, lambda: secrets.randbits(63), None, lambda: self.membership
         )
@@ -76,6 +72,11 @@ class Stack:
     async def open(self) -> None:
         """Open the store; join the fleet and start working, if there are roles."""
         await self.store.open()
+        try:
+            await check_keys(self.store)
+        except BaseException:
+            await self.store.close()
+            raise
         await self.bus.open()
         if self.roles:
             self._end_serving = serve(self.settings)  # what tasks lock and write down is in this store

@@ -6,6 +6,7 @@ Must not know: what is checked.
 
 from __future__ import annotations
 
+from holdfast.app.encryption import load_codec
 from holdfast.app.settings import Settings
 from holdfast.stores import VerifyReport, verify
 
@@ -16,5 +17,6 @@ def verify_store(settings: Settings) -> VerifyReport:
     Raises:
         SettingsError: the settings name no store that can be checked.
         StoreError: there is no store there.
+        MissingExtraError: the extra `encryption` is not installed.
     """
-    return verify(settings.sqlite_path())
+    return verify(settings.sqlite_path(), codec=load_codec(settings.encryption_keys))

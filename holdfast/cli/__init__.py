@@ -55,6 +55,7 @@ program.add_typer(capturing.capture, name="capture")
 program.command()(deploying.deploy_check)
 program.command()(linting.lint)
 program.add_typer(keeping.keys, name="keys")
+program.add_typer(keeping.encryption, name="encryption")
 program.command()(keeping.verify)
 program.command()(keeping.doctor)
 

@@ -12,13 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.app import Client, load_settings, verify_store
+from holdfast.app import Client, load_settings, make_key, verify_store
 from holdfast.cli.output import Exit, Output, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown, with_client
 from holdfast.errors import HoldfastError, UnknownNameError
 from holdfast.ports.operations import RevokeKey
 
 keys = typer.Typer(help="API keys of the controller.", no_args_is_help=True)
+encryption = typer.Typer(help="Keys that payloads are encrypted with.", no_args_is_help=True)
 
 FREE_BYTES_LOW = 1024**3
 
@@ -87,6 +88,13 @@ def revoke_key(
     with_client(output, store, body)
 
 
+@encryption.command("new-key")
+def new_encryption_key(as_json: JsonOption = False) -> None:
+    """Make a key; it is shown this once, and nothing remembers it."""
+    output = Output(as_json=as_json)
+    output.fields({"key": make_key()})
+
+
 def verify(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Check that what is stored is what was written; changes nothing."""
     output = Output(as_json=as_json)
@@ -96,6 +104,8 @@ def verify(store: StoreOption = None, as_json: JsonOption = False) -> None:
     else:
         for problem in report.problems:
             output.console.print(f"[red]damaged[/]  {problem}", markup=True)
+        for note in report.notes:
+            output.console.print(f"[yellow]not checked[/]  {note}", markup=True)
         output.fields(
             {
                 "executions": report.executions,

@@ -20,6 +20,7 @@ from rich.table import Table
 from holdfast.errors import (
     AlreadyProcessed,
     DefinitionError,
+    EncryptionError,
     HistoryError,
     HoldfastError,
     InputError,
@@ -75,6 +76,7 @@ _CODES: tuple[tuple[type[HoldfastError], Exit], ...] = (
     (LeaseError, Exit.REFUSED),
     (NoOrchestratorError, Exit.UNAVAILABLE),
     (StoreError, Exit.UNAVAILABLE),
+    (EncryptionError, Exit.UNAVAILABLE),
     (SettingsError, Exit.UNAVAILABLE),
     (MissingExtraError, Exit.UNAVAILABLE),
     (DefinitionError, Exit.USAGE),

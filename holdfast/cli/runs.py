@@ -14,7 +14,7 @@ from holdfast.cli.verbs import JsonOption, StoreOption, with_client
 from holdfast.client import RunHandle, decode_outcome
 from holdfast.errors import SettingsError
 from holdfast.history import BlobRef, Failure, to_json
-from holdfast.ports.engine import Outcome, RecordedEvent
+from holdfast.ports.engine import RecordedEvent, decode_end
 from holdfast.ports.operations import PAUSED, TERMINAL, RunRecord
 
 runs = typer.Typer(help="Look at runs, and operate them.", no_args_is_help=True)
@@ -74,7 +74,7 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
         record = await client.handle(run).describe()
         shown = run_fields(record) | {"events": record.last_event, "owner": record.owner}
         if record.status in TERMINAL:
-            outcome = msgspec.msgpack.decode(record.outcome, type=Outcome)
+            outcome = decode_end(record.outcome)
             if outcome.result is not None:
                 shown["result"] = decode_outcome(run, outcome, msgspec.json.decode)
             elif outcome.failure is not None:

@@ -13,8 +13,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
 
-import msgspec
-
 from holdfast.client.ends import Ends
 from holdfast.engine import CURRENT
 from holdfast.errors import (
@@ -26,11 +24,11 @@ from holdfast.errors import (
     RunNotFoundError,
     RunStateError,
 )
-from holdfast.history import ROOT, UpdateCompleted, WorkflowStarted, open_page, outside_payloads, seal
+from holdfast.history import ROOT, UpdateCompleted, WorkflowStarted, open_page, outside_payloads, page_place, seal
 from holdfast.ports.answers import decode_answer
 from holdfast.ports.bus import REQUESTS, RUNS, Bus
 from holdfast.ports.clock import Clock
-from holdfast.ports.engine import LocalOrchestrator, Outcome, RecordedEvent, StartRequest
+from holdfast.ports.engine import LocalOrchestrator, Outcome, RecordedEvent, StartRequest, decode_end
 from holdfast.ports.operations import (
     PAUSED,
     TERMINAL,
@@ -48,8 +46,6 @@ from holdfast.ports.store import Store
 LOOK_SECONDS: Final = 0.25
 """How often to look for an answer or an end although nothing rang."""
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-_decode_outcome: Final = msgspec.msgpack.Decoder(Outcome).decode
 
 
 class EmbeddedEngine:
@@ -95,6 +91,7 @@ class EmbeddedEngine:
         self, requests: Sequence[StartRequest], local: LocalOrchestrator | None, membership: Membership | None
     ) -> list[Started]:
         now = self._clock.now()
+        codec = self._store.codec
         operations: list[StartRun] = []
         events: list[WorkflowStarted] = []
         for request in requests:
@@ -113,7 +110,10 @@ class EmbeddedEngine:
                 request.memo,
             )
             blobs: dict[bytes, bytes] = {}
-            page = seal([event], 1, ROOT, blobs)
+            if codec is None:
+                page = seal([event], 1, ROOT, blobs)
+            else:
+                page = seal([event], 1, ROOT, blobs, codec, page_place(request.run_id, request.run_id, 1))
             digest = blake2b(request.input, digest_size=16).digest()
             operations.append(
                 StartRun(
@@ -238,12 +238,14 @@ class EmbeddedEngine:
     async def history(self, run_id: str, after: int = 0) -> list[RecordedEvent]:
         """Return an execution's events. See `Engine.history`."""
         record = await self.describe(run_id)
-        return await self._read(record.execution_id, after)
+        return await self._read(record, after)
 
-    async def _read(self, execution_id: int, after: int) -> list[RecordedEvent]:
+    async def _read(self, record: RunRecord, after: int) -> list[RecordedEvent]:
         recorded: list[RecordedEvent] = []
-        for page in await self._store.pages(execution_id, after):
-            events = open_page(page.body)
+        codec = self._store.codec
+        for page in await self._store.pages(record.execution_id, after):
+            place = b"" if codec is None else page_place(record.run_id, record.execution, page.first)
+            events = open_page(page.body, codec, place)
             for event, field, reference in outside_payloads(events):
                 setattr(event, field, await self._store.blob(reference.digest))
             recorded.extend(
@@ -258,7 +260,7 @@ class EmbeddedEngine:
         record = await self.describe(run_id)
         while True:
             closed = (await self.describe(record.execution)).status in TERMINAL
-            for each in await self._read(record.execution_id, after):
+            for each in await self._read(record, after):
                 after = each.id
                 yield each
             if closed:
@@ -274,7 +276,7 @@ class EmbeddedEngine:
                 return await self._end(run_id)
         except TimeoutError:
             record = await self.describe(run_id)
-            return _decode_outcome(record.outcome) if record.status in TERMINAL else None
+            return decode_end(record.outcome) if record.status in TERMINAL else None
 
     async def _end(self, run_id: str) -> Outcome:
         local = self.local

@@ -16,11 +16,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
-from holdfast.errors import RunNotFoundError, StoreError
+from holdfast.errors import EncryptionError, RunNotFoundError, StoreError
 from holdfast.ports.bus import CLOSED, Bus
-from holdfast.ports.engine import LocalOrchestrator, Outcome
+from holdfast.ports.engine import LocalOrchestrator, Outcome, decode_end
 from holdfast.ports.operations import TERMINAL
 from holdfast.ports.store import Store
 
@@ -29,8 +27,6 @@ LOOK_SECONDS: Final = 0.25
 REST_SHARE: Final = 4
 """A look is followed by a rest of this many times what it took."""
 REST_SECONDS_MIN: Final = 0.005
-
-_decode_outcome: Final = msgspec.msgpack.Decoder(Outcome).decode
 
 
 class Ends:
@@ -95,7 +91,12 @@ class Ends:
         if record is None:
             self._settle(run_id, None, RunNotFoundError(run_id))
         elif record.status in TERMINAL:
-            self._settle(run_id, _decode_outcome(record.outcome), None)
+            try:
+                outcome = decode_end(record.outcome)
+            except EncryptionError as error:
+                self._settle(run_id, None, error)
+            else:
+                self._settle(run_id, outcome, None)
 
     def _tell(self, run_id: str, future: asyncio.Future[Outcome]) -> None:
         self._told.discard(run_id)

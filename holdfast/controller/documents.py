@@ -18,7 +18,7 @@ from holdfast.controller.events import failure_document
 from holdfast.controller.keys import Scope
 from holdfast.controller.times import iso_time, iso_time_or_none
 from holdfast.history import Failure
-from holdfast.ports.engine import Outcome
+from holdfast.ports.engine import Outcome, decode_end
 from holdfast.ports.operations import (
     CANCELLED,
     COMPLETED,
@@ -37,7 +37,6 @@ from holdfast.ports.operations import (
 
 STATUSES: Final = frozenset({RUNNING, PARKED, PAUSED, *TERMINAL})
 
-_decode_outcome: Final = msgspec.msgpack.Decoder(Outcome).decode
 _decode_json: Final = msgspec.json.Decoder().decode
 _ERROR_NAMES: Final = {
     CANCELLED: "RunCancelledError",
@@ -292,7 +291,7 @@ def run_document(record: RunRecord, *, payloads: bool = True) -> Run:
     result: Any = UNSET
     error: dict[str, Any] | UnsetType = UNSET
     if payloads and record.status in TERMINAL and record.outcome:
-        outcome = _decode_outcome(record.outcome)
+        outcome = decode_end(record.outcome)
         if outcome.status == COMPLETED:
             result = None if outcome.result is None else _decode_json(outcome.result)
         else:

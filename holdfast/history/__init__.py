@@ -5,6 +5,17 @@ Must not know: loops, stores, processes. Everything here is a value or a pure fu
 """
 
 from holdfast.history.captures import CapturedFailure, CaptureNote, captured_failure
+from holdfast.history.codec import (
+    BLOB_PLACE,
+    KEY_ID_BYTES,
+    MARK,
+    Codec,
+    decrypted,
+    is_encrypted,
+    key_id_of,
+    page_place,
+    place_of,
+)
 from holdfast.history.commands import (
     AcquireLock,
     CancelFanOut,
@@ -90,10 +101,13 @@ from holdfast.history.transcript import (
 )
 
 __all__ = [
+    "BLOB_PLACE",
     "CLOSING",
     "FORMAT",
     "HASH_BYTES",
     "INLINE_BYTES_MAX",
+    "KEY_ID_BYTES",
+    "MARK",
     "ROOT",
     "TRANSCRIPT_BYTES_MAX",
     "AcquireLock",
@@ -108,6 +122,7 @@ __all__ = [
     "CancelTimer",
     "CaptureNote",
     "CapturedFailure",
+    "Codec",
     "Command",
     "CompleteRun",
     "CompleteUpdate",
@@ -161,11 +176,16 @@ __all__ = [
     "WorkflowTerminated",
     "blob_digest",
     "captured_failure",
+    "decrypted",
     "describe_failure",
     "from_json",
+    "is_encrypted",
+    "key_id_of",
     "open_page",
     "outside_payloads",
     "page_hash",
+    "page_place",
+    "place_of",
     "seal",
     "to_json",
     "verify_chain",

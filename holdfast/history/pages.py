@@ -8,6 +8,9 @@ bytes, the hash of the page before it and the id of its first event, so a page
 that was changed, moved, dropped or put in twice breaks the chain.
 
     hash(page) = BLAKE2b-128(previous hash, first event id as 8 bytes, body)
+
+With a codec it is the encrypted body that is hashed, so that a store can be
+checked without its keys.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from holdfast.errors import HistoryError
+from holdfast.history.codec import BLOB_PLACE, Codec, decrypted, is_encrypted
 from holdfast.history.events import AnyEvent, BlobRef
 
 INLINE_BYTES_MAX: Final = 4096
@@ -56,23 +60,42 @@ def page_hash(previous: bytes, first: int, body: bytes) -> bytes:
     return state.digest()
 
 
-def seal(events: Sequence[AnyEvent], first: int, previous: bytes, blobs: dict[bytes, bytes]) -> Page:
+def seal(
+    events: Sequence[AnyEvent],
+    first: int,
+    previous: bytes,
+    blobs: dict[bytes, bytes],
+    codec: Codec | None = None,
+    place: bytes = b"",
+) -> Page:
     """Encode `events` as the page that starts with event id `first`.
 
     Large payloads are moved into `blobs` (digest -> content), which the caller stores in the same transaction.
+
+    Args:
+        events: at least one.
+        first: id of the first event.
+        previous: hash of the page before it, ROOT for the first.
+        blobs: receives what is stored outside the page.
+        codec: encrypts page and payloads.
+        place: what the page is encrypted for; see `page_place`.
     """
     body = _encode(events)
     if len(body) > INLINE_BYTES_MAX:
-        body = _encode([_without_large_payloads(event, blobs) for event in events])
+        body = _encode([_without_large_payloads(event, blobs, codec) for event in events])
+    if codec is not None:
+        body = codec.encrypt(body, place)
     return Page(first, first + len(events) - 1, body, page_hash(previous, first, body))
 
 
-def open_page(body: bytes) -> list[AnyEvent]:
+def open_page(body: bytes, codec: Codec | None = None, place: bytes = b"") -> list[AnyEvent]:
     """Decode a page's events. Payloads stored outside the page are still references: see `outside_payloads`.
 
     Raises:
         HistoryError: `body` is not a page.
+        EncryptionError: it is encrypted, and `codec` cannot decrypt it at `place`.
     """
+    body = decrypted(body, codec, place, "a page of history")
     try:
         return _decode(body)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
@@ -100,20 +123,23 @@ def verify_chain(pages: Iterable[Page]) -> tuple[int, bytes]:
             raise HistoryError(f"event {last + 1} is missing: the next page starts with event {page.first}")
         if page_hash(head, page.first, page.body) != page.hash:
             raise HistoryError(f"events {page.first} to {page.last} are not what was written", f"event {page.first}")
-        count = len(open_page(page.body))
+        # How many events an encrypted page holds is for those to see who have its key.
+        count = page.last - page.first + 1 if is_encrypted(page.body) else len(open_page(page.body))
         if page.first + count - 1 != page.last:
             raise HistoryError(f"page {page.first} to {page.last} holds {count} events", f"event {page.first}")
         last, head = page.last, page.hash
     return last, head
 
 
-def _without_large_payloads(event: AnyEvent, blobs: dict[bytes, bytes]) -> Any:
+def _without_large_payloads(event: AnyEvent, blobs: dict[bytes, bytes], codec: Codec | None) -> Any:
     changes: dict[str, BlobRef] = {}
     for field in _PAYLOAD_FIELDS.get(type(event), ()):
         value = getattr(event, field)
         if type(value) is bytes and len(value) > INLINE_BYTES_MAX:
-            digest = blob_digest(value)
-            blobs[digest] = value
+            # Encrypted alike, so that the same payload is still stored once.
+            content = value if codec is None else codec.encrypt_alike(value, BLOB_PLACE)
+            digest = blob_digest(content)
+            blobs[digest] = content
             changes[field] = BlobRef(digest, len(value))
     # The event itself keeps its bytes: whoever made it goes on to apply it.
     return msgspec.structs.replace(event, **changes) if changes else event

@@ -18,6 +18,7 @@ from holdfast.engine import Execution, Issued, decision_of
 from holdfast.history import (
     ROOT,
     AnyEvent,
+    Codec,
     Input,
     MarkPatch,
     Page,
@@ -27,6 +28,7 @@ from holdfast.history import (
     WorkflowCompleted,
     WorkflowFailed,
     WorkflowTerminated,
+    page_place,
     seal,
 )
 from holdfast.ports.engine import Outcome
@@ -142,7 +144,9 @@ class Live:
             self._beside = Beside()
         return self._beside
 
-    def make_page(self, now: float, blobs: dict[bytes, bytes]) -> tuple[Page | None, list[AnyEvent]]:
+    def make_page(
+        self, now: float, blobs: dict[bytes, bytes], codec: Codec | None = None
+    ) -> tuple[Page | None, list[AnyEvent]]:
         """Turn the entries into the next page; return it with its events.
 
         The entries stay until the page has landed.
@@ -150,6 +154,7 @@ class Live:
         Args:
             now: seconds since the epoch, recorded with each decision.
             blobs: receives the payloads that are stored outside the page.
+            codec: encrypts the page.
         """
         entries = self.entries
         if self.closing is not None:
@@ -166,7 +171,11 @@ class Live:
                     # All inputs before this page are drained, so the count holds for its first input only.
                     each.issued, issued = issued, -1
                 events.append(each)  # type: ignore[arg-type]  # every Input is an InputEvent
-        return seal(events, self.last + 1, self.head, blobs), events
+        first = self.last + 1
+        if codec is None:
+            return seal(events, first, self.head, blobs), events
+        place = page_place(self.run_id, self.name, first)
+        return seal(events, first, self.head, blobs, codec, place), events
 
     def take_off(self) -> Beside | None:
         """Let a write carry everything that waits; return what it makes and drops beside the events."""

@@ -21,6 +21,7 @@ from holdfast.history import (
     UpdateCompleted,
     open_page,
     outside_payloads,
+    page_place,
     verify_chain,
 )
 from holdfast.orchestrator.live import Live
@@ -86,18 +87,21 @@ def open_fan_out(store: Store, execution_id: int) -> Callable[[str, FanOutComple
     return open_one
 
 
-async def read_history(store: Store, execution_id: int, after: int = 0) -> tuple[list[AnyEvent], bytes, int]:
-    """Return an execution's events after page boundary `after`, its head hash and its last event id.
+async def read_history(store: Store, execution_id: int, run_id: str, name: str) -> tuple[list[AnyEvent], bytes, int]:
+    """Return an execution's events, its head hash and its last event id.
 
     Raises:
         HistoryError: the pages are not what was written.
         StoreCorruptError: a payload is missing or damaged.
+        EncryptionError: they are encrypted, and the store's codec cannot decrypt them.
     """
-    pages = await store.pages(execution_id, after)
-    last, head = verify_chain(pages) if not after else (0, b"")
+    pages = await store.pages(execution_id)
+    last, head = verify_chain(pages)
+    codec = store.codec
     events: list[AnyEvent] = []
     for page in pages:
-        opened = open_page(page.body)
+        place = b"" if codec is None else page_place(run_id, name, page.first)
+        opened = open_page(page.body, codec, place)
         for event, field, reference in outside_payloads(opened):
             setattr(event, field, await store.blob(reference.digest))
         events.extend(opened)
@@ -112,8 +116,9 @@ async def load(
     Raises:
         DivergenceError: the code does not fit the history.
         HistoryError, StoreCorruptError: the history is damaged.
+        EncryptionError: it cannot be decrypted here.
     """
-    events, head, last = await read_history(store, execution_id)
+    events, head, last = await read_history(store, execution_id, run_id, name)
     execution = Execution(program, guard, open_fan_out(store, execution_id))
     live = Live(execution_id, run_id, name, program.name, execution)
     try:

@@ -24,6 +24,7 @@ from holdfast.history import (
     TaskFailed,
     TaskTimedOut,
     WorkflowTerminated,
+    decrypted,
 )
 from holdfast.ports.operations import FanOutSummary, InboxRow
 
@@ -34,22 +35,27 @@ _decode_token: Final = msgspec.msgpack.Decoder(int).decode
 
 
 def decide_entry(row: InboxRow, execution: Execution) -> Input | WorkflowTerminated | None:
-    """Return the fact that a message becomes; None when it is about something the code no longer waits for."""
+    """Return the fact that a message becomes; None when it is about something the code no longer waits for.
+
+    Raises:
+        EncryptionError: it came out of the store undecrypted: there the key is not known.
+    """
     time = row.received_at
+    body = decrypted(row.body, None, b"", f"a message: {row.kind} {row.name}".rstrip())
     match row.kind:
         case "signal":
-            return SignalReceived(time, -1, row.name, row.body, row.operation_id, row.sender)
+            return SignalReceived(time, -1, row.name, body, row.operation_id, row.sender)
         case "cancel":
-            return CancelRequested(time, -1, row.body.decode("utf-8", "replace"))
+            return CancelRequested(time, -1, body.decode("utf-8", "replace"))
         case "terminate":
-            return WorkflowTerminated(time, row.body.decode("utf-8", "replace"))
+            return WorkflowTerminated(time, body.decode("utf-8", "replace"))
         case "outcome":
-            event = _decode_outcome(row.body)
+            event = _decode_outcome(body)
             return event if event.step in execution.open else None
         case "lock":
-            return LockGranted(time, -1, row.name, _decode_token(row.body)) if row.name in execution.open else None
+            return LockGranted(time, -1, row.name, _decode_token(body)) if row.name in execution.open else None
         case "fan_out":
-            summary = _decode_summary(row.body)
+            summary = _decode_summary(body)
             if summary.step not in execution.open:
                 return None
             first = _decode_failure(summary.first_failure) if summary.first_failure else None

@@ -31,6 +31,7 @@ import msgspec
 from holdfast.engine import Execution, recover
 from holdfast.errors import (
     DivergenceError,
+    EncryptionError,
     FencedError,
     HoldfastError,
     InboxUnreadError,
@@ -82,6 +83,7 @@ from holdfast.ports.operations import (
     Reap,
     Reaped,
     ReleaseRuns,
+    RunRecord,
     Started,
     TakeRequests,
 )
@@ -155,6 +157,7 @@ class Orchestrator:
             settings: see OrchestratorSettings.
         """
         self._store = store
+        self._codec = store.codec
         self._bus = bus
         self._clock = clock
         self._programs = programs
@@ -285,7 +288,7 @@ class Orchestrator:
                     if record.status == PAUSED:
                         return None  # it waits in the store, as a request
                     raise RunClosedError(run_id, record.status)
-                return await self._query_stored(record.execution_id, record.workflow, name, payload)
+                return await self._query_stored(record, name, payload)
             if self._programs(record.workflow) is None:
                 return None
             if not record.owner:
@@ -293,7 +296,7 @@ class Orchestrator:
             live = self._by_run.get(run_id)
             if live is None:
                 if kind == "query":
-                    return await self._query_stored(record.execution_id, record.workflow, name, payload)
+                    return await self._query_stored(record, name, payload)
                 return None
         self._live.move_to_end(live.execution_id)
         return (
@@ -326,12 +329,12 @@ class Orchestrator:
             if live.execution.tainted and live.is_idle:
                 self._spawn(self._release, [live])
 
-    async def _query_stored(self, execution_id: int, workflow: str, name: str, payload: bytes) -> bytes:
-        program = self._programs(workflow)
+    async def _query_stored(self, record: RunRecord, name: str, payload: bytes) -> bytes:
+        program = self._programs(record.workflow)
         if program is None:
-            raise UnknownNameError("workflow", workflow, self._names())
-        events, _, _ = await read_history(self._store, execution_id)
-        execution = Execution(program, self._guard, open_fan_out(self._store, execution_id))
+            raise UnknownNameError("workflow", record.workflow, self._names())
+        events, _, _ = await read_history(self._store, record.execution_id, record.run_id, record.execution)
+        execution = Execution(program, self._guard, open_fan_out(self._store, record.execution_id))
         try:
             if isinstance(events[-1], WorkflowTerminated):
                 events.pop()
@@ -483,6 +486,16 @@ class Orchestrator:
         log.error("run parked", run_id=claimed.run_id, reason=reason)
         await self._store.write([Append(claimed.execution_id, None, park=reason)], self._membership)
 
+    async def _park_unreadable(self, live: Live, error: EncryptionError) -> None:
+        """Park a run with a message that cannot be decrypted here. The message stays where it is."""
+        async with self._flushing:  # no write of it is under way
+            if self._live.get(live.execution_id) is not live:
+                return
+            self._forget(live)
+            reason = f"UNREADABLE {error}"
+            log.error("run parked", run_id=live.run_id, reason=reason)
+            await self._store.write([Append(live.execution_id, None, park=reason)], self._membership)
+
     async def _read_mail(self) -> None:
         if self._membership is None:
             return
@@ -497,8 +510,12 @@ class Orchestrator:
     def _enter(self, live: Live, row: Any) -> None:
         if row.inbox_id <= live.inbox_read:
             return
+        try:
+            entry = decide_entry(row, live.execution)
+        except EncryptionError as error:
+            self._spawn(self._park_unreadable, live, error)
+            return
         live.inbox_read = row.inbox_id
-        entry = decide_entry(row, live.execution)
         if type(entry) is RunResumed and any(type(each) is RunResumed for each in live.entries):
             entry = None  # it was told twice, and goes on once
         if isinstance(entry, WorkflowTerminated):
@@ -574,7 +591,7 @@ class Orchestrator:
 
     def _append(self, live: Live, now: float, lives: list[tuple[Live, Page | None, list[AnyEvent]]]) -> Append:
         blobs: dict[bytes, bytes] = {}
-        page, events = live.make_page(now, blobs)
+        page, events = live.make_page(now, blobs, self._codec)
         closing = None
         if live.closing is not None:
             outcome = outcome_of(events[-1])

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
-from holdfast.history import AnyEvent, Failure, Page, WorkflowStarted
+from holdfast.history import AnyEvent, Failure, Page, WorkflowStarted, decrypted
 from holdfast.ports.operations import RunRecord, Started
 
 
@@ -27,6 +27,18 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     """JSON text when COMPLETED."""
     failure: Failure | None = None
     reason: str = ""
+
+
+def decode_end(encoded: bytes) -> Outcome:
+    """Return how an execution ended, as its record says it.
+
+    Raises:
+        EncryptionError: it was encrypted with a key that whoever read the record does not know.
+    """
+    return _decode_outcome(decrypted(encoded, None, b"", "how the run ended"))
+
+
+_decode_outcome: Final = msgspec.msgpack.Decoder(Outcome).decode
 
 
 class StartRequest(msgspec.Struct, frozen=True):

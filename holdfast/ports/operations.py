@@ -338,6 +338,9 @@ class FinishTask(Value, frozen=True):
     token: int
     body: bytes
     """An encoded input event."""
+    execution_id: int = 0
+    step: str = ""
+    """Whose outcome it is, as the claim said: a body that is encrypted is so for its place."""
 
 
 class FinishOwnTask(Value, frozen=True):
@@ -369,6 +372,11 @@ class RetryTask(Value, frozen=True):
     visible_at: float
     failures: bytes
     """Encoded failed attempts so far, this one included."""
+    execution_id: int = 0
+    step: str = ""
+    """As in FinishTask."""
+    tried: bool = True
+    """False gives the row back untried, for later: the attempt does not count."""
 
 
 class ReleaseTasks(Value, frozen=True):
@@ -438,6 +446,8 @@ class RecordItems(Value, frozen=True):
     retry: tuple[int, ...] = ()
     retry_at: float = 0.0
     done: bool = False
+    fan_out_id: int = 0
+    """Whose items they are, as the claim said: a body that is encrypted is so for its place."""
 
 
 class ChunkState(Value, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from holdfast.history import Page
+from holdfast.history import Codec, Page
 from holdfast.ports.operations import (
     ChunkRecord,
     EntryRecord,
@@ -34,6 +34,10 @@ class Store(Protocol):
     Every method may raise StoreError: nothing of a write that raised is known to be there or not to be there;
     writing the same operations again is harmless wherever they carry an operation id or a fencing token.
     """
+
+    @property
+    def codec(self) -> Codec | None:
+        """What pages are sealed and opened with; None leaves them readable."""
 
     async def open(self) -> None:
         """Open the store and bring its schema up to date, or raise SchemaError."""
@@ -74,6 +78,9 @@ class Store(Protocol):
 
     async def run(self, run_id: str) -> RunRecord | None:
         """Return a run's newest execution; `run_id` may also name one execution, such as `ord-1@2`."""
+
+    async def execution(self, execution_id: int) -> RunRecord | None:
+        """Return one execution."""
 
     async def runs(
         self,

@@ -125,7 +125,13 @@ class ChunkRun:
             delay = decide_retry(self._options.retry, self.chunk.attempt, Failure("", ""), self._draw())
             retry_at = self._clock.now() + (delay or 0.0)
         operation = RecordItems(
-            self.chunk.chunk_id, self.chunk.token, tuple(self._outcomes), retries, retry_at, done=done
+            self.chunk.chunk_id,
+            self.chunk.token,
+            tuple(self._outcomes),
+            retries,
+            retry_at,
+            done=done,
+            fan_out_id=self.chunk.fan_out_id,
         )
         self._outcomes.clear()
         self._outcome_bytes = 0

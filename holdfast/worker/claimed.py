@@ -77,7 +77,7 @@ class ClaimedRun:
         before = _decode_attempts(claimed.failures) if claimed.failures else ()
         if outcome.result is not None:
             completed = TaskCompleted(outcome.ended, -1, claimed.step, outcome.result, before, worker)
-            return [FinishTask(claimed.task_id, claimed.token, _encode(completed))]
+            return [self._finish(completed)]
         failure = outcome.failure or Failure("RuntimeError", "the attempt ended without a result")
         tried = (*before, Attempt(claimed.attempt, outcome.started, outcome.ended, worker, failure))
         delay = decide_retry(options.retry, claimed.attempt, failure, draw())
@@ -85,14 +85,25 @@ class ClaimedRun:
             operations: list[Operation] = []
             if outcome.progress:  # the next attempt reads it
                 operations.append(BeatTasks(((claimed.task_id, claimed.token, outcome.progress),)))
-            again = RetryTask(claimed.task_id, claimed.token, outcome.ended + delay, _encode(tried))
+            again = RetryTask(
+                claimed.task_id,
+                claimed.token,
+                outcome.ended + delay,
+                _encode(tried),
+                claimed.execution_id,
+                claimed.step,
+            )
             return [*operations, again]
         failed: TaskFailed | TaskTimedOut
         if outcome.timeout:
             failed = TaskTimedOut(outcome.ended, -1, claimed.step, outcome.timeout, failure, tried, worker)
         else:
             failed = TaskFailed(outcome.ended, -1, claimed.step, failure, tried, worker)
-        return [FinishTask(claimed.task_id, claimed.token, _encode(failed))]
+        return [self._finish(failed)]
+
+    def _finish(self, event: TaskCompleted | TaskFailed | TaskTimedOut) -> FinishTask:
+        claimed = self.claimed
+        return FinishTask(claimed.task_id, claimed.token, _encode(event), claimed.execution_id, claimed.step)
 
     def _is_too_late(self, time: float) -> bool:
         total = self.call.options.total_timeout

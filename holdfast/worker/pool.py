@@ -31,7 +31,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from holdfast.errors import FencedError, HoldfastError
-from holdfast.history import Failure, TaskFailed, describe_failure
+from holdfast.history import Failure, TaskFailed, describe_failure, is_encrypted, key_id_of
 from holdfast.observe import logger
 from holdfast.ports.bus import TASKS, Bus
 from holdfast.ports.clock import Clock
@@ -46,6 +46,7 @@ from holdfast.ports.operations import (
     Operation,
     RecordItems,
     ReleaseTasks,
+    RetryTask,
 )
 from holdfast.ports.store import Store
 from holdfast.ports.task import AttemptOutcome, TaskCall, TaskRunner
@@ -68,6 +69,9 @@ HAND_IN_SECONDS: Final = 5.0
 """How long a closing worker tries to hand in its last outcomes."""
 STORE_RETRY_SECONDS: Final = (0.05, 0.2, 1.0)
 """Waits after writes that failed; the last one repeats."""
+
+KEY_WAIT_SECONDS: Final = 15.0
+"""How long work is put off whose input this process has no key for."""
 
 log = logger("holdfast.worker")
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -286,6 +290,8 @@ class PoolWorker:
             try:
                 if not self._claiming:
                     self._decline(each)
+                elif is_encrypted(_input_of(each)):
+                    self._put_off(each)
                 elif isinstance(each, ClaimedTask):
                     self._start_task(each)
                 else:
@@ -302,13 +308,29 @@ class PoolWorker:
         else:
             self._send(RecordItems(claimed.chunk_id, claimed.token, (), done=True))
 
+    def _put_off(self, claimed: ClaimedTask | ClaimedChunk) -> None:
+        # It came out of the store undecrypted. Whoever has the key may claim it next; nothing of it is lost.
+        later = self._clock.now() + KEY_WAIT_SECONDS
+        if isinstance(claimed, ClaimedTask):
+            self._send(RetryTask(claimed.task_id, claimed.token, later, claimed.failures, tried=False))
+        else:
+            indexes = tuple(index for index, _ in claimed.items)
+            self._send(RecordItems(claimed.chunk_id, claimed.token, (), indexes, later, done=True))
+        log.error(
+            "the input of a task cannot be decrypted here; it is put off",
+            run_id=claimed.run_id,
+            step=claimed.step,
+            key_id=key_id_of(_input_of(claimed)),
+            remedy="give this process the key: encryption_keys",
+        )
+
     def _refuse(self, claimed: ClaimedTask | ClaimedChunk, failure: Failure) -> None:
         if isinstance(claimed, ClaimedTask):
             failed = TaskFailed(self._clock.now(), -1, claimed.step, failure, (), self._name)
-            self._send(FinishTask(claimed.task_id, claimed.token, _encode(failed)))
+            self._send(FinishTask(claimed.task_id, claimed.token, _encode(failed), claimed.execution_id, claimed.step))
         else:
             outcomes = tuple(ItemOutcome(index, False, _encode(failure)) for index, _ in claimed.items)
-            self._send(RecordItems(claimed.chunk_id, claimed.token, outcomes, done=True))
+            self._send(RecordItems(claimed.chunk_id, claimed.token, outcomes, done=True, fan_out_id=claimed.fan_out_id))
 
     # --- Queued tasks ------------------------------------------------------------------------------------------------
 
@@ -464,3 +486,10 @@ class PoolWorker:
 
 def _ignore(_: Any) -> None:
     """Do nothing: progress that came too late is no loss."""
+
+
+def _input_of(claimed: ClaimedTask | ClaimedChunk) -> bytes:
+    """Return an input that says whether all of them can be read: they were decrypted together or not at all."""
+    if isinstance(claimed, ClaimedTask):
+        return claimed.input
+    return claimed.items[0][1] if claimed.items else b""

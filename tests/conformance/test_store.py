@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from holdfast.ports.store import Store
+from holdfast.stores import EncryptedStore, bodies
+from holdfast.stores.encryption import AesGcmCodec
 from holdfast.stores.sqlite import SQLiteStore
 from holdfast.testing.conformance import CHECKS, Check
 
@@ -47,6 +50,34 @@ def test_sqlite(check: Check, tmp_path: Path) -> None:
 
     async def run() -> None:
         harness = SQLiteHarness(tmp_path / "store.db")
+        try:
+            await check(harness)
+        finally:
+            await harness.close()
+
+    asyncio.run(run())
+
+
+class EncryptedHarness(SQLiteHarness):
+    """The same, encrypted."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._codec = AesGcmCodec([bytes(32)])
+
+    async def open(self) -> Store:
+        """Open the store once more."""
+        return cast("Store", EncryptedStore(await super().open(), self._codec))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_encrypted(check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store keeps its promises when it is encrypted."""
+    # Pages are sealed by whoever makes them, and these checks make them without a codec.
+    monkeypatch.setattr(bodies, "_check_page", lambda _: None)
+
+    async def run() -> None:
+        harness = EncryptedHarness(tmp_path / "store.db")
         try:
             await check(harness)
         finally:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from holdfast.history import CaptureNote, History, captured_failure
-from holdfast.ports.engine import Outcome
+from holdfast.ports.engine import decode_end
 from holdfast.ports.operations import FAILED, PARKED, TIMED_OUT, RunRecord
 from holdfast.replay.redaction import RedactionRules, redact_history
 
@@ -27,7 +27,6 @@ NAME_CHARACTERS_MAX: Final = 80
 """How much of a workflow's name, and of a run id, a file's name holds."""
 
 _PLAIN: Final = re.compile(r"[^A-Za-z0-9_@=+,-]+")
-_decode_outcome: Final = msgspec.msgpack.Decoder(Outcome).decode
 
 
 class CodePlace(NamedTuple):
@@ -76,7 +75,7 @@ def capture_history(
     Raises:
         SettingsError: a pattern of the rules is no regular expression.
     """
-    outcome = _decode_outcome(record.outcome) if record.outcome else None
+    outcome = decode_end(record.outcome) if record.outcome else None
     note = CaptureNote(
         reason=reason,
         status=record.status,

@@ -19,6 +19,7 @@ from holdfast.history import (
     ItemOutcome,
     open_page,
     outside_payloads,
+    page_place,
     verify_chain,
 )
 from holdfast.ports.store import Store
@@ -35,11 +36,17 @@ async def read_run(store: Store, execution_id: int) -> History:
     Raises:
         HistoryError: the pages are not what was written.
         StoreCorruptError: a payload is missing or damaged.
+        EncryptionError: they are encrypted, and the store's codec cannot decrypt them.
         StoreError: it cannot be read.
     """
     pages = await store.pages(execution_id)
     verify_chain(pages)
-    events: list[AnyEvent] = [event for page in pages for event in open_page(page.body)]
+    codec = store.codec
+    record = None if codec is None else await store.execution(execution_id)
+    events: list[AnyEvent] = []
+    for page in pages:
+        place = b"" if record is None else page_place(record.run_id, record.execution, page.first)
+        events += open_page(page.body, codec, place)
     for event, name, reference in outside_payloads(events):
         setattr(event, name, await store.blob(reference.digest))
     finished = {each.step for each in events if isinstance(each, FanOutCompleted)}

@@ -56,7 +56,7 @@ from holdfast.stores.sqlite.write import Writer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.history import Page
+    from holdfast.history import Codec, Page
     from holdfast.ports.bus import Bus
     from holdfast.ports.clock import Clock
     from holdfast.ports.operations import (
@@ -81,6 +81,9 @@ _DUE = (executions, members, tasks, chunks, locks)
 
 class SQLiteStore:
     """Everything in one file. Belongs to the event loop it was opened on."""
+
+    codec: Codec | None = None
+    """See `Store.codec`. A store keeps what it is given; whoever wraps it may encrypt."""
 
     def __init__(
         self,
@@ -304,6 +307,11 @@ class SQLiteStore:
         with translated(self.path):
             found = executions.find(self._read(), run_id)
             return None if found is None else executions.read(self._read(), found[0])
+
+    async def execution(self, execution_id: int) -> RunRecord | None:
+        """Return one execution."""
+        with translated(self.path):
+            return executions.read(self._read(), execution_id)
 
     async def runs(
         self,

@@ -162,7 +162,7 @@ def retry(session: Session, operation: RetryTask) -> bool:
         FencedError: the row is no longer claimed by this member with this token.
     """
     name = (operation.task_id, operation.token, session.member)
-    if not _try_again(session, "retry_task", name, operation):
+    if not _try_again(session, "retry_task", name, operation, operation.tried):
         raise FencedError(f"a failed attempt at queued task {operation.task_id}")
     return True
 
@@ -180,7 +180,7 @@ def retry_own(session: Session, operation: RetryOwnTask) -> bool:
 
 
 def _try_again(
-    session: Session, name: str, row: tuple[Any, ...], operation: RetryTask | RetryOwnTask, *more: bytes
+    session: Session, name: str, row: tuple[Any, ...], operation: RetryTask | RetryOwnTask, *more: bytes | bool
 ) -> bool:
     ready = operation.visible_at <= session.now
     visible_at = session.now if ready else operation.visible_at

@@ -39,9 +39,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from holdfast.errors import HistoryError, StoreBusyError, StoreError
-from holdfast.history import HASH_BYTES, Page, blob_digest, open_page, outside_payloads, verify_chain
+from holdfast.errors import EncryptionError, HistoryError, StoreBusyError, StoreError
+from holdfast.history import (
+    HASH_BYTES,
+    AnyEvent,
+    Codec,
+    Page,
+    blob_digest,
+    is_encrypted,
+    open_page,
+    outside_payloads,
+    page_place,
+    verify_chain,
+)
 from holdfast.stores.sqlite import head
+from holdfast.stores.sqlite.executions import name_of
 from holdfast.stores.sqlite.places import head_file, log_file, next_file, turn_file
 from holdfast.stores.sqlite.schema import APPLICATION_ID
 from holdfast.stores.sqlite.turn import WAIT_SECONDS_MAX
@@ -54,7 +66,7 @@ PROBLEMS_MAX: Final = 100
 
 UNCOVERED_EXCEPT: Final = frozenset({"events", "tips", "blobs", "meta", "migrations", "losses"})
 
-_UNREADABLE = (HistoryError, TypeError, ValueError, OverflowError, AttributeError)
+_UNREADABLE = (HistoryError, EncryptionError, TypeError, ValueError, OverflowError, AttributeError)
 """What a row may cause that is not even of the right types any more."""
 
 _TIP: Final = """
@@ -93,13 +105,20 @@ class VerifyReport:
             self.problems.append(problem)
 
 
-def verify(path: Path | str, *, checks: Iterable[str] | None = None, scratch: Path | None = None) -> VerifyReport:
+def verify(
+    path: Path | str,
+    *,
+    checks: Iterable[str] | None = None,
+    scratch: Path | None = None,
+    codec: Codec | None = None,
+) -> VerifyReport:
     """Check the store at `path`, which may be in use; change nothing.
 
     Args:
         path: the database file.
         checks: names out of CHECKS; all of them by default.
         scratch: a directory with room for a copy of the store; the system's by default.
+        codec: decrypts what is encrypted; without it hashes are checked, and what pages say is not.
 
     Raises:
         StoreError: there is no such file, or it cannot be copied.
@@ -121,11 +140,13 @@ def verify(path: Path | str, *, checks: Iterable[str] | None = None, scratch: Pa
         if known is None:
             reason = "there is no side file" if side_file is None else "the side file is damaged"
             report.notes.append(f"{reason}: whether the newest commits are there cannot be known")
-        _check(copy, known, CHECKS if checks is None else {name: CHECKS[name] for name in checks}, report)
+        _check(copy, known, CHECKS if checks is None else {name: CHECKS[name] for name in checks}, report, codec)
     return report
 
 
-def _check(copy: Path, known: head.Head | None, checks: Mapping[str, Check], report: VerifyReport) -> None:
+def _check(
+    copy: Path, known: head.Head | None, checks: Mapping[str, Check], report: VerifyReport, codec: Codec | None
+) -> None:
     try:
         connection = apsw.Connection(str(copy))
     except apsw.Error as error:
@@ -141,7 +162,7 @@ def _check(copy: Path, known: head.Head | None, checks: Mapping[str, Check], rep
             return
         for name, check in checks.items():
             try:
-                check(connection, known, report)
+                check(connection, known, report, codec)
             except apsw.Error as error:
                 report.add(f"{name} cannot be read: {type(error).__name__}: {error}")
         with suppress(apsw.Error):
@@ -204,34 +225,55 @@ def _lock(descriptor: int, path: Path) -> None:
 # --- The checks --------------------------------------------------------------------------------------------------
 
 
-def check_structure(connection: apsw.Connection, _known: head.Head | None, report: VerifyReport) -> None:
+def check_structure(
+    connection: apsw.Connection, _known: head.Head | None, report: VerifyReport, _codec: Codec | None
+) -> None:
     """Ask SQLite whether trees, indexes and rows are well formed."""
     for (finding,) in connection.execute(f"PRAGMA integrity_check({PROBLEMS_MAX})"):
         if finding != "ok":
             report.add(f"structure: {finding}")
 
 
-def check_pages(connection: apsw.Connection, _known: head.Head | None, report: VerifyReport) -> None:
+def check_pages(
+    connection: apsw.Connection, _known: head.Head | None, report: VerifyReport, codec: Codec | None
+) -> None:
     """Follow each execution's chain of pages; look for the payloads they name."""
-    executions = {row[0] for row in connection.execute("SELECT id FROM executions")}
+    executions: dict[int, tuple[str, int]] = {
+        id_: (run_id, number) for id_, run_id, number in connection.execute("SELECT id, run_id, number FROM executions")
+    }
     report.executions = len(executions)
+    sealed = 0
     # Sorted without the bodies, which may be larger than memory; and by SQLite, which may use the disk.
     rows = connection.execute("SELECT execution, seq, previous FROM events ORDER BY execution, seq")
     for execution, group in groupby(rows, key=itemgetter(0)):
         if execution not in executions:
             report.add(f"execution {execution}: there are pages of it, but no such execution")
-        executions.discard(execution)
+        names = executions.pop(execution, ("", 0))
+
+        def events_of(page: Page, names: tuple[str, int] = names) -> list[AnyEvent]:
+            nonlocal sealed
+            if codec is None and is_encrypted(page.body):
+                sealed += 1
+                return []
+            return open_page(page.body, codec, page_place(names[0], name_of(*names), page.first))
+
         try:
-            last, _ = verify_chain(_pages(connection, execution, group, report))
+            last, _ = verify_chain(_pages(connection, execution, group, report, events_of))
             report.events += last
         except _UNREADABLE as error:
             report.add(f"execution {execution}: {_first_line(error)}")
     for execution in sorted(executions, key=str):
         report.add(f"execution {execution}: it has no history")
+    if sealed:
+        report.notes.append(f"{sealed} pages are encrypted: without their keys it cannot be known what they name")
 
 
 def _pages(
-    connection: apsw.Connection, execution: int, rows: Iterable[tuple[Any, ...]], report: VerifyReport
+    connection: apsw.Connection,
+    execution: int,
+    rows: Iterable[tuple[Any, ...]],
+    report: VerifyReport,
+    events_of: Callable[[Page], list[AnyEvent]],
 ) -> Iterator[Page]:
     """Yield an execution's pages, and look at what is around them."""
     before = 0
@@ -244,7 +286,7 @@ def _pages(
             raise HistoryError(f"page {seq} is gone")
         page = Page(*row)
         report.pages += 1
-        for _, name, payload in outside_payloads(open_page(page.body)):
+        for _, name, payload in outside_payloads(events_of(page)):
             if not connection.execute("SELECT 1 FROM blobs WHERE digest = ?", (payload.digest,)).fetchone():
                 report.add(f"execution {execution}: payload {payload.digest.hex()} ({name}) is missing")
         yield page
@@ -253,7 +295,9 @@ def _pages(
         report.add(f"execution {execution}: its history ends with page {before}, and should with page {tip}")
 
 
-def check_commits(connection: apsw.Connection, known: head.Head | None, report: VerifyReport) -> None:
+def check_commits(
+    connection: apsw.Connection, known: head.Head | None, report: VerifyReport, _codec: Codec | None
+) -> None:
     """Follow the chain over all commits up to the head."""
     number, newest = _meta(connection)
     report.commits = number
@@ -275,7 +319,9 @@ def check_commits(connection: apsw.Connection, known: head.Head | None, report: 
         report.add(f"commit {known.commit_number} is not the one that was acknowledged")
 
 
-def check_tail(connection: apsw.Connection, known: head.Head | None, report: VerifyReport) -> None:
+def check_tail(
+    connection: apsw.Connection, known: head.Head | None, report: VerifyReport, _codec: Codec | None
+) -> None:
     """Look whether the newest commit that was acknowledged is there."""
     number, _ = _meta(connection)
     if known is not None and known.commit_number > number:
@@ -286,7 +332,9 @@ def check_tail(connection: apsw.Connection, known: head.Head | None, report: Ver
         report.add(f"at {found_at:.0f} the store was opened with {found} of {expected} commits")
 
 
-def check_payloads(connection: apsw.Connection, _known: head.Head | None, report: VerifyReport) -> None:
+def check_payloads(
+    connection: apsw.Connection, _known: head.Head | None, report: VerifyReport, _codec: Codec | None
+) -> None:
     """Hash every payload that is stored by its hash."""
     for digest, content in connection.execute("SELECT digest, content FROM blobs"):
         report.payloads += 1
@@ -311,7 +359,7 @@ def _first_line(error: Exception) -> str:
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    Check: TypeAlias = Callable[[apsw.Connection, head.Head | None, VerifyReport], None]
+    Check: TypeAlias = Callable[[apsw.Connection, head.Head | None, VerifyReport, Codec | None], None]
 
 CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
     {

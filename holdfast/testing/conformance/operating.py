@@ -290,8 +290,12 @@ async def chunks_of_a_paused_run_wait(harness: StoreHarness) -> None:
     wanted = ClaimChunks((("default", 2),), ("t",))
     first, second = await do(store, wanted, worker)
     await do(store, Pause("a", "ada"))
-    await do(store, RecordItems(first.chunk_id, first.token, (ItemOutcome(0, True, b"0"),), done=True), worker)
-    retry = RecordItems(second.chunk_id, second.token, (ItemOutcome(2, True, b"0"),), (3,), 0.0, done=True)
+    whose = first.fan_out_id
+    outcome = RecordItems(first.chunk_id, first.token, (ItemOutcome(0, True, b"0"),), done=True, fan_out_id=whose)
+    await do(store, outcome, worker)
+    retry = RecordItems(
+        second.chunk_id, second.token, (ItemOutcome(2, True, b"0"),), (3,), 0.0, done=True, fan_out_id=whose
+    )
     expect((await do(store, retry, worker)).wanted, "the fan-out is still wanted")
     expect(not await do(store, ClaimChunks((("default", 9),), ("t",)), worker), "nothing of it is claimed")
     await do(store, Resume("a"))

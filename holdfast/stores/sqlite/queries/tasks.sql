@@ -43,7 +43,7 @@ DELETE FROM task_queue WHERE execution = ?1 AND step = ?2 AND attempt = ?3 AND o
 
 -- name: retry_task
 UPDATE task_queue
-SET owner = NULL, own = 0, attempt = attempt + 1, failures = ?4, visible_at = ?5, state = ?6
+SET owner = NULL, own = 0, attempt = attempt + ?7, failures = ?4, visible_at = ?5, state = ?6
 WHERE id = ?1 AND token = ?2 AND owner = ?3
 RETURNING execution;
 

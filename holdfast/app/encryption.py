@@ -1,0 +1,96 @@
+"""The keys of a store, from where the settings say they are.
+
+Owns: references to keys, what a store looks like with them, and the check that they are the right ones.
+Must not know: ciphers.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from holdfast.errors import EncryptionError, SettingsError
+from holdfast.history import Codec, is_encrypted, key_id_of
+from holdfast.stores import AesGcmCodec, EncryptedStore, GroupCommit, SQLiteStore, new_key, parse_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.app.settings import Settings
+    from holdfast.ports.bus import Bus
+    from holdfast.ports.clock import Clock
+    from holdfast.ports.store import Store
+
+
+def make_key() -> str:
+    """Return a new key, as it is written down."""
+    return new_key()
+
+
+def load_codec(references: Sequence[str]) -> Codec | None:
+    """Return what encrypts with the keys that `references` name, the newest first; None when there are none.
+
+    Raises:
+        SettingsError: a reference leads to no key.
+        MissingExtraError: the extra `encryption` is not installed.
+    """
+    if not references:
+        return None
+    return AesGcmCodec([parse_key(_read(each), each) for each in references])
+
+
+def _read(reference: str) -> str:
+    kind, _, name = reference.partition(":")
+    match kind:
+        case "env":
+            found = os.environ.get(name)
+            if found is None:
+                raise SettingsError(
+                    f"encryption_keys names {reference!r}, and there is no variable {name}", f"Set {name} to a key."
+                )
+            return found
+        case "file":
+            try:
+                return Path(name).read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingsError(
+                    f"encryption_keys names {reference!r}, which cannot be read: {error}", "Check the path."
+                ) from None
+        case _:
+            # Not shown: it may be a key, written where the whole world reads it.
+            raise SettingsError(
+                "encryption_keys holds something that is no reference to a key",
+                "A key itself does not belong into settings. Say where it is: env:NAME or file:PATH",
+            )
+
+
+def make_store(settings: Settings, clock: Clock, bus: Bus) -> Store:
+    """Return the store of `settings`, not open yet.
+
+    Raises:
+        SettingsError: `store` is something Holdfast cannot open, or a key is not where it should be.
+        MissingExtraError: the extra `encryption` is not installed.
+    """
+    codec = load_codec(settings.encryption_keys)
+    file = SQLiteStore(settings.sqlite_path(), clock=clock, bus=bus, synchronous=settings.synchronous)
+    grouped = cast("Store", GroupCommit(cast("Store", file)))
+    return grouped if codec is None else cast("Store", EncryptedStore(grouped, codec))
+
+
+async def check_keys(store: Store) -> None:
+    """Refuse an open store whose newest history this process cannot read: it could only do harm there.
+
+    Raises:
+        EncryptionError: it has no key for it, or not the right one.
+    """
+    records, _ = await store.runs(limit=1)
+    for record in records:
+        for page in await store.pages(record.execution_id, max(record.last_event - 1, 0)):
+            if is_encrypted(page.body) and key_id_of(page.body) not in _key_ids(store.codec):
+                reason = "this process has no keys" if store.codec is None else "this process does not have that key"
+                raise EncryptionError("the newest history in the store", key_id_of(page.body), reason)
+
+
+def _key_ids(codec: Codec | None) -> tuple[str, ...]:
+    return () if codec is None else codec.key_ids

@@ -1,0 +1,219 @@
+"""A store whose bodies are encrypted: what stands between those who know what they say and those who keep them.
+
+Owns: what passes on its way in and out; the run ids of executions.
+Must not know: ciphers, databases; which parts of an operation are bodies (`bodies`).
+
+Theory of operation
+===================
+
+Everything a user's values travel in passes one of two doors. Pages of history, and the payloads outside them, are
+sealed with the codec by whoever makes them (`holdfast.history.seal`), because the hash of a page is over what is
+stored. Everything else passes here: `write` encrypts the bodies of operations and decrypts those of results, the reads
+decrypt those of records. A page that comes unsealed is refused.
+
+What comes out in a batch and cannot be decrypted is left as it is, so that one body does not stop the rest: whoever is
+to read it finds it encrypted and says so. What was asked for alone raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from holdfast.errors import EncryptionError, RunConflictError
+from holdfast.history import BLOB_PLACE, Codec, place_of
+from holdfast.ports import operations as ops
+from holdfast.ports.store import Store
+from holdfast.stores.bodies import (
+    DECRYPTS,
+    ENCRYPTS,
+    PLAIN,
+    item_outcome_place,
+    open_or_leave,
+    open_progress,
+    open_reason,
+)
+
+NAMES_KEPT: Final = 100_000
+"""Of how many executions run id and name are remembered; those of any other are read."""
+
+_replace = msgspec.structs.replace
+_encode_summary: Final = msgspec.msgpack.Encoder().encode
+_decode_summary: Final = msgspec.msgpack.Decoder(ops.FanOutSummary).decode
+
+
+class EncryptedStore:
+    """Another store, in which nobody reads without the keys."""
+
+    def __init__(self, store: Store, codec: Codec) -> None:
+        """Encrypt what goes into `store`, and decrypt what comes out."""
+        self._store = store
+        self.codec = codec
+        self._names: dict[int, tuple[str, str]] = {}
+        """Execution to run id and name."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Pass on what has no bodies."""
+        return getattr(self._store, name)
+
+    # --- Writes ------------------------------------------------------------------------------------------------------
+
+    async def write(self, operations: Sequence[ops.Operation], membership: ops.Membership | None = None) -> list[Any]:
+        """Carry out `operations`. See `Store.write`."""
+        encrypted = [self._encrypted(each) for each in operations]
+        results = await self._store.write(encrypted, membership)
+        for index, operation in enumerate(encrypted):
+            result, kind = results[index], type(operation)
+            if kind is ops.StartRun:
+                if isinstance(result, ops.Started):
+                    self._remember(result.execution_id, operation.run_id, result.execution)
+            elif kind is ops.ClaimRuns:
+                for each in result if isinstance(result, tuple) else ():
+                    self._remember(each.execution_id, each.run_id, each.execution)
+            elif (decrypts := DECRYPTS.get(kind)) is not None:
+                results[index] = decrypts(self.codec, result)
+        if any(isinstance(each, RunConflictError) for each in results):
+            await self._compare_inputs(operations, encrypted, results, membership)
+        return results
+
+    def _encrypted(self, operation: Any) -> Any:
+        kind = type(operation)
+        encrypts = ENCRYPTS.get(kind)
+        if encrypts is not None:
+            return encrypts(self.codec, operation)
+        assert kind in PLAIN, f"whether {kind.__name__} carries what users wrote is not said in {__name__}"
+        return operation
+
+    async def _compare_inputs(
+        self,
+        operations: Sequence[Any],
+        encrypted: Sequence[Any],
+        results: list[Any],
+        membership: ops.Membership | None,
+    ) -> None:
+        """Ask again about inputs that differ: their digests may have been made with an older key, or with none."""
+        for index, result in enumerate(results):
+            if not isinstance(result, RunConflictError) or result.what != "input":
+                continue
+            for digest in self.codec.digests(operations[index].input_digest)[1:]:
+                again = _replace(encrypted[index], input_digest=digest)
+                (results[index],) = await self._store.write([again], membership)
+                if not isinstance(results[index], RunConflictError):
+                    break
+
+    # --- Reads -------------------------------------------------------------------------------------------------------
+
+    async def blob(self, digest: bytes) -> bytes:
+        """Return a payload stored by content hash. See `Store.blob`. Raises EncryptionError."""
+        return self.codec.decrypt(await self._store.blob(digest), BLOB_PLACE)
+
+    async def inbox(self, membership: ops.Membership) -> list[ops.InboxRow]:
+        """Return the unread messages of all executions the member owns. See `Store.inbox`."""
+        return [await self._open_mail(row) for row in await self._store.inbox(membership)]
+
+    async def execution_inbox(self, execution_id: int) -> list[ops.InboxRow]:
+        """Return the unread messages of one execution. See `Store.execution_inbox`."""
+        return [await self._open_mail(row) for row in await self._store.execution_inbox(execution_id)]
+
+    async def run(self, run_id: str) -> ops.RunRecord | None:
+        """Return a run's newest execution. See `Store.run`."""
+        record = await self._store.run(run_id)
+        return None if record is None else self._open_record(record)
+
+    async def execution(self, execution_id: int) -> ops.RunRecord | None:
+        """Return one execution. See `Store.execution`."""
+        record = await self._store.execution(execution_id)
+        return None if record is None else self._open_record(record)
+
+    async def runs(self, **filters: Any) -> tuple[list[ops.RunRecord], str | None]:
+        """Return newest executions. See `Store.runs`."""
+        records, cursor = await self._store.runs(**filters)
+        return [self._open_record(each) for each in records], cursor
+
+    async def uncaptured(self, limit: int) -> list[ops.RunRecord]:
+        """Return executions to be captured. See `Store.uncaptured`."""
+        return [self._open_record(each) for each in await self._store.uncaptured(limit)]
+
+    async def outcomes(self, fan_out_id: int, start: int, stop: int) -> list[ops.ItemOutcome]:
+        """Return outcomes of a fan-out's items. See `Store.outcomes`. Raises EncryptionError."""
+        return [
+            _replace(each, body=self.codec.decrypt(each.body, item_outcome_place(fan_out_id, each.index)))
+            for each in await self._store.outcomes(fan_out_id, start, stop)
+        ]
+
+    async def queue(self, execution_id: int) -> list[ops.QueueRecord]:
+        """Return an execution's queued tasks. See `Store.queue`."""
+        return [self._open_queued(each) for each in await self._store.queue(execution_id)]
+
+    async def entry(self, name: str) -> ops.EntryRecord | None:
+        """Return a ledger entry. See `Store.entry`. Raises EncryptionError."""
+        entry = await self._store.entry(name)
+        return (
+            None
+            if entry is None
+            else _replace(entry, result=self.codec.decrypt(entry.result, place_of("ledger", name)))
+        )
+
+    async def answer(self, request_id: int) -> bytes | None:
+        """Return the answer to a request. See `Store.answer`. Raises EncryptionError."""
+        body = await self._store.answer(request_id)
+        return None if body is None else self.codec.decrypt(body, place_of("answer", request_id))
+
+    def _open_queued(self, record: ops.QueueRecord) -> ops.QueueRecord:
+        try:
+            progress = open_progress(self.codec, record.progress, record.execution_id, record.step, record.task_id)
+        except EncryptionError:
+            return record
+        return _replace(record, progress=progress)
+
+    def _open_record(self, record: ops.RunRecord) -> ops.RunRecord:
+        return _replace(
+            record,
+            outcome=open_or_leave(self.codec, record.outcome, place_of("end", record.execution_id)),
+            parked=open_reason(self.codec, record.parked, record.execution_id),
+        )
+
+    async def _open_mail(self, row: ops.InboxRow) -> ops.InboxRow:
+        match row.kind:
+            case "lock":
+                return row
+            case "fan_out":
+                return await self._open_summary(row)
+            case "outcome":
+                place = place_of("outcome", row.execution_id, row.name)
+                return _replace(row, body=open_or_leave(self.codec, row.body, place))
+            case _:
+                body = row.body
+                # Whoever sent it named the run, or this execution of it.
+                for name in await self._names_of(row.execution_id):
+                    place = place_of("mail", name, row.kind, row.name, row.operation_id)
+                    body = open_or_leave(self.codec, body, place)
+                return _replace(row, body=body)
+
+    async def _open_summary(self, row: ops.InboxRow) -> ops.InboxRow:
+        summary = _decode_summary(row.body)
+        if not summary.first_failure:
+            return row
+        fan_outs = await self._store.fan_outs(row.execution_id)
+        fan_out_id = next(each.fan_out_id for each in fan_outs if each.step == summary.step)
+        try:
+            place = item_outcome_place(fan_out_id, summary.first_failed_index)
+            failure = self.codec.decrypt(summary.first_failure, place)
+        except EncryptionError:
+            return _replace(row, body=summary.first_failure)
+        return _replace(row, body=_encode_summary(_replace(summary, first_failure=failure)))
+
+    async def _names_of(self, execution_id: int) -> tuple[str, str]:
+        names = self._names.get(execution_id)
+        if names is None:
+            record = await self._store.execution(execution_id)
+            names = ("", "") if record is None else (record.run_id, record.execution)
+            self._remember(execution_id, *names)
+        return names
+
+    def _remember(self, execution_id: int, run_id: str, name: str) -> None:
+        if len(self._names) >= NAMES_KEPT:
+            self._names.clear()
+        self._names[execution_id] = run_id, name
