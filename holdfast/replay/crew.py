@@ -11,8 +11,8 @@ import contextlib
 import inspect
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextvars import copy_context
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context, copy_context
 from typing import Any, Final, Protocol, TypeVar
 
 from holdfast.authoring import CallSignature, TaskDefinition
@@ -31,6 +31,10 @@ WORKER: Final = "replay"
 Done = TaskCompleted | TaskFailed | TaskTimedOut
 
 
+Caller = Callable[[Callable[[], bytes | Awaitable[bytes]], str], tuple[bytes | None, Failure | None]]
+"""Calls a function for a step, and returns its value as JSON text, or how it failed."""
+
+
 class Crew(Protocol):
     """Does tasks."""
 
@@ -45,6 +49,10 @@ class Crew(Protocol):
 
     def perform(self, call: TaskCall, now: float) -> Done:
         """Do a task to its final outcome, as of `now` (seconds since the epoch)."""
+
+    @property
+    def call(self) -> Caller | None:
+        """What calls the function of a side effect; None where that is not the crew's to do."""
 
     def close(self) -> None:
         """Go home."""
@@ -101,6 +109,18 @@ class TodaysCode:
                 return TaskFailed(now, -1, call.step, failure, tried, WORKER)
             progress = outcome.progress or progress
 
+    def call(self, function: Callable[[], bytes | Awaitable[bytes]], step: str) -> tuple[bytes | None, Failure | None]:
+        """Call the function of a side effect, in a context that knows nothing of the workflow."""
+        self.ran.append(step)
+        context = Context()
+        try:
+            value = context.run(function)
+            if not isinstance(value, bytes):
+                value = self._loop.run(_wait(value), context=context)
+        except Exception as error:  # noqa: BLE001 - the code of users may raise anything
+            return None, describe_failure(error)
+        return value, None
+
     async def _attempt(self, call: TaskCall) -> AttemptOutcome:
         if self._runner is None:
             self._runner = LocalRunner(self._tasks, _Wall())
@@ -117,6 +137,8 @@ class TodaysCode:
 
 class Stubs:
     """Calls stand-ins, once each: what a stub returns or raises is the task's final outcome."""
+
+    call: Caller | None = None
 
     def __init__(self, stubs: Mapping[str, Any], tasks: KnownTasks) -> None:
         """Call `stubs`, by task name, with the arguments of the tasks they stand in for.

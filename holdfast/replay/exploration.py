@@ -44,7 +44,9 @@ from holdfast.history import (
     ItemOutcome,
     LockGranted,
     LockReleased,
+    RunSideEffect,
     ScheduleTask,
+    SideEffectRecorded,
     StartFanOut,
     TaskCancelled,
     TaskCompleted,
@@ -58,7 +60,7 @@ from holdfast.replay.hints import hint_for
 from holdfast.replay.result import Divergence, Row, Side
 from holdfast.replay.samples import sample_payload
 from holdfast.replay.watched import COMMANDS_BEYOND_MAX, WatchedExecution
-from holdfast.replay.words import side_of
+from holdfast.replay.words import place_of, side_of
 
 EXPLORATIONS_MAX: Final = 16
 """How often the code is run again to find out what became of which step."""
@@ -139,6 +141,9 @@ class _Guesses:
             case ScheduleTask():
                 payload = self._sample(command.step)
                 return None if payload is None else TaskCompleted(now, -1, command.step, payload)
+            case RunSideEffect():
+                payload = self._sample(command.step)
+                return None if payload is None else SideEffectRecorded(now, -1, command.step, payload)
             case AcquireLock():
                 return LockGranted(now, -1, command.step, 1)
             case StartFanOut():
@@ -194,7 +199,7 @@ def explain(program: Program, guard: Guard, history: History, error: DivergenceE
 
 def _decisions(events: Sequence[AnyEvent]) -> list[tuple[int, DecisionEvent]]:
     found = [(event_id, each) for event_id, each in enumerate(events, 1) if isinstance(each, Decision)]
-    return sorted(found, key=lambda each: (each[1].cause, each[1].ordinal))
+    return sorted(found, key=lambda each: place_of(each[1]))
 
 
 def _opens(decision: DecisionEvent) -> bool:
@@ -243,7 +248,7 @@ def _attempt(
         waits_at = execution.where()
     finally:
         execution.evict()
-    attempted = [(each, decision_of(each, 0.0)) for each in course.attempted]
+    attempted = [(each, decision_of(each, 0.0)) for each in sorted(course.attempted, key=place_of)]
     for issued, decision in attempted:
         if isinstance(decision, ENDS):
             issued.where = issued.where or execution.ended_at

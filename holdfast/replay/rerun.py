@@ -24,7 +24,9 @@ from holdfast.history import (
     InputEvent,
     ItemOutcome,
     LockGranted,
+    RunSideEffect,
     ScheduleTask,
+    SideEffectRecorded,
     StartFanOut,
     TaskCompleted,
     TaskFailed,
@@ -38,7 +40,7 @@ from holdfast.replay.alignment import Pair, align
 from holdfast.replay.course import BEYOND_MAX, Course, time_after
 from holdfast.replay.crew import Crew, Done
 from holdfast.replay.result import Row, Side
-from holdfast.replay.words import say_event, side_of
+from holdfast.replay.words import place_of, say_event, side_of
 
 _FAILURES: Final = (TaskFailed, TaskTimedOut)
 
@@ -54,6 +56,7 @@ class Rerun:
         self.undone: list[str] = []
         """Steps that nobody did: there is no record of them, and they are not the crew's."""
         self.course = Course(history, self)
+        self._execution: Execution | None = None
         self._history = history
         self._crew = crew
         self._tokens = max((each.token for each in history.events if isinstance(each, LockGranted)), default=0)
@@ -91,6 +94,7 @@ class Rerun:
             HistoryError: a recorded fact does not fit the step it is about.
             UnknownNameError: a task that is to be done has no code.
         """
+        self._execution = execution
         now = time_after(self._history.events[: self.starts_after])
         self.course.run(execution, self.starts_after, tail, now)
 
@@ -120,18 +124,22 @@ class Rerun:
     def _recorded(self) -> list[tuple[int, DecisionEvent]]:
         later = enumerate(self._history.events[self.starts_after :], self.starts_after + 1)
         found = [(event_id, each) for event_id, each in later if isinstance(each, Decision)]
-        return sorted(found, key=lambda each: (each[1].cause, each[1].ordinal))
+        return sorted(found, key=lambda each: place_of(each[1]))
 
     @cached_property
     def _aligned(self) -> tuple[list[Pair], float]:
-        attempted = [decision_of(each, 0.0) for each in self.course.attempted]
+        attempted = [decision_of(each, 0.0) for each in self._attempted]
         return align([each for _, each in self._recorded], attempted)
+
+    @cached_property
+    def _attempted(self) -> list[Issued]:
+        return sorted(self.course.attempted, key=place_of)
 
     def _left(self, place: int | None) -> Side | None:
         return None if place is None else side_of(self._recorded[place][1], "")
 
     def _right(self, place: int) -> Side:
-        issued = self.course.attempted[place]
+        issued = self._attempted[place]
         return side_of(decision_of(issued, 0.0), issued.where)
 
     @property
@@ -186,6 +194,9 @@ class Rerun:
                 return self._perform(command.step, command.task, command.input, command.options, now)
             case StartFanOut() if self._crew.does(command.task):
                 return self._fan_out(command, (), now)
+            case RunSideEffect() if self._execution is not None and (call := self._crew.call) is not None:
+                result, failure = call(self._execution.function_of(command.step), command.step)
+                return SideEffectRecorded(now, -1, command.step, result, failure)
             case AcquireLock():
                 self._tokens += 1
                 return LockGranted(now, -1, command.step, self._tokens)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +21,7 @@ from typing import Any
 
 PREAMBLE = """
 import asyncio
-from holdfast.authoring import lock, map_tasks, signal, task, wait_for_signal, workflow
+from holdfast.authoring import lock, map_tasks, patched, signal, task, wait_for_signal, workflow
 
 @task
 async def fetch(item: str) -> str: ...
@@ -159,11 +160,26 @@ class Change:
         """Return what a test is called."""
         return f"{self.shape}-{self.what}".replace(" ", "-")
 
+    def before(self) -> str:
+        """Return the source that is edited."""
+        return with_patch(self.shape) if self.what == "removed patch" else PREAMBLE + SHAPES[self.shape]
+
     def source(self) -> str:
         """Return the edited source."""
-        before = PREAMBLE + SHAPES[self.shape]
+        before = self.before()
         assert before.count(self.old) == 1, f"{self.name} edits {before.count(self.old)} places"
         return before.replace(self.old, self.new)
+
+
+PATCHED = 'if patched("p"):\n    await audit("p")\n'
+
+
+def with_patch(shape: str) -> str:
+    """Return the source of a shape to which a step was added for new runs."""
+    source = PREAMBLE + SHAPES[shape]
+    at = source.rindex("\n", 0, source.index("return ")) + 1
+    indent = source[at:].partition("return ")[0]
+    return source[:at] + textwrap.indent(PATCHED, indent) + source[at:]
 
 
 def _of(shape: str, *changes: tuple[str, str, str, str, str, str, str]) -> list[Change]:
@@ -244,6 +260,14 @@ CHANGES = [
         ("raise", "return first", "raise ValueError(first)", "RESULT_CHANGED", "result", "failure", "raise ValueError"),
     ),
 ]  # fmt: skip
+for _shape in SHAPES:
+    _indent = " " * (8 if _shape == "group" else 4)
+    _guarded = textwrap.indent(PATCHED, _indent)
+    CHANGES.append(
+        Change(
+            _shape, "removed patch", _guarded, f'{_indent}await audit("p")\n', "REMOVED", "patch p", "", 'audit("p")'
+        )
+    )
 
 
 def load(source: str, folder: Path, name: str) -> tuple[Any, ModuleType]:

@@ -9,7 +9,7 @@ import pytest
 from holdfast.replay import History, WorkflowReplayer
 from tests.rehearsal import Rehearsal
 from tests.unit.replay.rig import history_of, perform
-from tests.unit.replay.shapes import CHANGES, PREAMBLE, SHAPES, Change, line_of, load
+from tests.unit.replay.shapes import CHANGES, PREAMBLE, SHAPES, Change, line_of, load, with_patch
 
 
 def send(rehearsal: Rehearsal) -> None:
@@ -27,7 +27,7 @@ def record(source: str, folder: Path) -> History:
 @pytest.mark.parametrize("change", CHANGES, ids=lambda each: each.name)
 def test_a_change_is_found_and_named(change: Change, tmp_path: Path) -> None:
     """Detected, classified, with both identities, and the file and line at which it shows."""
-    history = record(PREAMBLE + SHAPES[change.shape], tmp_path)
+    history = record(change.before(), tmp_path)
     source = change.source()
     workflow, _ = load(source, tmp_path, "automations")
     result = WorkflowReplayer(workflow).replay(history)
@@ -111,6 +111,23 @@ def test_what_changes_nothing_raises_no_alarm(shape: str, edits: list[tuple[str,
     workflow, _ = load(source, tmp_path, "automations")
     result = WorkflowReplayer(workflow).replay(history)
     assert (result.status, result.verdict, result.divergences) == ("COMPLETED", "IDENTICAL", ())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_added_patch_raises_no_alarm(shape: str, tmp_path: Path) -> None:
+    """Old runs go the old way, and do not even know of it."""
+    history = record(PREAMBLE + SHAPES[shape], tmp_path)
+    workflow, _ = load(with_patch(shape), tmp_path, "automations")
+    result = WorkflowReplayer(workflow).replay(history)
+    assert (result.status, result.verdict, result.divergences) == ("COMPLETED", "IDENTICAL", ())
+
+
+def test_there_are_sixty_changes() -> None:
+    """Twelve kinds, each on five shapes."""
+    assert {(each.shape, each.what) for each in CHANGES} == {
+        (shape, what) for shape in SHAPES for what in {each.what for each in CHANGES}
+    }
+    assert len(CHANGES) == 60
 
 
 @pytest.mark.parametrize("shape", SHAPES)

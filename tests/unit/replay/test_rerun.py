@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 
-from holdfast.authoring import Retry, lock, map_tasks, now, signal, task, wait_for_signal, workflow
+from holdfast.authoring import (
+    Retry,
+    lock,
+    map_tasks,
+    now,
+    patched,
+    side_effect,
+    signal,
+    task,
+    wait_for_signal,
+    workflow,
+)
 from holdfast.errors import DefinitionError, TaskError, UnknownNameError
 from holdfast.history import Failure, WorkflowFailed
 from holdfast.replay import ReplayResult, WorkflowReplayer
@@ -240,6 +251,21 @@ def test_locks_are_granted_and_only_failed_items_of_a_map_are_run() -> None:
     result = rerun(mapped, recorded)
     assert (result.status, result.output) == ("COMPLETED", [2, 4, 6, 1])
     assert (DID, result.ran) == ([("double", 2)], ("map#1[1]",))
+
+
+def test_patches_and_side_effects_beyond_the_record() -> None:
+    """Code behind the failure takes the changed side, as it would in production, and its functions are called."""
+
+    @workflow(name="changed")
+    async def changed(item: str) -> list[Any]:
+        seen: list[Any] = [await charge(item)]
+        if patched("told"):
+            seen.append(await side_effect(lambda: do("look", "around")))
+        return seen
+
+    result = rerun(changed, failed(changed))
+    assert (result.status, result.output) == ("COMPLETED", ["charge a", "look around"])
+    assert result.ran == ("charge#1", "side_effect#1")
 
 
 def test_an_open_history_goes_on() -> None:
