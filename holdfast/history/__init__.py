@@ -5,6 +5,7 @@ Must not know: loops, stores, processes. Everything here is a value or a pure fu
 """
 
 from holdfast.history.captures import CapturedFailure, CaptureNote, captured_failure
+from holdfast.history.chain import chain, is_chained, link_before, unchained
 from holdfast.history.codec import (
     BLOB_PLACE,
     KEY_ID_BYTES,
@@ -176,11 +177,14 @@ __all__ = [
     "WorkflowTerminated",
     "blob_digest",
     "captured_failure",
+    "chain",
     "decrypted",
     "describe_failure",
     "from_json",
+    "is_chained",
     "is_encrypted",
     "key_id_of",
+    "link_before",
     "open_page",
     "outside_payloads",
     "page_hash",
@@ -188,5 +192,6 @@ __all__ = [
     "place_of",
     "seal",
     "to_json",
+    "unchained",
     "verify_chain",
 ]

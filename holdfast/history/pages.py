@@ -22,6 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from holdfast.errors import HistoryError
+from holdfast.history.chain import chain
 from holdfast.history.codec import BLOB_PLACE, Codec, decrypted, is_encrypted
 from holdfast.history.events import AnyEvent, BlobRef
 
@@ -136,13 +137,22 @@ def _without_large_payloads(event: AnyEvent, blobs: dict[bytes, bytes], codec: C
     for field in _PAYLOAD_FIELDS.get(type(event), ()):
         value = getattr(event, field)
         if type(value) is bytes and len(value) > INLINE_BYTES_MAX:
-            # Encrypted alike, so that the same payload is still stored once.
-            content = value if codec is None else codec.encrypt_alike(value, BLOB_PLACE)
-            digest = blob_digest(content)
-            blobs[digest] = content
+            digest = _keep_outside(value, blobs, codec)
             changes[field] = BlobRef(digest, len(value))
     # The event itself keeps its bytes: whoever made it goes on to apply it.
     return msgspec.structs.replace(event, **changes) if changes else event
+
+
+def _keep_outside(value: bytes, blobs: dict[bytes, bytes], codec: Codec | None) -> bytes:
+    def keep(content: bytes) -> bytes:
+        if codec is not None:
+            # Alike, so that the same payload is still stored once.
+            content = codec.encrypt_alike(content, BLOB_PLACE)
+        digest = blob_digest(content)
+        blobs[digest] = content
+        return digest
+
+    return keep(chain(value, keep) or value)
 
 
 def _payload_fields() -> dict[type, tuple[str, ...]]:

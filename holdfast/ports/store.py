@@ -64,11 +64,14 @@ class Store(Protocol):
         """Return an execution's pages with events after event id `after`, in order."""
 
     async def blob(self, digest: bytes) -> bytes:
-        """Return a payload stored by content hash.
+        """Return a payload stored by content hash; one that is stored in links is put together.
 
         Raises:
             StoreCorruptError: it is missing or is not what was stored.
         """
+
+    async def link(self, digest: bytes) -> bytes:
+        """Return what is stored under a content hash, unresolved: see `history.chain`. Raises StoreCorruptError."""
 
     async def inbox(self, membership: Membership) -> list[InboxRow]:
         """Return the unread messages of all executions the member owns, oldest first."""

@@ -23,7 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from holdfast.errors import EncryptionError, RunConflictError
-from holdfast.history import BLOB_PLACE, Codec, place_of
+from holdfast.history import BLOB_PLACE, Codec, place_of, unchained
 from holdfast.ports import operations as ops
 from holdfast.ports.store import Store
 from holdfast.stores.bodies import (
@@ -107,7 +107,11 @@ class EncryptedStore:
 
     async def blob(self, digest: bytes) -> bytes:
         """Return a payload stored by content hash. See `Store.blob`. Raises EncryptionError."""
-        return self.codec.decrypt(await self._store.blob(digest), BLOB_PLACE)
+        return await unchained(await self.link(digest), self.link)
+
+    async def link(self, digest: bytes) -> bytes:
+        """Return what is stored under a hash. See `Store.link`. Raises EncryptionError."""
+        return self.codec.decrypt(await self._store.link(digest), BLOB_PLACE)
 
     async def inbox(self, membership: ops.Membership) -> list[ops.InboxRow]:
         """Return the unread messages of all executions the member owns. See `Store.inbox`."""

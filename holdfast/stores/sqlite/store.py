@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import apsw
 
 from holdfast.errors import HoldfastWarning, StoreError
+from holdfast.history import unchained
 from holdfast.ports.operations import Join, Leave, Totals
 from holdfast.stores.sqlite import (
     captures,
@@ -289,6 +290,13 @@ class SQLiteStore:
         Raises:
             StoreCorruptError: it is missing or is not what was stored.
         """
+        return await unchained(self._read_blob(digest), self.link)
+
+    async def link(self, digest: bytes) -> bytes:
+        """Return what is stored under a content hash, unresolved. Raises StoreCorruptError."""
+        return self._read_blob(digest)
+
+    def _read_blob(self, digest: bytes) -> bytes:
         with translated(self.path):
             return log.read_blob(self._read(), digest)
 

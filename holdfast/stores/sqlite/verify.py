@@ -41,12 +41,15 @@ import apsw
 
 from holdfast.errors import EncryptionError, HistoryError, StoreBusyError, StoreError
 from holdfast.history import (
+    BLOB_PLACE,
     HASH_BYTES,
     AnyEvent,
     Codec,
     Page,
     blob_digest,
+    decrypted,
     is_encrypted,
+    link_before,
     open_page,
     outside_payloads,
     page_place,
@@ -243,6 +246,19 @@ def check_pages(
     }
     report.executions = len(executions)
     sealed = 0
+    whole: set[bytes] = set()
+
+    def missing(digest: bytes) -> bytes:
+        """Return what is missing of a payload and the links before it, b"" when nothing is."""
+        while digest and digest not in whole:
+            content = connection.execute("SELECT content FROM blobs WHERE digest = ?", (digest,)).get
+            if content is None:
+                return digest
+            whole.add(digest)
+            readable = not is_encrypted(content) or codec is not None
+            digest = link_before(decrypted(content, codec, BLOB_PLACE, "a payload")) if readable else b""
+        return b""
+
     # Sorted without the bodies, which may be larger than memory; and by SQLite, which may use the disk.
     rows = connection.execute("SELECT execution, seq, previous FROM events ORDER BY execution, seq")
     for execution, group in groupby(rows, key=itemgetter(0)):
@@ -258,7 +274,7 @@ def check_pages(
             return open_page(page.body, codec, page_place(names[0], name_of(*names), page.first))
 
         try:
-            last, _ = verify_chain(_pages(connection, execution, group, report, events_of))
+            last, _ = verify_chain(_pages(connection, execution, group, report, events_of, missing))
             report.events += last
         except _UNREADABLE as error:
             report.add(f"execution {execution}: {_first_line(error)}")
@@ -274,6 +290,7 @@ def _pages(
     rows: Iterable[tuple[Any, ...]],
     report: VerifyReport,
     events_of: Callable[[Page], list[AnyEvent]],
+    missing: Callable[[bytes], bytes],
 ) -> Iterator[Page]:
     """Yield an execution's pages, and look at what is around them."""
     before = 0
@@ -287,8 +304,8 @@ def _pages(
         page = Page(*row)
         report.pages += 1
         for _, name, payload in outside_payloads(events_of(page)):
-            if not connection.execute("SELECT 1 FROM blobs WHERE digest = ?", (payload.digest,)).fetchone():
-                report.add(f"execution {execution}: payload {payload.digest.hex()} ({name}) is missing")
+            if gone := missing(payload.digest):
+                report.add(f"execution {execution}: payload {gone.hex()} ({name}) is missing")
         yield page
     tip = connection.execute(_TIP, {"execution": execution}).get
     if tip != before:
