@@ -22,7 +22,7 @@ from holdfast.orchestrator import Orchestrator, OrchestratorSettings
 from holdfast.ports.bus import Bus
 from holdfast.ports.clock import Clock
 from holdfast.ports.operations import Join, Leave, Membership, Reap
-from holdfast.ports.program import Program
+from holdfast.ports.program import Versioned
 from holdfast.ports.store import Store
 from holdfast.replay.captures import Capturer
 from holdfast.stores import BEAT
@@ -180,9 +180,9 @@ class Member:
             ),
         )
 
-    def _program(self, name: str) -> Program | None:
+    def _program(self, name: str) -> Versioned | None:
         try:
-            return cast("Program", self._registry.workflow(name))
+            return cast("Versioned", self._registry.workflow(name))
         except UnknownNameError:
             return None
 

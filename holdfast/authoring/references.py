@@ -26,6 +26,8 @@ class Startable(NamedTuple):
     encode_call: Callable[[tuple[Any, ...], Mapping[str, Any]], bytes]
     decode_result: Callable[[bytes], Any]
     code_version: str
+    pin: str = ""
+    """The only code version that may have its runs; '' is any."""
 
 
 def startable(subject: Any, *, as_task: bool = False) -> Startable:
@@ -53,7 +55,9 @@ def startable(subject: Any, *, as_task: bool = False) -> Startable:
     else:
         definition = definition_of(subject)
     signature = definition.signature
-    return Startable(definition.name, signature.encode_call, definition.decode_result, definition.code_version)
+    version = definition.code_version
+    pin = version if definition.pinned else ""
+    return Startable(definition.name, signature.encode_call, definition.decode_result, version, pin)
 
 
 def encode_message(

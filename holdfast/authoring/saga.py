@@ -24,13 +24,12 @@ from typing import Any, Final, ParamSpec, Self
 from holdfast.authoring.inside import running
 from holdfast.authoring.places import calling_place
 from holdfast.authoring.task import TaskDefinition
-from holdfast.errors import DefinitionError
+from holdfast.errors import DefinitionError, TaskError
 
 P = ParamSpec("P")
 
 REASON_CHARACTERS_MAX: Final = 2_000
 """How long the reason of a parked run may be."""
-ARGUMENT_CHARACTERS_MAX: Final = 100
 
 
 class Saga:
@@ -48,10 +47,11 @@ class Saga:
     exception goes on. A run that is terminated, or times out, undoes nothing: its code is not asked.
     """
 
-    __slots__ = ("_pending", "_undone")
+    __slots__ = ("_added", "_pending", "_undone")
 
     def __init__(self) -> None:
         """Have nothing to undo yet."""
+        self._added = 0
         self._pending: list[_Compensation] = []
         self._undone: list[str] = []
 
@@ -77,7 +77,8 @@ class Saga:
                 calling_place(),
                 "Give it the task, and then its arguments: saga.add(refund, order_id)",
             )
-        self._pending.append(_Compensation(compensation, args, kwargs))
+        self._added += 1
+        self._pending.append(_Compensation(self._added, compensation, args, kwargs))
 
     async def compensate(self) -> None:
         """Undo everything that was added so far, now. Waits until it is done, also when it is cancelled meanwhile.
@@ -121,11 +122,14 @@ class Saga:
                 await runtime.park(self._reason(compensation, failure))
 
     def _reason(self, compensation: _Compensation, failure: BaseException) -> str:
-        words = str(failure).split("\n")[0]
+        # Without arguments and messages: a reason is shown to whoever may see that there is a run, and is stored plain.
+        words = (
+            f"{failure.step} ended with {failure.type}" if isinstance(failure, TaskError) else type(failure).__name__
+        )
         undone = ", ".join(self._undone) or "nothing"
         left = ", ".join(map(str, reversed(self._pending)))
         reason = (
-            f"COMPENSATION {compensation} failed: {type(failure).__name__}: {words}. "
+            f"COMPENSATION {compensation} failed: {words}. "
             f"Undone: {undone}. Not undone: {left}. Resuming the run tries {compensation} again."
         )
         return reason if len(reason) <= REASON_CHARACTERS_MAX else reason[: REASON_CHARACTERS_MAX - 3] + "..."
@@ -134,9 +138,12 @@ class Saga:
 class _Compensation:
     """One call that undoes one thing."""
 
-    __slots__ = ("_args", "_call", "_kwargs")
+    __slots__ = ("_args", "_call", "_kwargs", "_number")
 
-    def __init__(self, call: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self, number: int, call: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self._number = number
         self._call = call
         self._args = args
         self._kwargs = kwargs
@@ -155,12 +162,6 @@ class _Compensation:
         return None
 
     def __str__(self) -> str:
-        """Return the call in words."""
-        name = self._call.name if isinstance(self._call, TaskDefinition) else getattr(self._call, "__qualname__", "")
-        shown = [_clip(repr(each)) for each in self._args]
-        shown += [f"{key}={_clip(repr(value))}" for key, value in self._kwargs.items()]
-        return f"{name or type(self._call).__name__}({', '.join(shown)})"
-
-
-def _clip(text: str) -> str:
-    return text if len(text) <= ARGUMENT_CHARACTERS_MAX else text[: ARGUMENT_CHARACTERS_MAX - 3] + "..."
+        """Return what is called, and as how manieth it was added."""
+        name = self._call.name if isinstance(self._call, TaskDefinition) else getattr(self._call, "__name__", "")
+        return f"{name or type(self._call).__name__} ({self._number})"

@@ -43,6 +43,10 @@ class WorkflowDefinition(Generic[P, R]):
     signals: Mapping[str, Handler] = _NO_HANDLERS
     queries: Mapping[str, Handler] = _NO_HANDLERS
     updates: Mapping[str, Handler] = _NO_HANDLERS
+    version = ""
+    """The code version that was given by hand."""
+    pinned = False
+    """Its runs are for code of the version they began with alone."""
 
     def __init__(self, subject: Any, run: Callable[..., Any], *, name: str, signature: CallSignature) -> None:
         """Define a workflow; use `@workflow`.
@@ -97,8 +101,8 @@ class WorkflowDefinition(Generic[P, R]):
 
     @cached_property
     def code_version(self) -> str:
-        """Digest of the workflow's source, or of its bytecode where there is none. Informational."""
-        return _digest_of(self.subject)
+        """Version that was given by hand; else a digest of the workflow's source, or of its bytecode."""
+        return self.version or _digest_of(self.subject)
 
     def prepare(self) -> None:
         """Resolve all annotations and make all adapters now; raises DefinitionError."""
@@ -180,8 +184,10 @@ def workflow(definition: C, /) -> C: ...
 @overload
 def workflow(definition: Callable[P, Coroutine[Any, Any, R]], /) -> WorkflowDefinition[P, R]: ...
 @overload
-def workflow(*, name: str | None = None) -> WorkflowDecorator: ...
-def workflow(definition: Any = None, /, *, name: str | None = None) -> Any:
+def workflow(*, name: str | None = None, version: str | None = None, pinned: bool = False) -> WorkflowDecorator: ...
+def workflow(
+    definition: Any = None, /, *, name: str | None = None, version: str | None = None, pinned: bool = False
+) -> Any:
     """Make a class with `async def run(self, ...)`, or an async function, a workflow.
 
     ```python
@@ -193,11 +199,23 @@ def workflow(definition: Any = None, /, *, name: str | None = None) -> Any:
     Args:
         definition: the class or function.
         name: its name in histories, its own by default. Renaming it strands runs that are under way.
+        version: names this version of the code; by default a digest of the workflow's own source. A run that has
+            diverged goes on by itself when a process with another version joins.
+        pinned: a run is for the version it began with alone: no process with another version goes on with it. Keep
+            processes of the old version until their runs have ended.
 
     Raises:
         DefinitionError: it is neither, or its code calls what a replay would answer differently.
     """
-    return (lambda definition: _define(definition, name)) if definition is None else _define(definition, name)
+
+    def define(definition: Any) -> Any:
+        defined = _define(definition, name)
+        known = definition_of(defined)
+        known.version = "" if version is None else check_name("version", version, known.where)
+        known.pinned = pinned
+        return defined
+
+    return define if definition is None else define(definition)
 
 
 def definition_of(subject: Any) -> WorkflowDefinition[Any, Any]:

@@ -27,6 +27,9 @@ def start(
     id: IdOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = None,
+    run_timeout: Annotated[
+        str | None, typer.Option("--run-timeout", help="How long the run may take, such as 1h; then it is TIMED_OUT.")
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -34,7 +37,7 @@ def start(
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        handle = await client.start(workflow, read_json(input), id=id)
+        handle = await client.start(workflow, read_json(input), id=id, timeout=run_timeout)
         await _say_if_nobody_runs(output, client, handle)
         await _finish(output, handle, wait=wait, timeout=timeout)
 

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
-from holdfast.authoring import Startable, startable
+import msgspec
+
+from holdfast.authoring import Duration, Startable, parse_duration, startable
 from holdfast.client.handle import RunHandle
 from holdfast.ports.engine import Engine, StartRequest
 from holdfast.ports.operations import RunRecord
@@ -23,13 +25,24 @@ class WorkflowClient:
         """Speak to `engine`."""
         self.engine = engine
 
-    async def start(self, workflow: Any, *args: Any, id: str | None = None, **kwargs: Any) -> RunHandle[Any]:
+    async def start(
+        self,
+        workflow: Any,
+        *args: Any,
+        id: str | None = None,
+        timeout: Duration | None = None,
+        execution_timeout: Duration | None = None,
+        **kwargs: Any,
+    ) -> RunHandle[Any]:
         """Start a run; once this returns it cannot be lost.
 
         Args:
             workflow: a workflow, or its registered name.
             args: its input.
             id: the run id, which is also its idempotency key; a new UUID when None.
+            timeout: how long the run may take, with all executions it goes on as; then it ends as TIMED_OUT, and its
+                code is not asked. None is for ever. An argument of the workflow with this name goes by position.
+            execution_timeout: how long each of its executions may take.
             kwargs: its input.
 
         Returns:
@@ -40,7 +53,11 @@ class WorkflowClient:
             InputError, EncodeError: the input does not fit.
         """
         target = startable(workflow)
-        request = _request(target, id, args, kwargs)
+        request = msgspec.structs.replace(
+            _request(target, id, args, kwargs),
+            timeout=_seconds(timeout, "timeout"),
+            execution_timeout=_seconds(execution_timeout, "execution_timeout"),
+        )
         (started,) = await self.engine.start([request])
         return RunHandle(self.engine, request.run_id, target.decode_result, created=started.created)
 
@@ -104,4 +121,9 @@ def _request(target: Startable, run_id: str | None, args: tuple[Any, ...], kwarg
         run_id if run_id is not None else uuid4().hex,
         target.encode_call(args, kwargs),
         target.code_version,
+        pin=target.pin,
     )
+
+
+def _seconds(duration: Duration | None, what: str) -> float:
+    return 0.0 if duration is None else parse_duration(duration, f"{what} of a run")

@@ -108,6 +108,8 @@ class EmbeddedEngine:
                 request.code_version,
                 PYTHON,
                 request.memo,
+                now + request.timeout if request.timeout else 0.0,
+                request.execution_timeout,
             )
             blobs: dict[bytes, bytes] = {}
             if codec is None:
@@ -117,7 +119,15 @@ class EmbeddedEngine:
             digest = blake2b(request.input, digest_size=16).digest()
             operations.append(
                 StartRun(
-                    request.run_id, request.workflow, digest, page, tuple(blobs.items()), own, request.code_version
+                    request.run_id,
+                    request.workflow,
+                    digest,
+                    page,
+                    tuple(blobs.items()),
+                    own,
+                    request.code_version,
+                    request.pin,
+                    event.due,
                 )
             )
             events.append(event)

@@ -14,7 +14,7 @@ from holdfast.controller.times import iso_time
 from holdfast.history import Attempt, BlobRef, Failure
 from holdfast.ports.engine import RecordedEvent
 
-_TIMES: Final = frozenset({"due"})
+_TIMES: Final = frozenset({"due", "deadline"})
 _SECRETS: Final = frozenset({"seed"})
 """Who knows a run's seed can tell every `uuid4()` it will ever draw."""
 
@@ -48,7 +48,7 @@ def event_document(recorded: RecordedEvent, *, payloads: bool = False) -> dict[s
                 document[name] = failure_document(value, tracebacks=payloads)
             case tuple() if name == "attempts":
                 document[name] = [_attempt(each, tracebacks=payloads) for each in value]
-            case float() if name in _TIMES:
+            case float() if name in _TIMES and value:
                 document[name] = iso_time(value)
             case _:
                 document[name] = value

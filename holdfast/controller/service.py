@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import msgspec
 
-from holdfast.authoring import MessageHandler, Registry, WorkflowDefinition
+from holdfast.authoring import MessageHandler, Registry, WorkflowDefinition, parse_duration
 from holdfast.controller import catalogue
 from holdfast.controller.documents import (
     STATUSES,
@@ -40,7 +40,7 @@ from holdfast.controller.documents import (
 from holdfast.controller.events import event_document
 from holdfast.controller.keys import Keyring
 from holdfast.controller.strict import read_json
-from holdfast.errors import InputError, UnknownNameError
+from holdfast.errors import DefinitionError, InputError, UnknownNameError
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import Engine, StartRequest
 from holdfast.ports.operations import TERMINAL, BreakLock
@@ -91,13 +91,17 @@ class ControllerService:
 
     # --- Runs ----------------------------------------------------------------------------------------------------
 
-    async def start(self, workflow: str, text: bytes, run_id: str | None = None) -> tuple[Run, bool]:
+    async def start(
+        self, workflow: str, text: bytes, run_id: str | None = None, *, timeout: str = "", execution_timeout: str = ""
+    ) -> tuple[Run, bool]:
         """Start a run; once this returns it cannot be lost.
 
         Args:
             workflow: its registered name.
             text: its input as JSON; empty stands for null.
             run_id: names the run and makes starting it again harmless; None draws one.
+            timeout: how long the run may take, with all executions it goes on as, such as `1h`; empty is for ever.
+            execution_timeout: how long each of its executions may take; empty is for ever.
 
         Returns:
             The run, and whether this call made it.
@@ -112,7 +116,15 @@ class ControllerService:
             problem = "expected 1 to 255 characters without '/' and control characters, and neither '.' nor '..'"
             raise InputError("the run id", (("", problem),))
         payload = _canonical(definition, text, f"the input of {workflow}")
-        request = StartRequest(workflow, run_id or self._draw_id(), payload, definition.code_version)
+        request = StartRequest(
+            workflow,
+            run_id or self._draw_id(),
+            payload,
+            definition.code_version,
+            pin=definition.code_version if definition.pinned else "",
+            timeout=_seconds(timeout, "timeout"),
+            execution_timeout=_seconds(execution_timeout, "execution_timeout"),
+        )
         (started,) = await self._engine.start([request])
         return await self.run(request.run_id), started.created
 
@@ -306,3 +318,12 @@ def _canonical(definition: WorkflowDefinition[Any, Any] | MessageHandler[Any, An
 
 def _plain(text: bytes, what: str) -> bytes:
     return msgspec.json.encode(read_json(text or b"null", what))
+
+
+def _seconds(duration: str, name: str) -> float:
+    if not duration:
+        return 0.0
+    try:
+        return parse_duration(float(duration) if duration.replace(".", "", 1).isdigit() else duration, name)
+    except DefinitionError as error:
+        raise InputError(f"the {name}", (("", error.what),)) from None

@@ -26,6 +26,7 @@ from holdfast.engine.matching import Difference, decide_difference, decide_match
 from holdfast.errors import DivergenceError, HistoryError
 from holdfast.history import (
     CLOSING,
+    UNASKED,
     AcquireLock,
     AnyEvent,
     Decision,
@@ -41,7 +42,6 @@ from holdfast.history import (
     TaskCompleted,
     TimerFired,
     WorkflowStarted,
-    WorkflowTerminated,
 )
 
 _NOTHING: Final = "nothing"
@@ -79,10 +79,10 @@ def recover(execution: Execution, events: Iterable[AnyEvent]) -> list[Issued]:
             walk.match_mark(event_id, event)
         elif isinstance(event, Decision):
             walk.match(event_id, event)  # type: ignore[arg-type]  # every Decision is a DecisionEvent
-        elif isinstance(event, WorkflowTerminated):
+        elif isinstance(event, UNASKED):
             execution.evict()
     execution.patches.remember(())
-    if history and isinstance(history[-1], CLOSING) and not isinstance(history[-1], WorkflowTerminated):
+    if history and isinstance(history[-1], CLOSING) and not isinstance(history[-1], UNASKED):
         walk.end(len(history))
     return list(walk.unrecorded.values())
 

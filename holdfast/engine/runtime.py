@@ -169,4 +169,7 @@ class Runtime:
             started_at=datetime.fromtimestamp(started.time, UTC),
             history_events=events,
             should_continue_as_new=events > SUGGESTED_EVENTS_MAX,
+            code_version=started.code_version,
+            memo=dict(started.memo),
+            deadline=datetime.fromtimestamp(started.due, UTC) if started.due else None,
         )

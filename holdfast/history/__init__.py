@@ -40,6 +40,7 @@ from holdfast.history.commands import (
 )
 from holdfast.history.events import (
     CLOSING,
+    UNASKED,
     AnyEvent,
     Attempt,
     BlobRef,
@@ -77,6 +78,7 @@ from holdfast.history.events import (
     WorkflowFailed,
     WorkflowStarted,
     WorkflowTerminated,
+    WorkflowTimedOut,
 )
 from holdfast.history.failures import Failure, describe_failure
 from holdfast.history.pages import (
@@ -111,6 +113,7 @@ __all__ = [
     "MARK",
     "ROOT",
     "TRANSCRIPT_BYTES_MAX",
+    "UNASKED",
     "AcquireLock",
     "AnyEvent",
     "Attempt",
@@ -175,6 +178,7 @@ __all__ = [
     "WorkflowFailed",
     "WorkflowStarted",
     "WorkflowTerminated",
+    "WorkflowTimedOut",
     "blob_digest",
     "captured_failure",
     "chain",

@@ -86,6 +86,18 @@ class WorkflowStarted(Input, array_like=True, gc=False, tag=1):
     code_version: str
     python: str
     memo: dict[str, str] = msgspec.field(default_factory=dict)
+    deadline: float = 0.0
+    """When the run times out, with all executions it goes on as; 0 is never. In seconds since the epoch."""
+    execution_timeout: float = 0.0
+    """How long this execution may take, in seconds; 0 is for ever."""
+
+    @property
+    def due(self) -> float:
+        """Return when this execution times out, in seconds since the epoch; 0 is never."""
+        if not self.execution_timeout:
+            return self.deadline
+        own = self.time + self.execution_timeout
+        return min(own, self.deadline) if self.deadline else own
 
 
 class TaskCompleted(Input, array_like=True, gc=False, tag=2):
@@ -303,6 +315,12 @@ class WorkflowTerminated(Event, array_like=True, gc=False, tag=64):
     reason: str
 
 
+class WorkflowTimedOut(Event, array_like=True, gc=False, tag=65):
+    """The run's time was up; its code was not asked."""
+
+    reason: str
+
+
 InputEvent: TypeAlias = (
     WorkflowStarted
     | TaskCompleted
@@ -335,7 +353,10 @@ DecisionEvent: TypeAlias = (
     | WorkflowFailed
     | WorkflowCancelled
 )
-AnyEvent: TypeAlias = InputEvent | DecisionEvent | WorkflowTerminated
+AnyEvent: TypeAlias = InputEvent | DecisionEvent | WorkflowTerminated | WorkflowTimedOut
 
-CLOSING = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled, WorkflowTerminated)
+CLOSING = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled, WorkflowTerminated, WorkflowTimedOut)
 """The events of which exactly one ends an execution, as its last."""
+
+UNASKED = (WorkflowTerminated, WorkflowTimedOut)
+"""Those of them that no code decided."""

@@ -28,6 +28,7 @@ from holdfast.history import (
     WorkflowCompleted,
     WorkflowFailed,
     WorkflowTerminated,
+    WorkflowTimedOut,
     page_place,
     seal,
 )
@@ -37,12 +38,14 @@ from holdfast.ports.operations import (
     COMPLETED,
     FAILED,
     TERMINATED,
+    TIMED_OUT,
     LockRequest,
     QueueFanOut,
     QueueTask,
 )
 
-Entry = Issued | Input | WorkflowTerminated
+Unasked = WorkflowTerminated | WorkflowTimedOut
+Entry = Issued | Input | Unasked
 
 
 class Live:
@@ -84,7 +87,7 @@ class Live:
         self.entries: list[Entry] = []
         self.inbox_read = 0
         """Inbox rows up to this id are among the entries, or were."""
-        self.closing: Issued | WorkflowTerminated | None = None
+        self.closing: Issued | Unasked | None = None
         """The last entry of the execution's last page, whatever else still arrives."""
         self.park = ""
         """Why the execution is to be parked, once nothing runs in this process that only this process knows of."""
@@ -252,5 +255,7 @@ def outcome_of(event: AnyEvent) -> Outcome | None:
             return Outcome(CANCELLED, reason=reason)
         case WorkflowTerminated(reason=reason):
             return Outcome(TERMINATED, reason=reason)
+        case WorkflowTimedOut(reason=reason):
+            return Outcome(TIMED_OUT, reason=reason)
         case _:
             return None

@@ -45,6 +45,7 @@ from holdfast.errors import (
     UpdateRejectedError,
 )
 from holdfast.history import (
+    UNASKED,
     AnyEvent,
     Input,
     Page,
@@ -57,6 +58,7 @@ from holdfast.history import (
     UpdateCompleted,
     WorkflowStarted,
     WorkflowTerminated,
+    WorkflowTimedOut,
     describe_failure,
 )
 from holdfast.observe import logger
@@ -64,11 +66,11 @@ from holdfast.orchestrator.dispatch import Dispatcher
 from holdfast.orchestrator.live import Live, outcome_of
 from holdfast.orchestrator.loading import load, open_fan_out, read_history
 from holdfast.orchestrator.mail import decide_entry
-from holdfast.orchestrator.timers import Timers
+from holdfast.orchestrator.timers import DEADLINE, Timers
 from holdfast.ports.answers import encode_error, encode_result
 from holdfast.ports.bus import CLOSED, REQUESTS, RUNS, TASKS, Bus
 from holdfast.ports.clock import Clock
-from holdfast.ports.engine import Outcome
+from holdfast.ports.engine import TIME_IS_UP, Outcome
 from holdfast.ports.operations import (
     PARKED,
     PAUSED,
@@ -78,6 +80,7 @@ from holdfast.ports.operations import (
     ClaimedRun,
     ClaimRuns,
     Closing,
+    Fit,
     Membership,
     Operation,
     Reap,
@@ -87,7 +90,7 @@ from holdfast.ports.operations import (
     Started,
     TakeRequests,
 )
-from holdfast.ports.program import Guard, Program
+from holdfast.ports.program import Guard, Versioned
 from holdfast.ports.store import Store
 from holdfast.ports.task import TaskRunner
 
@@ -129,7 +132,7 @@ class Orchestrator:
         store: Store,
         bus: Bus,
         clock: Clock,
-        programs: Callable[[str], Program | None],
+        programs: Callable[[str], Versioned | None],
         names: Callable[[], tuple[str, ...]],
         runner: TaskRunner,
         guard: Guard,
@@ -205,6 +208,9 @@ class Orchestrator:
     async def open(self, membership: Membership) -> None:
         """Begin to claim and advance runs as `membership`."""
         self._membership = membership
+        fits = [Fit(name, version) for name in self._names() if (version := _version_of(self._programs(name)))]
+        if fits:
+            await self._store.write(fits, membership)
         self._stop_listening = self._bus.listen(self._rung)
         self._mail_wanted = True
         self._look_wanted.set()
@@ -274,6 +280,8 @@ class Orchestrator:
         live = Live(started.execution_id, event.run_id, event.execution, event.workflow, execution)
         live.head, live.last = page.hash, page.last
         self._admit(live)
+        if event.due:
+            self._timers.add(live, DEADLINE, event.due)
         self._apply(live, event, 1)
 
     async def ask(self, kind: str, run_id: str, name: str, payload: bytes, operation_id: str) -> bytes | None:
@@ -336,7 +344,7 @@ class Orchestrator:
         events, _, _ = await read_history(self._store, record.execution_id, record.run_id, record.execution)
         execution = Execution(program, self._guard, open_fan_out(self._store, record.execution_id))
         try:
-            if isinstance(events[-1], WorkflowTerminated):
+            if isinstance(events[-1], UNASKED):
                 events.pop()
             recover(execution, events)
             return _query_execution(execution, name, payload)
@@ -429,10 +437,19 @@ class Orchestrator:
             return
         async with self._claiming:
             while True:
-                (claimed,) = await self._store.write([ClaimRuns(names, CLAIM_RUNS_MAX)], self._membership)
+                (claimed,) = await self._store.write([self._wanted(names)], self._membership)
                 await self._load_all(claimed)
                 if len(claimed) < CLAIM_RUNS_MAX:
                     return
+
+    def _wanted(self, names: tuple[str, ...]) -> ClaimRuns:
+        programs = [self._programs(name) for name in names]
+        return ClaimRuns(
+            names,
+            CLAIM_RUNS_MAX,
+            tuple(_version_of(each) for each in programs),
+            tuple(each.name for each in programs if each is not None and each.pinned),
+        )
 
     async def _load_all(self, claimed: Sequence[ClaimedRun]) -> None:
         clock = asyncio.get_running_loop().time
@@ -471,6 +488,9 @@ class Orchestrator:
         self._admit(live)
         for step, due in list(live.timers.items()):
             self._timers.add(live, step, due)
+        started = live.execution.runtime.started
+        if started is not None and started.due:
+            self._timers.add(live, DEADLINE, started.due)
         for row in await self._store.execution_inbox(claimed.execution_id):
             self._enter(live, row)
         self._dispatcher.dispatch(live, tail)
@@ -484,7 +504,8 @@ class Orchestrator:
     async def _park(self, claimed: ClaimedRun, error: HoldfastError) -> None:
         reason = f"DIVERGED {error}" if isinstance(error, DivergenceError) else f"UNREADABLE {error}"
         log.error("run parked", run_id=claimed.run_id, reason=reason)
-        await self._store.write([Append(claimed.execution_id, None, park=reason)], self._membership)
+        misfit = _version_of(self._programs(claimed.workflow)) if isinstance(error, DivergenceError) else ""
+        await self._store.write([Append(claimed.execution_id, None, park=reason, misfit=misfit)], self._membership)
 
     async def _park_unreadable(self, live: Live, error: EncryptionError) -> None:
         """Park a run with a message that cannot be decrypted here. The message stays where it is."""
@@ -707,10 +728,18 @@ class Orchestrator:
     # --- Timers -----------------------------------------------------------------------------------
 
     def _timer_due(self, live: Live, step: str, due: float) -> None:
+        if step == DEADLINE:
+            self._time_out(live)
         if live.execution_id not in self._live or step not in live.execution.open:
             return
         live.entries.append(TimerFired(max(due, self._clock.now()), -1, step))
         self._touch(live)
+
+    def _time_out(self, live: Live) -> None:
+        if live.closing is None and not live.execution.closed:
+            self._dispatcher.abandon(live)
+            live.closing = WorkflowTimedOut(self._clock.now(), TIME_IS_UP)
+            self._touch(live)
 
     # --- Memory ------------------------------------------------------------------------------------------------
 
@@ -835,6 +864,11 @@ class Orchestrator:
             self._lost()
         except HoldfastError as error:
             log.warning("could not finish in the background", error=str(error))
+
+
+def _version_of(program: Versioned | None) -> str:
+    """Return the code version that keeps runs apart; empty where there is no code."""
+    return "" if program is None else program.code_version
 
 
 def _parked_for(live: Live) -> str:

@@ -22,6 +22,8 @@ from holdfast.orchestrator.live import Live
 
 SLEEP_SECONDS_MAX: Final = 3600.0
 """The host timer looks again at least this often: wall clocks are set, machines sleep."""
+DEADLINE: Final = ""
+"""The name of the timer that ends an execution whose time is up: no step is called that."""
 STALE_KEPT_MAX: Final = 1_000
 """Timers nobody waits for any more that the heap may hold, whatever its size; above it they are at most half of it."""
 

@@ -17,6 +17,9 @@ import msgspec
 from holdfast.history import AnyEvent, Failure, Page, WorkflowStarted, decrypted
 from holdfast.ports.operations import RunRecord, Started
 
+TIME_IS_UP: Final = "its time was up"
+"""The reason of every run that has timed out."""
+
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
     """How an execution ended."""
@@ -50,6 +53,12 @@ class StartRequest(msgspec.Struct, frozen=True):
     """JSON text that fits the workflow's input type; the caller has validated it."""
     code_version: str = ""
     memo: dict[str, str] = msgspec.field(default_factory=dict)
+    pin: str = ""
+    """The only code version that may have the run; '' is any."""
+    timeout: float = 0.0
+    """How long the run may take, with all executions it goes on as, in seconds; 0 is for ever."""
+    execution_timeout: float = 0.0
+    """How long each of its executions may take, in seconds; 0 is for ever."""
 
 
 class RecordedEvent(msgspec.Struct, frozen=True):

@@ -79,7 +79,9 @@ class Leave(Value, frozen=True):
 
 
 class Reap(Value, frozen=True):
-    """End the leases that expired, free what their members held. Result: Reaped.
+    """End the leases that expired, free what their members held; end runs whose time is up and that nobody owns.
+
+    Result: Reaped.
 
     Runs become ready with `recoveries` + 1, queue rows and chunks become claimable with `recoveries` + 1; one whose
     count would pass `recoveries_max` is parked instead (a run: status PARKED with the reason; a queue row: finished
@@ -118,6 +120,10 @@ class StartRun(Value, frozen=True):
     own: bool = False
     """The writing member owns the new execution at once, instead of leaving it to be claimed."""
     code_version: str = ""
+    pin: str = ""
+    """The only code version that may have the run; '' is any."""
+    deadline: float = 0.0
+    """When the execution is timed out; 0 is never. Its owner does it by itself, a reap does it where there is none."""
 
 
 class Started(Value, frozen=True):
@@ -212,6 +218,8 @@ class Append(Value, frozen=True):
     """The execution got somewhere since it was claimed: its `recoveries` go back to 0."""
     park: str = ""
     """Reason to park the execution; it is released. A parked run is not claimed until `Resume`."""
+    misfit: str = ""
+    """With `park`: the code version that the history does not fit. Another one lets the run go on, see `Fit`."""
 
 
 class Deliver(Value, frozen=True):
@@ -249,6 +257,18 @@ class ClaimRuns(Value, frozen=True):
 
     workflows: tuple[str, ...]
     limit: int
+    versions: tuple[str, ...] = ()
+    """The code version of each workflow; '' and none at all are any. A run that is pinned to another one, or that does
+    not fit this one, is not claimed."""
+    pins: tuple[str, ...] = ()
+    """Of these workflows a run that is not pinned is pinned to the version that claims it first."""
+
+
+class Fit(Value, frozen=True):
+    """Let runs go on that are parked because of other code versions than this one. Result: number of runs."""
+
+    workflow: str
+    version: str
 
 
 class ClaimedRun(Value, frozen=True):
@@ -632,6 +652,7 @@ Operation: TypeAlias = (
     | Deliver
     | ClaimRuns
     | ReleaseRuns
+    | Fit
     | Pause
     | Resume
     | ClaimTasks

@@ -48,6 +48,17 @@ class Program(Protocol):
         """Return what the run returned as JSON text; raises EncodeError."""
 
 
+class Versioned(Program, Protocol):
+    """A workflow of which several versions may be about."""
+
+    pinned: bool
+    """Its runs are for code of the version they began with alone."""
+
+    @property
+    def code_version(self) -> str:
+        """Name this version of the code."""
+
+
 class Guard(Protocol):
     """Keeps workflow code away from what a replay would answer differently, while a drain runs."""
 

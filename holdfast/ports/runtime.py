@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import random
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -32,6 +32,12 @@ class RunInfo:
     """Aware, UTC."""
     history_events: int
     should_continue_as_new: bool
+    code_version: str = ""
+    """Of the code that the run was started with."""
+    memo: Mapping[str, str] = field(default_factory=dict)
+    """What whoever started the run noted about it."""
+    deadline: datetime | None = None
+    """When the execution times out: aware, UTC; None is never."""
 
 
 class WorkflowRuntime(Protocol):

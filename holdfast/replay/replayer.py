@@ -31,8 +31,9 @@ from holdfast.history import (
     WorkflowCompleted,
     WorkflowFailed,
     WorkflowTerminated,
+    WorkflowTimedOut,
 )
-from holdfast.ports.operations import CANCELLED, COMPLETED, FAILED, RUNNING, TERMINATED
+from holdfast.ports.operations import CANCELLED, COMPLETED, FAILED, RUNNING, TERMINATED, TIMED_OUT
 from holdfast.replay.crew import Crew, Stubs, TodaysCode, beside_any_loop
 from holdfast.replay.exploration import explain
 from holdfast.replay.rerun import Rerun
@@ -231,6 +232,8 @@ class End:
                 self.status = CANCELLED
             case WorkflowTerminated():
                 self.status = TERMINATED
+            case WorkflowTimedOut():
+                self.status = TIMED_OUT
             case _:
                 pass
 

@@ -217,6 +217,7 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.Leave,
         ops.Reap,
         ops.ClaimRuns,
+        ops.Fit,
         ops.ReleaseRuns,
         ops.Pause,
         ops.Resume,

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import msgspec
 
-from holdfast.history import Page, WorkflowTerminated, seal
-from holdfast.ports.engine import Outcome
-from holdfast.ports.operations import TERMINATED, Closing
+from holdfast.history import Page, WorkflowTerminated, WorkflowTimedOut, seal
+from holdfast.ports.engine import TIME_IS_UP, Outcome
+from holdfast.ports.operations import TERMINATED, TIMED_OUT, Closing
+
+
+def decide_time_out(now: float, last: int, head: bytes) -> tuple[Page, Closing]:
+    """Return the last page of an execution whose time was up, and how it ends. See `decide_termination`."""
+    page = seal([WorkflowTimedOut(now, TIME_IS_UP)], last + 1, head, {})
+    return page, Closing(TIMED_OUT, msgspec.msgpack.encode(Outcome(TIMED_OUT, reason=TIME_IS_UP)))
 
 
 def decide_termination(now: float, reason: bytes, last: int, head: bytes) -> tuple[Page, Closing]:

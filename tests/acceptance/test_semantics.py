@@ -6,15 +6,29 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from holdfast import Holdfast, Retry, RunFailedError, RunHandle, Saga, TaskError, patched, side_effect, task, workflow
-from holdfast.errors import RunCancelledError
-from holdfast.history import PatchMarked, SideEffectRecorded, TaskScheduled
-from holdfast.ports.operations import PARKED, TERMINAL
+from holdfast import (
+    Holdfast,
+    Retry,
+    RunFailedError,
+    RunHandle,
+    Saga,
+    TaskError,
+    patched,
+    run_info,
+    side_effect,
+    task,
+    wait_for_signal,
+    workflow,
+)
+from holdfast.errors import RunCancelledError, RunTimedOutError
+from holdfast.history import PatchMarked, SideEffectRecorded, TaskScheduled, WorkflowTimedOut
+from holdfast.ports.operations import PARKED, TERMINAL, Reap
 from tests.unit.worker.rig import on_loop, wait_until
 
 App = Callable[..., AbstractAsyncContextManager[Holdfast]]
@@ -193,10 +207,10 @@ async def test_a_failing_compensation_parks_the_run_until_it_is_resumed(app: App
     async with app(trip) as stack:
         handle = await stack.client.start(trip, ["a", "b", "full"], id="r")
         reason = await parked(handle)
-        assert reason.startswith("COMPENSATION refund('b') failed: TaskError: [HF501] task refund#")
-        assert "Undone: refund('full'). Not undone: refund('b'), refund('a')." in reason
+        assert reason.startswith("COMPENSATION refund (2) failed: refund#2 ended with ConnectionError.")
+        assert "Undone: refund (3). Not undone: refund (2), refund (1)." in reason
         await handle.resume()  # nothing has changed: it is parked again
-        assert "refund('b') failed" in await parked(handle)
+        assert "refund (2) failed" in await parked(handle)
     CLOSED.clear()
     async with app(trip) as stack:
         handle = stack.client.handle("r", trip)
@@ -205,3 +219,140 @@ async def test_a_failing_compensation_parks_the_run_until_it_is_resumed(app: App
         with pytest.raises(RunFailedError, match="no seats"):
             await handle.result()
     assert SEEN == ["book a", "book b", "book full", "refund full", "refund b", "refund a"]
+
+
+# --- Time-outs of runs -------------------------------------------------------------------------------------------
+
+
+@workflow
+async def endless(orders: list[str]) -> None:
+    """Wait for ever; cleaning up is nothing that a time-out asks for."""
+    try:
+        assert (run_info().deadline is not None) == bool(orders)
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        await book("cleaned up")
+
+
+async def timed_out(handle: RunHandle[Any]) -> list[Any]:
+    """Wait until a run has timed out; return its history."""
+    with pytest.raises(RunTimedOutError):
+        await handle.result()
+    return [each.event for each in await handle.history()]
+
+
+@on_loop
+async def test_a_run_that_takes_too_long_times_out(app: App) -> None:
+    """It ends as TIMED_OUT, its code is not asked, and no time-out means none."""
+    async with app(endless) as stack:
+        handle = await stack.client.start(endless, ["a"], id="r", timeout="20ms")
+        short = await stack.client.start(endless, ["a"], id="s", timeout="1h", execution_timeout=0.02)
+        free = await stack.client.start(endless, [], id="f")
+        for each in (handle, short):
+            assert isinstance((await timed_out(each))[-1], WorkflowTimedOut)
+        assert (await free.describe()).status == "RUNNING"
+    assert SEEN == []
+
+
+@on_loop
+async def test_a_time_out_is_durable(app: App, tmp_path: Path) -> None:
+    """A run that slept through its deadline while nobody ran it is timed out by whoever comes next."""
+    async with app(endless) as stack:
+        await stack.client.start(endless, ["a"], id="r", timeout="50ms")
+    async with app(endless) as stack:
+        assert isinstance((await timed_out(stack.client.handle("r", endless)))[-1], WorkflowTimedOut)
+
+
+@on_loop
+async def test_a_run_that_nobody_runs_times_out_too(app: App) -> None:
+    """Parked, or of a workflow that no process has: whoever looks for dead members ends it."""
+    async with app() as stack:
+        handle = await stack.client.start("nobody_has_this", {}, id="r", timeout="10ms")
+        while (await handle.describe()).status == "RUNNING":
+            await stack._stack.store.write([Reap(10)], stack._stack.membership)
+            await asyncio.sleep(0.01)  # looks again
+        assert isinstance((await timed_out(handle))[-1], WorkflowTimedOut)
+
+
+# --- Versions ----------------------------------------------------------------------------------------------------
+
+
+def version(name: str, *words: str, pinned: bool = False) -> Any:
+    """Return a version of one workflow: it books words, one after the other, and waits for a signal in between."""
+
+    async def versioned() -> list[str]:
+        booked = []
+        for word in words:
+            booked.append(await book(word))
+            await wait_for_signal("on")
+        return [name, *booked]
+
+    return workflow(name="versioned", version=name, pinned=pinned)(versioned)
+
+
+@on_loop
+async def test_a_diverged_run_goes_on_by_itself_when_fitting_code_arrives(app: App) -> None:
+    """Begun under A; B is broken and parks it; C fits, and completes it without anybody's word."""
+    a, b, c = version("A", "one", "two"), version("B", "other", "two"), version("C", "one", "three")
+    async with app(a) as stack:
+        handle = await stack.client.start(a, id="r")
+        await wait_until(lambda: SEEN == ["book one"])
+    async with app(b) as stack:
+        handle = stack.client.handle("r", b)
+        await handle.signal("on")
+        assert (await parked(handle)).startswith("DIVERGED")
+    async with app(b) as stack:  # the same code again changes nothing
+        assert (await stack.client.handle("r", b).describe()).status == PARKED
+    async with app(c) as stack:
+        handle = stack.client.handle("r", c)
+        await wait_until(lambda: SEEN == ["book one", "book three"])
+        await handle.signal("on")
+        assert await handle.result() == ["C", "one", "three"]
+
+
+@on_loop
+async def test_a_pinned_run_is_for_the_version_it_began_with(app: App) -> None:
+    """Another version leaves it alone, and takes new runs; the old one, when it is back, goes on with it."""
+    old, new = version("1", "one", pinned=True), version("2", "two", pinned=True)
+    async with app(old) as stack:
+        await stack.client.start(old, id="r")
+        await wait_until(lambda: SEEN == ["book one"])
+    async with app(new) as stack:
+        handle = await stack.client.start(new, id="s")
+        await stack.client.handle("r").signal("on")
+        await handle.signal("on")
+        assert await handle.result() == ["2", "two"]
+        record = await stack.client.handle("r").describe()
+        assert (record.status, record.owner, record.code_version) == ("RUNNING", "", "1")
+    async with app(old) as stack:
+        assert await stack.client.handle("r", old).result() == ["1", "one"]
+
+
+@on_loop
+async def test_a_run_started_by_name_is_pinned_by_whoever_takes_it_first(app: App) -> None:
+    """Whoever starts it by name does not know the version."""
+    old, new = version("1", "one", pinned=True), version("2", "two", pinned=True)
+    async with app() as stack:
+        await stack.client.start("versioned", id="r")
+    async with app(old) as stack:
+        await wait_until(lambda: SEEN == ["book one"])
+    async with app(new) as stack:
+        handle = stack.client.handle("r")
+        await handle.signal("on")
+        assert (await handle.describe()).owner == ""
+    async with app(old) as stack:
+        assert await stack.client.handle("r", old).result() == ["1", "one"]
+
+
+@on_loop
+async def test_a_run_knows_its_version_and_its_deadline(app: App) -> None:
+    """`run_info()` says what the run was started with."""
+
+    @workflow(version="2026-11")
+    async def about() -> list[Any]:
+        info = run_info()
+        return [info.code_version, dict(info.memo), info.deadline - info.started_at == timedelta(hours=1)]
+
+    async with app(about) as stack:
+        handle = await stack.client.start(about, id="r", timeout="1h")
+        assert await handle.result() == ["2026-11", {}, True]

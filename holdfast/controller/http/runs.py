@@ -66,6 +66,12 @@ async def start_run(
     id: Annotated[
         str | None, Query(description="Run id. The same one with the same input again gives the same run.")
     ] = None,
+    timeout: Annotated[
+        str, Query(max_length=40, description="How long the run may take, such as `1h`; then it is TIMED_OUT.")
+    ] = "",
+    execution_timeout: Annotated[
+        str, Query(max_length=40, description="How long each execution of the run may take.")
+    ] = "",
     prefer: Annotated[
         list[str] | None, Header(description="`wait=10` waits up to 10 seconds for the run's end.")
     ] = None,
@@ -73,7 +79,8 @@ async def start_run(
     """Start a run of a workflow. Once this answers it cannot be lost."""
     if id is not None and operation_id is not None and id != operation_id:
         raise RefusalError(400, "?id= and Idempotency-Key differ, and both name the run; send one of them")
-    run, created = await parts.service.start(name, body, id if id is not None else operation_id)
+    run_id = id if id is not None else operation_id
+    run, created = await parts.service.start(name, body, run_id, timeout=timeout, execution_timeout=execution_timeout)
     headers = {"Location": f"/v1/runs/{_path_segment(run.run_id)}"}
     seconds = preferred_wait(prefer or [])
     if seconds is not None:

@@ -58,12 +58,17 @@ def claim(session: Session, operation: ClaimRuns) -> tuple[ClaimedRun, ...]:
     member = session.member
     session.run("wake_executions", (session.now, WOKEN_MAX))
     found: list[tuple[Any, ...]] = []
-    for workflow in operation.workflows:
-        found.extend(session.rows("ready_executions", (workflow, operation.limit)))
+    versions = operation.versions or ("",) * len(operation.workflows)
+    for workflow, version in zip(operation.workflows, versions, strict=True):
+        found.extend(session.rows("ready_executions", (workflow, operation.limit, version)))
     found.sort()
     del found[operation.limit :]
     session.run_many("own_execution", [(row[0], member) for row in found])
     session.run_many("own_inbox", [(row[0], member) for row in found])
+    if operation.pins:
+        pins = {name: version for name, version in zip(operation.workflows, versions, strict=True) if version}
+        pinned = [(row[0], pins[row[3]]) for row in found if row[3] in operation.pins and row[3] in pins]
+        session.run_many("pin_execution", pinned)
     return tuple(
         ClaimedRun(execution_id, run_id, name_of(run_id, number), workflow, recoveries)
         for execution_id, run_id, number, workflow, recoveries in found

@@ -26,6 +26,8 @@ tips costs the same on short histories; on 500 histories of 400 pages a commit w
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
@@ -34,11 +36,11 @@ from holdfast.errors import FencedError, InboxUnreadError, RunConflictError, Sto
 from holdfast.history import Page, blob_digest
 from holdfast.ports.bus import CLOSED, RUNS
 from holdfast.ports.operations import Started
-from holdfast.stores.ending import decide_termination
+from holdfast.stores.ending import decide_termination, decide_time_out
 from holdfast.stores.sqlite import executions, parts, statements
 
 if TYPE_CHECKING:
-    from holdfast.ports.operations import Append, StartRun
+    from holdfast.ports.operations import Append, Closing, StartRun
     from holdfast.stores.sqlite.session import Session
 
 HELD_MAX: Final = 500_000
@@ -153,8 +155,13 @@ class Log:
         if session.endings:
             self.flush()
             for execution_id, reason in dict(reversed(session.endings)).items():  # the first reason counts
-                self._terminate(session, execution_id, reason)
+                self._end(session, execution_id, partial(decide_termination, session.now, reason))
             session.endings.clear()
+        if session.expired:
+            self.flush()
+            for execution_id in session.expired:
+                self._end(session, execution_id, partial(decide_time_out, session.now))
+            session.expired.clear()
 
     def start(self, session: Session, operation: StartRun) -> Started:
         """Create the first execution of a run, or find the run.
@@ -186,6 +193,10 @@ class Log:
             session.run_many("put_blob", operation.blobs)
         seq = self._add(execution_id, 0, page)
         self._begun.append((execution_id, page.last, seq))
+        if operation.deadline:
+            session.run("put_deadline", (execution_id, operation.deadline))
+        if operation.pin:
+            session.run("pin_execution", (execution_id, operation.pin))
         if held is None:
             session.rings.add(RUNS)
         else:
@@ -228,6 +239,8 @@ class Log:
             held.recovering.discard(execution_id)
         if operation.park and operation.closing is None:
             executions.park(session, execution_id, operation.park)
+            if operation.misfit:
+                session.run("note_misfit", (execution_id, operation.misfit))
             session.run("forget_taken", (session.member, execution_id))
             held.forget(execution_id)
         return True
@@ -315,13 +328,13 @@ class Log:
         held.forget(execution_id)
         session.rings.add(CLOSED)
 
-    def _terminate(self, session: Session, execution_id: int, reason: bytes) -> None:
+    def _end(self, session: Session, execution_id: int, decide: Callable[[int, bytes], tuple[Page, Closing]]) -> None:
         """End an execution that nobody owns, and that therefore nobody remembers."""
         row = session.row("unowned_tip", (execution_id,))
         if row is None:
             return  # it found an owner in this very transaction
         marks, last, seq, head = row
-        page, closing = decide_termination(session.now, reason, last, head)
+        page, closing = decide(last, head)
         seq = self._add(execution_id, seq, page)
         self._moved.append((execution_id, page.last, seq, last))
         self._ended.append((execution_id, page.last))

@@ -24,7 +24,7 @@ import msgspec
 
 from holdfast.errors import FencedError
 from holdfast.ports.operations import Beat, Join, Leave, MemberRecord, Membership, Reap, Reaped
-from holdfast.stores.sqlite import executions, parts, statements
+from holdfast.stores.sqlite import deadlines, executions, parts, statements
 from holdfast.stores.sqlite.places import presence_folder
 from holdfast.stores.sqlite.presence import is_gone
 
@@ -117,6 +117,7 @@ def reap(session: Session, operation: Reap) -> Reaped:
         session.run("end_member", (member, "dead"))
         runs += executions.free_member(session, member, operation.recoveries_max)
         tasks += parts.free_member(session, member, operation.recoveries_max)
+    deadlines.expire(session)
     return Reaped(tuple(name for _, name in dead), runs, tasks, tuple(session.parked))
 
 

@@ -1,6 +1,6 @@
 """Runs that do not move until somebody says so: paused ones and parked ones, and how they are set going again.
 
-Owns: the operations `Pause` and `Resume`.
+Owns: the operations `Pause`, `Resume` and `Fit`.
 Must not know: why a run was parked.
 
 A pause takes the run from its owner in its own transaction: whatever the owner was about to write is refused from then
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import RunClosedError, RunNotFoundError, RunStateError
 from holdfast.ports.bus import REQUESTS, RUNS
-from holdfast.ports.operations import PAUSED, TERMINAL, Pause, Resume
+from holdfast.ports.operations import PAUSED, TERMINAL, Fit, Pause, Resume
 from holdfast.stores.sqlite import executions, inbox, parts
 
 if TYPE_CHECKING:
@@ -55,6 +55,16 @@ def resume(session: Session, operation: Resume) -> bool:
     return True
 
 
+def fit(session: Session, operation: Fit) -> int:
+    """Let executions go on that were parked because they do not fit other code. No death is forgiven."""
+    found = session.rows("fit_executions", (operation.workflow, operation.version))
+    for (execution_id,) in found:
+        parts.resume(session, execution_id, forgive=False)
+    if found:
+        session.rings.add(RUNS)
+    return len(found)
+
+
 def _find(session: Session, run_id: str) -> tuple[int, str]:
     found = executions.find(session.connection, run_id)
     if found is None:
@@ -65,4 +75,4 @@ def _find(session: Session, run_id: str) -> tuple[int, str]:
     return execution_id, status
 
 
-HANDLERS: Final[dict[type, Handler]] = {Pause: pause, Resume: resume}
+HANDLERS: Final[dict[type, Handler]] = {Pause: pause, Resume: resume, Fit: fit}

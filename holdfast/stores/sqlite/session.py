@@ -41,6 +41,7 @@ class Session:
         "connection",
         "disowned",
         "endings",
+        "expired",
         "grip",
         "loosened",
         "membership",
@@ -79,6 +80,8 @@ class Session:
         """Members that lost an execution in this transaction otherwise than by their own act."""
         self.endings: list[tuple[int, bytes]] = []
         """Executions that nobody owns and that were told to terminate, with the reason; `log.py` ends them."""
+        self.expired: list[int] = []
+        """Executions that nobody owns and whose time is up; `log.py` ends them."""
         self.token = token
         """The newest token given out; `write.py` stores it with the transaction."""
 

@@ -204,7 +204,8 @@ async def a_paused_run_does_not_move(harness: StoreHarness) -> None:
     await do(store, Resume("a"))
     (claimed,) = await claim(store, other)
     expect(claimed.execution_id == execution, "resumed, it is claimed")
-    expect([row.kind for row in await store.inbox(other)] == ["signal"], "with the mail that came meanwhile")
+    kinds = [row.kind for row in await store.inbox(other)]
+    expect(kinds == ["signal", "resume"], "with the mail that came meanwhile, and word that it was resumed")
     await do(store, Append(execution, history.keep(history.page())), other)
     record = await state_of(store, "a")
     expect((record.status, record.paused_by, record.paused_at) == (RUNNING, "", None), "nothing is left of the pause")

@@ -523,7 +523,8 @@ async def poison_is_parked(harness: StoreHarness) -> None:
     await do(store, Resume("a"))
     (claimed,) = await claim(store, member)
     expect((claimed.execution_id, claimed.recoveries) == (execution, 0), "resumed, it starts counting anew")
-    expect(len(await store.inbox(member)) == 1, "mail that came meanwhile is there")
+    kinds = [each.kind for each in await store.inbox(member)]
+    expect(kinds == ["signal", "resume"], "mail that came meanwhile is there, and word that it was resumed")
     await do(store, Append(execution, history.page()), member)
 
 

@@ -29,6 +29,13 @@ EVENTS = [
     history.CancelRequested(TIME, 1, "enough"),
     history.LockGranted(TIME, 1, "lock#1", 7),
     history.FanOutCompleted(TIME, 1, "map#1", b"\xcd" * 16, 3, 1, FAILURE, 2),
+    history.SideEffectRecorded(TIME, 1, "side_effect#1", SECRET),
+    history.SideEffectRecorded(TIME, 1, "side_effect#1", None, FAILURE),
+    history.RunResumed(TIME, 1, "park#1"),
+    history.PatchMarked(TIME, 1, -1, "in-euro", True),
+    history.SideEffectRequested(TIME, 1, 0, "side_effect#1"),
+    history.SideEffectCancelled(TIME, 1, 0, "side_effect#1"),
+    history.RunParked(TIME, 1, 0, "park#1", "enough"),
     history.TaskScheduled(TIME, 1, 0, "fetch#1", "fetch", SECRET),
     history.TaskCancelled(TIME, 1, 0, "fetch#1"),
     history.TimerStarted(TIME, 1, 0, "sleep#1", 5.0, TIME + 5),
@@ -43,6 +50,7 @@ EVENTS = [
     history.WorkflowFailed(TIME, 1, 0, FAILURE),
     history.WorkflowCancelled(TIME, 1, 0, "enough"),
     history.WorkflowTerminated(TIME, "enough"),
+    history.WorkflowTimedOut(TIME, "its time was up"),
 ]
 
 

@@ -149,7 +149,8 @@ def test_tags_are_for_ever() -> None:
     }
     assert len(formats) == len(AnyEvent.__args__)
     assert formats == {
-        1: "WorkflowStarted time issued workflow run_id execution input seed flags code_version python memo",
+        1: "WorkflowStarted time issued workflow run_id execution input seed flags code_version python memo"
+        " deadline execution_timeout",
         2: "TaskCompleted time issued step result attempts worker",
         3: "TaskFailed time issued step failure attempts worker",
         4: "TaskTimedOut time issued step timeout failure attempts worker",
@@ -178,6 +179,7 @@ def test_tags_are_for_ever() -> None:
         49: "WorkflowFailed time cause ordinal failure",
         50: "WorkflowCancelled time cause ordinal reason",
         64: "WorkflowTerminated time reason",
+        65: "WorkflowTimedOut time reason",
     }
     assert kinds.Failure.__struct_fields__ == ("type", "message", "traceback", "retryable", "cause")
     assert Attempt.__struct_fields__ == ("number", "started", "ended", "worker", "failure")

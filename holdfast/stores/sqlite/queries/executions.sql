@@ -21,7 +21,19 @@ UPDATE executions SET ready = 1 WHERE id IN (
 -- name: ready_executions
 SELECT id, run_id, number, workflow, recoveries FROM executions
 WHERE workflow = ?1 AND ready = 1 AND owner IS NULL AND status = 'RUNNING'
+  AND (?3 = '' OR (pin IN ('', ?3) AND misfit <> ?3))
 ORDER BY id LIMIT ?2
+
+-- name: pin_execution
+UPDATE executions SET pin = ?2 WHERE id = ?1 AND pin = ''
+
+-- name: note_misfit
+UPDATE executions SET misfit = ?2 WHERE id = ?1
+
+-- name: fit_executions
+UPDATE executions SET status = 'RUNNING', parked = '', ready = 1
+WHERE newest = 1 AND status = 'PARKED' AND workflow = ?1 AND misfit NOT IN ('', ?2) AND pin IN ('', ?2)
+RETURNING id
 
 -- name: own_execution
 UPDATE executions SET owner = ?2, ready = 0 WHERE id = ?1
@@ -42,11 +54,11 @@ RETURNING run_id
 UPDATE executions SET owner = NULL, ready = 1, recoveries = recoveries + ?2 WHERE owner = ?1
 
 -- name: unpark_execution
-UPDATE executions SET status = 'RUNNING', parked = '', ready = 1 WHERE id = ?1 AND status = 'PARKED'
+UPDATE executions SET status = 'RUNNING', parked = '', misfit = '', ready = 1 WHERE id = ?1 AND status = 'PARKED'
 
 -- name: resume_execution
 UPDATE executions SET status = 'RUNNING', parked = '', paused_by = '', paused_reason = '', paused_at = NULL,
-  recoveries = 0, ready = 1, captured = ''
+  recoveries = 0, misfit = '', ready = 1, captured = ''
 WHERE id = ?1 AND status IN ('PARKED', 'PAUSED')
 
 -- name: pause_execution

@@ -143,7 +143,7 @@ async def a_failing_compensation_parks_the_run(stage: Stage) -> RunHandle[Any]:
         record = await run.describe()
     await stage.middle()
     record = await run.describe()
-    if record.status != PARKED or "Not undone: undo_when_open('undone a')" not in record.parked:
+    if record.status != PARKED or "Not undone: undo_when_open (1)" not in record.parked:
         raise AssertionError(f"{record.status}: {record.parked}")
     (folder() / "bank").touch()
     await run.resume()

@@ -240,6 +240,9 @@ class StoreMachine(RuleBasedStateMachine):
             if run.status in {PARKED, PAUSED}:
                 assert result is True
                 run.status, run.ready, run.recoveries = RUNNING, True, 0
+                told = self._read(store, "execution_inbox", run.execution)[-1]
+                assert told.kind == "resume"
+                run.mail.append(told.inbox_id)
             else:
                 assert isinstance(result, RunClosedError if run.status == TERMINATED else RunStateError)
 
