@@ -200,9 +200,7 @@ class _Wall:
 
 def beside_any_loop(call: Callable[[], T]) -> T:
     """Call a function where no event loop is running: here, or in a thread while this one's loop waits."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _has_loop():
         return call()
     results: list[T] = []
     errors: list[BaseException] = []
@@ -219,3 +217,11 @@ def beside_any_loop(call: Callable[[], T]) -> T:
     if errors:
         raise errors[0]
     return results[0]
+
+
+def _has_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

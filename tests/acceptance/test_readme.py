@@ -32,6 +32,12 @@ def test_tutorial(tmp_path: Path, port: int) -> None:
     assert walk(text, tmp_path, port) >= 10
 
 
+def test_tutorial_replay(tmp_path: Path, port: int) -> None:
+    """A failure becomes a test that is red, and green after the fix, by the commands of the page."""
+    text = (ROOT / "docs" / "tutorial-replay.md").read_text(encoding="utf-8")
+    assert walk(text, tmp_path, port) >= 5
+
+
 def test_long_tasks(tmp_path: Path, port: int) -> None:
     """The script with tasks in child processes prints what the page shows."""
     text = (ROOT / "docs" / "how-to" / "long-tasks.md").read_text(encoding="utf-8")

@@ -121,7 +121,7 @@ def test_a_task_that_is_still_broken_fails_again() -> None:
     BROKEN["charge"] = lambda _: ConnectionError("still down")
     result = rerun(order, failed())
     assert (result.status, result.verdict, result.matches_production) == ("FAILED", "IDENTICAL", True)
-    assert result.failure.type == "TaskError"
+    assert (result.failure.type, result.failure.cause) == ("TaskError", None)
     assert result.ran == ("charge#1",) * 3
 
 
