@@ -93,3 +93,15 @@ def test_a_measurement_that_fails_is_told_and_fails_the_command(tmp_path: Path) 
     assert done.returncode != 0
     assert "the peer is broken" in done.stderr
     assert "10_step_p50" in done.stdout
+
+
+def test_replay_is_measured_without_a_store(tmp_path: Path) -> None:
+    """Each case has its rates of loading and replaying, and the machine on top."""
+    done = run("benchmarks.replay", "--quick", "--json", str(tmp_path / "report.json"))
+    assert done.returncode == 0, done.stderr
+    read = json.loads((tmp_path / "report.json").read_text())
+    assert read["machine"]["cores"] >= 1
+    assert {(row["case"], row["metric"]) for row in read["rows"]} == {
+        (case, metric) for case in ("sequence", "fan", "timers") for metric in ("load", "replay", "load_and_replay")
+    }
+    assert all(row["value"] > 0 and row["of"] > 1000 for row in read["rows"])
