@@ -37,20 +37,16 @@ from holdfast.history import (
     AnyEvent,
     Decision,
     DecisionEvent,
-    FanOutCancelled,
     FanOutCompleted,
     History,
     InputEvent,
     ItemOutcome,
     LockGranted,
-    LockReleased,
     RunSideEffect,
     ScheduleTask,
     SideEffectRecorded,
     StartFanOut,
-    TaskCancelled,
     TaskCompleted,
-    TimerCancelled,
     WorkflowFailed,
 )
 from holdfast.ports.program import Guard, Program
@@ -73,7 +69,11 @@ UNKNOWN_MAX: Final = 50
 CONTEXT_ROWS: Final = 3
 """How many rows that agree are shown around one that does not."""
 
-_FOLLOW_UPS: Final = (TaskCancelled, TimerCancelled, FanOutCancelled, LockReleased)
+_FOLLOW_UPS: Final = tuple(
+    kind
+    for kind in DecisionEvent.__args__
+    if kind.__name__.endswith(("Cancelled", "CancelRequested", "Released")) and not issubclass(kind, ENDS)
+)
 """Decisions about a step: when the step is new or gone, so are they, and need no words of their own."""
 
 
@@ -101,8 +101,8 @@ class _Guesses:
         """Recorded steps that nobody has asked for yet."""
         self._by_content: dict[tuple[Any, ...], dict[str, None]] = {}
         for _, each in recorded:
-            if _opens(each):
-                step = identity_of(each)
+            step = identity_of(each)
+            if _opens(each) and step not in self._free:
                 self._free[step] = each
                 self._by_content.setdefault(content_of(each), {})[step] = None
 
