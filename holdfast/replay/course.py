@@ -87,7 +87,8 @@ class Course:
         self._issued: dict[str, Issued] = {}
         self._pending: deque[tuple[int, InputEvent]] = deque()
         self._messages: deque[tuple[int, InputEvent]] = deque()
-        self._outcomes: dict[str, tuple[int, InputEvent]] = {}
+        self._outcomes: dict[str, list[tuple[int, InputEvent]]] = {}
+        """What is recorded of each step, in order: mostly one fact."""
         self._late: set[int] = set()
         self._now = 0.0
         self._next_id = 1
@@ -118,7 +119,7 @@ class Course:
                 if step is None:
                     self._messages.append((event_id, recorded))
                 else:
-                    self._outcomes[step] = (event_id, recorded)
+                    self._outcomes.setdefault(step, []).append((event_id, recorded))
         unrecorded = list(tail)
         self.attempted += unrecorded
         where = {(each.cause, each.ordinal): each for each in unrecorded}
@@ -205,11 +206,11 @@ class Course:
     def _deliverable(self, execution: Execution, among: set[int] | None) -> tuple[int, InputEvent] | None:
         """Return the earliest recorded outcome of a step that the code waits for."""
         found = [
-            self._outcomes[recorded]
+            next((each for each in self._outcomes.get(recorded, ()) if each[0] not in self.used), None)
             for step in execution.open
-            if (recorded := self.sources.get(step)) is not None and recorded in self._outcomes
+            if (recorded := self.sources.get(step)) is not None
         ]
-        wanted = [each for each in found if each[0] not in self.used and (among is None or each[0] in among)]
+        wanted = [each for each in found if each is not None and (among is None or each[0] in among)]
         return min(wanted, key=lambda each: each[0]) if wanted else None
 
     def _deliver(self, execution: Execution, event_id: int, event: InputEvent) -> InputEvent | None:

@@ -34,6 +34,7 @@ from holdfast.history import (
     TaskScheduled,
     TaskTimedOut,
     WorkflowFailed,
+    WorkflowTimedOut,
 )
 from holdfast.ports.task import TaskCall
 from holdfast.replay.alignment import Pair, align
@@ -80,7 +81,7 @@ class Rerun:
             failed = isinstance(event, _FAILURES) or (isinstance(event, FanOutCompleted) and event.failed > 0)
             if isinstance(event, Input) and opened is not None and self._crew.does_again(opened.task, failed=failed):
                 return event_id - 1
-        return len(events) - 1 if isinstance(events[-1], WorkflowFailed) else len(events)
+        return len(events) - 1 if isinstance(events[-1], WorkflowFailed | WorkflowTimedOut) else len(events)
 
     @property
     def is_strict(self) -> bool:

@@ -23,8 +23,8 @@ from holdfast.authoring import (
     workflow,
 )
 from holdfast.errors import DefinitionError, TaskError, UnknownNameError
-from holdfast.history import Failure, WorkflowFailed
-from holdfast.replay import ReplayResult, WorkflowReplayer
+from holdfast.history import Failure, WorkflowFailed, WorkflowTimedOut
+from holdfast.replay import History, ReplayResult, WorkflowReplayer
 from tests.rehearsal import Rehearsal
 from tests.unit.replay import elsewhere
 from tests.unit.replay.rig import history_of, perform
@@ -266,6 +266,16 @@ def test_patches_and_side_effects_beyond_the_record() -> None:
     result = rerun(changed, failed(changed))
     assert (result.status, result.output) == ("COMPLETED", ["charge a", "look around"])
     assert result.ran == ("charge#1", "side_effect#1")
+
+
+def test_a_run_whose_time_was_up_goes_on() -> None:
+    """No code decided that end: behind it everything is run, with as much time as it takes."""
+    recorded = perform(order, "a", until=lambda rehearsal: "sleep#1" in rehearsal.execution.open)
+    history = History([*recorded.history, WorkflowTimedOut(recorded.time, "an hour was up")])
+    result = WorkflowReplayer(order).replay(history)
+    assert (result.status, result.matches_production) == ("TIMED_OUT", True)
+    result = WorkflowReplayer(order, tasks="rerun-failed").replay(history)
+    assert (result.status, result.recorded_status, DID) == ("COMPLETED", "TIMED_OUT", [("notify", "a")])
 
 
 def test_an_open_history_goes_on() -> None:
