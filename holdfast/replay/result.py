@@ -127,9 +127,18 @@ class ReplayResult:
     warnings: Sequence[str] = ()
 
     def diff(self) -> str:
-        """Return recorded and attempted decisions side by side, '' when there is no difference."""
+        """Return recorded and attempted decisions side by side, '' when there is no difference.
+
+        Where recorded values do not fit, it says which, where, and why.
+        """
+        unfit = [f"! {each.event_id:>5}  {each.what} does not fit: {each.problem}" for each in self.payload_problems]
+        places = [f"{'':9}read at {each.where}" if each.where else "" for each in self.payload_problems]
+        lines = [line for pair in zip(unfit, places, strict=True) for line in pair if line]
+        return "".join(f"{each}\n" for each in [*lines, *self._side_by_side()])
+
+    def _side_by_side(self) -> list[str]:
         if not self.rows:
-            return ""
+            return []
         left = [_words(each.recorded) for each in self.rows]
         right = [_words(each.attempted) for each in self.rows]
         wide = max(len("recorded"), *map(len, left))
@@ -141,8 +150,7 @@ class ReplayResult:
             lines.append(f"{'!' if row.kind else ' '} {event:>5}  {before:<{wide}}  {after:<{wider}}  {note}".rstrip())
             if row.kind is not None:
                 lines += [f"{'':9}{each}" for each in _places(row)]
-        lines += [f"{'':9}{each.hint}" for each in self.divergences[:1] if each.hint]
-        return "\n".join(lines) + "\n"
+        return [*lines, *(f"{'':9}{each.hint}" for each in self.divergences[:1] if each.hint)]
 
 
 def _words(side: Side | None) -> str:

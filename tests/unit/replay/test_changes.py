@@ -38,6 +38,8 @@ def test_a_change_is_found_and_named(change: Change, tmp_path: Path) -> None:
         first = result.payload_problems[0]
         assert first.what == f"the result of {change.recorded}"
         assert first.where.startswith(place)
+        assert f"{first.what} does not fit" in result.diff()
+        assert first.where in result.diff()
         return
     assert result.verdict == "DIVERGED"
     found = result.divergences[0]

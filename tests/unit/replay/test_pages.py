@@ -22,3 +22,10 @@ def test_a_page_shows_what_the_replayer_shows(kind: Difference) -> None:
     assert show(result).strip("\n").splitlines() == shown.strip("\n").splitlines()
     assert [each.kind for each in result.divergences] == [kind]
     assert text.startswith(f"# {kind.value}: ")
+
+
+def test_the_page_about_payloads_shows_what_the_replayer_shows() -> None:
+    """A value that does not fit is told as the page tells it."""
+    text = (PAGES / "payload-incompatible.md").read_text(encoding="utf-8")
+    before, after, shown = (each.source for each in read_blocks(text))
+    assert show(replay_page(before, after)).strip("\n") == shown.strip("\n")
