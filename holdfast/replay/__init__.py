@@ -7,6 +7,7 @@ Must not know: which application runs the code in production.
 from holdfast.history import History
 from holdfast.replay.deploy_check import Checked, DeployCheck
 from holdfast.replay.loading import load_history
+from holdfast.replay.locating import locate
 from holdfast.replay.replayer import WorkflowReplayer
 from holdfast.replay.result import Divergence, PayloadProblem, ReplayResult, Row, Side, Verdict
 
@@ -22,4 +23,5 @@ __all__ = [
     "Verdict",
     "WorkflowReplayer",
     "load_history",
+    "locate",
 ]

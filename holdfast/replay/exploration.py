@@ -249,9 +249,6 @@ def _attempt(
     finally:
         execution.evict()
     attempted = [(each, decision_of(each, 0.0)) for each in sorted(course.attempted, key=place_of)]
-    for issued, decision in attempted:
-        if isinstance(decision, ENDS):
-            issued.where = issued.where or execution.ended_at
     ends = [each for _, each in attempted if isinstance(each, ENDS)]
     is_closed = isinstance(history.events[-1], CLOSING)
     # Code that fails over what was made up for it has not decided anything.

@@ -14,17 +14,14 @@ from typing import Any, Final, Literal, TypeAlias
 from holdfast.authoring import DeterminismGuard, Module, WorkflowDefinition, definition_of
 from holdfast.engine import (
     CLOSING_COMMANDS,
-    Execution,
     Issued,
     OpenFanOut,
     decision_of,
-    recover,
 )
-from holdfast.errors import DefinitionError, DivergenceError, HistoryError, HoldfastError, InputError
+from holdfast.errors import DefinitionError, DivergenceError, InputError
 from holdfast.history import (
     AnyEvent,
     Failure,
-    FanOutCompleted,
     History,
     SignalReceived,
     WorkflowCancelled,
@@ -38,6 +35,7 @@ from holdfast.replay.crew import Crew, Stubs, TodaysCode, beside_any_loop
 from holdfast.replay.exploration import explain
 from holdfast.replay.rerun import Rerun
 from holdfast.replay.result import DIVERGED, ReplayResult, Row, Verdict
+from holdfast.replay.retracing import retrace
 from holdfast.replay.tasks import KnownTasks
 from holdfast.replay.watched import COMMANDS_BEYOND_MAX, WatchedExecution
 from holdfast.replay.words import side_of
@@ -189,27 +187,6 @@ class WorkflowReplayer:
             return self.definition.decode_result(end.result)
         except InputError:  # the workflow declares another type than it returns
             return None
-
-
-def retrace(execution: Execution, history: History, length: int | None = None) -> list[Issued]:
-    """Bring an execution to the end of a history, or of its first `length` events; return its tail.
-
-    Raises:
-        DivergenceError: the code does something else than history says it did.
-        HistoryError: no execution can have written this history.
-    """
-    for event_id, event in enumerate(history.events, 1):
-        if isinstance(event, FanOutCompleted):
-            kept = history.outcomes.get(event.step, ())
-            if len(kept) != event.count or sum(isinstance(each, Failure) for each in kept) != event.failed:
-                raise HistoryError(f"the outcomes of {event.step} are not those of its items", f"event {event_id}")
-    try:
-        return recover(execution, history.events[:length])
-    except HoldfastError:
-        raise
-    except Exception as error:  # what no engine wrote may be wrong in ways that nobody has thought of
-        what = f"the event cannot be applied: {type(error).__name__}: {error}"
-        raise HistoryError(what, f"event {execution.applied}") from error
 
 
 class End:

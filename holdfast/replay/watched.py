@@ -15,7 +15,7 @@ from contextvars import Context
 from types import CodeType, FrameType
 from typing import Any, Final
 
-from holdfast.engine import Execution, Issued, StepFuture, Steps, Table, WorkflowLoop
+from holdfast.engine import CLOSING_COMMANDS, Execution, Issued, StepFuture, Steps, Table, WorkflowLoop
 from holdfast.errors import InputError
 from holdfast.history import Command, FanOutCompleted, InputEvent, ScheduleTask
 from holdfast.ports.program import Guard, Handler, Program
@@ -108,6 +108,8 @@ class WatchedExecution(Execution):
         """
         self.ended_at = ""
         """`file:line, in function` at which the run's own code returned or raised, where ends are seen."""
+        self.places: dict[tuple[int, int], str] = {}
+        """Where each command was issued, by cause and ordinal, where lines are traced."""
         self._traced = trace
         self._run: CodeType | None = getattr(getattr(program, "fn", None), "__code__", None) if sees_ends else None
         watched = _WatchedProgram(program)
@@ -126,7 +128,8 @@ class WatchedExecution(Execution):
         if self._traced:
             for each in drained:
                 # A library's coroutine on a task of its own, such as a sleep in a gather, has no line of the user's.
-                each.where = each.where or self.where()
+                each.where = each.where or (self.ended_at if type(each.command) in CLOSING_COMMANDS else self.where())
+                self.places[each.cause, each.ordinal] = each.where
         return drained
 
     def _advance_seen(self, event: InputEvent, event_id: int) -> list[Issued]:

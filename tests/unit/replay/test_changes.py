@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.replay import History, WorkflowReplayer
+from holdfast.history import Decision, to_json
+from holdfast.replay import History, WorkflowReplayer, load_history, locate
 from tests.rehearsal import Rehearsal
 from tests.unit.replay.rig import history_of, perform
 from tests.unit.replay.shapes import CHANGES, PREAMBLE, SHAPES, Change, line_of, load, with_patch
@@ -163,3 +164,19 @@ def test_several_changes_are_all_told(tmp_path: Path) -> None:
         ("INSERTED", line_of(source, "await audit")),
         ("RESULT_CHANGED", line_of(source, "return first * 2")),
     ]
+
+
+def test_a_step_that_is_gone_is_shown_at_the_line_where_it_was(tmp_path: Path) -> None:
+    """Where the history was located before the change; the lines go through a file."""
+    source = PREAMBLE + SHAPES["sequence"]
+    history = locate(load(source, tmp_path, "automations")[0], record(source, tmp_path))
+    history = load_history(to_json(history.events, places=history.places))
+    workflow, _ = load(source.replace("    await charge(first)\n", ""), tmp_path, "automations")
+    (found,) = WorkflowReplayer(workflow).replay(history).divergences
+    assert found.recorded.where == f"{tmp_path}/automations.py:{line_of(source, 'await charge')}, in shape"
+    decisions = sum(isinstance(each, Decision) for each in history.events)
+    assert len(history.places) == decisions
+    assert history.places[len(history.events)].endswith(f":{line_of(source, 'return first')}, in shape")
+    again = locate(workflow, history)
+    assert again.places[2] == history.places[2]
+    assert again.places[4] == history.places[4]  # the code departs there, so what was known stays
