@@ -29,6 +29,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from holdfast.engine import Execution, Issued
+from holdfast.errors import HistoryError, HoldfastError
 from holdfast.history import (
     AnyEvent,
     FanOutCompleted,
@@ -132,13 +133,22 @@ class Course:
                 return
             self._now = max(self._now, event.time)
             event.time = self._now
-            drained = execution.advance(event, self._next_id)
+            drained = self._apply(execution, event)
             self._next_id += 1
             self.attempted += drained
             for issued in drained:
                 asked = execution.open.get(getattr(issued.command, "step", ""))
                 if asked is not None and asked.command is issued.command:
                     self._offer(issued)
+
+    def _apply(self, execution: Execution, event: InputEvent) -> list[Issued]:
+        try:
+            return execution.advance(event, self._next_id)
+        except HoldfastError:
+            raise
+        except Exception as error:  # as in strict replay: what no engine wrote may be wrong in many ways
+            what = f"{type(event).__name__} cannot be applied: {type(error).__name__}: {error}"
+            raise HistoryError(what, f"event {self._next_id}") from error
 
     def _offer(self, issued: Issued) -> None:
         """Find out what answers for a step that the code has just asked for."""
