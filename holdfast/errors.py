@@ -47,7 +47,8 @@
     │   └── SchemaError
     ├── EncryptionError            what is stored cannot be decrypted here
     ├── SettingsError
-    └── MissingExtraError
+    ├── MissingExtraError
+    └── WorldStuckError
 
 Owns: the tree, the codes, the wording.
 Must not know: anything else in the package.
@@ -744,3 +745,23 @@ class MissingExtraError(HoldfastError):
     def message(self) -> str:
         """Name the part and the command that installs it."""
         return f"{self.part} is not installed\nInstall it: pip install 'holdfast[{self.extra}]'"
+
+
+@dataclass(eq=False)
+class WorldStuckError(HoldfastError):
+    """A test waits in a `World` for something that no time brings."""
+
+    code: ClassVar[str] = "HF903"
+
+    waited_for: str
+    now: str
+    runs: tuple[str, ...] = ()
+    """The runs that have not ended, and what each waits for."""
+
+    def message(self) -> str:
+        """Name what was waited for, and every run that may be meant."""
+        lines = "".join(f"\n  {each}" for each in self.runs)
+        return (
+            f"{self.waited_for} does not come: it is {self.now} in this world, and nothing is due any more{lines}\n"
+            "Send what the run waits for before asking, or look at its events: world.history(run)"
+        )

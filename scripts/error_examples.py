@@ -142,6 +142,11 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             reason="the keys of this process are 9b04e2aa",
         ),
         errors.MissingExtraError(part="Redis", extra="redis"),
+        errors.WorldStuckError(
+            waited_for="the result of ord-1187",
+            now="2030-03-01 00:00:00+00:00",
+            runs=("ord-1187 (Order) RUNNING: waits for a message, or for its own code",),
+        ),
     )
 }
 """The example of each code."""

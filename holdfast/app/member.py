@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import gc
 import os
-import random
 import socket
 from collections.abc import Callable
 from typing import cast
 
 from holdfast.app.capturing import make_capturer
 from holdfast.app.settings import Settings
+from holdfast.app.surroundings import Renewer, Runner, Surroundings
 from holdfast.authoring import DeterminismGuard, Registry
 from holdfast.errors import HoldfastError, UnknownNameError
 from holdfast.observe import logger
 from holdfast.orchestrator import Orchestrator, OrchestratorSettings
 from holdfast.ports.bus import Bus
-from holdfast.ports.clock import Clock
 from holdfast.ports.operations import Join, Leave, Membership, Reap
 from holdfast.ports.program import Versioned
 from holdfast.ports.store import Store
 from holdfast.replay.captures import Capturer
-from holdfast.stores import BEAT
-from holdfast.worker import LocalRunner, PoolWorker, Sidecar
+from holdfast.worker import PoolWorker
 
 log = logger("holdfast.app")
 
@@ -48,7 +46,7 @@ class Member:
         registry: Registry,
         store: Store,
         bus: Bus,
-        clock: Clock,
+        surroundings: Surroundings,
         fenced: Callable[[], None],
         worn: Callable[[], None],
     ) -> None:
@@ -61,7 +59,7 @@ class Member:
             registry: the workflows and tasks it knows.
             store: the store, open.
             bus: the bus, open.
-            clock: where times come from.
+            surroundings: where time, chance and the like come from.
             fenced: called when it turns out to have lost its lease.
             worn: called once when work had to be abandoned that still holds what it holds: replace the process.
         """
@@ -71,14 +69,14 @@ class Member:
         self._registry = registry
         self._store = store
         self._bus = bus
-        self._clock = clock
+        self._surroundings = surroundings
         self._fenced = fenced
         self._worn = worn
         self.membership: Membership | None = None
         self.orchestrator: Orchestrator | None = None
         self._worker: PoolWorker | None = None
-        self._runner: LocalRunner | None = None
-        self._sidecar: Sidecar | None = None
+        self._runner: Runner | None = None
+        self._renewer: Renewer | None = None
         self._capturer: Capturer | None = None
 
     async def join(self) -> None:
@@ -101,9 +99,9 @@ class Member:
         # What a killed predecessor held is free at once: see `holdfast.stores.sqlite.presence`.
         membership, _ = await self._store.write([join, Reap(settings.max_recoveries)])
         self.membership = membership
-        self._sidecar = self._make_sidecar(membership)
-        await self._sidecar.open()
-        self._runner = LocalRunner(self._registry, self._clock, worn=self._worn)
+        self._renewer = self._surroundings.make_renewer(settings, membership, self._fenced)
+        await self._renewer.open()
+        self._runner = self._surroundings.make_runner(self._registry, self._worn)
         if "orchestrator" in roles:
             self.orchestrator = self._make_orchestrator(self._runner)
             await self.orchestrator.open(membership)
@@ -115,8 +113,8 @@ class Member:
                 self._runner,
                 self._bus,
                 dict(settings.pools),
-                self._clock,
-                random.random,  # jitter needs no secrecy
+                self._surroundings.clock,
+                self._surroundings.jitter,
                 fenced=self._fenced,
             )
             await self._worker.open()
@@ -134,41 +132,26 @@ class Member:
             await self._capturer.close(lost=lost)
         if self._runner is not None:
             await self._runner.close()
-        if self._sidecar is not None:
-            await self._sidecar.close()
+        if self._renewer is not None:
+            await self._renewer.close()
         if membership is not None and not lost:
             try:
                 await self._store.write([Leave(membership)])
             except HoldfastError as error:
                 log.warning("could not leave in good order; the lease will expire", error=str(error))
 
-    def _make_sidecar(self, membership: Membership) -> Sidecar:
-        settings = self._settings
-        return Sidecar(
-            BEAT,
-            {
-                "path": str(settings.sqlite_path().absolute()),
-                "member": membership.member,
-                "epoch": membership.epoch,
-                "lease_seconds": settings.lease_seconds,
-                "synchronous": settings.synchronous,
-            },
-            lease_seconds=settings.lease_seconds,
-            fenced=self._fenced,
-        )
-
-    def _make_orchestrator(self, runner: LocalRunner) -> Orchestrator:
+    def _make_orchestrator(self, runner: Runner) -> Orchestrator:
         settings = self._settings
         return Orchestrator(
             self._store,
             self._bus,
-            self._clock,
+            self._surroundings.clock,
             self._program,
             lambda: tuple(self._registry.workflows),
             runner,
             DeterminismGuard(),
             pools=frozenset(settings.pools) if "worker" in self._roles else frozenset(),
-            jitter=random.random,
+            jitter=self._surroundings.jitter,
             fenced=self._fenced,
             closed=self._capturer.closed if self._capturer is not None and settings.capture_successes else None,
             settings=OrchestratorSettings(

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from holdfast.app.default_store import serve
-from holdfast.app.encryption import check_keys, make_store
+from holdfast.app.encryption import check_keys
 from holdfast.app.settings import Settings
+from holdfast.app.surroundings import Machine, Surroundings
 from holdfast.authoring import Registry
 from holdfast.bus import LocalBus
 from holdfast.client import EmbeddedEngine
 from holdfast.observe import logger
 from holdfast.ports.operations import Membership
-from holdfast.stores import SystemClock
 
 if TYPE_CHECKING:
     from holdfast.app.member import Member
@@ -35,22 +34,30 @@ ROLES: Final = ("orchestrator", "worker")
 class Stack:
     """One process: a client, and if it has roles, a member."""
 
-    def __init__(self, settings: Settings, registry: Registry, roles: Iterable[str] = ROLES) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        roles: Iterable[str] = ROLES,
+        surroundings: Surroundings | None = None,
+    ) -> None:
         """Wire the parts; `open` starts them.
 
         Args:
             settings: see Settings.
             registry: the workflows and tasks this process knows.
             roles: some of ROLES.
+            surroundings: where time, chance and the like come from; the machine when None.
         """
         self.settings = settings
         self.registry = registry
         self.roles = frozenset(roles)
-        self.clock = SystemClock()
+        self.surroundings = surroundings if surroundings is not None else Machine()
+        self.clock = self.surroundings.clock
         self.bus = LocalBus(settings.sqlite_path())
-        self.store = make_store(settings, self.clock, self.bus)
+        self.store = self.surroundings.make_store(settings, self.bus)
         self.engine = EmbeddedEngine(
-            self.store, self.bus, self.clock, lambda: secrets.randbits(63), None, lambda: self.membership
+            self.store, self.bus, self.clock, self.surroundings.draw_seed, None, lambda: self.membership
         )
         self._member: Member | None = None
         self._rejoining: asyncio.Task[None] | None = None
@@ -110,7 +117,7 @@ class Stack:
             registry=self.registry,
             store=self.store,
             bus=self.bus,
-            clock=self.clock,
+            surroundings=self.surroundings,
             fenced=self._fenced,
             worn=self.worn.set,
         )

@@ -1,5 +1,6 @@
 """The orchestrator: claims runs, advances them, commits what they decide, reaps dead members."""
 
+from holdfast.orchestrator.loading import now_or_never
 from holdfast.orchestrator.orchestrator import Orchestrator, OrchestratorSettings
 
-__all__ = ["Orchestrator", "OrchestratorSettings"]
+__all__ = ["Orchestrator", "OrchestratorSettings", "now_or_never"]

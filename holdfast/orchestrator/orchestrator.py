@@ -203,6 +203,11 @@ class Orchestrator:
         """How many executions are in memory."""
         return len(self._live)
 
+    @property
+    def next_due(self) -> float | None:
+        """When it has to look at a run again because of the time, as far as it knows; None for never."""
+        return self._timers.next_due
+
     # --- Life ------------------------------------------------------------------------------------------------
 
     async def open(self, membership: Membership) -> None:
@@ -316,6 +321,11 @@ class Orchestrator:
     def owns(self, run_id: str) -> bool:
         """Say whether it owns the run. See `LocalOrchestrator`."""
         return run_id in self._by_run
+
+    def open_steps(self, run_id: str) -> tuple[str, ...]:
+        """Return the steps under way of a run it owns; none for others."""
+        live = self._by_run.get(run_id)
+        return tuple(live.execution.open) if live is not None else ()
 
     def watch_outcome(self, run_id: str) -> asyncio.Future[Outcome]:
         """Return a future of how a run it owns ends. See `LocalOrchestrator`."""

@@ -42,6 +42,11 @@ class Timers:
         self._handle: asyncio.TimerHandle | None = None
         self._armed = 0.0
 
+    @property
+    def next_due(self) -> float | None:
+        """When the next timer is due, or something that was one; None when there is nothing."""
+        return self._heap[0][0] if self._heap else None
+
     def add(self, live: Live, step: str, due: float) -> None:
         """Wait for a recorded timer."""
         live.timers[step] = due
