@@ -1,13 +1,15 @@
-"""Programs that some tests start and Python's package index does not have.
+"""What some tests need and a plain installation does not have: programs, and packages of an extra.
 
 Owns: what happens when one is missing: a skip with the command that installs it, a failure under CI.
-Must not know: what any test does with its program.
+Must not know: what any test does with it.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -20,9 +22,18 @@ def under_ci() -> bool:
 def require_program(program: str, install: str) -> str:
     """Return the path of `program`, or end the test: skipped with the `install` command, failed under CI."""
     path = shutil.which(program)
-    if path is not None:
-        return path
-    reason = f"{program} is not installed. To run this test: {install}"
+    if path is None:
+        _go_without(f"{program} is not installed. To run this test: {install}", "program")
+    return path
+
+
+def require_package(package: str, extra: str) -> None:
+    """Return when `package` can be imported, or end the test: skipped with the command, failed under CI."""
+    if importlib.util.find_spec(package) is None:
+        _go_without(f"{package} is not installed. To run this test: pip install 'holdfast[{extra}]'", "package")
+
+
+def _go_without(reason: str, what: str) -> NoReturn:
     if under_ci():
-        pytest.fail(f"{reason} (under CI a missing program is a failure)", pytrace=False)
+        pytest.fail(f"{reason} (under CI a missing {what} is a failure)", pytrace=False)
     pytest.skip(reason)

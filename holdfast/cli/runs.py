@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from holdfast.cli.verbs import JsonOption, StoreOption, with_client
 from holdfast.client import RunHandle, decode_outcome
 from holdfast.errors import SettingsError
 from holdfast.history import BlobRef, Failure, to_json
+from holdfast.history.temporal import to_temporal
 from holdfast.ports.engine import RecordedEvent, decode_end
 from holdfast.ports.operations import PAUSED, TERMINAL, RunRecord
 
@@ -21,6 +23,13 @@ runs = typer.Typer(help="Look at runs, and operate them.", no_args_is_help=True)
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run id.")]
 _PAYLOAD_CHARACTERS = 100
+
+
+class Form(StrEnum):
+    """In whose words a history is written."""
+
+    HOLDFAST = "holdfast"
+    TEMPORAL = "temporal"
 
 
 def run_fields(record: RunRecord) -> dict[str, Any]:
@@ -174,6 +183,12 @@ def _readable(value: Any) -> Any:
 def export(
     run: RunArgument,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the history.")],
+    form: Annotated[
+        Form,
+        typer.Option(
+            "--format", metavar="holdfast|temporal", help="`temporal` writes what Temporal's own Replayer reads."
+        ),
+    ] = Form.HOLDFAST,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -183,9 +198,13 @@ def export(
     async def body(client: Client) -> None:
         handle = client.handle(run)
         recorded = await handle.history()
-        outcomes = await read_outcomes(client, (await handle.describe()).execution_id)
+        events = [each.event for each in recorded]
+        if form is Form.TEMPORAL:
+            content = to_temporal(events)
+        else:
+            content = to_json(events, outcomes=await read_outcomes(client, (await handle.describe()).execution_id))
         try:
-            out.write_bytes(to_json([each.event for each in recorded], outcomes=outcomes))
+            out.write_bytes(content)
         except OSError as error:
             raise SettingsError(f"{out} cannot be written: {error.strerror}", "Name another file: --out FILE") from None
         output.fields({"run_id": run, "events": len(recorded), "file": str(out)})

@@ -1,5 +1,6 @@
 """The engine: history in, commands out. No I/O, no clock, no entropy, no threads."""
 
+from holdfast.engine.batches import BatchedExecution
 from holdfast.engine.behaviours import CURRENT
 from holdfast.engine.decisions import CLOSING_COMMANDS, Issued, decision_of
 from holdfast.engine.execution import Execution
@@ -16,6 +17,7 @@ __all__ = [
     "CLOSING_COMMANDS",
     "CURRENT",
     "ENDS",
+    "BatchedExecution",
     "Difference",
     "Execution",
     "Issued",

@@ -125,7 +125,7 @@ class Execution:
             if resolve is not None:
                 resolve(steps, event)
             else:
-                _APPLY[type(event)](self, event)
+                APPLY[type(event)](self, event)
             self._turn()
         finally:
             guard.leave()
@@ -282,7 +282,7 @@ class Execution:
         self.code.stop()
 
 
-_APPLY: Final[dict[type, Callable[[Execution, Any], None]]] = {
+APPLY: Final[dict[type, Callable[[Execution, Any], None]]] = {
     WorkflowStarted: Execution._on_started,
     SignalReceived: Execution._on_signal,
     UpdateAccepted: Execution._on_update,

@@ -13,7 +13,7 @@ business.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
 from typing import Any, Final
 
@@ -225,6 +225,21 @@ class Steps:
         assert isinstance(command, AcquireLock)
         future.state = machines.advance(future.step, future.table, future.state, machines.Step.CANCEL)
         self.issue(ReleaseLock(future.step, command.name))
+
+    def was_dropped(self, step: str) -> bool:
+        """Say whether the code had dropped a step, and its outcome may still come."""
+        return step in self._dropped
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Call steps under way by other names, those of the history that is being replayed."""
+        futures = [(self.open.pop(step), name) for step, name in names.items() if step in self.open]
+        for future, name in futures:
+            future.step = name
+            self.open[name] = future
+        for name in names.values():
+            kind, _, number = name.rpartition("#")
+            if number.isdecimal():  # what is named from here on must be another
+                self._counts[kind] = max(self._counts.get(kind, 0), int(number))
 
     def end(self) -> None:
         """Forget every step that is under way, and give back all that is held."""

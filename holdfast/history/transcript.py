@@ -44,6 +44,7 @@ from holdfast.history.events import AnyEvent, Attempt, BlobRef, FanOutCompleted,
 from holdfast.history.failures import Failure
 
 FORMAT: Final = "holdfast-history/1"
+HOLDFAST: Final = "holdfast"
 TRANSCRIPT_BYTES_MAX: Final = 1 << 30
 EVENTS_MAX: Final = 5_000_000
 PAYLOAD_DEPTH_MAX: Final = 64
@@ -67,6 +68,12 @@ class History:
     """Where in the code of then decisions were made, by event id, as far as known: `file:line, in function`."""
     capture: CaptureNote | None = None
     """What run it was captured from, and why, when it is a capture."""
+    engine: str = HOLDFAST
+    """Which engine recorded it: `holdfast` or `temporal`. A verdict on it holds for that engine."""
+    drains: Sequence[int] = ()
+    """Ids of the inputs that end a drain, where the engine drained several at once; empty when each is a drain."""
+    sources: Sequence[int] = ()
+    """For each event the number of the one in the file that it came from; empty when they are the same."""
 
     @property
     def started(self) -> WorkflowStarted:

@@ -39,7 +39,6 @@ from holdfast.history import (
     Failure,
     Input,
     MarkPatch,
-    OpenCallback,
     ParkRun,
     ReleaseLock,
     RunSideEffect,
@@ -205,7 +204,7 @@ class Dispatcher:
     def _note(self, live: Live, issued: Issued) -> None:
         command = issued.command
         match command:
-            case StartTimer() | CancelTimer() | CompleteUpdate() | OpenCallback():
+            case StartTimer() | CancelTimer() | CompleteUpdate():
                 live.entries.append(issued)
             case CancelTask():
                 self._cancel(live, issued, command)

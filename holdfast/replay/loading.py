@@ -18,6 +18,7 @@ import msgspec
 
 from holdfast.errors import HistoryError
 from holdfast.history import FORMAT, TRANSCRIPT_BYTES_MAX, History, from_json
+from holdfast.history.temporal import from_temporal
 
 Dialect: TypeAlias = Callable[[bytes], History | None]
 """Reads a file's content, or answers None: it is not written in this dialect."""
@@ -40,7 +41,7 @@ def read_holdfast(content: bytes) -> History | None:
     return from_json(content) if outline.format.startswith(FORMAT_FAMILY) else None
 
 
-DIALECTS: Final[tuple[Dialect, ...]] = (read_holdfast,)
+DIALECTS: Final[tuple[Dialect, ...]] = (read_holdfast, from_temporal)
 """In the order in which they are asked."""
 
 

@@ -14,11 +14,12 @@ from typing import Any, Final, Literal, TypeAlias
 from holdfast.authoring import DeterminismGuard, Module, WorkflowDefinition, definition_of
 from holdfast.engine import (
     CLOSING_COMMANDS,
+    Difference,
     Issued,
     OpenFanOut,
     decision_of,
 )
-from holdfast.errors import DefinitionError, DivergenceError, InputError
+from holdfast.errors import DefinitionError, DivergenceError, HistoryError, InputError
 from holdfast.history import (
     AnyEvent,
     Failure,
@@ -33,8 +34,14 @@ from holdfast.history import (
 from holdfast.ports.operations import CANCELLED, COMPLETED, FAILED, RUNNING, TERMINATED, TIMED_OUT
 from holdfast.replay.crew import Crew, Stubs, TodaysCode, beside_any_loop
 from holdfast.replay.exploration import explain
+from holdfast.replay.foreign import (
+    WatchedBatches,
+    error_in_numbers_of_the_file,
+    in_numbers_of_the_file,
+    with_argument_names,
+)
 from holdfast.replay.rerun import Rerun
-from holdfast.replay.result import DIVERGED, ReplayResult, Row, Verdict
+from holdfast.replay.result import DIVERGED, Divergence, ReplayResult, Row, Side, Verdict
 from holdfast.replay.retracing import retrace
 from holdfast.replay.tasks import KnownTasks
 from holdfast.replay.watched import COMMANDS_BEYOND_MAX, WatchedExecution
@@ -92,7 +99,14 @@ class WorkflowReplayer:
             HistoryError: no execution can have written this history.
             UnknownNameError: a task is to be run whose code was not found.
         """
-        return self._replay(history) if self.tasks == RECORDED else beside_any_loop(partial(self._rerun, history))
+        history = with_argument_names(history, self.definition)
+        try:
+            replayed = (
+                self._replay(history) if self.tasks == RECORDED else beside_any_loop(partial(self._rerun, history))
+            )
+        except HistoryError as error:
+            raise error_in_numbers_of_the_file(error, history) from error.__cause__
+        return in_numbers_of_the_file(replayed, history)
 
     def _replay(self, history: History) -> ReplayResult:
         execution = self._execution(history, history.open_fan_out)
@@ -111,7 +125,7 @@ class WorkflowReplayer:
             rerun = Rerun(history, crew)
             if rerun.is_strict:
                 return self._replay(history)
-            execution = self._execution(history, rerun.course.open_fan_out, trace=True)
+            execution = self._execution(history, rerun.course.open_fan_out, trace=True, length=rerun.starts_after)
             try:
                 tail = retrace(execution, history, rerun.starts_after)
                 rerun.go_on(execution, tail)
@@ -135,9 +149,15 @@ class WorkflowReplayer:
             warnings=(*execution.warnings, *rerun.warnings),
         )
 
-    def _execution(self, history: History, open_fan_out: OpenFanOut, *, trace: bool = False) -> WatchedExecution:
+    def _execution(
+        self, history: History, open_fan_out: OpenFanOut, *, trace: bool = False, length: int | None = None
+    ) -> WatchedExecution:
         limit = len(history.events) + COMMANDS_BEYOND_MAX
-        return WatchedExecution(self.definition, self._guard, open_fan_out, commands_max=limit, trace=trace)
+        if not history.drains:
+            return WatchedExecution(self.definition, self._guard, open_fan_out, commands_max=limit, trace=trace)
+        batched = WatchedBatches(self.definition, self._guard, open_fan_out, commands_max=limit, trace=trace)
+        batched.follow(history.events[:length], history.drains)
+        return batched
 
     def _agreed(self, history: History, execution: WatchedExecution, tail: Sequence[Issued]) -> ReplayResult:
         closing = next((decision_of(each, 0.0) for each in tail if isinstance(each.command, CLOSING_COMMANDS)), None)
@@ -157,11 +177,28 @@ class WorkflowReplayer:
 
     def _diverged(self, history: History, execution: WatchedExecution, error: DivergenceError) -> ReplayResult:
         problems = tuple(each for each in execution.problems if each.event_id <= error.event_id)
+        if not problems and history.drains:
+            return self._diverged_elsewhere(history)
         if not problems:
             found = explain(self.definition, self._guard, history, error)
             return self._result(history, None, Verdict.DIVERGED, divergences=found.divergences, rows=found.rows)
         # What the code does with a value that it cannot read says nothing about what was changed in it.
         return self._result(history, None, Verdict.PAYLOAD_INCOMPATIBLE, payload_problems=problems)
+
+    def _diverged_elsewhere(self, history: History) -> ReplayResult:
+        """Tell the first divergence: what follows it in drains of another engine, no course of ours would find."""
+        execution = self._execution(history, history.open_fan_out, trace=True)
+        try:
+            retrace(execution, history)
+        except DivergenceError as error:
+            recorded, attempted = Side("", error.recorded), Side("", error.attempted, error.where)
+            found = Divergence(Difference(error.kind), error.event_id, recorded, attempted)
+        else:
+            raise AssertionError("two replays of one history came to different ends")
+        finally:
+            execution.evict()
+        row = Row(found.event_id, found.recorded, found.attempted, found.kind)
+        return self._result(history, None, Verdict.DIVERGED, divergences=(found,), rows=(row,))
 
     def _result(self, history: History, end: End | None, verdict: Verdict, **more: Any) -> ReplayResult:
         started = history.started
@@ -176,6 +213,7 @@ class WorkflowReplayer:
             matches_production=end is not None and end.is_like(recorded),
             output=None if end is None else self._output(end),
             failure=None if end is None else end.failure,
+            engine=history.engine,
             events=len(history.events),
             **more,
         )

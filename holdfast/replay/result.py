@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from holdfast.engine import Difference
-from holdfast.history import Failure
+from holdfast.history import HOLDFAST, Failure
 
 DIVERGED: Final = "DIVERGED"
 """The status of a replay whose code departed from its history."""
@@ -116,6 +116,9 @@ class ReplayResult:
     payload_problems: Sequence[PayloadProblem] = ()
     rows: Sequence[Row] = ()
     """Recorded and attempted decisions, side by side, around each divergence; the tail where there is none."""
+    engine: str = HOLDFAST
+    """Whose history it is, `holdfast` or `temporal`, and for which engine the verdict holds: code that repeats a
+    history of Temporal's, drained where Temporal drained it, need not repeat the same run drained event by event."""
     events: int = 0
     """How many events the history has."""
     waits_for: Sequence[str] = ()

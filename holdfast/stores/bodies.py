@@ -218,7 +218,6 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.Reap,
         ops.ClaimRuns,
         ops.Fit,
-        ops.KeepSecret,
         ops.ReleaseRuns,
         ops.Pause,
         ops.Resume,

@@ -16,6 +16,7 @@ from holdfast.cli import program
 from holdfast.cli.output import Exit, exit_code
 from holdfast.errors import UpdateRejectedError
 from holdfast.history import Failure, from_json
+from holdfast.replay import load_history
 
 BROKEN = "def prepare():\n    raise RuntimeError('no such table')\n\nprepare()\n"
 
@@ -151,6 +152,21 @@ def test_an_export_holds_everything(folder: Path) -> None:
     result = call("runs", "export", "h-1", "--out", "nowhere/h-1.json")
     assert result.exit_code == Exit.UNAVAILABLE
     assert "cannot be written" in result.stderr
+
+
+def test_an_export_for_temporal_is_one_of_its_histories(folder: Path) -> None:
+    """It reads back as one, and what Temporal's SDK has no words for is refused before anything is written."""
+    with Holdfast(modules=[__name__], store=f"sqlite:///{folder}/holdfast.db") as app:
+        app.submit(halve, 4, id="h-4").result(timeout=30)
+        app.start(halve_all, 3, id="h-1").result(timeout=30)
+    result = call("runs", "export", "h-4", "--format", "temporal", "--out", "h-4.json")
+    assert result.exit_code == Exit.DONE
+    history = load_history(folder / "h-4.json")
+    assert (history.engine, history.started.run_id) == ("temporal", "h-4")
+    result = call("runs", "export", "h-1", "--format", "temporal", "--out", "h-1.json")
+    assert result.exit_code != Exit.DONE
+    assert "no words for FanOutStarted" in result.stderr
+    assert not (folder / "h-1.json").exists()
 
 
 def test_a_failure_is_shown_readably(folder: Path) -> None:

@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = """
 [project]
 dependencies = ["alpha>=2,<3"]
+[project.optional-dependencies]
+temporal = []
 [dependency-groups]
 dev = ["beta[fast]>=1"]
 """

@@ -20,7 +20,6 @@ from holdfast.stores.sqlite import (
     members,
     parking,
     requests,
-    secrets,
     tasks,
 )
 
@@ -33,19 +32,6 @@ if TYPE_CHECKING:
 def handlers() -> Mapping[type, Handler]:
     """Return the handler of every operation but StartRun and Append, which `log` carries out."""
     found: dict[type, Handler] = {}
-    for module in (
-        captures,
-        delivery,
-        executions,
-        fan_outs,
-        keys,
-        ledger,
-        locks,
-        members,
-        parking,
-        requests,
-        secrets,
-        tasks,
-    ):
+    for module in (captures, delivery, executions, fan_outs, keys, ledger, locks, members, parking, requests, tasks):
         found.update(module.HANDLERS)
     return MappingProxyType(found)

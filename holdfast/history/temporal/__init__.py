@@ -1,0 +1,10 @@
+"""Temporal's histories, as Holdfast's and back.
+
+Owns: its JSON in all dialects, and which of its events is which of ours.
+Must not know: stores, engines, Temporal's SDK: a file is all there is.
+"""
+
+from holdfast.history.temporal.translation import ENGINE, from_temporal, seed_of
+from holdfast.history.temporal.writing import to_temporal
+
+__all__ = ["ENGINE", "from_temporal", "seed_of", "to_temporal"]

@@ -1,0 +1,85 @@
+"""Temporal's failures, as ours and back.
+
+Owns: which of Temporal's kinds of failure is which class of exception here.
+Must not know: events.
+
+What Temporal wraps around a failed activity is our TaskError, with the failure itself as its cause.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from holdfast.errors import HistoryError
+from holdfast.history.failures import Failure
+from holdfast.history.temporal.members import Members
+
+CAUSES_MAX: Final = 64
+TIMEOUTS: Final = {
+    "StartToClose": "attempt",
+    "ScheduleToStart": "queue",
+    "ScheduleToClose": "total",
+    "Heartbeat": "heartbeat",
+}
+"""Our word for each of Temporal's time-outs."""
+
+_CLASSES: Final = {
+    "timeoutFailureInfo": "TimeoutError",
+    "canceledFailureInfo": "CancelledError",
+    "terminatedFailureInfo": "TerminatedError",
+    "serverFailureInfo": "ServerError",
+    "resetWorkflowFailureInfo": "ResetError",
+    "activityFailureInfo": "TaskError",
+    "childWorkflowExecutionFailureInfo": "RunFailedError",
+}
+
+
+def read_failure(members: Members, where: str, depth: int = 0) -> Failure:
+    """Return a failure of Temporal's as ours.
+
+    Raises:
+        HistoryError: it is malformed, or has more than CAUSES_MAX causes.
+    """
+    if depth > CAUSES_MAX:
+        raise HistoryError(f"a failure has more than {CAUSES_MAX} causes (CAUSES_MAX)", where)
+    cause = read_failure(members.inner("cause"), where, depth + 1) if "cause" in members else None
+    kind, retryable = "Failure", True
+    if "applicationFailureInfo" in members:
+        info = members.inner("applicationFailureInfo")
+        kind = info.text("type") or "ApplicationError"
+        retryable = not info.get("nonRetryable")
+    else:
+        kind = next((name for member, name in _CLASSES.items() if member in members), kind)
+        if kind == "TaskError" and cause is not None and cause.type == "TimeoutError":
+            kind = "TaskTimeoutError"
+    return Failure(kind, members.text("message"), members.text("stackTrace"), retryable, cause)
+
+
+def timeout_of(members: Members) -> str:
+    """Return which time-out a failure of Temporal's tells of: attempt, queue, total or heartbeat."""
+    word = members.inner("timeoutFailureInfo").word("timeoutType", "TIMEOUT_TYPE")
+    return TIMEOUTS.get(word, "attempt")
+
+
+def write_failure(failure: Failure) -> dict[str, Any]:
+    """Return a failure as Temporal has them: an application failure of its class."""
+    info: dict[str, Any] = {"type": failure.type}
+    if not failure.retryable:
+        info["nonRetryable"] = True
+    value: dict[str, Any] = {"message": failure.message, "source": "holdfast", "applicationFailureInfo": info}
+    if failure.traceback:
+        value["stackTrace"] = failure.traceback
+    if failure.cause is not None:
+        value["cause"] = write_failure(failure.cause)
+    return value
+
+
+def write_timeout(timeout: str, failure: Failure) -> dict[str, Any]:
+    """Return the failure of a task that ran out of time."""
+    word = next(theirs for theirs, ours in TIMEOUTS.items() if ours == timeout)
+    kind = "TIMEOUT_TYPE" + "".join(f"_{each}" if each.isupper() else each.upper() for each in word)
+    return {
+        "message": failure.message,
+        "source": "holdfast",
+        "timeoutFailureInfo": {"timeoutType": kind},
+    }

@@ -1,0 +1,46 @@
+"""Let Temporal's own Replayer judge histories: `python -m tests.conformance.temporal.judge WORKFLOW FILE...`.
+
+Owns: a process of its own for it, and a limit on its time: it hangs on histories that are malformed.
+Must not know: who wrote the histories.
+
+Prints one line for each file, with JSON behind `judge: `: null where the Replayer accepts it, else what it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from tests.conformance.temporal import theirs
+
+SECONDS_MAX = 30
+SAYS = "judge: "
+"""Begins a line that is a judgement: Temporal's core prints its own log to the same place."""
+
+
+async def main(workflow: str, files: list[str]) -> None:
+    """Judge each file on its own."""
+    logging.disable()  # what it says is printed below
+    for file in files:
+        history = WorkflowHistory.from_json(workflow, Path(file).read_text(encoding="utf-8"))  # noqa: ASYNC240 - nothing else runs
+        replayer = Replayer(workflows=[theirs.WORKFLOWS[workflow]])
+        try:
+            async with asyncio.timeout(SECONDS_MAX):
+                judged = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+        except TimeoutError:
+            print(SAYS + json.dumps("it hangs"), flush=True)
+            break
+        failure = judged.replay_failure
+        print(SAYS + json.dumps(str(failure) if failure is not None else None), flush=True)
+    os._exit(0)  # it may be hanging still
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2:]))
