@@ -45,6 +45,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "drain_seconds": 0.0,
     "capture_failures": False,  # a run that fails on purpose is no news
     "lease_seconds": 3600.0,
+    "poll_seconds": 1e9,  # the world rings when anything is due
     "tune_gc": False,
     "encryption_keys": (),
 }
