@@ -32,7 +32,8 @@
     │   ├── UpdateRejectedError
     │   ├── QueryError
     │   ├── NoOrchestratorError
-    │   └── RunStateError
+    │   ├── RunStateError
+    │   └── CallbackError
     ├── LeaseError                 somebody else holds it, or took it
     │   ├── LeaseHeld
     │   ├── LeaseLost
@@ -560,6 +561,20 @@ class RunStateError(RequestError):
         """Name the run, its state, and what there is to do instead."""
         return f"run {self.run_id!r} is {self.status} and cannot be {self.what}" + (
             f"\n{self.remedy}" if self.remedy else ""
+        )
+
+
+@dataclass(eq=False)
+class CallbackError(RequestError):
+    """A callback that nobody waits for: its token is wrong, was used, or has expired."""
+
+    code: ClassVar[str] = "HF609"
+
+    def message(self) -> str:
+        """Say all that anybody may know."""
+        return (
+            "this callback is not good: it was never made, was used, has expired, or its run has ended\n"
+            "Each callback takes one answer. Ask whoever gave it to you for another one."
         )
 
 

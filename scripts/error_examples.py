@@ -103,6 +103,7 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             what="resumed",
             remedy="Only a run that is PARKED or PAUSED can. See what it waits for: holdfast runs show ord-1187",
         ),
+        errors.CallbackError(),
         # Leases.
         errors.LeaseError(),
         errors.LeaseHeld(name="invoice-17", holder="web-2:4187"),

@@ -37,6 +37,7 @@ from holdfast.history import (
     InputEvent,
     LockGranted,
     MarkPatch,
+    OpenCallback,
     ParkRun,
     ReleaseLock,
     RunResumed,
@@ -308,6 +309,8 @@ def say(issued: Issued | Command) -> str:
             return f"mark {command.patch_id}" + (" deprecated" if command.deprecated else "")
         case RunSideEffect():
             return f"effect {command.step}"
+        case OpenCallback():
+            return f"callback {command.step}"
         case ParkRun():
             return f"park {command.step} {command.reason}"
         case CancelTask() | CancelTimer() | CancelFanOut() | CancelSideEffect():

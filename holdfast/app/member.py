@@ -49,6 +49,7 @@ class Member:
         surroundings: Surroundings,
         fenced: Callable[[], None],
         worn: Callable[[], None],
+        sign: Callable[[str, str, float], str],
     ) -> None:
         """Describe the member.
 
@@ -61,6 +62,7 @@ class Member:
             bus: the bus, open.
             surroundings: where time, chance and the like come from.
             fenced: called when it turns out to have lost its lease.
+            sign: makes the URLs of callbacks.
             worn: called once when work had to be abandoned that still holds what it holds: replace the process.
         """
         self._name = name
@@ -72,6 +74,7 @@ class Member:
         self._surroundings = surroundings
         self._fenced = fenced
         self._worn = worn
+        self._sign = sign
         self.membership: Membership | None = None
         self.orchestrator: Orchestrator | None = None
         self._worker: PoolWorker | None = None
@@ -153,6 +156,7 @@ class Member:
             pools=frozenset(settings.pools) if "worker" in self._roles else frozenset(),
             jitter=self._surroundings.jitter,
             fenced=self._fenced,
+            sign=self._sign,
             closed=self._capturer.closed if self._capturer is not None and settings.capture_successes else None,
             settings=OrchestratorSettings(
                 live_runs_max=settings.live_runs_max,

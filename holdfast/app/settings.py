@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     engine: Literal["embedded"] = Field(default="embedded", description="What runs workflows.")
     modules: tuple[str, ...] = Field(default=(), description="Modules with workflows and tasks.")
     host: str = Field(default="127.0.0.1", description="Address the controller listens on.")
+    base_url: str = Field(
+        default="",
+        description="Where outside systems reach the API, for callbacks; where it listens when empty.",
+    )
     port: int = Field(default=8765, ge=0, le=65535, description="Port the controller listens on; 0 takes a free one.")
     lease_seconds: float = Field(
         default=15.0, ge=0.5, le=3600, description="A silent member loses its work after this."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
@@ -20,7 +21,8 @@ from holdfast.authoring import Registry
 from holdfast.bus import LocalBus
 from holdfast.client import EmbeddedEngine
 from holdfast.observe import logger
-from holdfast.ports.operations import Membership
+from holdfast.ports.callbacks import KEY_BYTES, KEY_NAME, Callbacks
+from holdfast.ports.operations import KeepSecret, Membership
 
 if TYPE_CHECKING:
     from holdfast.app.member import Member
@@ -64,6 +66,7 @@ class Stack:
         self._closing = False
         self.worn = asyncio.Event()
         """Work had to be abandoned that keeps what it holds; a supervised process ends and is replaced."""
+        self._callbacks: Callbacks
         self._end_serving: Callable[[], None] = _nothing
 
     @property
@@ -86,12 +89,19 @@ class Stack:
             raise
         await self.bus.open()
         if self.roles:
+            self._callbacks = await self.callbacks()
             self._end_serving = serve(self.settings)  # what tasks lock and write down is in this store
             try:
                 await self._join()
             except BaseException:
                 self._end_serving()
                 raise
+
+    async def callbacks(self) -> Callbacks:
+        """Return what signs and reads the tokens of callbacks, under this store's key."""
+        settings = self.settings
+        (key,) = await self.store.write([KeepSecret(KEY_NAME, secrets.token_bytes(KEY_BYTES))])
+        return Callbacks(key, settings.base_url.rstrip("/") or f"http://{settings.host}:{settings.port}")
 
     async def close(self) -> None:
         """Stop working in good order, leave the fleet, close everything."""
@@ -120,6 +130,7 @@ class Stack:
             surroundings=self.surroundings,
             fenced=self._fenced,
             worn=self.worn.set,
+            sign=self._callbacks.sign,
         )
         self._member = member
         await member.join()

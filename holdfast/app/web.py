@@ -19,5 +19,6 @@ async def open_server(stack: Stack, settings: Settings) -> Server:
         SettingsError: others would reach it without keys, or the address cannot be listened on.
     """
     service = ControllerService(stack.engine, stack.registry, stack.store, stack.clock)
+    service.callbacks = await stack.callbacks()
     options = HttpSettings(host=settings.host, port=settings.port, body_bytes_max=settings.body_bytes_max)
     return await serve(create_app(service, settings=options))

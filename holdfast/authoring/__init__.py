@@ -4,6 +4,7 @@ Owns: the decorators, the functions called inside workflows and tasks, and how v
 Must not know: how any of it is run, stored or scheduled.
 """
 
+from holdfast.authoring.callbacks import Callback, callback
 from holdfast.authoring.codec import PAYLOAD_BYTES_MAX
 from holdfast.authoring.durations import Duration, parse_duration
 from holdfast.authoring.effects import side_effect
@@ -47,6 +48,7 @@ __all__ = [
     "AsyncTask",
     "BoundTask",
     "CallSignature",
+    "Callback",
     "DeterminismGuard",
     "Duration",
     "Err",
@@ -71,6 +73,7 @@ __all__ = [
     "Update",
     "WorkflowDefinition",
     "all_handlers_finished",
+    "callback",
     "calling_place",
     "current_places",
     "definition_of",

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from holdfast.errors import (
     AlreadyProcessed,
+    CallbackError,
     DefinitionError,
     EncryptionError,
     HistoryError,
@@ -71,6 +72,7 @@ _CODES: tuple[tuple[type[HoldfastError], Exit], ...] = (
     (RunConflictError, Exit.REFUSED),
     (RunClosedError, Exit.REFUSED),
     (RunStateError, Exit.REFUSED),
+    (CallbackError, Exit.NOT_FOUND),
     (UpdateRejectedError, Exit.REFUSED),
     (AlreadyProcessed, Exit.REFUSED),
     (LeaseError, Exit.REFUSED),

@@ -98,6 +98,12 @@ class Run(Document, frozen=True):
     """When it ended otherwise and payloads were asked for: `type`, `message`, and perhaps a `cause`."""
 
 
+class Taken(Document, frozen=True):
+    """An answer to a callback that cannot be lost any more."""
+
+    taken: bool = True
+
+
 class RunPage(Document, frozen=True):
     """Some runs, newest first."""
 

@@ -15,8 +15,8 @@ from holdfast.history import Attempt, BlobRef, Failure
 from holdfast.ports.engine import RecordedEvent
 
 _TIMES: Final = frozenset({"due", "deadline"})
-_SECRETS: Final = frozenset({"seed"})
-"""Who knows a run's seed can tell every `uuid4()` it will ever draw."""
+_SECRETS: Final = frozenset({"seed", "url"})
+"""Who knows a run's seed can tell every `uuid4()` it will ever draw; who has a callback's URL can answer it."""
 
 
 def event_document(recorded: RecordedEvent, *, payloads: bool = False) -> dict[str, Any]:

@@ -40,10 +40,19 @@ from holdfast.controller.documents import (
 from holdfast.controller.events import event_document
 from holdfast.controller.keys import Keyring
 from holdfast.controller.strict import read_json
-from holdfast.errors import DefinitionError, InputError, UnknownNameError
+from holdfast.errors import (
+    CallbackError,
+    DefinitionError,
+    HoldfastError,
+    InputError,
+    RunClosedError,
+    RunNotFoundError,
+    UnknownNameError,
+)
+from holdfast.ports.callbacks import Callbacks, name_of
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import Engine, StartRequest
-from holdfast.ports.operations import TERMINAL, BreakLock
+from holdfast.ports.operations import TERMINAL, BreakLock, Deliver
 from holdfast.ports.store import Store
 
 RUN_ID: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f/]{1,255}")
@@ -83,6 +92,8 @@ class ControllerService:
         self._store = store
         self._draw_id = draw_id
         self.keys = Keyring(store, clock)
+        self.callbacks: Callbacks | None = None
+        """Reads the tokens of callbacks; without it nobody's is good."""
 
     @property
     def registry(self) -> Registry:
@@ -209,6 +220,24 @@ class ControllerService:
         operation_id = operation_id or self._draw_id()
         await self._engine.signal(run_id, name, payload, operation_id)
         return Accepted(run_id=run_id, name=name, operation_id=operation_id)
+
+    async def answer_callback(self, token: str, text: bytes) -> None:
+        """Hand the answer of an outside system to the run that waits for it, durably and once.
+
+        Raises:
+            CallbackError: nobody waits for it.
+            InputError: the answer is no JSON.
+        """
+        if self.callbacks is None:
+            raise CallbackError
+        execution = self.callbacks.read(token, await self._store.now())
+        payload = msgspec.json.encode(read_json(text or b"null", "the answer"))
+        name = name_of(token)
+        (result,) = await self._store.write([Deliver(execution, "signal", name, payload, name, once=True)])
+        if isinstance(result, RunNotFoundError | RunClosedError):
+            raise CallbackError
+        if isinstance(result, HoldfastError):
+            raise result
 
     async def query(self, run_id: str, name: str, text: bytes, seconds: float) -> Answer:
         """Return a query's answer; runs that have ended answer too.

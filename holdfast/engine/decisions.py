@@ -13,6 +13,7 @@ import msgspec
 
 from holdfast.history import (
     AcquireLock,
+    CallbackOpened,
     CancelFanOut,
     CancelRun,
     CancelSideEffect,
@@ -28,6 +29,7 @@ from holdfast.history import (
     LockReleased,
     LockRequested,
     MarkPatch,
+    OpenCallback,
     ParkRun,
     PatchMarked,
     ReleaseLock,
@@ -119,6 +121,10 @@ def _parked(time: float, cause: int, ordinal: int, command: ParkRun) -> RunParke
     return RunParked(time, cause, ordinal, command.step, command.reason)
 
 
+def _callback_opened(time: float, cause: int, ordinal: int, command: OpenCallback) -> CallbackOpened:
+    return CallbackOpened(time, cause, ordinal, command.step, command.url)
+
+
 def _completed(time: float, cause: int, ordinal: int, command: CompleteRun) -> WorkflowCompleted:
     return WorkflowCompleted(time, cause, ordinal, command.result)
 
@@ -145,6 +151,7 @@ _DECISIONS: Final[dict[type, Callable[[float, int, int, Any], DecisionEvent]]] =
     RunSideEffect: _side_effect_requested,
     CancelSideEffect: _side_effect_cancelled,
     ParkRun: _parked,
+    OpenCallback: _callback_opened,
     CompleteRun: _completed,
     FailRun: _failed,
     CancelRun: _cancelled,

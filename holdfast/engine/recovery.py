@@ -29,6 +29,7 @@ from holdfast.history import (
     UNASKED,
     AcquireLock,
     AnyEvent,
+    CallbackOpened,
     Decision,
     DecisionEvent,
     FanOutCompleted,
@@ -68,6 +69,7 @@ def recover(execution: Execution, events: Iterable[AnyEvent]) -> list[Issued]:
     history = events if isinstance(events, list | tuple) else list(events)
     walk = _Walk(execution, history)
     execution.patches.remember(history)
+    execution.runtime.callbacks = {each.step: each.url for each in history if type(each) is CallbackOpened}
     for event_id, event in enumerate(history, 1):
         if event_id == 1:
             walk.begin(event)

@@ -29,6 +29,7 @@ from holdfast.history import (
     AcquireLock,
     FanOutCompleted,
     MarkPatch,
+    OpenCallback,
     ParkRun,
     RunSideEffect,
     ScheduleTask,
@@ -36,6 +37,7 @@ from holdfast.history import (
     TaskOptions,
     WorkflowStarted,
 )
+from holdfast.ports.callbacks import unsigned
 from holdfast.ports.runtime import FanOutOutcome, RunInfo
 
 SUGGESTED_EVENTS_MAX: Final = 10_000
@@ -48,7 +50,7 @@ OpenFanOut = Callable[[str, FanOutCompleted], FanOutOutcome]
 class Runtime:
     """The way out of one execution's code. See `holdfast.ports.runtime.WorkflowRuntime`."""
 
-    __slots__ = ("_draws", "_loop", "_messages", "_open_fan_out", "_steps", "patches", "started")
+    __slots__ = ("_draws", "_loop", "_messages", "_open_fan_out", "_steps", "callbacks", "patches", "sign", "started")
 
     def __init__(
         self, steps: Steps, messages: Messages, loop: WorkflowLoop, draws: Draws, open_fan_out: OpenFanOut
@@ -60,6 +62,10 @@ class Runtime:
         self._draws = draws
         self._open_fan_out = open_fan_out
         self.patches = Patches()
+        self.sign: Callable[[str, str, float], str] = unsigned
+        """Makes the URL of a callback from execution, step, and when it expires."""
+        self.callbacks: dict[str, str] = {}
+        """URLs that history has, by step: a replay makes no others, wherever it is and whatever its key."""
         self.started: WorkflowStarted | None = None
 
     # --- Steps -------------------------------------------------------------------------------------------------
@@ -118,6 +124,16 @@ class Runtime:
         """Park the run. See `WorkflowRuntime`."""
         step = self._steps.name("park", None)
         return self._steps.issue_step(ParkRun(step, reason), step, machines.PARK, None)
+
+    def open_callback(self, seconds: float) -> str:
+        """Return a new URL. See `WorkflowRuntime`."""
+        step = self._steps.name("callback", None)
+        started = self.started
+        assert started is not None
+        expires_at = self._loop.now + seconds if seconds else 0.0
+        url = self.callbacks.get(step) or self.sign(started.execution, step, expires_at)
+        self._steps.issue(OpenCallback(step, url))
+        return url
 
     # --- Messages ----------------------------------------------------------------------------------------------
 

@@ -147,6 +147,13 @@ class ParkRun(msgspec.Struct, gc=False):
     reason: str
 
 
+class OpenCallback(msgspec.Struct, gc=False):
+    """Remember the URL of a callback."""
+
+    step: str
+    url: str
+
+
 class CompleteRun(msgspec.Struct, gc=False):
     """End the run with a result, as JSON text."""
 
@@ -179,6 +186,7 @@ Command: TypeAlias = (
     | RunSideEffect
     | CancelSideEffect
     | ParkRun
+    | OpenCallback
     | CompleteRun
     | FailRun
     | CancelRun

@@ -288,6 +288,13 @@ class RunParked(Decision, array_like=True, gc=False, tag=47):
     reason: str
 
 
+class CallbackOpened(Decision, array_like=True, gc=False, tag=52):
+    """The code made a URL that an outside system may answer at, once."""
+
+    step: str
+    url: str
+
+
 class WorkflowCompleted(Decision, array_like=True, gc=False, tag=48):
     """The run has its result."""
 
@@ -349,6 +356,7 @@ DecisionEvent: TypeAlias = (
     | SideEffectRequested
     | SideEffectCancelled
     | RunParked
+    | CallbackOpened
     | WorkflowCompleted
     | WorkflowFailed
     | WorkflowCancelled

@@ -39,6 +39,7 @@ from holdfast.history import (
     Failure,
     Input,
     MarkPatch,
+    OpenCallback,
     ParkRun,
     ReleaseLock,
     RunSideEffect,
@@ -204,7 +205,7 @@ class Dispatcher:
     def _note(self, live: Live, issued: Issued) -> None:
         command = issued.command
         match command:
-            case StartTimer() | CancelTimer() | CompleteUpdate():
+            case StartTimer() | CancelTimer() | CompleteUpdate() | OpenCallback():
                 live.entries.append(issued)
             case CancelTask():
                 self._cancel(live, issued, command)

@@ -109,7 +109,13 @@ async def read_history(store: Store, execution_id: int, run_id: str, name: str) 
 
 
 async def load(
-    store: Store, guard: Guard, program: Program, execution_id: int, run_id: str, name: str
+    store: Store,
+    guard: Guard,
+    program: Program,
+    execution_id: int,
+    run_id: str,
+    name: str,
+    sign: Callable[[str, str, float], str],
 ) -> tuple[Live, list[Issued]]:
     """Bring an owned execution into memory; return it with the commands its history does not have yet.
 
@@ -120,6 +126,7 @@ async def load(
     """
     events, head, last = await read_history(store, execution_id, run_id, name)
     execution = Execution(program, guard, open_fan_out(store, execution_id))
+    execution.runtime.sign = sign
     live = Live(execution_id, run_id, name, program.name, execution)
     try:
         tail = recover(execution, events)

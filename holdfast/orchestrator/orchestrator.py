@@ -69,6 +69,7 @@ from holdfast.orchestrator.mail import decide_entry
 from holdfast.orchestrator.timers import DEADLINE, Timers
 from holdfast.ports.answers import encode_error, encode_result
 from holdfast.ports.bus import CLOSED, REQUESTS, RUNS, TASKS, Bus
+from holdfast.ports.callbacks import unsigned
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import TIME_IS_UP, Outcome
 from holdfast.ports.operations import (
@@ -140,6 +141,7 @@ class Orchestrator:
         pools: frozenset[str],
         jitter: Callable[[], float],
         fenced: Callable[[], None],
+        sign: Callable[[str, str, float], str] = unsigned,
         closed: Callable[[str, str], None] | None = None,
         settings: OrchestratorSettings | None = None,
     ) -> None:
@@ -156,6 +158,7 @@ class Orchestrator:
             pools: pools whose tasks may start in this process.
             jitter: uniform in [0, 1).
             fenced: called once when this member turns out to have lost its lease.
+            sign: makes the URL of a callback from execution, step, and when it expires.
             closed: called with the name and the status of each execution that has closed.
             settings: see OrchestratorSettings.
         """
@@ -167,6 +170,7 @@ class Orchestrator:
         self._names = names
         self._guard = guard
         self._fenced = fenced
+        self._sign = sign
         self._tell_closed = closed
         self._jitter = jitter
         self._settings = settings or OrchestratorSettings()
@@ -282,6 +286,7 @@ class Orchestrator:
         assert program is not None
         opened = open_fan_out(self._store, started.execution_id)
         execution = Execution(program, self._guard, opened)
+        execution.runtime.sign = self._sign
         live = Live(started.execution_id, event.run_id, event.execution, event.workflow, execution)
         live.head, live.last = page.hash, page.last
         self._admit(live)
@@ -479,7 +484,7 @@ class Orchestrator:
             return
         try:
             live, tail = await load(
-                self._store, self._guard, program, claimed.execution_id, claimed.run_id, claimed.execution
+                self._store, self._guard, program, claimed.execution_id, claimed.run_id, claimed.execution, self._sign
             )
         except StoreCorruptError as error:
             await self._park(claimed, error)

@@ -222,6 +222,13 @@ class Append(Value, frozen=True):
     """With `park`: the code version that the history does not fit. Another one lets the run go on, see `Fit`."""
 
 
+class KeepSecret(Value, frozen=True):
+    """Store a secret, unless there is one of this name. Result: the one there is."""
+
+    name: str
+    value: bytes
+
+
 class Deliver(Value, frozen=True):
     """Put a message into the inbox of a run's newest execution. Result: Delivered.
 
@@ -240,6 +247,8 @@ class Deliver(Value, frozen=True):
     body: bytes
     operation_id: str
     sender: str = ""
+    once: bool = False
+    """A second delivery under this operation id is refused with CallbackError, instead of being the same message."""
 
 
 class Delivered(Value, frozen=True):
@@ -653,6 +662,7 @@ Operation: TypeAlias = (
     | ClaimRuns
     | ReleaseRuns
     | Fit
+    | KeepSecret
     | Pause
     | Resume
     | ClaimTasks

@@ -107,6 +107,12 @@ class WorkflowRuntime(Protocol):
     def park(self, reason: str) -> Future[None]:
         """Park the run for `reason`; the future resolves when somebody resumes it."""
 
+    def open_callback(self, seconds: float) -> str:
+        """Return a new one-time URL, good for `seconds` (0: while the run is open).
+
+        What is posted there comes as the signal that `holdfast.ports.callbacks.name_of` names.
+        """
+
     def handlers_finished(self) -> bool:
         """Say whether no asynchronous signal or update handler is still running."""
 

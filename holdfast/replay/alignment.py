@@ -14,13 +14,16 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from holdfast.engine import ENDS, content_of, decide_change
-from holdfast.history import DecisionEvent
+from holdfast.history import DecisionEvent, PatchMarked
 
 COMPARED_MAX: Final = 300
 """How many decisions are compared, from the first that differ on. The time grows with the square."""
 
 Pair: TypeAlias = tuple[int | None, int | None]
 """Places in the recorded and in the attempted sequence; None where the other side stands alone."""
+
+_ALONE_KINDS: Final = (*ENDS, PatchMarked)
+"""Decisions that do not become others."""
 
 _ALONE: Final = 1.0
 _CHANGED: Final = 1.1
@@ -90,7 +93,7 @@ def _cost(recorded: DecisionEvent, attempted: DecisionEvent) -> float:
     if type(recorded) is not type(attempted):
         if isinstance(recorded, ENDS) and isinstance(attempted, ENDS):
             return _ENDED_OTHERWISE
-        return _NEVER if isinstance(recorded, ENDS) or isinstance(attempted, ENDS) else _OTHER
+        return _NEVER if isinstance(recorded, _ALONE_KINDS) or isinstance(attempted, _ALONE_KINDS) else _OTHER
     change = decide_change(recorded, attempted)
     if change is None:
         return 0.0

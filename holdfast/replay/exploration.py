@@ -39,9 +39,11 @@ from holdfast.history import (
     DecisionEvent,
     FanOutCompleted,
     History,
+    Input,
     InputEvent,
     ItemOutcome,
     LockGranted,
+    PatchMarked,
     RunSideEffect,
     ScheduleTask,
     SideEffectRecorded,
@@ -90,13 +92,16 @@ class _Guesses:
 
     keeps_time = True
 
-    def __init__(self, recorded: Sequence[tuple[int, DecisionEvent]], replaced: dict[int, bool]) -> None:
+    def __init__(
+        self, recorded: Sequence[tuple[int, DecisionEvent]], replaced: dict[int, bool], *, is_closed: bool
+    ) -> None:
         self.outcomes: dict[str, Sequence[ItemOutcome]] = {}
         self.unknown: list[bool] = []
         """For each step without a record, in order: whether another step's place was given to it."""
         self.made_up = 0
         self.execution: WatchedExecution | None = None
         self._replaced = replaced
+        self._is_closed = is_closed
         self._free: dict[str, Any] = {}
         """Recorded steps that nobody has asked for yet."""
         self._by_content: dict[tuple[Any, ...], dict[str, None]] = {}
@@ -133,7 +138,7 @@ class _Guesses:
 
     def answer(self, issued: Issued, now: float) -> InputEvent | None:
         """Make something up."""
-        if not self._free and not isinstance(issued.command, AcquireLock):
+        if not (self._free or self._is_closed):
             return None  # history has nothing left to compare with
         self.made_up += 1
         command = issued.command
@@ -192,7 +197,7 @@ def explain(program: Program, guard: Guard, history: History, error: DivergenceE
     found = None if attempt is None else _Comparison(history, recorded, attempt).explain()
     if found is not None and found.divergences:
         return found
-    if attempt is not None and (moved := _moved(recorded, attempt, error)) is not None:
+    if attempt is not None and (moved := _moved(history, recorded, attempt, error)) is not None:
         return moved
     return _as_it_was_found(error)
 
@@ -231,7 +236,8 @@ def _attempt(
     recorded: list[tuple[int, DecisionEvent]],
     replaced: dict[int, bool],
 ) -> _Attempt:
-    guesses = _Guesses(recorded, replaced)
+    is_closed = isinstance(history.events[-1], CLOSING)
+    guesses = _Guesses(recorded, replaced, is_closed=is_closed)
     course = Course(history, guesses, beyond_max=UNKNOWN_MAX)
     execution = WatchedExecution(
         program,
@@ -250,7 +256,6 @@ def _attempt(
         execution.evict()
     attempted = [(each, decision_of(each, 0.0)) for each in sorted(course.attempted, key=place_of)]
     ends = [each for _, each in attempted if isinstance(each, ENDS)]
-    is_closed = isinstance(history.events[-1], CLOSING)
     # Code that fails over what was made up for it has not decided anything.
     stumbled = bool(
         guesses.made_up
@@ -260,8 +265,21 @@ def _attempt(
     )
     if stumbled:
         attempted = [each for each in attempted if not isinstance(each[1], ENDS)]
-    pairs, cost = align([each for _, each in recorded], [each for _, each in attempted])
+    pairs, cost = _aligned([each for _, each in recorded], [each for _, each in attempted])
     return _Attempt(attempted, pairs, cost, guesses.unknown, stumbled or (is_closed and not ends), waits_at)
+
+
+def _aligned(recorded: list[DecisionEvent], attempted: list[DecisionEvent]) -> tuple[list[Pair], float]:
+    """Lay both sides beside each other. Marks of patches may stand anywhere: only one that is gone has a place."""
+    asked = {each.patch_id for each in attempted if isinstance(each, PatchMarked)}
+    left = [
+        place
+        for place, each in enumerate(recorded)
+        if not (isinstance(each, PatchMarked) and (each.deprecated or each.patch_id in asked))
+    ]
+    right = [place for place, each in enumerate(attempted) if not isinstance(each, PatchMarked)]
+    pairs, cost = align([recorded[each] for each in left], [attempted[each] for each in right])
+    return [(None if one is None else left[one], None if other is None else right[other]) for one, other in pairs], cost
 
 
 class _Comparison:
@@ -317,11 +335,8 @@ class _Comparison:
             gone = [each for each in behind if each[1] is None]
             return [*pairs[: agreed + 1], *(behind if gone else [])]
         if self.attempt.broken_off:
-            return [
-                *pairs[: agreed + 1],
-                *[each for each in behind if each[1] is None][:1],
-                *(each for each in behind if each[0] is None),
-            ]
+            new = [each for each in behind if each[0] is None]
+            return [*pairs[: agreed + 1], *(new or behind[:1])]  # what was not reached is not gone
         return pairs
 
     def _moved(self) -> dict[int, int]:
@@ -383,7 +398,14 @@ class _Comparison:
         ]
 
 
-def _moved(recorded: list[tuple[int, DecisionEvent]], attempt: _Attempt, error: DivergenceError) -> Explanation | None:
+def _drains_before(history: History, decision: DecisionEvent) -> int:
+    """Return how many inputs there are up to the one whose drain decided, which is included."""
+    return sum(isinstance(each, Input) for each in history.events[: decision.cause])
+
+
+def _moved(
+    history: History, recorded: list[tuple[int, DecisionEvent]], attempt: _Attempt, error: DivergenceError
+) -> Explanation | None:
     """Explain code that asks for the same things in the same order, at other times."""
     place = next((place for place, (event_id, _) in enumerate(recorded) if event_id == error.event_id), None)
     if place is None:
@@ -394,6 +416,9 @@ def _moved(recorded: list[tuple[int, DecisionEvent]], attempt: _Attempt, error: 
     left = side_of(decision, where)
     right = Side("", error.attempted, error.where)
     kind = Difference.REORDERED
+    if other is not None and _drains_before(history, decision) == attempt.attempted[other][0].cause:
+        # In the same drain, at another place: what came before it left no trace but its number.
+        kind = Difference.REMOVED if decision.ordinal > attempt.attempted[other][1].ordinal else Difference.INSERTED
     found = Divergence(kind, error.event_id, left, right, error.where or where, hint_for(kind, left, right))
     return Explanation((found,), (Row(error.event_id, left, right, kind),))
 

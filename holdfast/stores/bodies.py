@@ -218,6 +218,7 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.Reap,
         ops.ClaimRuns,
         ops.Fit,
+        ops.KeepSecret,
         ops.ReleaseRuns,
         ops.Pause,
         ops.Resume,

@@ -19,6 +19,7 @@ from holdfast.app import load_settings, verify_store
 from holdfast.client import WorkflowClient
 from holdfast.testing.conformance.runtime import FOLDER_VARIABLE, MODULES
 from holdfast.testing.faults import FAULTS_VARIABLE
+from tests.conformance.stack import PLANT_VARIABLE
 
 READY_SECONDS = 60.0
 ROOT = Path(__file__).parents[2]
@@ -38,11 +39,12 @@ class CalmHarness:
 class KilledHarness:
     """The stack in a process of its own, which is killed in the middle, and wherever a fault says so."""
 
-    def __init__(self, folder: Path, client: WorkflowClient, faults: str) -> None:
+    def __init__(self, folder: Path, client: WorkflowClient, faults: str, plant: str) -> None:
         self.folder = folder
         self.client = client
         self.kills = 0
         self._faults = faults
+        self._plant = plant
         self._process: asyncio.subprocess.Process | None = None
         self._ready = asyncio.Event()
         self._keeper = asyncio.create_task(self._keep())
@@ -61,7 +63,12 @@ class KilledHarness:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "tests.conformance.stack", str(self.folder / "store.db")),
                 stdout=subprocess.PIPE,
-                env={**os.environ, FOLDER_VARIABLE: str(self.folder), FAULTS_VARIABLE: faults},
+                env={
+                    **os.environ,
+                    FOLDER_VARIABLE: str(self.folder),
+                    FAULTS_VARIABLE: faults,
+                    PLANT_VARIABLE: self._plant,
+                },
                 cwd=ROOT,
             )
             faults = ""
@@ -95,10 +102,13 @@ async def calm(folder: Path) -> AsyncIterator[CalmHarness]:
 
 
 @asynccontextmanager
-async def killed(folder: Path, faults: str = "") -> AsyncIterator[KilledHarness]:
-    """Give the stack in a process that is killed, by a fault if one is named; its store verifies in the end."""
+async def killed(folder: Path, faults: str = "", plant: str = "") -> AsyncIterator[KilledHarness]:
+    """Give the stack in a process that is killed, by a fault if one is named; its store verifies in the end.
+
+    With `plant`, it has a bug of `tests.crash.planted`.
+    """
     async with await Client.connect(f"sqlite:///{folder / 'store.db'}") as client:
-        harness = KilledHarness(folder, client, faults)
+        harness = KilledHarness(folder, client, faults, plant)
         try:
             yield harness
         finally:

@@ -9,6 +9,7 @@ Must not know: scenarios' drivers, when it is killed.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -16,7 +17,11 @@ from contextlib import ExitStack
 from holdfast import Holdfast
 from holdfast.testing.conformance.runtime import MODULES
 from holdfast.testing.faults import Faults
+from tests.crash import planted
 from tests.crash.stack import install
+
+PLANT_VARIABLE = "CONFORMANCE_PLANT"
+"""Names a bug of `tests.crash.planted`."""
 
 
 async def serve(store: str) -> None:
@@ -32,5 +37,7 @@ async def serve(store: str) -> None:
 
 if __name__ == "__main__":
     with ExitStack() as block:
+        if plant := os.environ.get(PLANT_VARIABLE):
+            planted.BUGS[plant]()
         install(Faults.armed(), block)
         asyncio.run(serve(sys.argv[1]))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.orchestrator.timers import Timers
 from holdfast.testing.conformance.runtime import (
     FOLDER_VARIABLE,
     MODULES,
@@ -59,6 +60,41 @@ def test_between_effect_and_record(scenario: Scenario, tmp_path: Path, monkeypat
             await perform(scenario, harness)
 
     asyncio.run(run())
+
+
+def test_another_key_for_another_attempt_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scenario fails on an engine that repeats an effect under another key, also when that engine is killed."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+
+    async def run() -> None:
+        async with killed(tmp_path, plant="new_key_for_another_attempt") as harness:
+            await perform(_named("failed_attempts_are_repeated_under_one_key"), harness)
+
+    with pytest.raises(AssertionError, match="the effects"):
+        asyncio.run(run())
+
+
+def test_an_early_timer_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scenario fails on an engine whose timers fire early and say that they did not."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    begin = Timers.__init__
+
+    def init(timers: Timers, now: Callable[[], float], fire: Any) -> None:
+        begin(timers, lambda: now() + 0.25, fire)
+
+    monkeypatch.setattr(Timers, "__init__", init)
+
+    async def run() -> None:
+        async with calm(tmp_path) as harness:
+            await perform(_named("a_timer_fires_and_is_never_early"), harness)
+
+    with pytest.raises(AssertionError, match=r"0\.\d+ s instead of 0\.3 s"):
+        asyncio.run(run())
+
+
+def _named(name: str) -> Scenario:
+    (found,) = (each for each in SCENARIOS if each.name == name)
+    return found
 
 
 def test_no_scenario_asks_which_engine_it_is() -> None:

@@ -24,8 +24,11 @@ from holdfast.controller.keys import ANYBODY, Keyring, Principal, Scope
 from holdfast.errors import DefinitionError
 
 ATTRIBUTE: Final = "__holdfast_scope__"
-EXEMPT: Final = frozenset({"/", "/errors/{code}", "/healthz", "/readyz"})
-"""The routes that anybody may use: they tell nothing about runs. Each also says so itself, by Public.YES."""
+EXEMPT: Final = frozenset({"/", "/errors/{code}", "/healthz", "/readyz", "/v1/callbacks/{token}"})
+"""The routes that anybody may use: they tell nothing about runs, or a token in the path says who may.
+
+Each also says so itself, by Public.YES.
+"""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]

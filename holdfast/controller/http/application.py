@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from holdfast.controller.http import fleet, front, health, keys, messages, runs, workflows
+from holdfast.controller.http import callbacks, fleet, front, health, keys, messages, runs, workflows
 from holdfast.controller.http.access import Doorkeeper, ScopedRoute, check_routes
 from holdfast.controller.http.body import BodyLimit
 from holdfast.controller.http.origin import OriginCheck
@@ -20,7 +20,16 @@ from holdfast.controller.http.problems import HANDLERS, CatchAll
 from holdfast.controller.http.settings import HttpSettings
 from holdfast.controller.service import ControllerService
 
-ROUTERS = (runs.router, messages.router, workflows.router, fleet.router, keys.router, health.router, front.router)
+ROUTERS = (
+    runs.router,
+    messages.router,
+    callbacks.router,
+    workflows.router,
+    fleet.router,
+    keys.router,
+    health.router,
+    front.router,
+)
 
 
 def create_app(

@@ -57,6 +57,7 @@ TREATMENTS: Final[Mapping[type[HoldfastError], Treatment]] = {
     errors.RunClosedError: Treatment(409),
     errors.RunConflictError: Treatment(409),
     errors.RunStateError: Treatment(409),
+    errors.CallbackError: Treatment(404),
     errors.UnknownNameError: Treatment(404),
     errors.UpdateRejectedError: Treatment(422),
     errors.QueryError: Treatment(500),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from holdfast.errors import RunClosedError, RunNotFoundError
+from holdfast.errors import CallbackError, RunClosedError, RunNotFoundError
 from holdfast.ports.operations import PARKED, TERMINAL, Deliver, Delivered
 from holdfast.stores.sqlite import executions, inbox, parts
 
@@ -22,6 +22,7 @@ def deliver(session: Session, operation: Deliver) -> Delivered:
     Raises:
         RunNotFoundError: there is no such run.
         RunClosedError: it has ended.
+        CallbackError: it may be delivered once, and was.
     """
     found = executions.find(session.connection, operation.run_id)
     if found is None:
@@ -29,6 +30,8 @@ def deliver(session: Session, operation: Deliver) -> Delivered:
     execution_id, owner, status = found
     if status in TERMINAL:
         raise RunClosedError(operation.run_id, status)
+    if operation.once and session.row("find_delivered", (execution_id, operation.operation_id)) is not None:
+        raise CallbackError
     if operation.kind == "terminate" and owner is None:
         session.endings.append((execution_id, operation.body))
         return Delivered(execution_id, 0, None, operation.run_id)

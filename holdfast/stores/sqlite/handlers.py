@@ -20,6 +20,7 @@ from holdfast.stores.sqlite import (
     members,
     parking,
     requests,
+    secrets,
     tasks,
 )
 
@@ -32,6 +33,19 @@ if TYPE_CHECKING:
 def handlers() -> Mapping[type, Handler]:
     """Return the handler of every operation but StartRun and Append, which `log` carries out."""
     found: dict[type, Handler] = {}
-    for module in (captures, delivery, executions, fan_outs, keys, ledger, locks, members, parking, requests, tasks):
+    for module in (
+        captures,
+        delivery,
+        executions,
+        fan_outs,
+        keys,
+        ledger,
+        locks,
+        members,
+        parking,
+        requests,
+        secrets,
+        tasks,
+    ):
         found.update(module.HANDLERS)
     return MappingProxyType(found)

@@ -176,7 +176,7 @@ class World:
             workflow: a workflow, or its registered name.
             args: its input.
             id: the run id; `run-1`, `run-2` and so on when None.
-            kwargs: its input.
+            kwargs: its input, and the options of `WorkflowClient.start`, such as `timeout`.
 
         Raises:
             RunConflictError: the id is taken by another workflow or input.

@@ -109,6 +109,9 @@ class Recorder:
         self.effects.append((function, decode, future))
         return future
 
+    def open_callback(self, seconds: float) -> str:
+        return f"http://localhost/v1/callbacks/{seconds:g}.signature"
+
     def park(self, reason: str) -> Future[None]:
         future = _future()
         self.parked.append((reason, future))

@@ -40,6 +40,7 @@ EXPECTED = {
     ("DELETE", "/v1/keys/{name}"): Scope.ADMIN,
     ("GET", "/openapi.json"): Scope.READ,
     ("GET", "/healthz"): Public.YES,
+    ("POST", "/v1/callbacks/{token}"): Public.YES,
     ("GET", "/readyz"): Public.YES,
     ("GET", "/"): Public.YES,
     ("GET", "/errors/{code}"): Public.YES,

@@ -178,6 +178,7 @@ def test_tags_are_for_ever() -> None:
         48: "WorkflowCompleted time cause ordinal result",
         49: "WorkflowFailed time cause ordinal failure",
         50: "WorkflowCancelled time cause ordinal reason",
+        52: "CallbackOpened time cause ordinal step url",
         64: "WorkflowTerminated time reason",
         65: "WorkflowTimedOut time reason",
     }

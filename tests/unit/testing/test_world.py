@@ -14,6 +14,7 @@ from holdfast.errors import (
     DivergenceError,
     RunConflictError,
     RunFailedError,
+    RunTimedOutError,
     SettingsError,
     UnknownNameError,
     WorldStuckError,
@@ -213,6 +214,17 @@ def test_a_run_is_cancelled_or_terminated(world: World) -> None:
     second.terminate("enough")
     assert (first.status, second.status) == ("CANCELLED", "TERMINATED")
     assert world.now == START
+
+
+def test_runs_time_out_in_virtual_time(world: World) -> None:
+    """A run that may take a month is ended after a month, also when the stack crashes meanwhile."""
+    run = world.start(sleeper, 100 * 86_400, timeout="30d")
+    world.advance("29d")
+    world.crash()
+    assert run.status == "RUNNING"
+    with pytest.raises(RunTimedOutError):
+        run.result()
+    assert world.now == START + timedelta(days=30)
 
 
 # --- Crashes ---------------------------------------------------------------------------------------------------------

@@ -7,15 +7,17 @@ Must not know: any engine.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from holdfast.authoring import now, wait_for_signal, workflow
 from holdfast.client import RunHandle
 from holdfast.testing.conformance.runtime.scenario import Stage, scenario
 from holdfast.testing.conformance.runtime.tasks import apply, apply_held
 
-SLACK_SECONDS = 1e-5
+SLACK_SECONDS: Final = 1e-5
 """Timestamps are written with microseconds."""
+CLOCKS_SECONDS: Final = 0.003
+"""How far the system's clocks may move against each other while a timer runs."""
 
 
 @workflow
@@ -34,6 +36,10 @@ async def a_timer_fires_and_is_never_early(stage: Stage) -> RunHandle[Any]:
     run = await stage.start(sleeper, 0.3)
     await stage.effects(1)
     await stage.middle()
+    await run.result()
+    asked = [each.at for each in stage.receiver.requests()]
+    if asked[-1] - asked[0] < 0.3 - CLOCKS_SECONDS:
+        raise AssertionError(f"a timer fired after {asked[-1] - asked[0]:.3f} s instead of 0.3 s")
     return run
 
 
