@@ -323,7 +323,7 @@ def _read_item(step: str, index: int, members: dict[str, msgspec.Raw]) -> ItemOu
     try:
         if set(members) == {"failure"}:
             return _read_failure(members["failure"])
-        payload = _read_payload("result", dict(members))
+        payload = _read_payload(_RESULT_FORMS, dict(members))
         if payload is None or len(members) != 1:
             raise HistoryError("it has to have one of result and failure")
     except (HistoryError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError, ValueError) as error:
@@ -335,12 +335,14 @@ def _read_item(step: str, index: int, members: dict[str, msgspec.Raw]) -> ItemOu
 class _Field:
     """One field of one kind of event, and how it stands in a file."""
 
-    __slots__ = ("default", "is_payload", "may_be_none", "name", "type")
+    __slots__ = ("_decode", "default", "forms", "is_payload", "may_be_none", "name", "type")
 
     def __init__(self, info: msgspec.structs.FieldInfo) -> None:
         self.name = info.name
         self.type = info.type
         self.is_payload = self.name in {"input", "result"}
+        self.forms = _forms_of(self.name)
+        self._decode = msgspec.json.Decoder(info.type).decode
         self.may_be_none = type(None) in getattr(info.type, "__args__", ())
         self.default = info.default if info.default_factory is msgspec.NODEFAULT else info.default_factory()
 
@@ -349,7 +351,7 @@ class _Field:
         if self.name == "time":
             return _read_time(members)
         if self.is_payload:
-            payload = _read_payload(self.name, members)
+            payload = _read_payload(self.forms, members)
             if payload is None and not self.may_be_none:
                 raise HistoryError(f"{self.name} is missing")
             return payload
@@ -367,7 +369,7 @@ class _Field:
             return tuple(_read_attempt(each) for each in msgspec.json.decode(raw, type=list[msgspec.Raw]))
         if self.name in {"failure", "first_failure"}:
             return None if self.may_be_none and bytes(raw).strip() == b"null" else _read_failure(raw)
-        value = msgspec.json.decode(raw, type=self.type)
+        value = self._decode(raw)
         if isinstance(value, float) and not math.isfinite(value):
             raise HistoryError(f"{self.name} is not a finite number")
         return value
@@ -404,18 +406,23 @@ def _read_attempt(raw: msgspec.Raw) -> Attempt:
     return Attempt(value.number, value.started, value.ended, value.worker, failure)
 
 
-def _read_payload(name: str, members: dict[str, msgspec.Raw]) -> bytes | None:
-    forms = [form for form in (name, f"{name}_text", f"{name}_base64") if form in members]
-    if not forms:
+def _forms_of(name: str) -> tuple[str, str, str]:
+    """Return the names under which a payload may stand: as a value, as text, as bytes."""
+    return name, f"{name}_text", f"{name}_base64"
+
+
+def _read_payload(forms: tuple[str, str, str], members: dict[str, msgspec.Raw]) -> bytes | None:
+    given = [form for form in forms if form in members]
+    if not given:
         return None
-    if len(forms) > 1:
-        raise HistoryError(f"{' and '.join(forms)} say the same twice")
-    (form,) = forms
+    if len(given) > 1:
+        raise HistoryError(f"{' and '.join(given)} say the same twice")
+    (form,) = given
     raw = members.pop(form)
-    if form == name:
+    if form == forms[0]:
         return _encode(_decode(raw))
     text = _decode_text(raw)
-    if form.endswith("_text"):
+    if form == forms[1]:
         return text.encode()
     try:
         return base64.b64decode(text, validate=True)
@@ -426,7 +433,7 @@ def _read_payload(name: str, members: dict[str, msgspec.Raw]) -> bytes | None:
 def _read_time(members: dict[str, msgspec.Raw]) -> float:
     exact, shown = members.pop("at", None), members.pop("time", None)
     if exact is not None:
-        seconds = msgspec.json.decode(exact, type=float)
+        seconds = _decode_seconds(exact)
         if not math.isfinite(seconds):
             raise HistoryError("at is not a finite number")
         return seconds
@@ -445,6 +452,7 @@ def _words(error: Exception) -> str:
 
 
 _EVENT_BEGINS: Final = re.compile(rb'"id"\s*:\s*\d+\s*,\s*"event"\s*:')
+_RESULT_FORMS: Final = _forms_of("result")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL: Final = msgspec.Raw(b"null")
 _KINDS: Final[dict[str, Any]] = {kind.__name__: kind for kind in AnyEvent.__args__}
@@ -456,3 +464,4 @@ _decode: Final = msgspec.json.Decoder().decode
 _decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_number: Final = msgspec.json.Decoder(int).decode
+_decode_seconds: Final = msgspec.json.Decoder(float).decode
