@@ -203,6 +203,9 @@ class WorkflowReplayer:
     def _result(self, history: History, end: End | None, verdict: Verdict, **more: Any) -> ReplayResult:
         started = history.started
         recorded = End(history.events[-1])
+        if started.workflow != self.definition.name:
+            other = f"the history is of workflow {started.workflow!r}, and the code of {self.definition.name!r}"
+            more["warnings"] = (other, *more.get("warnings", ()))
         return ReplayResult(
             run_id=started.run_id,
             execution=started.execution,

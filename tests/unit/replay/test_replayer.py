@@ -93,6 +93,13 @@ def test_a_damaged_history_is_an_error() -> None:
         WorkflowReplayer(steady).replay(History([events[0], *events[2:]]))
 
 
+def test_code_of_another_workflow_is_warned_of() -> None:
+    """It may be meant, such as a renamed class; mostly it is a slip, and explains all that follows."""
+    result = WorkflowReplayer(doomed).replay(history_of(perform(steady, 1)))
+    assert result.warnings[0] == "the history is of workflow 'steady', and the code of 'doomed'"
+    assert WorkflowReplayer(steady).replay(history_of(perform(steady, 1))).warnings == ()
+
+
 def test_only_workflows_are_replayed() -> None:
     """A plain function is told what it lacks."""
     with pytest.raises(DefinitionError, match="is no workflow"):
