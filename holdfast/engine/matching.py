@@ -86,6 +86,8 @@ def decide_match(recorded: DecisionEvent, issued: Issued | None, *, elsewhere: b
             changed.discard("failure")
     if isinstance(recorded, RunParked):
         changed.discard("reason")  # it is for people
+    if not getattr(recorded, "digest", True):
+        changed.discard("digest")  # not known: the items had secrets, and this is a capture
     if not changed:
         return None
     if changed & {"step", "task", "name", "update_id"}:
@@ -144,6 +146,8 @@ def decide_change(recorded: DecisionEvent, attempted: DecisionEvent) -> Differen
     }
     if "failure" in changed and _failure_type(recorded) == _failure_type(attempted):
         changed.discard("failure")
+    if not getattr(recorded, "digest", True):
+        changed.discard("digest")
     for fields, difference in _BY_FIELDS:
         if changed & fields:
             return difference
