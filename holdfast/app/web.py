@@ -6,6 +6,7 @@ Must not know: routes.
 
 from __future__ import annotations
 
+from holdfast.app.capturing import capture_folder
 from holdfast.app.settings import Settings
 from holdfast.app.stack import Stack
 from holdfast.controller import ControllerService
@@ -18,7 +19,9 @@ async def open_server(stack: Stack, settings: Settings) -> Server:
     Raises:
         SettingsError: others would reach it without keys, or the address cannot be listened on.
     """
-    service = ControllerService(stack.engine, stack.registry, stack.store, stack.clock)
+    service = ControllerService(
+        stack.engine, stack.registry, stack.store, stack.clock, captures=capture_folder(settings)
+    )
     service.callbacks = await stack.callbacks()
     options = HttpSettings(host=settings.host, port=settings.port, body_bytes_max=settings.body_bytes_max)
     return await serve(create_app(service, settings=options))

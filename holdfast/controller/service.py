@@ -10,6 +10,7 @@ the same run.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, Literal, cast
@@ -24,6 +25,7 @@ from holdfast.controller.documents import (
     Accepted,
     Answer,
     BrokenLock,
+    CapturePage,
     HistoryPage,
     LockList,
     PoolList,
@@ -32,6 +34,7 @@ from holdfast.controller.documents import (
     WorkerList,
     Workflow,
     WorkflowList,
+    capture_document,
     lock_document,
     pool_document,
     run_document,
@@ -50,6 +53,7 @@ from holdfast.errors import (
     UnknownNameError,
 )
 from holdfast.ports.callbacks import Callbacks, name_of
+from holdfast.ports.captures import Captures
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import Engine, StartRequest
 from holdfast.ports.operations import TERMINAL, BreakLock, Deliver
@@ -64,6 +68,9 @@ EVENTS_MAX: Final = 1_000
 RUNS_MAX: Final = 500
 """How many runs one page of a list holds at most."""
 
+CAPTURES_MAX: Final = 500
+"""How many captures one page of a list holds at most."""
+
 Kind = Literal["signal", "query", "update"]
 
 
@@ -77,6 +84,7 @@ class ControllerService:
         store: Store,
         clock: Clock,
         draw_id: Callable[[], str] = lambda: uuid4().hex,
+        captures: Captures | None = None,
     ) -> None:
         """Serve the system behind `engine` and `store`.
 
@@ -86,11 +94,13 @@ class ControllerService:
             store: holds keys, members, pools and locks.
             clock: tells when a key has expired.
             draw_id: makes an id for a run or a message that came without one.
+            captures: what was captured of runs that went wrong; None for nothing.
         """
         self._engine = engine
         self._registry = registry
         self._store = store
         self._draw_id = draw_id
+        self._captures = captures
         self.keys = Keyring(store, clock)
         self.callbacks: Callbacks | None = None
         """Reads the tokens of callbacks; without it nobody's is good."""
@@ -327,6 +337,37 @@ class ControllerService:
         """Take a lock from its holder by force."""
         (holder,) = await self._store.write([BreakLock(name)])
         return BrokenLock(name=name, holder=holder or None)
+
+    async def captures(self, *, cursor: str | None = None, limit: int = 50) -> CapturePage:
+        """Return captures, newest first.
+
+        Raises:
+            InputError: the cursor is none of ours, or the capture it names is gone.
+        """
+        entries = await asyncio.to_thread(self._captures.entries) if self._captures is not None else []
+        start = 0
+        if cursor is not None:
+            names = [each.name for each in entries]
+            if cursor not in names:
+                raise InputError("the filter", (("/cursor", "expected the `next` of a page"),))
+            start = names.index(cursor) + 1
+        page = entries[start : start + min(limit, CAPTURES_MAX)]
+        more = len(entries) > start + len(page)
+        return CapturePage(captures=[capture_document(each) for each in page], next=page[-1].name if more else None)
+
+    async def capture(self, wanted: str) -> tuple[str, bytes]:
+        """Return a capture's name and its file; a run id stands for its newest capture.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        if self._captures is None:
+            raise UnknownNameError("capture", wanted, ())
+        entry = await asyncio.to_thread(self._captures.find, wanted)
+        try:
+            return entry.name, await asyncio.to_thread(entry.path.read_bytes)
+        except OSError:
+            raise UnknownNameError("capture", wanted, ()) from None  # pruned meanwhile
 
     async def orchestrators(self) -> int:
         """Return how many living members run workflows; raises StoreError when the store cannot be reached."""

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from holdfast.controller.http import callbacks, fleet, front, health, keys, messages, runs, workflows
+from holdfast.controller.http import callbacks, captures, fleet, front, health, keys, messages, runs, workflows
 from holdfast.controller.http.access import Doorkeeper, ScopedRoute, check_routes
 from holdfast.controller.http.body import BodyLimit
 from holdfast.controller.http.origin import OriginCheck
@@ -26,6 +26,7 @@ ROUTERS = (
     callbacks.router,
     workflows.router,
     fleet.router,
+    captures.router,
     keys.router,
     health.router,
     front.router,

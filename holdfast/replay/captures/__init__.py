@@ -4,7 +4,8 @@ Owns: making them, keeping them in a folder, and tests made from them.
 Must not know: who asks for them; how a history is replayed.
 """
 
-from holdfast.replay.captures.folder import CaptureEntry, CaptureFolder
+from holdfast.ports.captures import CaptureEntry
+from holdfast.replay.captures.folder import CaptureFolder
 from holdfast.replay.captures.generation import TestSource, write_test
 from holdfast.replay.captures.making import CodePlace, capture_history, capture_name, reason_of
 from holdfast.replay.captures.reading import read_run

@@ -10,8 +10,6 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +17,7 @@ import msgspec
 
 from holdfast.errors import HistoryError, UnknownNameError
 from holdfast.history import FORMAT, CaptureNote, from_json
+from holdfast.ports.captures import CaptureEntry
 
 SUFFIX: Final = ".json"
 FREE_BYTES_MIN: Final = 128 * 1024 * 1024
@@ -39,34 +38,8 @@ class _Head(msgspec.Struct):
     capture: CaptureNote | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CaptureEntry:
-    """One capture in a folder."""
-
-    name: str
-    """Its file's name, without `.json`."""
-    path: Path
-    size_bytes: int
-    modified_at: float
-    """Seconds since the epoch."""
-    workflow: str = ""
-    run_id: str = ""
-    execution: str = ""
-    note: CaptureNote | None = None
-    problem: str = ""
-    """Why the file cannot be read, when it cannot."""
-
-    @property
-    def captured_at(self) -> float:
-        """When it was made, in seconds since the epoch."""
-        if self.note is not None:
-            with contextlib.suppress(ValueError):
-                return datetime.fromisoformat(self.note.captured_at).timestamp()
-        return self.modified_at
-
-
 class CaptureFolder:
-    """The captures of one folder, which need not exist."""
+    """The captures of one folder, which need not exist. Implements `holdfast.ports.captures.Captures`."""
 
     def __init__(self, path: Path) -> None:
         """Name the folder; it is made when the first capture is written."""

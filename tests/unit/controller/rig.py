@@ -25,6 +25,7 @@ from holdfast.bus import LocalBus
 from holdfast.client import EmbeddedEngine
 from holdfast.controller import ControllerService, Scope
 from holdfast.controller.http import HttpSettings, create_app
+from holdfast.replay.captures import CaptureFolder
 from holdfast.stores import SQLiteStore
 
 START = 1_700_000_000.0
@@ -150,7 +151,8 @@ async def serving(folder: Path, *, definitions: Iterable[Any] = DEFINITIONS, **o
     await bus.open()
     try:
         engine = EmbeddedEngine(store, bus, clock, lambda: 7)
-        service = ControllerService(engine, Registry(*definitions), store, clock)
+        captures = CaptureFolder(folder / "captures")
+        service = ControllerService(engine, Registry(*definitions), store, clock, captures=captures)
         app = create_app(service, settings=HttpSettings(**options), routers=routers)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
             yield Api(app, service, engine, store, clock, http)

@@ -35,6 +35,8 @@ EXPECTED = {
     ("GET", "/v1/pools"): Scope.READ,
     ("GET", "/v1/locks"): Scope.READ,
     ("POST", "/v1/locks/break"): Scope.OPERATE,
+    ("GET", "/v1/captures"): Scope.READ,
+    ("GET", "/v1/captures/{name}"): Scope.READ,
     ("GET", "/v1/keys"): Scope.ADMIN,
     ("POST", "/v1/keys"): Scope.ADMIN,
     ("DELETE", "/v1/keys/{name}"): Scope.ADMIN,
