@@ -5,8 +5,9 @@
 Owns: the workflows, the histories they leave behind, what is timed.
 Must not know: how anything is replayed.
 
-Everything is measured in this process, without a store. `load` is from the bytes of a file to a history, `replay` from
-there to a verdict.
+Everything is measured without a store, the product in this process. `load` is from the bytes of a file to a history,
+`replay` from there to a verdict. Temporal's own Replayer takes part, on a shorter run of the same logic, when
+HOLDFAST_PEERS_PYTHON names a Python that has it; `make bench` sees to that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +28,8 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks.machine import Machine, describe_machine
-from benchmarks.rows import OURS, Row, Sample, summarize
+from benchmarks.rows import OURS, Ratio, Row, Sample, compare, summarize
+from benchmarks.subject import PEERS_PYTHON, ROOT, SECONDS_MAX, Measured
 from holdfast import task, workflow
 from holdfast.authoring import definition_of
 from holdfast.engine import CURRENT, Execution, Issued, decision_of
@@ -39,6 +43,7 @@ from holdfast.history import (
     WorkflowStarted,
     to_json,
 )
+from holdfast.history.temporal import to_temporal
 from holdfast.replay import Verdict, WorkflowReplayer, load_history
 
 REPEATS: Final = 5
@@ -95,6 +100,10 @@ CASES: Final = (
     Case("timers", "25,000 timers: 50,002 events", sleepy, 25_000),
 )
 QUICK_STEPS: Final = 500
+PEER: Final = "temporal"
+PEER_STEPS: Final = 2_000
+"""How many steps the peer's run has: six events each, and Temporal ends a run at 51,200."""
+PEER_QUICK_STEPS: Final = 100
 
 
 class _Unguarded:
@@ -164,6 +173,19 @@ def measure(case: Case, *, steps: int, repeats: int) -> list[Sample]:
     ]
 
 
+def measure_peer(case: Case, *, steps: int, repeats: int, python: str) -> list[Sample]:
+    """Return how fast Temporal's own Replayer takes a run of the same logic."""
+    events = record(case.workflow, steps)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "history.json"
+        file.write_bytes(to_temporal(events))
+        script = str(ROOT / "benchmarks/peers/temporal_replay.py")
+        options = ["--history", str(file), "--events", str(len(events)), "--repeats", str(repeats)]
+        command = [str(ROOT / python) if os.sep in python else python, script, case.name, *options]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX, check=True)
+    return list(msgspec.json.decode(done.stdout.splitlines()[-1], type=Measured).samples)
+
+
 def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
     started = time.perf_counter()
     value = call()
@@ -184,22 +206,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         machine = describe_machine(Path(folder), SYNCS)
     print(*machine.lines(), sep="\n")
+    python = os.environ.get(PEERS_PYTHON)
+    if not python:
+        print(f"No peer: {PEERS_PYTHON} does not name a Python that has it. `make bench` installs it.")
     rows: list[Row] = []
     for case in CASES:
         if given.only and case.name not in given.only:
             continue
         steps = QUICK_STEPS if given.quick else case.steps
-        found = summarize(case.name, OURS, measure(case, steps=steps, repeats=1 if given.quick else given.repeats))
-        rows += found
-        print(
-            f"\n{case.name}: {case.about}" if not given.quick else f"\n{case.name}: {steps} steps, to see that it runs"
-        )
-        for row in found:
-            print(f"  {row.metric:<16} {row.value:>10,.4g} {row.unit}  ({row.low:,.4g} to {row.high:,.4g}, n={row.n})")
+        repeats = 1 if given.quick else given.repeats
+        print(f"\n{case.name}: {f'{steps} steps, to see that it runs' if given.quick else case.about}")
+        rows += _tell(summarize(case.name, OURS, measure(case, steps=steps, repeats=repeats)))
+        if python:
+            steps = PEER_QUICK_STEPS if given.quick else PEER_STEPS
+            samples = measure_peer(case, steps=steps, repeats=repeats, python=python)
+            rows += _tell(summarize(case.name, PEER, samples))
+    for ratio in compare(rows):
+        _tell_ratio(ratio)
     if given.json is not None:
         report = Report(machine, given.quick, tuple(rows))
         given.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     return 0
+
+
+def _tell(rows: list[Row]) -> list[Row]:
+    for row in rows:
+        spread = f"({row.low:,.4g} to {row.high:,.4g}, n={row.n})"
+        print(f"  {row.system:<10}{row.metric:<18} {row.value:>10,.4g} {row.unit}  {spread}", flush=True)
+    return rows
+
+
+def _tell_ratio(ratio: Ratio) -> None:
+    print(f"{ratio.case}: {ratio.metric} {ratio.times:g} times as fast as {ratio.system}'s")
 
 
 def _parser() -> argparse.ArgumentParser:
