@@ -19,7 +19,7 @@ from holdfast.app import capturing
 from holdfast.errors import RunFailedError, SettingsError, UnknownNameError
 from holdfast.history import TaskFailed, WorkflowStarted, to_json
 from holdfast.history.schema import transcript_schema
-from holdfast.replay import load_history
+from holdfast.replay import WorkflowReplayer, load_history
 from holdfast.replay.captures import CaptureFolder
 from holdfast.replay.captures import folder as folders
 from tests.json_schemas import problems
@@ -49,6 +49,12 @@ async def pay(account: str, password: str) -> str:
 async def succeed(number: int) -> int:
     """End well."""
     return await double(number)
+
+
+@workflow
+async def sleep(seconds: int) -> None:
+    """Wait."""
+    await asyncio.sleep(seconds)
 
 
 def app_at(folder: Path, **options: Any) -> Holdfast:
@@ -129,6 +135,19 @@ def test_completed_runs_are_sampled(tmp_path: Path) -> None:
     (entry,) = folder.entries()
     assert entry.note is not None
     assert (entry.run_id, entry.note.reason) == ("s-2", "sampled")
+
+
+def test_a_run_that_ran_out_of_time_is_captured(tmp_path: Path) -> None:
+    """And its capture replays to where it waited."""
+    folder = CaptureFolder(tmp_path / "captures")
+    with app_at(tmp_path) as app:
+        app.start(sleep, 3600, id="t-1", timeout=0.05)
+        (entry,) = wait_for(folder.entries)
+    assert entry.note is not None
+    assert (entry.note.reason, entry.note.status) == ("timed out", "TIMED_OUT")
+    result = WorkflowReplayer(sleep).replay(load_history(entry.path))
+    assert not result.divergences
+    assert not result.payload_problems
 
 
 def test_a_diverged_run_is_captured(tmp_path: Path) -> None:
