@@ -33,7 +33,8 @@
     │   ├── QueryError
     │   ├── NoOrchestratorError
     │   ├── RunStateError
-    │   └── CallbackError
+    │   ├── CallbackError
+    │   └── ForkError
     ├── LeaseError                 somebody else holds it, or took it
     │   ├── LeaseHeld
     │   ├── LeaseLost
@@ -576,6 +577,22 @@ class CallbackError(RequestError):
             "this callback is not good: it was never made, was used, has expired, or its run has ended\n"
             "Each callback takes one answer. Ask whoever gave it to you for another one."
         )
+
+
+@dataclass(eq=False)
+class ForkError(RequestError):
+    """A run cannot be forked like that."""
+
+    code: ClassVar[str] = "HF610"
+
+    execution: str
+    what: str
+    """What it does not have, such as `step charge#1`."""
+    remedy: str
+
+    def message(self) -> str:
+        """Name the run, what it was asked for, and what there is."""
+        return f"{self.execution!r} cannot be forked: {self.what}\n{self.remedy}"
 
 
 # --- Leases ------------------------------------------------------------------------------------------------------

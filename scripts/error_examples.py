@@ -104,6 +104,7 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             remedy="Only a run that is PARKED or PAUSED can. See what it waits for: holdfast runs show ord-1187",
         ),
         errors.CallbackError(),
+        errors.ForkError(execution="ord-1187", what="step chargge#1", remedy="Its steps: reserve#1, charge#1, ship#1"),
         # Leases.
         errors.LeaseError(),
         errors.LeaseHeld(name="invoice-17", holder="web-2:4187"),

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from holdfast.app import Client
+from holdfast.cli.filters import WhereOption, read_filter
 from holdfast.cli.output import Exit, Output, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, with_client
 from holdfast.client import RunHandle, decode_outcome
@@ -57,6 +58,7 @@ def run_fields(record: RunRecord) -> dict[str, Any]:
 def list_runs(
     workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
     status: Annotated[str | None, typer.Option(help="Only runs with this status.")] = None,
+    where: WhereOption = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Where the previous page ended.")] = None,
     store: StoreOption = None,
@@ -64,10 +66,10 @@ def list_runs(
 ) -> None:
     """List runs, newest first."""
     output = Output(as_json=as_json)
-    wanted = status.upper() if status else None
+    given = [*(where or []), *([f"workflow={workflow}"] if workflow else []), *([f"status={status}"] if status else [])]
 
     async def body(client: Client) -> None:
-        records, following = await client.runs(workflow=workflow, status=wanted, cursor=cursor, limit=limit)
+        records, following = await client.runs(where=read_filter(given), cursor=cursor, limit=limit)
         columns = ("run_id", "workflow", "status", "created_at", "closed_at")
         output.rows(columns, [run_fields(each) for each in records], more={"next_cursor": following})
 

@@ -1,7 +1,19 @@
 """The client: what an application imports to start runs and talk to them. Light: no server, no store."""
 
-from holdfast.client.client import WorkflowClient
+from holdfast.client.bulk import BULK_RUNS, BULK_RUNS_MAX, MEANT, meant
+from holdfast.client.client import Fork, WorkflowClient
 from holdfast.client.embedded import EmbeddedEngine
 from holdfast.client.handle import ANSWER_SECONDS, RunHandle, decode_outcome
 
-__all__ = ["ANSWER_SECONDS", "EmbeddedEngine", "RunHandle", "WorkflowClient", "decode_outcome"]
+__all__ = [
+    "ANSWER_SECONDS",
+    "BULK_RUNS",
+    "BULK_RUNS_MAX",
+    "MEANT",
+    "EmbeddedEngine",
+    "Fork",
+    "RunHandle",
+    "WorkflowClient",
+    "decode_outcome",
+    "meant",
+]

@@ -6,16 +6,28 @@ Must not know: how requests travel, or that there is a store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import msgspec
+from msgspec import UNSET
 
-from holdfast.authoring import Duration, Startable, parse_duration, startable
+from holdfast.authoring import Duration, Startable, encode_untyped, parse_duration, startable
+from holdfast.client.bulk import BULK_RUNS
 from holdfast.client.handle import RunHandle
-from holdfast.ports.engine import Engine, StartRequest
-from holdfast.ports.operations import RunRecord
+from holdfast.errors import HoldfastError, LeaseError, RequestError
+from holdfast.ports.engine import BulkPage, BulkRequest, Engine, Forked, ForkRequest, StartRequest
+from holdfast.ports.operations import RunFilter, RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A run that was forked, and what it began with."""
+
+    handle: RunHandle[Any]
+    begun: Forked
 
 
 class WorkflowClient:
@@ -108,11 +120,112 @@ class WorkflowClient:
         *,
         workflow: str | None = None,
         status: str | None = None,
+        where: RunFilter | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> tuple[list[RunRecord], str | None]:
-        """Return runs, newest first, and the cursor of the next page."""
-        return await self.engine.runs(workflow=workflow, status=status, cursor=cursor, limit=limit)
+        """Return runs, newest first, and the cursor of the next page; `where` is instead of `workflow` and `status`."""
+        return await self.engine.runs(workflow=workflow, status=status, where=where, cursor=cursor, limit=limit)
+
+    async def bulk(
+        self,
+        verb: str,
+        where: RunFilter,
+        *,
+        reason: str = "",
+        by: str = "",
+        operation_id: str | None = None,
+        batch: int = BULK_RUNS,
+    ) -> AsyncIterator[BulkPage]:
+        """Do one thing to all runs that `where` means, newest first, a batch in each write; yield what came of each.
+
+        Args:
+            verb: `cancel`, `terminate`, `pause` or `resume`.
+            where: which runs; without a status, those that the verb means something for.
+            reason: why; it is recorded.
+            by: who wants it, for `pause`.
+            operation_id: names all of it: after a failure in the middle, begin again under the same name.
+            batch: how many runs at once, at most 1,000.
+
+        Raises:
+            UnknownNameError: there is no such verb.
+        """
+        request = BulkRequest(verb, where, operation_id or uuid4().hex, reason, by)
+        cursor: str | None = None
+        while True:
+            page = await self.engine.bulk(request, cursor, batch)
+            yield page
+            cursor = page.next
+            if cursor is None:
+                return
+
+    async def fork(
+        self,
+        run: str | RunHandle[Any],
+        at: str | int,
+        *,
+        override: Mapping[str, Any] | None = None,
+        input: Any = UNSET,
+        code: str | None = None,
+        id: str | None = None,
+        new_keys: bool = False,
+        lock_seconds: float = 30.0,
+    ) -> Fork:
+        """Start a run whose history begins with what another one recorded.
+
+        Steps before the cut are not run again: their recorded outcomes count. Tasks under way at the cut are issued
+        again. The other run is left as it is.
+
+        Args:
+            run: the run, its id, or one execution of it, such as `ord-1@2`.
+            at: `"start"`, a step such as `"charge#1"` (the cut is just before its outcome), or the id of the last event
+                that is kept.
+            override: results to be recorded, by step: for tasks before the cut or under way at it.
+            input: the new run's input; only with `at="start"`.
+            code: the code version that the new run is recorded with; None keeps the other's.
+            id: the new run's id; made from the other's when None.
+            new_keys: give every step a new idempotency key. Otherwise a step that the other run recorded, and that runs
+                again with an unchanged input, keeps its key: a charge that went through is not made twice.
+            lock_seconds: how long to wait for locks that the run held at the cut.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+            ForkError: it has no such place or step.
+            RunConflictError: the new run's id is taken.
+            LeaseHeld: one of the locks is held by somebody else.
+        """
+        run_id = run if isinstance(run, str) else run.run_id
+        request = ForkRequest(
+            run_id,
+            str(at),
+            id if id is not None else f"{run_id.replace('@', '-')}-fork-{uuid4().hex[:8]}",
+            {step: encode_untyped((value,), {}) for step, value in (override or {}).items()},
+            None if input is UNSET else encode_untyped((input,), {}),
+            code,
+            new_keys,
+            lock_seconds,
+        )
+        forked = await self.engine.fork(request)
+        return Fork(RunHandle(self.engine, forked.run_id, created=forked.created), forked)
+
+    async def fork_many(self, where: RunFilter, at: str | int, **options: Any) -> AsyncIterator[Fork | HoldfastError]:
+        """Fork all runs that `where` means at the same place, newest first; yield each fork, or why there is none.
+
+        Args:
+            where: which runs.
+            at: see `fork`.
+            options: of `fork`; not `id`.
+        """
+        cursor: str | None = None
+        while True:
+            records, cursor = await self.engine.runs(where=where, cursor=cursor, limit=BULK_RUNS)
+            for each in records:
+                try:
+                    yield await self.fork(each.run_id, at, **options)
+                except (RequestError, LeaseError) as refusal:
+                    yield refusal
+            if cursor is None:
+                return
 
 
 def _request(target: Startable, run_id: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StartRequest:

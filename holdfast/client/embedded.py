@@ -13,7 +13,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
 
+from holdfast.client.bulk import operate_on_many
 from holdfast.client.ends import Ends
+from holdfast.client.forking import start_fork
 from holdfast.engine import CURRENT
 from holdfast.errors import (
     FencedError,
@@ -28,7 +30,17 @@ from holdfast.history import ROOT, UpdateCompleted, WorkflowStarted, open_page, 
 from holdfast.ports.answers import decode_answer
 from holdfast.ports.bus import REQUESTS, RUNS, Bus
 from holdfast.ports.clock import Clock
-from holdfast.ports.engine import LocalOrchestrator, Outcome, RecordedEvent, StartRequest, decode_end
+from holdfast.ports.engine import (
+    BulkPage,
+    BulkRequest,
+    Forked,
+    ForkRequest,
+    LocalOrchestrator,
+    Outcome,
+    RecordedEvent,
+    StartRequest,
+    decode_end,
+)
 from holdfast.ports.operations import (
     PAUSED,
     TERMINAL,
@@ -37,6 +49,7 @@ from holdfast.ports.operations import (
     Membership,
     Pause,
     Resume,
+    RunFilter,
     RunRecord,
     Started,
     StartRun,
@@ -239,11 +252,30 @@ class EmbeddedEngine:
         *,
         workflow: str | None = None,
         status: str | None = None,
+        where: RunFilter | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> tuple[list[RunRecord], str | None]:
         """Return newest executions. See `Engine.runs`."""
-        return await self._store.runs(workflow=workflow, status=status, cursor=cursor, limit=limit)
+        return await self._store.runs(workflow=workflow, status=status, where=where, cursor=cursor, limit=limit)
+
+    async def count(self, where: RunFilter, limit: int) -> int:
+        """Return how many runs `where` means. See `Engine.count`."""
+        return await self._store.count(where, limit)
+
+    async def bulk(self, request: BulkRequest, cursor: str | None, limit: int) -> BulkPage:
+        """Do one thing to many runs. See `Engine.bulk`."""
+        page = await operate_on_many(self._store, request, cursor, limit)
+        self._bus.ring([RUNS, REQUESTS])
+        return page
+
+    async def fork(self, request: ForkRequest) -> Forked:
+        """Start a run that begins with what another one recorded. See `Engine.fork`."""
+        source = await self.describe(request.run_id)
+        recorded = [each.event for each in await self._read(source, 0)]
+        forked = await start_fork(self._store, request, source, recorded)
+        self._bus.ring([RUNS])
+        return forked
 
     async def history(self, run_id: str, after: int = 0) -> list[RecordedEvent]:
         """Return an execution's events. See `Engine.history`."""

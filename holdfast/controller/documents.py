@@ -105,6 +105,75 @@ class Taken(Document, frozen=True):
     taken: bool = True
 
 
+class Where(Document, frozen=True, forbid_unknown_fields=True):
+    """Which runs are meant. All that is given has to hold."""
+
+    workflow: str | None = None
+    status: list[str] = []
+    """Any of these; none is those that the verb means something for."""
+    created_from: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    created_before: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    error: str = ""
+    """Text in what is said of its failure, or of why it is parked."""
+
+
+class Bulk(Document, frozen=True, forbid_unknown_fields=True):
+    """One thing to be done to many runs."""
+
+    verb: Literal["cancel", "terminate", "pause", "resume"]
+    where: Where
+    reason: str = ""
+    preview: bool = False
+    """Only say how many runs are meant."""
+    cursor: str | None = None
+    """`next` of the part before."""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 200
+
+
+class Refused(Document, frozen=True):
+    """A run to which nothing was done, and why."""
+
+    run_id: str
+    why: str
+
+
+class BulkAnswer(Document, frozen=True):
+    """What came of a part of it."""
+
+    matched: int
+    """How many runs were meant before this; no further than 100,000 is counted."""
+    done: list[str]
+    refused: list[Refused]
+    next: str | None
+    """Send the same request again with this as `cursor` for the next part; null at the end."""
+
+
+class ForkBody(Document, frozen=True, forbid_unknown_fields=True):
+    """A run that is to begin with what another one recorded."""
+
+    at: str
+    """`start`, a step such as `charge#1` (just before its outcome), or the id of the last event that is kept."""
+    id: str | None = None
+    override: dict[str, Any] = {}
+    """Results to be recorded, by step."""
+    input: Any = UNSET
+    """Another input; only at `start`."""
+    code: str | None = None
+    new_keys: bool = False
+
+
+class ForkAnswer(Document, frozen=True):
+    """A run that was forked."""
+
+    run: Run
+    recorded: list[str]
+    """Steps that have their outcome already and do not run."""
+    again: list[str]
+    """Steps that were under way at the cut and are issued again."""
+    keys: dict[str, str]
+    """Idempotency keys kept from the other run, by step: a step has it as long as its input is unchanged."""
+
+
 class RunPage(Document, frozen=True):
     """Some runs, newest first."""
 

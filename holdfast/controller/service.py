@@ -13,24 +13,33 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any, Final, Literal, cast
 from uuid import uuid4
 
 import msgspec
+from msgspec import UNSET
 
 from holdfast.authoring import MessageHandler, Registry, WorkflowDefinition, parse_duration
+from holdfast.client import meant
 from holdfast.controller import catalogue
 from holdfast.controller.documents import (
     STATUSES,
     Accepted,
     Answer,
     BrokenLock,
+    Bulk,
+    BulkAnswer,
     CapturePage,
+    ForkAnswer,
+    ForkBody,
     HistoryPage,
     LockList,
     PoolList,
+    Refused,
     Run,
     RunPage,
+    Where,
     WorkerList,
     Workflow,
     WorkflowList,
@@ -55,8 +64,8 @@ from holdfast.errors import (
 from holdfast.ports.callbacks import Callbacks, name_of
 from holdfast.ports.captures import Captures
 from holdfast.ports.clock import Clock
-from holdfast.ports.engine import Engine, StartRequest
-from holdfast.ports.operations import TERMINAL, BreakLock, Deliver
+from holdfast.ports.engine import BulkRequest, Engine, ForkRequest, StartRequest
+from holdfast.ports.operations import TERMINAL, BreakLock, Deliver, RunFilter
 from holdfast.ports.store import Store
 
 RUN_ID: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f/]{1,255}")
@@ -64,6 +73,9 @@ RUN_ID: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f/]{1,255}")
 
 EVENTS_MAX: Final = 1_000
 """How many events one page of a history holds at most."""
+
+MATCHED_MAX: Final = 100_000
+"""How far the runs that a filter means are counted."""
 
 RUNS_MAX: Final = 500
 """How many runs one page of a list holds at most."""
@@ -133,9 +145,8 @@ class ControllerService:
             RunConflictError: the id is taken by another workflow or input.
         """
         definition = self._registry.workflow(workflow)
-        if run_id is not None and not RUN_ID.fullmatch(run_id):
-            problem = "expected 1 to 255 characters without '/' and control characters, and neither '.' nor '..'"
-            raise InputError("the run id", (("", problem),))
+        if run_id is not None:
+            _check_run_id(run_id)
         payload = _canonical(definition, text, f"the input of {workflow}")
         request = StartRequest(
             workflow,
@@ -168,6 +179,9 @@ class ControllerService:
         *,
         workflow: str | None = None,
         status: str | None = None,
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        error: str = "",
         cursor: str | None = None,
         limit: int = 50,
         payloads: bool = False,
@@ -177,12 +191,18 @@ class ControllerService:
         Raises:
             InputError: the status or the cursor is none of ours.
         """
-        if status is not None and status not in STATUSES:
-            raise InputError("the filter", (("/status", f"expected one of {', '.join(sorted(STATUSES))}"),))
-        try:
-            records, following = await self._engine.runs(
-                workflow=workflow, status=status, cursor=cursor, limit=min(limit, RUNS_MAX)
+        statuses = [status] if status is not None else []
+        where = _filter(
+            Where(
+                workflow=workflow,
+                status=statuses,
+                created_from=created_from,
+                created_before=created_before,
+                error=error,
             )
+        )
+        try:
+            records, following = await self._engine.runs(where=where, cursor=cursor, limit=min(limit, RUNS_MAX))
         except (ValueError, OverflowError):
             raise InputError("the filter", (("/cursor", "expected the `next` of a page"),)) from None
         return RunPage(runs=[run_document(each, payloads=payloads) for each in records], next=following)
@@ -311,6 +331,64 @@ class ControllerService:
         await self._engine.resume(run_id)
         return await self.run(run_id)
 
+    async def bulk(self, wanted: Bulk, by: str, operation_id: str | None = None) -> BulkAnswer:
+        """Do one thing to the next runs that a filter means, or say to how many it would be done.
+
+        Raises:
+            InputError: a status or the cursor is none of ours.
+        """
+        where = meant(wanted.verb, _filter(wanted.where))
+        try:
+            matched = await self._engine.count(where, MATCHED_MAX)
+            if wanted.preview:
+                return BulkAnswer(matched=matched, done=[], refused=[], next=wanted.cursor)
+            request = BulkRequest(wanted.verb, where, operation_id or self._draw_id(), wanted.reason, by)
+            page = await self._engine.bulk(request, wanted.cursor, wanted.limit)
+        except (ValueError, OverflowError):
+            raise InputError("the request", (("/cursor", "expected the `next` of a part"),)) from None
+        return BulkAnswer(
+            matched=matched,
+            done=list(page.done),
+            refused=[Refused(run_id=run_id, why=why) for run_id, why in page.refused],
+            next=page.next,
+        )
+
+    async def fork(self, run_id: str, wanted: ForkBody) -> tuple[ForkAnswer, bool]:
+        """Start a run that begins with what another one recorded; say whether this call made it.
+
+        Raises:
+            RunNotFoundError, ForkError, RunConflictError, LeaseHeld: see `Engine.fork`.
+            InputError: the new run's id, or its input, does not fit.
+        """
+        if wanted.id is not None:
+            _check_run_id(wanted.id)
+        request = ForkRequest(
+            run_id,
+            wanted.at,
+            wanted.id or f"{run_id.replace('@', '-')}-fork-{self._draw_id()[:8]}",
+            {step: msgspec.json.encode(value) for step, value in wanted.override.items()},
+            None if wanted.input is UNSET else await self._fork_input(run_id, wanted.input),
+            wanted.code,
+            wanted.new_keys,
+        )
+        forked = await self._engine.fork(request)
+        answer = ForkAnswer(
+            run=await self.run(forked.run_id),
+            recorded=list(forked.recorded),
+            again=list(forked.again),
+            keys={step: key.partition(" ")[2] for step, key in forked.keys.items()},
+        )
+        return answer, forked.created
+
+    async def _fork_input(self, run_id: str, value: Any) -> bytes:
+        workflow = (await self._engine.describe(run_id)).workflow
+        text = msgspec.json.encode(value)
+        try:
+            definition = self._registry.workflow(workflow)
+        except UnknownNameError:
+            return text  # its code is known elsewhere
+        return _canonical(definition, text, f"the input of {workflow}")
+
     # --- Catalogue and fleet -------------------------------------------------------------------------------------
 
     def workflows(self) -> WorkflowList:
@@ -377,6 +455,24 @@ class ControllerService:
             for each in await self._store.members()
             if each.kind in {"orchestrator", "stack"} and each.expires_at > now
         )
+
+
+def _check_run_id(run_id: str) -> None:
+    if not RUN_ID.fullmatch(run_id):
+        problem = "expected 1 to 255 characters without '/' and control characters, and neither '.' nor '..'"
+        raise InputError("the run id", (("", problem),))
+
+
+def _filter(where: Where) -> RunFilter:
+    if any(each not in STATUSES for each in where.status):
+        raise InputError("the filter", (("/status", f"expected one of {', '.join(sorted(STATUSES))}"),))
+    return RunFilter(
+        where.workflow,
+        tuple(where.status),
+        where.created_from.timestamp() if where.created_from is not None else None,
+        where.created_before.timestamp() if where.created_before is not None else None,
+        where.error,
+    )
 
 
 def _canonical(definition: WorkflowDefinition[Any, Any] | MessageHandler[Any, Any], text: bytes, what: str) -> bytes:

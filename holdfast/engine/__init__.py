@@ -4,6 +4,7 @@ from holdfast.engine.batches import BatchedExecution
 from holdfast.engine.behaviours import CURRENT
 from holdfast.engine.decisions import CLOSING_COMMANDS, Issued, decision_of
 from holdfast.engine.execution import Execution
+from holdfast.engine.forking import ForkPlan, decide_fork, input_digest, kept_key
 from holdfast.engine.futures import StepFuture
 from holdfast.engine.loop import WorkflowLoop
 from holdfast.engine.machines import Table
@@ -20,6 +21,7 @@ __all__ = [
     "BatchedExecution",
     "Difference",
     "Execution",
+    "ForkPlan",
     "Issued",
     "OpenFanOut",
     "StepFuture",
@@ -28,9 +30,12 @@ __all__ = [
     "WorkflowLoop",
     "content_of",
     "decide_change",
+    "decide_fork",
     "decide_retry",
     "decision_of",
     "describe_decision",
     "identity_of",
+    "input_digest",
+    "kept_key",
     "recover",
 ]

@@ -46,6 +46,8 @@ class TaskOptions(msgspec.Struct, frozen=True):
     """Higher goes first within a pool."""
     record: str = "auto"
     """`before` makes the call durable before the attempt starts; `auto` does so only when it is slow."""
+    idempotency_key: str = ""
+    """The one this call keeps from the run it was forked from; empty is made from execution and step."""
 
 
 class ScheduleTask(msgspec.Struct, gc=False):

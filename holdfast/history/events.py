@@ -90,6 +90,12 @@ class WorkflowStarted(Input, array_like=True, gc=False, tag=1):
     """When the run times out, with all executions it goes on as; 0 is never. In seconds since the epoch."""
     execution_timeout: float = 0.0
     """How long this execution may take, in seconds; 0 is for ever."""
+    keys: dict[str, str] = msgspec.field(default_factory=dict)
+    """Of a fork: by step, the digest of an input, a space, and the idempotency key the step has with that input."""
+    forked_from: str = ""
+    """Of a fork: the execution whose history it began with."""
+    forked_at: int = 0
+    """Of a fork: how many events of that history it began with."""
 
     @property
     def due(self) -> float:

@@ -24,7 +24,7 @@ from typing import Final, assert_never
 
 import msgspec
 
-from holdfast.engine import Issued, decide_retry
+from holdfast.engine import Issued, decide_retry, input_digest, kept_key
 from holdfast.history import (
     AcquireLock,
     Attempt,
@@ -145,7 +145,7 @@ class Dispatcher:
                     self._start(live, issued, command)
                 else:
                     live.entries.append(issued)
-                    live.beside.queue.append(self._queued(command, self._now()))
+                    live.beside.queue.append(self._queued(live, command, self._now()))
                 continue
             self._note(live, issued)
         if live.is_dirty:
@@ -218,7 +218,7 @@ class Dispatcher:
                     live.beside.unlock.append(command.step)
             case StartFanOut():
                 live.entries.append(issued)
-                live.beside.fan_outs.append(self._fan_out(command))
+                live.beside.fan_outs.append(self._fan_out(live, command))
             case CancelFanOut():
                 live.entries.append(issued)
                 _unqueue(live, command.step)
@@ -257,27 +257,27 @@ class Dispatcher:
         if running is not None:
             running.cancel()
 
-    def _fan_out(self, command: StartFanOut) -> QueueFanOut:
+    def _fan_out(self, live: Live, command: StartFanOut) -> QueueFanOut:
         items = max(1, min(CHUNK_ITEMS, -(-len(command.items) // CHUNKS_MIN)))
         return QueueFanOut(
             step=command.step,
             task=command.task,
             pool=command.options.pool,
             priority=command.options.priority,
-            options=self._encoded(command.options),
+            options=self._encoded(_keyed(live, command)),
             failures_max=command.failures_max,
             items=command.items,
             chunk_items=items,
         )
 
-    def _queued(self, command: ScheduleTask, queued_at: float, *, own: bool = False) -> QueueTask:
+    def _queued(self, live: Live, command: ScheduleTask, queued_at: float, *, own: bool = False) -> QueueTask:
         return QueueTask(
             step=command.step,
             task=command.task,
             input=command.input,
             pool=command.options.pool,
             priority=command.options.priority,
-            options=self._encoded(command.options),
+            options=self._encoded(_keyed(live, command)),
             queued_at=queued_at,
             own=own,
         )
@@ -306,9 +306,10 @@ class Dispatcher:
         now = self._now()
         step = command.step
         name = live.name
-        call = TaskCall(
-            live.run_id, name, step, command.task, command.input, command.options, f"{name}/{step}", 1, 0, now
-        )
+        key = f"{name}/{step}"
+        if live.keys is not None:
+            key = _keyed(live, command).idempotency_key or key
+        call = TaskCall(live.run_id, name, step, command.task, command.input, command.options, key, 1, 0, now)
         attempt = FirstAttempt(live, issued, call, now)
         live.busy[step] = attempt
         self._count += 1
@@ -338,7 +339,7 @@ class Dispatcher:
         assert isinstance(command, ScheduleTask)
         attempt.promoted = True
         live.entries.append(attempt.issued)
-        live.beside.queue.append(self._queued(command, attempt.started, own=True))
+        live.beside.queue.append(self._queued(live, command, attempt.started, own=True))
         self._touched(live)
 
     def _done(self, attempt: FirstAttempt, call: TaskCall, outcome: AttemptOutcome) -> None:
@@ -385,7 +386,7 @@ class Dispatcher:
         visible_at, failures = decided
         command = attempt.issued.command
         assert isinstance(command, ScheduleTask)
-        again = self._queued(command, call.queued_at)
+        again = self._queued(live, command, call.queued_at)
         live.beside.queue.append(
             msgspec.structs.replace(
                 again, attempt=2, visible_at=visible_at, failures=failures, progress=outcome.progress
@@ -406,6 +407,16 @@ class Dispatcher:
         if outcome.timeout:
             return TaskTimedOut(outcome.ended, -1, call.step, outcome.timeout, failure, tried)
         return TaskFailed(outcome.ended, -1, call.step, failure, tried)
+
+
+def _keyed(live: Live, command: ScheduleTask | StartFanOut) -> TaskOptions:
+    """Return a call's options, with the idempotency key it keeps when its execution is a fork."""
+    options = command.options
+    if live.keys is None:
+        return options
+    digest = input_digest(command.input) if isinstance(command, ScheduleTask) else command.digest[:8].hex()
+    key = kept_key(live.keys, command.step, digest)
+    return msgspec.structs.replace(options, idempotency_key=key) if key else options
 
 
 def _unqueue(live: Live, step: str) -> None:

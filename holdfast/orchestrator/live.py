@@ -62,6 +62,7 @@ class Live:
         "execution_id",
         "head",
         "inbox_read",
+        "keys",
         "last",
         "name",
         "park",
@@ -85,6 +86,8 @@ class Live:
         self.last = 0
         """Id of the last durable event."""
         self.entries: list[Entry] = []
+        self.keys: dict[str, str] | None = None
+        """Of a fork: the idempotency keys it keeps; see `WorkflowStarted.keys`."""
         self.inbox_read = 0
         """Inbox rows up to this id are among the entries, or were."""
         self.closing: Issued | Unasked | None = None

@@ -19,6 +19,7 @@ from holdfast.history import (
     TimerStarted,
     UpdateAccepted,
     UpdateCompleted,
+    WorkflowStarted,
     open_page,
     outside_payloads,
     page_place,
@@ -134,6 +135,8 @@ async def load(
         execution.evict()
         raise
     live.head, live.last = head, last
+    if isinstance(events[0], WorkflowStarted):
+        live.keys = events[0].keys or None
     timers: dict[str, float] = {}
     for event in events:
         match event:

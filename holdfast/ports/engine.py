@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import msgspec
 
 from holdfast.history import AnyEvent, Failure, Page, WorkflowStarted, decrypted
-from holdfast.ports.operations import RunRecord, Started
+from holdfast.ports.operations import RunFilter, RunRecord, Started
 
 TIME_IS_UP: Final = "its time was up"
 """The reason of every run that has timed out."""
@@ -59,6 +59,60 @@ class StartRequest(msgspec.Struct, frozen=True):
     """How long the run may take, with all executions it goes on as, in seconds; 0 is for ever."""
     execution_timeout: float = 0.0
     """How long each of its executions may take, in seconds; 0 is for ever."""
+
+
+class BulkRequest(msgspec.Struct, frozen=True):
+    """One thing to be done to many runs."""
+
+    verb: str
+    """`cancel`, `terminate`, `pause` or `resume`."""
+    where: RunFilter
+    """Without a status: those that the verb means something for."""
+    operation_id: str
+    """Names the whole of it: done again under the same name, nobody is told twice."""
+    reason: str = ""
+    by: str = ""
+
+
+class BulkPage(msgspec.Struct, frozen=True):
+    """What came of a part of it."""
+
+    done: tuple[str, ...]
+    """Run ids."""
+    refused: tuple[tuple[str, str], ...]
+    """Run ids, each with why nothing was done to it."""
+    next: str | None
+    """Cursor of the next part; None at the end."""
+
+
+class ForkRequest(msgspec.Struct, frozen=True):
+    """A run that is to begin with what another one recorded. Payloads are JSON text."""
+
+    run_id: str
+    """The source, or one execution of it, such as `ord-1@2`."""
+    at: str
+    """`start`, a step (just before its outcome), or an event's id (the last one that is kept)."""
+    new_id: str
+    override: dict[str, bytes] = msgspec.field(default_factory=dict)
+    input: bytes | None = None
+    code_version: str | None = None
+    new_keys: bool = False
+    lock_seconds: float = 30.0
+    """How long to wait for the locks that the source held at the cut."""
+
+
+class Forked(msgspec.Struct, frozen=True):
+    """A fork that was started."""
+
+    run_id: str
+    created: bool
+    """False when the run was there before."""
+    recorded: tuple[str, ...]
+    """Steps that have their outcome already and do not run."""
+    again: tuple[str, ...]
+    """Steps that were under way at the cut and are issued again."""
+    keys: dict[str, str]
+    """Idempotency keys kept from the source, by step: a step has it as long as its input is unchanged."""
 
 
 class RecordedEvent(msgspec.Struct, frozen=True):
@@ -154,10 +208,30 @@ class Engine(Protocol):
         *,
         workflow: str | None = None,
         status: str | None = None,
+        where: RunFilter | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> tuple[list[RunRecord], str | None]:
-        """Return newest executions, newest first, and the next page's cursor."""
+        """Return newest executions, newest first, and the next page's cursor; `where` is instead of the other two."""
+
+    async def count(self, where: RunFilter, limit: int) -> int:
+        """Return how many runs `where` means, but no more than `limit`."""
+
+    async def bulk(self, request: BulkRequest, cursor: str | None, limit: int) -> BulkPage:
+        """Do one thing to the next `limit` runs that a filter means, newest first; what is refused is listed.
+
+        Calling it again with the same request and cursor does nothing twice.
+        """
+
+    async def fork(self, request: ForkRequest) -> Forked:
+        """Start a run whose history begins with what another one recorded, durably.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+            ForkError: it has no such place or step.
+            RunConflictError: the new run's id is taken.
+            LeaseHeld: a lock that the run held there is held by somebody else for longer than `lock_seconds`.
+        """
 
     async def history(self, run_id: str, after: int = 0) -> list[RecordedEvent]:
         """Return an execution's events after event id `after`. Raises RunNotFoundError."""

@@ -105,10 +105,20 @@ class Reaped(Value, frozen=True):
 # --- Runs --------------------------------------------------------------------------------------------------------
 
 
+class LeasedPlace(Value, frozen=True):
+    """A lock held by a lease that an execution is to hold from now on, as what its `step` acquired."""
+
+    name: str
+    holder: str
+    token: int
+    step: str
+
+
 class StartRun(Value, frozen=True):
     """Create the first execution of a run, or find the run that has this id already. Result: Started.
 
-    Refused with RunConflictError when the id exists with another workflow or input digest.
+    Refused with RunConflictError when the id exists with another workflow or input digest; with LockLost when one of
+    `places` is not held any more.
     """
 
     run_id: str
@@ -124,6 +134,10 @@ class StartRun(Value, frozen=True):
     """The only code version that may have the run; '' is any."""
     deadline: float = 0.0
     """When the execution is timed out; 0 is never. Its owner does it by itself, a reap does it where there is none."""
+    places: tuple[LeasedPlace, ...] = ()
+    """Held leases that become the execution's own: of a fork, whose history says that it holds them."""
+    fan_outs: tuple[int, ...] = ()
+    """Ended fan-outs of another execution whose outcomes are the new one's, too."""
 
 
 class Started(Value, frozen=True):
@@ -835,6 +849,18 @@ class ChunkRecord(Value, frozen=True):
     recoveries: int
     owner: str
     """Name of the member that has claimed it, or ''."""
+
+
+class RunFilter(Value, frozen=True):
+    """Which runs are meant, by what their newest execution is. All that is given has to hold."""
+
+    workflow: str | None = None
+    statuses: tuple[str, ...] = ()
+    """Any of these; none of them is any status."""
+    created_from: float | None = None
+    created_before: float | None = None
+    error: str = ""
+    """Text in what is kept of its failure, or in why it is parked. Upper and lower case count."""
 
 
 class Totals(Value, frozen=True):

@@ -23,6 +23,7 @@ from holdfast.ports.operations import (
     Operation,
     PoolRecord,
     QueueRecord,
+    RunFilter,
     RunRecord,
     Totals,
 )
@@ -90,10 +91,22 @@ class Store(Protocol):
         *,
         workflow: str | None = None,
         status: str | None = None,
+        where: RunFilter | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> tuple[list[RunRecord], str | None]:
-        """Return newest executions, newest first, and the cursor of the next page (None at the end)."""
+        """Return newest executions, newest first, and the cursor of the next page (None at the end).
+
+        Args:
+            workflow: only runs of this workflow.
+            status: only runs of this status.
+            where: which runs, instead of `workflow` and `status`.
+            cursor: where the page before ended.
+            limit: how many at most.
+        """
+
+    async def count(self, where: RunFilter, limit: int) -> int:
+        """Return how many runs `where` means, but no more than `limit`."""
 
     async def outcomes(self, fan_out_id: int, start: int, stop: int) -> list[ItemOutcome]:
         """Return the outcomes recorded for items `start` to `stop` (exclusive) of a fan-out, by index."""

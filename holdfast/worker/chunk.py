@@ -97,7 +97,9 @@ class ChunkRun:
             chunk.task,
             payload,
             self._options,
-            f"{chunk.execution}/{step}",
+            f"{self._options.idempotency_key}[{index}]"
+            if self._options.idempotency_key
+            else f"{chunk.execution}/{step}",
             chunk.attempt,
             chunk.token,
         )

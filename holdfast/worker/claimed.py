@@ -42,14 +42,15 @@ class ClaimedRun:
         self.running: RunningAttempt | None = None
         self.recorded = 0
         """How many heartbeats were written down."""
+        options = decode_options(claimed.options)
         self.call = TaskCall(
             run_id=claimed.run_id,
             execution=claimed.execution,
             step=claimed.step,
             task=claimed.task,
             input=claimed.input,
-            options=decode_options(claimed.options),
-            idempotency_key=f"{claimed.execution}/{claimed.step}",
+            options=options,
+            idempotency_key=options.idempotency_key or f"{claimed.execution}/{claimed.step}",
             attempt=claimed.attempt,
             token=claimed.token,
             queued_at=claimed.queued_at,

@@ -7,14 +7,16 @@ Must not know: how runs are carried out.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
+import msgspec
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from holdfast.authoring import CallSignature
-from holdfast.controller.documents import HistoryPage, Reason, Run, RunPage
+from holdfast.controller.documents import Bulk, BulkAnswer, ForkAnswer, ForkBody, HistoryPage, Reason, Run, RunPage
 from holdfast.controller.http.access import ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, reference, takes
 from holdfast.controller.http.parts import (
@@ -47,6 +49,16 @@ def _reason(body: Reason = Reason()) -> None:  # noqa: B008 - frozen
     """Describe the body of cancel, terminate and pause."""
 
 
+def _fork(body: ForkBody) -> None:
+    """Describe the body of fork."""
+
+
+def _bulk(body: Bulk) -> None:
+    """Describe the body of bulk."""
+
+
+_FORK: Final = CallSignature(_fork, name="the request")
+_BULK: Final = CallSignature(_bulk, name="the request")
 _REASON: Final = CallSignature(_reason, name="the request")
 
 
@@ -92,17 +104,29 @@ async def start_run(
 
 @router.get("/v1/runs", responses=describes(RunPage))
 @requires(Scope.READ)
-async def list_runs(
+async def list_runs(  # noqa: PLR0913, PLR0917 - one for each parameter of the query
     service: TheService,
     workflow: Annotated[str | None, Query(description="Only runs of this workflow.")] = None,
     status: Annotated[str | None, Query(description="Only runs of this status, such as RUNNING.")] = None,
+    created_from: Annotated[datetime | None, Query(description="Only runs made then or later.")] = None,
+    created_before: Annotated[datetime | None, Query(description="Only runs made before.")] = None,
+    error: Annotated[str, Query(max_length=1000, description="Text in what is said of its failure or parking.")] = "",
     cursor: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=RUNS_MAX)] = 50,
     payloads: Payloads = False,  # noqa: FBT002 - given by name, in the query
 ) -> Response:
     """List runs, newest first."""
     return json_response(
-        await service.runs(workflow=workflow, status=status, cursor=cursor, limit=limit, payloads=payloads)
+        await service.runs(
+            workflow=workflow,
+            status=status,
+            created_from=created_from,
+            created_before=created_before,
+            error=error,
+            cursor=cursor,
+            limit=limit,
+            payloads=payloads,
+        )
     )
 
 
@@ -211,6 +235,35 @@ async def pause_run(service: TheService, run_id: RunId, body: TheBody, principal
 async def resume_run(service: TheService, run_id: RunId, body: TheBody) -> Response:  # noqa: ARG001 - read and not used
     """Let a parked or paused run go on."""
     return json_response(await service.resume(run_id), 202)
+
+
+@router.post(
+    "/v1/runs/{run_id}/fork",
+    status_code=201,
+    responses=describes(ForkAnswer, 201, "The new run was made.")
+    | describes(ForkAnswer, 200, "It had been made before."),
+    openapi_extra=takes(reference(ForkBody)),
+)
+@requires(Scope.OPERATE)
+async def fork_run(service: TheService, run_id: RunId, body: TheBody, operation_id: TheOperationId) -> Response:
+    """Start a run whose history begins with what another one recorded; an Idempotency-Key names it."""
+    read_json(body or b"null", "the request")
+    (wanted,), _ = _FORK.decode_call(body or b"null")
+    if wanted.id is None and operation_id is not None:
+        wanted = msgspec.structs.replace(wanted, id=operation_id)
+    answer, created = await service.fork(run_id, wanted)
+    return json_response(answer, 201 if created else 200)
+
+
+@router.post("/v1/bulk", responses=describes(BulkAnswer), openapi_extra=takes(reference(Bulk)))
+@requires(Scope.OPERATE)
+async def operate_many(
+    service: TheService, body: TheBody, principal: ThePrincipal, operation_id: TheOperationId
+) -> Response:
+    """Cancel, terminate, pause or resume the next runs that a filter means; what is refused is listed."""
+    read_json(body or b"null", "the request")
+    (wanted,), _ = _BULK.decode_call(body or b"null")
+    return json_response(await service.bulk(wanted, principal.name, operation_id))
 
 
 def preferred_wait(headers: list[str]) -> int | None:

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from holdfast.ports.bus import RUNS
-from holdfast.ports.operations import PAUSED, RUNNING, ClaimedRun, ClaimRuns, ReleaseRuns, RunRecord
+from holdfast.ports.operations import PAUSED, RUNNING, ClaimedRun, ClaimRuns, ReleaseRuns, RunFilter, RunRecord
 from holdfast.stores.sqlite import statements
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ LISTED_MAX: Final = 1_000
 """How many executions one page of a list holds at most."""
 
 _ID_MAX: Final = 2**63 - 1
+
+_encode_json = msgspec.json.Encoder().encode
 
 
 def name_of(run_id: str, number: int) -> str:
@@ -197,22 +201,41 @@ def read(connection: apsw.Connection, execution_id: int) -> RunRecord | None:
 
 
 def read_page(
-    connection: apsw.Connection, workflow: str | None, status: str | None, cursor: str | None, limit: int
+    connection: apsw.Connection, where: RunFilter, cursor: str | None, limit: int
 ) -> tuple[list[RunRecord], str | None]:
     """Return newest executions, newest first, and the cursor of the next page.
 
     Raises:
         ValueError: the cursor is not one of ours.
     """
-    before = int(cursor) if cursor else _ID_MAX
     limit = max(1, min(limit, LISTED_MAX))
-    if status is None:
-        rows = _rows(connection, "list_executions", (before, workflow, limit + 1))
-    else:
-        rows = _rows(connection, "list_executions_of_status", (before, workflow, limit + 1, status))
+    rows = _rows(connection, *_search(where, cursor, limit + 1))
     ids = [row[0] for row in rows[:limit]]
     records = [record for each in ids if (record := read(connection, each)) is not None]
     return records, str(ids[-1]) if len(rows) > limit else None
+
+
+def count_found(connection: apsw.Connection, where: RunFilter, limit: int) -> int:
+    """Return how many newest executions `where` means, but no more than `limit`."""
+    ((found,),) = _rows(connection, "count_found_executions", _bindings(where, None, limit))
+    return int(found)
+
+
+def _search(where: RunFilter, cursor: str | None, limit: int) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement for a filter, the one whose index serves it, and its bindings."""
+    bindings = _bindings(where, cursor, limit)
+    if where.error or where.created_from is not None or where.created_before is not None or len(where.statuses) > 1:
+        return "find_executions", bindings
+    if where.statuses:
+        return "list_executions_of_status", (*bindings[:3], where.statuses[0])
+    return "list_executions", bindings[:3]
+
+
+def _bindings(where: RunFilter, cursor: str | None, limit: int) -> tuple[Any, ...]:
+    before = int(cursor) if cursor else _ID_MAX
+    statuses = _encode_json(where.statuses).decode() if where.statuses else None
+    times = (where.created_from, where.created_before)
+    return before, where.workflow, limit, statuses, *times, where.error or None
 
 
 def count(connection: apsw.Connection) -> dict[str, int]:

@@ -54,6 +54,13 @@ def drop(session: Session, execution_id: int) -> None:
         _close(session, fan_out_id)
 
 
+def copy(session: Session, execution_id: int, fan_out_ids: Iterable[int]) -> None:
+    """Give an execution the outcomes of ended fan-outs of another one."""
+    for fan_out_id in fan_out_ids:
+        for (copied,) in session.rows("copy_fan_out", (execution_id, fan_out_id)):
+            session.run("copy_outcomes", (copied, fan_out_id))
+
+
 def record(session: Session, operation: RecordItems) -> ChunkState:
     """Record outcomes of a claimed chunk's items.
 
@@ -115,4 +122,15 @@ def read_records(connection: apsw.Connection, execution_id: int) -> list[FanOutR
 
 HANDLERS: Final[dict[type, Handler]] = {ClaimChunks: chunks.claim, RecordItems: record}
 
-__all__ = ["HANDLERS", "cancel", "drop", "free_member", "next_wake", "read_outcomes", "read_records", "record", "start"]
+__all__ = [
+    "HANDLERS",
+    "cancel",
+    "copy",
+    "drop",
+    "free_member",
+    "next_wake",
+    "read_outcomes",
+    "read_records",
+    "record",
+    "start",
+]

@@ -26,6 +26,7 @@ from holdfast.errors import LockLost
 from holdfast.ports.operations import (
     AcquireLease,
     BreakLock,
+    LeasedPlace,
     LockRecord,
     LockRequest,
     ReleaseLease,
@@ -70,6 +71,26 @@ def drop(session: Session, execution_id: int) -> None:
     names = dict.fromkeys(row[0] for row in session.rows("leave_lines", (execution_id,)))
     for name in names:
         _grant(session, name)
+
+
+def find_leased(session: Session, places: Iterable[LeasedPlace]) -> list[tuple[int, str]]:
+    """Return (id, step) of places held by a lease.
+
+    Raises:
+        LockLost: one of them is not held any more.
+    """
+    found = []
+    for each in places:
+        row = session.row("leased_place", (each.name, each.holder, each.token, session.now))
+        if row is None:
+            raise LockLost(each.name, each.token)
+        found.append((row[0], each.step))
+    return found
+
+
+def take_over(session: Session, execution_id: int, places: Iterable[tuple[int, str]]) -> None:
+    """Make places held by a lease an execution's own."""
+    session.run_many("take_over_place", [(place, execution_id, step) for place, step in places])
 
 
 # --- Scripts and tasks -------------------------------------------------------------------------------------------

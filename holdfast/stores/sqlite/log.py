@@ -168,11 +168,13 @@ class Log:
 
         Raises:
             RunConflictError: the id has another workflow or input.
+        LockLost: a place that it is to take over is not held any more.
         """
         run_id, page = operation.run_id, operation.page
         if page.first != 1:
             raise ValueError(f"the first page of run {run_id!r} starts with event {page.first}")
         held = self._held or self._hold() if operation.own else None
+        leased = parts.find_leased(session, operation) if operation.places else []
         connection = session.connection
         connection.execute(
             session.sql["start_execution"],
@@ -189,6 +191,11 @@ class Log:
         if not connection.changes():
             return self._started_before(session, operation)
         execution_id = connection.last_insert_rowid()
+        if leased or operation.fan_outs:
+            marks = parts.take_over(session, execution_id, operation, leased)
+            session.run("set_parts", (execution_id, marks))
+            if held is not None:
+                held.marks[execution_id] = marks
         if operation.blobs:
             session.run_many("put_blob", operation.blobs)
         seq = self._add(execution_id, 0, page)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 from holdfast.stores.sqlite import chunks, fan_outs, locks, tasks
 
 if TYPE_CHECKING:
-    from holdfast.ports.operations import Append
+    from holdfast.ports.operations import Append, StartRun
     from holdfast.stores.sqlite.session import Session
 
 TASKS: Final = 1
@@ -52,6 +52,18 @@ def change(session: Session, append: Append) -> int:
         locks.request(session, execution_id, request)
         marks |= LOCKS
     return marks
+
+
+def find_leased(session: Session, start: StartRun) -> list[tuple[int, str]]:
+    """Return the places that a new execution is to take over. Raises LockLost."""
+    return locks.find_leased(session, start.places)
+
+
+def take_over(session: Session, execution_id: int, start: StartRun, places: list[tuple[int, str]]) -> int:
+    """Give a new execution what `start` says it has from the beginning; return the marks of that."""
+    locks.take_over(session, execution_id, places)
+    fan_outs.copy(session, execution_id, start.fan_outs)
+    return (LOCKS if places else 0) | (FAN_OUTS if start.fan_outs else 0)
 
 
 def drop(session: Session, execution_id: int, marks: int) -> None:

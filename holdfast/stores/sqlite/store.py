@@ -22,7 +22,7 @@ import apsw
 
 from holdfast.errors import HoldfastWarning, StoreError
 from holdfast.history import unchained
-from holdfast.ports.operations import Join, Leave, Totals
+from holdfast.ports.operations import Join, Leave, RunFilter, Totals
 from holdfast.stores.sqlite import (
     captures,
     chunks,
@@ -326,6 +326,7 @@ class SQLiteStore:
         *,
         workflow: str | None = None,
         status: str | None = None,
+        where: RunFilter | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> tuple[list[RunRecord], str | None]:
@@ -335,7 +336,13 @@ class SQLiteStore:
             ValueError: the cursor is not one of ours.
         """
         with translated(self.path):
-            return executions.read_page(self._read(), workflow, status, cursor, limit)
+            wanted = where or RunFilter(workflow, (status,) if status else ())
+            return executions.read_page(self._read(), wanted, cursor, limit)
+
+    async def count(self, where: RunFilter, limit: int) -> int:
+        """Return how many runs `where` means, but no more than `limit`."""
+        with translated(self.path):
+            return executions.count_found(self._read(), where, limit)
 
     async def outcomes(self, fan_out_id: int, start: int, stop: int) -> list[ItemOutcome]:
         """Return the outcomes recorded for items `start` to `stop` (exclusive) of a fan-out, by index."""

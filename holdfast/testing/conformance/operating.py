@@ -1,4 +1,4 @@
-"""What a store has to do with runs that people operate: pause, resume, terminate, cancel.
+"""What a store has to do with runs that people operate: pause, resume, terminate, cancel, fork, one or many.
 
 Owns: these checks on `holdfast.ports.store.Store`; see `holdfast.testing.conformance.store`.
 Must not know: which database is behind it, which test runner calls.
@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from holdfast.errors import FencedError, RunClosedError, RunNotFoundError, RunStateError
+from holdfast.errors import FencedError, LockLost, RunClosedError, RunNotFoundError, RunStateError
 from holdfast.history import WorkflowTerminated, open_page, verify_chain
 from holdfast.ports.engine import Outcome
 from holdfast.ports.operations import (
     COMPLETED,
+    FAILED,
     PARKED,
     PAUSED,
     RUNNING,
     TERMINATED,
+    AcquireLease,
     Append,
     ClaimChunks,
     ClaimTasks,
@@ -26,6 +28,7 @@ from holdfast.ports.operations import (
     Deliver,
     FinishOwnTask,
     ItemOutcome,
+    LeasedPlace,
     Leave,
     LockRequest,
     Pause,
@@ -38,7 +41,10 @@ from holdfast.ports.operations import (
     Resume,
     RetryOwnTask,
     RetryTask,
+    RunFilter,
     RunRecord,
+    Started,
+    StartRun,
 )
 from holdfast.testing.conformance.store import (
     LEASE,
@@ -305,6 +311,81 @@ async def chunks_of_a_paused_run_wait(harness: StoreHarness) -> None:
     expect(found == [1, 3, 4, 5], f"resumed, what has no outcome is claimed: {found}")
 
 
+# --- Many runs, and forks ----------------------------------------------------------------------------------------
+
+
+async def runs_are_found_by_filter(harness: StoreHarness) -> None:
+    """All that a filter says has to hold; it is counted up to a limit, and paged like any list."""
+    store = await harness.open()
+    member = await join(store)
+    for number in range(3):
+        await do(store, start(f"w{number}"))
+    harness.advance(10.0)
+    middle = await store.now() - 5.0
+    await do(store, start("v", workflow="V"))
+    failed, history = await own(store, member, "failed")
+    outcome = Closing(FAILED, b"ConnectionError: the bank is down")
+    await do(store, Append(failed, history.page(closing=True), closing=outcome), member)
+    done, history = await own(store, member, "done")
+    await do(store, Append(done, history.page(closing=True), closing=Closing(COMPLETED, b"the bank is down")), member)
+    parked, history = await own(store, member, "parked")
+    await _park(store, member, parked, history)
+    for where, expected in (
+        (RunFilter(), "parked done failed v w2 w1 w0"),
+        (RunFilter(workflow="V"), "v"),
+        (RunFilter(statuses=(FAILED,)), "failed"),
+        (RunFilter(statuses=(FAILED, PARKED)), "parked failed"),
+        (RunFilter(created_before=middle), "w2 w1 w0"),
+        (RunFilter(created_from=middle, statuses=(RUNNING,)), "v"),
+        (RunFilter(error="bank is down"), "failed"),
+        (RunFilter(error="diverged"), "parked"),
+        (RunFilter(workflow="V", error="diverged"), ""),
+    ):
+        if where.error and store.codec is not None:
+            continue  # nobody searches in what is encrypted
+        found, _ = await store.runs(where=where)
+        expect([each.run_id for each in found] == expected.split(), f"{where} finds {expected or 'nothing'}")
+        expect(await store.count(where, 100) == len(found), "as many as are counted")
+    expect(await store.count(RunFilter(), 3) == 3, "no further than the limit")
+    page, cursor = await store.runs(where=RunFilter(created_before=middle), limit=2)
+    rest, end = await store.runs(where=RunFilter(created_before=middle), limit=2, cursor=cursor)
+    expect([each.run_id for each in (*page, *rest)] == ["w2", "w1", "w0"] and end is None, "in pages")
+
+
+async def a_fork_begins_with_what_it_holds(harness: StoreHarness) -> None:
+    """A run may be started as the holder of leased locks and of another's outcomes; a lost lease refuses the start."""
+    store = await harness.open()
+    member = await join(store)
+    source, history = await own(store, member, "source")
+    items = (b"1", b"2")
+    fan_out = QueueFanOut("map#1", "t", "default", 0, b"", -1, items, 2)
+    await do(store, Append(source, history.keep(history.page()), fan_outs=(fan_out,)), member)
+    (chunk,) = await do(store, ClaimChunks((("default", 1),), ("t",)), member)
+    outcomes = (ItemOutcome(0, True, b"10"), ItemOutcome(1, False, b"why"))
+    record = RecordItems(chunk.chunk_id, chunk.token, outcomes, done=True, fan_out_id=chunk.fan_out_id)
+    await do(store, record, member)
+    (ended,) = await store.fan_outs(source)
+    token = await do(store, AcquireLease("l", 1, "lease", 5.0))
+    await do(store, AcquireLease("l", 1, "next", 1000.0))
+    place = LeasedPlace("l", "lease", token, "lock(l)#1")
+    fork = StartRun("fork", "W", b"i", History().page(), places=(place,), fan_outs=(ended.fan_out_id,))
+    for wrong in (token + 1, 0):
+        stale = LeasedPlace("l", "lease", wrong, "lock(l)#1")
+        await refused(LockLost, store, StartRun("no", "W", b"i", History().page(), places=(stale,)))
+    expect(await store.run("no") is None, "what is refused is not started")
+    started: Started = await do(store, fork)
+    harness.advance(100.0)
+    await do(store, Reap(3), member)
+    held = [(each.holder, each.token, each.expires_at) for each in await store.locks() if each.held]
+    expect(held == [("fork/lock(l)#1", token, None)], f"the lock is the run's, and does not expire: {held}")
+    (copied,) = await store.fan_outs(started.execution_id)
+    expect((copied.step, copied.done, copied.failed, copied.closed) == ("map#1", 2, 1, True), "it has the fan-out")
+    if store.codec is None:  # else they can only be read where they stood
+        expect(await store.outcomes(copied.fan_out_id, 0, 2) == list(outcomes), "with its outcomes")
+    await do(store, terminate("fork"))
+    expect([each.holder for each in await store.locks() if each.held] == ["next"], "its end gives the lock back")
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     a_run_nobody_owns_is_terminated_at_once,
     a_terminated_run_leaves_nothing_behind,
@@ -315,5 +396,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     who_lost_a_run_hears_of_it,
     tasks_of_a_paused_run_wait,
     chunks_of_a_paused_run_wait,
+    runs_are_found_by_filter,
+    a_fork_begins_with_what_it_holds,
 )
 """Every check."""

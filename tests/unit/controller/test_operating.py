@@ -47,3 +47,51 @@ async def test_a_lock_is_broken(tmp_path):
         assert again.json() == {"name": "account:acme/1", "holder": None}
         check_problem(await api.http.post("/v1/locks/break"), 422)
         check_problem(await api.http.post("/v1/locks/break", json={"lock": "x"}), 422)
+
+
+@on_loop
+async def test_many_runs_are_operated_in_parts(tmp_path):
+    """A preview counts; each part says what was done and where the next one begins; what is refused says why."""
+    async with serving(tmp_path) as api:
+        for number in range(5):
+            await api.service.start("idle", b"", f"r-{number}")
+        body = {"verb": "pause", "where": {"workflow": "idle"}, "reason": "bad deploy", "limit": 3}
+        preview = (await api.http.post("/v1/bulk", json=body | {"preview": True})).json()
+        assert preview == {"matched": 5, "done": [], "refused": [], "next": None}
+        first = (await api.http.post("/v1/bulk", json=body)).json()
+        assert (first["done"], first["matched"]) == (["r-4", "r-3", "r-2"], 5)
+        rest = (await api.http.post("/v1/bulk", json=body | {"cursor": first["next"]})).json()
+        assert (rest["done"], rest["next"]) == (["r-1", "r-0"], None)
+        run = (await api.http.get("/v1/runs/r-0")).json()
+        assert run["paused"] == {"by": "anybody", "reason": "bad deploy", "at": run["paused"]["at"]}
+        ended = (await api.http.post("/v1/bulk", json={"verb": "terminate", "where": {"status": ["PAUSED"]}})).json()
+        assert len(ended["done"]) == 5
+        wrong = {"verb": "resume", "where": {"status": ["TERMINATED"]}, "limit": 1}
+        (refused,) = (await api.http.post("/v1/bulk", json=wrong)).json()["refused"]
+        assert (refused["run_id"], refused["why"]) == ("r-4", "run 'r-4' is TERMINATED and takes no more messages")
+        for bad in ({"verb": "fork", "where": {}}, {"verb": "cancel"}, body | {"cursor": "x"}, body | {"limit": 0}):
+            check_problem(await api.http.post("/v1/bulk", json=bad), 422)
+        found = (await api.http.get("/v1/runs", params={"error": "nothing"})).json()["runs"]
+        assert found == []
+        early = {"created_before": "2020-01-01T00:00:00Z"}
+        assert (await api.http.get("/v1/runs", params=early)).json()["runs"] == []
+
+
+@on_loop
+async def test_a_run_is_forked(tmp_path):
+    """The new run begins where it was told to; made again it is the same; what makes no sense is refused."""
+    async with serving(tmp_path) as api:
+        await api.service.start("greet", b'"ada"', "g-1")
+        response = await api.http.post("/v1/runs/g-1/fork", json={"at": "start", "id": "g-2", "input": "bob"})
+        assert response.status_code == 201
+        answer = response.json()
+        assert (answer["run"]["run_id"], answer["run"]["workflow"]) == ("g-2", "greet")
+        assert (answer["recorded"], answer["again"], answer["keys"]) == ([], [], {})
+        again = await api.http.post("/v1/runs/g-1/fork", json={"at": "start", "id": "g-2", "input": "bob"})
+        assert again.status_code == 200
+        taken = await api.http.post("/v1/runs/g-1/fork", json={"at": "start", "id": "g-2", "input": "eve"})
+        check_problem(taken, 409, "HF603")
+        check_problem(await api.http.post("/v1/runs/g-1/fork", json={"at": "start", "input": 7}), 422, "HF402")
+        check_problem(await api.http.post("/v1/runs/g-1/fork", json={"at": "charge#1"}), 422, "HF610")
+        check_problem(await api.http.post("/v1/runs/g-1/fork", json={"at": "start", "id": "a/b"}), 422, "HF402")
+        check_problem(await api.http.post("/v1/runs/g-9/fork", json={"at": "start"}), 404, "HF601")

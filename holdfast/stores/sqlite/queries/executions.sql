@@ -54,7 +54,8 @@ RETURNING run_id
 UPDATE executions SET owner = NULL, ready = 1, recoveries = recoveries + ?2 WHERE owner = ?1
 
 -- name: unpark_execution
-UPDATE executions SET status = 'RUNNING', parked = '', misfit = '', ready = 1 WHERE id = ?1 AND status = 'PARKED'
+UPDATE executions SET status = 'RUNNING', parked = '', misfit = '', ready = 1, captured = ''
+WHERE id = ?1 AND status = 'PARKED'
 
 -- name: resume_execution
 UPDATE executions SET status = 'RUNNING', parked = '', paused_by = '', paused_reason = '', paused_at = NULL,
@@ -108,6 +109,26 @@ SELECT id FROM executions WHERE newest = 1 AND id < ?1 AND (?2 IS NULL OR workfl
 -- name: list_executions_of_status
 SELECT id FROM executions
 WHERE newest = 1 AND status = ?4 AND id < ?1 AND (?2 IS NULL OR workflow = ?2) ORDER BY id DESC LIMIT ?3
+
+-- name: find_executions
+SELECT id FROM executions
+WHERE newest = 1 AND id < ?1 AND (?2 IS NULL OR workflow = ?2)
+  AND (?4 IS NULL OR status IN (SELECT value FROM json_each(?4)))
+  AND (?5 IS NULL OR created_at >= ?5) AND (?6 IS NULL OR created_at < ?6)
+  AND (?7 IS NULL OR instr(parked, ?7)
+    OR (status IN ('FAILED', 'TIMED_OUT', 'CANCELLED', 'TERMINATED') AND instr(outcome, CAST(?7 AS BLOB))))
+ORDER BY id DESC LIMIT ?3
+
+-- name: count_found_executions
+SELECT count(*) FROM (
+  SELECT 1 FROM executions
+  WHERE newest = 1 AND id < ?1 AND (?2 IS NULL OR workflow = ?2)
+    AND (?4 IS NULL OR status IN (SELECT value FROM json_each(?4)))
+    AND (?5 IS NULL OR created_at >= ?5) AND (?6 IS NULL OR created_at < ?6)
+    AND (?7 IS NULL OR instr(parked, ?7)
+      OR (status IN ('FAILED', 'TIMED_OUT', 'CANCELLED', 'TERMINATED') AND instr(outcome, CAST(?7 AS BLOB))))
+  LIMIT ?3
+)
 
 -- name: count_executions
 SELECT status, count(*) FROM executions WHERE newest = 1 GROUP BY status

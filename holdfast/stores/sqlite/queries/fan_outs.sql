@@ -2,6 +2,14 @@
 INSERT INTO fan_outs (execution, step, task, options, failures_max, count) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 RETURNING id;
 
+-- name: copy_fan_out
+INSERT INTO fan_outs (execution, step, task, options, failures_max, count, done, failed, closed)
+SELECT ?1, step, task, options, failures_max, count, done, failed, closed FROM fan_outs WHERE id = ?2 AND closed = 1
+RETURNING id;
+
+-- name: copy_outcomes
+INSERT INTO outcomes (fan_out, first, body) SELECT ?1, first, body FROM outcomes WHERE fan_out = ?2 ORDER BY id;
+
 -- name: open_fan_out
 SELECT id FROM fan_outs WHERE execution = ?1 AND step = ?2 AND closed = 0;
 

@@ -11,6 +11,13 @@ UPDATE lock_places SET expires_at = ?2 WHERE id = ?1;
 UPDATE lock_places SET expires_at = ?3
 WHERE name = ?1 AND token = ?2 AND execution IS NULL AND expires_at > ?4;
 
+-- name: leased_place
+SELECT id FROM lock_places
+WHERE name = ?1 AND holder = ?2 AND token = ?3 AND execution IS NULL AND expires_at > ?4;
+
+-- name: take_over_place
+UPDATE lock_places SET execution = ?2, holder = ?3, expires_at = NULL WHERE id = ?1;
+
 -- name: leave_line
 DELETE FROM lock_places WHERE id = ?1;
 

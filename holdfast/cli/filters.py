@@ -1,0 +1,57 @@
+"""Which runs a person means: `--where NAME=VALUE`, as often as it takes.
+
+Owns: the option, and its reading.
+Must not know: what is done with the runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, TypeAlias
+
+import typer
+
+from holdfast.errors import InputError
+from holdfast.ports.operations import RunFilter
+
+NAMES: Final = ("workflow", "status", "error", "created_from", "created_before")
+
+WhereOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="NAME=VALUE",
+        help="Only runs for which this holds: workflow, status, error (text in it), created_from, created_before "
+        "(such as 2026-11-29 or 2026-11-29T08:00Z). All that is given has to hold.",
+        show_default=False,
+    ),
+]
+
+
+def read_filter(where: Sequence[str]) -> RunFilter:
+    """Return what `--where` says.
+
+    Raises:
+        InputError: it is no NAME=VALUE, or names something that runs are not found by.
+    """
+    values: dict[str, Any] = {}
+    for each in where:
+        name, separator, value = each.partition("=")
+        if not separator or name not in NAMES:
+            raise InputError("--where", ((each, f"expected NAME=VALUE with one of {', '.join(NAMES)}"),))
+        if name == "status":
+            values["statuses"] = (*values.get("statuses", ()), value.upper())
+        elif name in {"created_from", "created_before"}:
+            values[name] = _seconds(each, value)
+        else:
+            values[name] = value
+    return RunFilter(**values)
+
+
+def _seconds(given: str, value: str) -> float:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise InputError("--where", ((given, "expected a time, such as 2026-11-29T08:00Z"),)) from None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()

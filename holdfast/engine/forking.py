@@ -1,0 +1,276 @@
+"""A new history that begins with what another one recorded.
+
+Owns: what of a history a fork keeps, what it does again, and under which idempotency keys.
+Must not know: stores, locks, who carries the fork out.
+
+Theory of operation
+===================
+
+A fork keeps the events up to its cut. Every prefix of a history replays, so the code stands where it stood then. What
+was asked for and has no outcome yet at the cut is left out, except for timers: to whoever recovers the fork it was
+issued just now, and is carried out like that. Ids of events move up, and the causes of decisions with them.
+
+An effect of the source may have happened although the source never heard of it. So a step that the source recorded, and
+that the fork has no outcome of, keeps its idempotency key for as long as its input is the same. The keys travel in the
+fork's first event, whatever becomes of the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from holdfast.errors import ForkError
+from holdfast.history import (
+    CLOSING,
+    AnyEvent,
+    Decision,
+    FanOutCancelled,
+    FanOutCompleted,
+    FanOutStarted,
+    Input,
+    LockGranted,
+    LockReleased,
+    LockRequested,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TaskTimedOut,
+    TimerCancelled,
+    TimerStarted,
+    WorkflowStarted,
+)
+
+START: Final = "start"
+"""The cut before everything but the start."""
+STEPS_NAMED: Final = 20
+"""How many steps an error names."""
+
+_REISSUED: Final = (TaskScheduled, LockRequested, FanOutStarted)
+_DROPPING: Final = (TaskCancelled, TimerCancelled, FanOutCancelled, LockReleased)
+_OUTCOMES: Final = (TaskCompleted, TaskFailed, TaskTimedOut)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLock:
+    """A lock that the code holds at the cut; `place` is where its grant stands among the fork's events, from 0."""
+
+    place: int
+    step: str
+    name: str
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForkPlan:
+    """A fork, as far as the source's history says it."""
+
+    events: list[AnyEvent]
+    """The fork's history so far; the tokens of locks it holds are still the source's."""
+    recorded: tuple[str, ...]
+    """Steps whose recorded outcome is kept, or was overridden."""
+    again: tuple[str, ...]
+    """Steps that were under way at the cut and are issued again."""
+    locks: tuple[HeldLock, ...]
+    fan_outs: tuple[str, ...]
+    """Fan-outs whose outcomes, which live beside the history, are to be copied."""
+    keys: dict[str, str]
+    """See `WorkflowStarted.keys`."""
+
+
+def input_digest(content: bytes) -> str:
+    """Return what a step's input is known by among the keys a fork keeps."""
+    return blake2b(content, digest_size=8).hexdigest()
+
+
+def kept_key(keys: Mapping[str, str], step: str, digest: str) -> str:
+    """Return the idempotency key that `step` keeps with an input of this digest; empty when it keeps none."""
+    known, _, key = keys.get(step, "").partition(" ")
+    return key if known == digest else ""
+
+
+def decide_fork(
+    events: Sequence[AnyEvent],
+    at: str,
+    run_id: str,
+    *,
+    override: Mapping[str, bytes] | None = None,
+    new_input: bytes | None = None,
+    code_version: str | None = None,
+    new_keys: bool = False,
+) -> ForkPlan:
+    """Return what a fork of a history begins with.
+
+    Args:
+        events: the source's whole history, with every payload inside.
+        at: `start`, a step (the cut is just before its outcome), or an event's id (the last one kept).
+        run_id: the fork's.
+        override: results to be recorded, as JSON text, by step: for steps before the cut or under way at it.
+        new_input: the fork's input, as JSON text; only at `start`.
+        code_version: the fork's; None is the source's.
+        new_keys: keep none of the source's idempotency keys.
+
+    Raises:
+        ForkError: there is no such place, or no such step before it.
+    """
+    source = events[0]
+    assert isinstance(source, WorkflowStarted)
+    kept = events[: _cut(events, at)]
+    if new_input is not None and len(kept) > 1:
+        raise ForkError(source.execution, f"{at} with another input", 'A fork gets another input only at "start".')
+    standing = _Standing(kept)
+    overridden = dict(override or {})
+    events_out, places = _renumbered(kept, standing.reissued(overridden))
+    for step, result in overridden.items():
+        _override(events_out, standing, step, result, source.execution)
+    keys = {} if new_keys else _keys(events, source, standing, overridden)
+    changes = {
+        "run_id": run_id,
+        "execution": run_id,
+        "keys": keys,
+        "forked_from": source.execution,
+        "forked_at": len(kept),
+        # The source's time may be long up.
+        "deadline": 0.0,
+        "execution_timeout": 0.0,
+    }
+    if new_input is not None:
+        changes["input"] = new_input
+    if code_version is not None:
+        changes["code_version"] = code_version
+    events_out[0] = msgspec.structs.replace(source, **changes)
+    return ForkPlan(
+        events=events_out,
+        recorded=(*standing.resolved, *(each for each in overridden if each not in standing.resolved)),
+        again=tuple(each for each in standing.open if each not in overridden and each not in standing.timers),
+        locks=tuple(
+            HeldLock(places[index], request.step, request.name, request.slots)
+            for index, request in standing.held.values()
+        ),
+        fan_outs=tuple(standing.fan_outs),
+        keys=keys,
+    )
+
+
+def _cut(events: Sequence[AnyEvent], at: str) -> int:
+    """Return how many events are kept."""
+    source = events[0]
+    assert isinstance(source, WorkflowStarted)
+    whole = len(events) - isinstance(events[-1], CLOSING)
+    if at == START:
+        return 1
+    if at.isascii() and at.isdecimal():
+        if not 1 <= int(at) <= whole:
+            raise ForkError(source.execution, f"event {at}", f"Its events that can be kept are 1 to {whole}.")
+        return int(at)
+    for index, event in enumerate(events):
+        if index and isinstance(event, Input) and getattr(event, "step", None) == at:
+            return index
+    if any(isinstance(each, Decision) and getattr(each, "step", None) == at for each in events):
+        return whole
+    steps = dict.fromkeys(getattr(each, "step", "") for each in events if isinstance(each, Decision))
+    raise ForkError(source.execution, f"step {at}", f"Its steps: {_some([each for each in steps if each])}")
+
+
+class _Standing:
+    """What is under way, held and done at the end of a prefix."""
+
+    def __init__(self, kept: Sequence[AnyEvent]) -> None:
+        self.open: dict[str, int] = {}
+        """Steps without an outcome, with the index of their decision."""
+        self.timers: set[str] = set()
+        self.resolved: dict[str, int] = {}
+        """Steps that have their outcome, with its index."""
+        self.held: dict[str, tuple[int, LockRequested]] = {}
+        self.fan_outs: dict[str, None] = {}
+        self._kept = kept
+        for index, event in enumerate(kept):
+            self._take(index, event)
+
+    def reissued(self, overridden: Mapping[str, bytes]) -> set[int]:
+        """Return the indexes of the decisions that the fork makes anew."""
+        return {
+            index
+            for step, index in self.open.items()
+            if step not in overridden and isinstance(self._kept[index], _REISSUED)
+        }
+
+    def _take(self, index: int, event: AnyEvent) -> None:
+        step = getattr(event, "step", None)
+        if step is None:
+            return
+        if isinstance(event, _DROPPING):
+            self.open.pop(step, None)
+            self.held.pop(step, None)
+        elif isinstance(event, Decision):
+            self.open[step] = index
+            if isinstance(event, TimerStarted):
+                self.timers.add(step)
+        elif isinstance(event, Input):
+            opened = self.open.pop(step, None)
+            self.resolved[step] = index
+            if isinstance(event, LockGranted) and opened is not None:
+                request = self._kept[opened]
+                assert isinstance(request, LockRequested)
+                self.held[step] = (index, request)
+            elif isinstance(event, FanOutCompleted):
+                self.fan_outs[step] = None
+
+
+def _renumbered(kept: Sequence[AnyEvent], left_out: set[int]) -> tuple[list[AnyEvent], list[int]]:
+    """Return copies of the events that stay, and for each old index how many stay before it."""
+    place: list[int] = []
+    stay: list[AnyEvent] = []
+    for index, event in enumerate(kept):
+        place.append(len(stay))
+        if index in left_out:
+            continue
+        if isinstance(event, Decision):
+            # A cause is an input, and every input stays.
+            stay.append(msgspec.structs.replace(event, cause=place[event.cause - 1] + 1))
+        else:
+            stay.append(msgspec.structs.replace(event))
+    return stay, place
+
+
+def _override(events: list[AnyEvent], standing: _Standing, step: str, result: bytes, execution: str) -> None:
+    for index, event in enumerate(events):
+        if isinstance(event, _OUTCOMES) and event.step == step:
+            events[index] = TaskCompleted(event.time, event.issued, step, result)
+            return
+    index = standing.open.get(step, -1)
+    if not any(isinstance(each, TaskScheduled) and each.step == step for each in events) or index < 0:
+        known = [each.step for each in events if isinstance(each, TaskScheduled)]
+        raise ForkError(
+            execution,
+            f"a result of {step}",
+            f"Only a task recorded before the cut, or under way at it, can be given one: {_some(known)}",
+        )
+    events.append(TaskCompleted(max(each.time for each in events), -1, step, result))
+
+
+def _keys(
+    events: Sequence[AnyEvent], source: WorkflowStarted, standing: _Standing, overridden: Mapping[str, bytes]
+) -> dict[str, str]:
+    keys = dict(source.keys)
+    for event in events:
+        match event:
+            case TaskScheduled(step=step, input=bytes() as content):
+                digest = input_digest(content)
+            case FanOutStarted(step=step, digest=content):
+                digest = content[:8].hex()
+            case _:
+                continue
+        key = kept_key(source.keys, step, digest) or f"{source.execution}/{step}"
+        keys[step] = f"{digest} {key}"
+    return {step: key for step, key in keys.items() if step not in standing.resolved and step not in overridden}
+
+
+def _some(steps: Sequence[str]) -> str:
+    named = ", ".join(steps[:STEPS_NAMED]) or "none"
+    return named + (f" and {len(steps) - STEPS_NAMED} more" if len(steps) > STEPS_NAMED else "")
