@@ -27,6 +27,8 @@ PAGE: Final = 500
 
 UNKNOWN_WORKFLOW: Final = "UNKNOWN_WORKFLOW"
 """The verdict on a run whose workflow the modules do not have."""
+PINNED: Final = "PINNED"
+"""The verdict on a run that is for the version of the code it began with alone, which is not the one on disk."""
 UNREADABLE: Final = "UNREADABLE"
 """The verdict on a history that is damaged, or that no code can be run against."""
 
@@ -42,7 +44,7 @@ class Checked:
     run_id: str
     workflow: str
     verdict: str
-    """One of `holdfast.replay.Verdict`, UNKNOWN_WORKFLOW or UNREADABLE."""
+    """One of `holdfast.replay.Verdict`, PINNED, UNKNOWN_WORKFLOW or UNREADABLE."""
     capture: str = ""
     """The capture's name."""
     events: int = 0
@@ -101,6 +103,9 @@ class DeployCheck:
 
     async def _run(self, store: Store, record: RunRecord) -> Checked:
         name = record.execution
+        if self._is_pinned(record):
+            problem = f"it goes on with version {record.code_version} alone"
+            return Checked("run", name, record.workflow, PINNED, problem=problem)
         try:
             history = await read_run(store, record.execution_id)
         except StoreError as error:
@@ -110,6 +115,10 @@ class DeployCheck:
         except HoldfastError as error:
             return Checked("run", name, record.workflow, UNREADABLE, problem=error.message())
         return self._replayed("run", name, record.workflow, history)
+
+    def _is_pinned(self, record: RunRecord) -> bool:
+        definition = self._registry.workflows.get(record.workflow)
+        return definition is not None and definition.pinned and record.code_version not in ("", definition.code_version)
 
     def _capture(self, entry: CaptureEntry) -> Checked:
         try:
