@@ -32,7 +32,7 @@ from holdfast.engine.decisions import Issued, decision_of
 from holdfast.engine.execution import APPLY, Execution
 from holdfast.engine.outcomes import OUTCOMES
 from holdfast.engine.runtime import OpenFanOut
-from holdfast.engine.wording import identify, take_words
+from holdfast.engine.wording import identify, place_answers, take_words
 from holdfast.errors import HistoryError
 from holdfast.history import (
     AnyEvent,
@@ -40,6 +40,7 @@ from holdfast.history import (
     Decision,
     DecisionEvent,
     InputEvent,
+    PatchMarked,
     SignalReceived,
     TimerFired,
     UpdateAccepted,
@@ -76,7 +77,7 @@ class BatchedExecution(Execution):
         self._known = len(events)
         self._ends = frozenset((*drains, self._known))
         for event in events:
-            if isinstance(event, Decision):
+            if isinstance(event, Decision) and not isinstance(event, PatchMarked):
                 self._recorded.setdefault(event.cause, []).append(event)
 
     def advance(self, event: InputEvent, event_id: int) -> list[Issued]:
@@ -149,12 +150,13 @@ class BatchedExecution(Execution):
             kept = {identify(each) for each in recorded}
             added = {id(each) for each in self._taken_back if identify(decision_of(each, 0.0)) not in kept}
             said = [each for each in said if id(each) not in added]
-        for ordinal, each in enumerate(said):
+        commands = place_answers([each for each in said if each.ordinal >= 0], recorded)
+        for ordinal, each in enumerate(commands):
             each.ordinal = ordinal
-        self._counted += len(said)
+        self._counted += len(commands)
         self.steps.issued = self._counted
-        self.steps.rename(take_words(said, recorded))
-        return said
+        self.steps.rename(take_words(commands, recorded))
+        return said  # with the marks of patches, which have no place among the commands
 
 
 class _BegunProgram:

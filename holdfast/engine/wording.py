@@ -57,6 +57,24 @@ def take_words(said: Sequence[Issued], recorded: Sequence[DecisionEvent]) -> dic
     return names
 
 
+def place_answers(said: Sequence[Issued], recorded: Sequence[DecisionEvent]) -> list[Issued]:
+    """Return a drain's commands with the answers of updates where history has them.
+
+    An answer is the last that a handler does. It comes a turn later here than there, which makes no difference to
+    anything but its place among the commands.
+    """
+    places = {each.update_id: place for place, each in enumerate(recorded) if isinstance(each, UpdateCompleted)}
+    answers = {
+        places[each.command.update_id]: each
+        for each in said
+        if isinstance(each.command, CompleteUpdate) and each.command.update_id in places
+    }
+    placed = [each for each in said if each not in answers.values()] if answers else list(said)
+    for place, answer in sorted(answers.items()):
+        placed.insert(place, answer)
+    return placed
+
+
 def identify(decision: DecisionEvent) -> tuple[type, str]:
     """Return what a decision is and is about, whatever its words."""
     return type(decision), getattr(decision, "step", "") or getattr(decision, "update_id", "")

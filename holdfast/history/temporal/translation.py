@@ -33,6 +33,8 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Final
 
+import msgspec
+
 from holdfast.errors import HistoryError
 from holdfast.history.events import (
     AnyEvent,
@@ -40,6 +42,7 @@ from holdfast.history.events import (
     CancelRequested,
     DecisionEvent,
     InputEvent,
+    PatchMarked,
     SignalReceived,
     TaskCancelled,
     TaskCompleted,
@@ -56,14 +59,18 @@ from holdfast.history.events import (
     WorkflowFailed,
     WorkflowStarted,
     WorkflowTerminated,
+    WorkflowTimedOut,
 )
 from holdfast.history.failures import Failure
 from holdfast.history.temporal.failures import read_failure, timeout_of
+from holdfast.history.temporal.members import Members
 from holdfast.history.temporal.payloads import read_arguments
 from holdfast.history.temporal.records import Record, read_records
 from holdfast.history.transcript import History
 
 ENGINE: Final = "temporal"
+PATCH_MARKER: Final = "core_patch"
+PATCH_DETAILS: Final = "patch-data"
 ATTEMPTS_MAX: Final = 100
 """Of how many failed attempts at one task a history here keeps count."""
 
@@ -135,7 +142,7 @@ class _Translation:
                 if index < len(records):
                     raise HistoryError("history goes on after its end", records[index].where)
                 self._waiting.clear()  # nobody handed them to the code any more
-                self._add(record, WorkflowTerminated(record.time, _ENDS[record.kind](record)))
+                self._add(record, _ENDS[record.kind](record))
             elif record.kind in _DECISIONS:
                 raise HistoryError(f"{record.kind} does not stand behind a WorkflowTaskCompleted", record.where)
             elif record.kind not in _IGNORED:
@@ -158,12 +165,19 @@ class _Translation:
         time = self._records[self._begun(task, "startedEventId", "WorkflowTaskStarted") - 1].time
         self._drain(time)
         cause = len(self._events)
-        for ordinal, (record, decision) in enumerate(decided):
-            decision.cause, decision.ordinal = cause, ordinal
+        marks = commands = 0
+        for record, decision in decided:
+            decision.cause = cause
+            if isinstance(decision, PatchMarked):
+                marks += 1
+                decision.ordinal = -marks  # it has no place among the commands
+            else:
+                decision.ordinal = commands
+                commands += 1
             if isinstance(decision, TimerStarted):
                 decision.due = time + decision.seconds
             self._add(record, decision)
-        self._decided += len(decided)
+        self._decided += commands
 
     def _drain(self, time: float) -> None:
         """Hand what has waited to the code, at the time at which the code saw it."""
@@ -346,6 +360,15 @@ class _Translation:
     def workflow_canceled(self, record: Record) -> WorkflowCancelled:
         return WorkflowCancelled(record.time, 0, 0, self._cancel_reason)
 
+    def marker(self, record: Record) -> PatchMarked:
+        members = record.members
+        name = members.text("markerName")
+        if name != PATCH_MARKER:
+            raise HistoryError(f"Holdfast has no words for a marker {name[:60]!r}", record.where)
+        payload = read_arguments(members.inner("details").get(PATCH_DETAILS), record.where)
+        patch = Members(msgspec.json.decode(payload), PATCH_DETAILS, record.where)
+        return PatchMarked(record.time, 0, 0, patch.needed_text("id"), bool(patch.get("deprecated")))
+
     def nothing(self, _: Record) -> None:
         """Take a decision that workflow code here does not make."""
 
@@ -373,16 +396,17 @@ _DECISIONS: Final[dict[str, Callable[[_Translation, Record], DecisionEvent | Non
     "WorkflowExecutionCompleted": _Translation.workflow_completed,
     "WorkflowExecutionFailed": _Translation.workflow_failed,
     "WorkflowExecutionCanceled": _Translation.workflow_canceled,
+    "MarkerRecorded": _Translation.marker,
     "UpsertWorkflowSearchAttributes": _Translation.nothing,
     "WorkflowPropertiesModified": _Translation.nothing,
 }
 """What the code asked for; it stands right behind the task that it was asked in."""
 
-_ENDS: Final[dict[str, Callable[[Record], str]]] = {
-    "WorkflowExecutionTerminated": lambda record: record.members.text("reason"),
-    "WorkflowExecutionTimedOut": lambda _: "its time was up",
+_ENDS: Final[dict[str, Callable[[Record], AnyEvent]]] = {
+    "WorkflowExecutionTerminated": lambda record: WorkflowTerminated(record.time, record.members.text("reason")),
+    "WorkflowExecutionTimedOut": lambda record: WorkflowTimedOut(record.time, "its time was up"),
 }
-"""Ends that no code decided, with the reason."""
+"""Ends that no code decided."""
 
 _IGNORED: Final = frozenset(
     {

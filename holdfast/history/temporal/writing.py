@@ -33,6 +33,7 @@ from holdfast.history.events import (
     Decision,
     DecisionEvent,
     Input,
+    PatchMarked,
     SignalReceived,
     TaskCancelled,
     TaskCompleted,
@@ -49,9 +50,11 @@ from holdfast.history.events import (
     WorkflowFailed,
     WorkflowStarted,
     WorkflowTerminated,
+    WorkflowTimedOut,
 )
 from holdfast.history.temporal.failures import write_failure, write_timeout
-from holdfast.history.temporal.payloads import write_arguments, write_result
+from holdfast.history.temporal.payloads import write_arguments, write_payload, write_result
+from holdfast.history.temporal.translation import PATCH_DETAILS, PATCH_MARKER
 
 IDENTITY: Final = "holdfast"
 TASK_TIMEOUT: Final = "10s"
@@ -94,6 +97,7 @@ class _Writer:
         self._begun: dict[str, int] = {}
         """Number of the event that began a step, while its outcome is wanted."""
         self._accepted: dict[str, int] = {}
+        self._patches: list[str] = []
         self._time = 0.0
         self._decisions: dict[int, list[DecisionEvent]] = {}
         for event in events:
@@ -112,6 +116,8 @@ class _Writer:
                 self._drain(number, event, decisions, is_open=is_open)
             elif isinstance(event, WorkflowTerminated):
                 self._add("WorkflowExecutionTerminated", event.time, reason=event.reason, identity=IDENTITY)
+            elif isinstance(event, WorkflowTimedOut):
+                self._add("WorkflowExecutionTimedOut", event.time, retryState="RETRY_STATE_TIMEOUT")
             elif type(event) not in _DECISIONS:
                 _refuse(number, type(event).__name__)
         return self._written
@@ -310,6 +316,22 @@ class _Writer:
                 "TimerCanceled", event, timerId=_number(event.step), startedEventId=str(started), identity=IDENTITY
             )
 
+    def mark_patch(self, event: PatchMarked) -> None:
+        details = msgspec.json.encode({"id": event.patch_id, "deprecated": event.deprecated})
+        self._decide(
+            "MarkerRecorded",
+            event,
+            markerName=PATCH_MARKER,
+            details={PATCH_DETAILS: write_result(details)},
+        )
+        self._patches.append(event.patch_id)  # Temporal lists them where runs can be searched by them
+        listed = write_payload(msgspec.json.encode(self._patches))
+        self._decide(
+            "UpsertWorkflowSearchAttributes",
+            event,
+            searchAttributes={"indexedFields": {"TemporalChangeVersion": listed}},
+        )
+
     def answer(self, event: UpdateCompleted) -> None:
         accepted = self._accepted.pop(event.update_id, 0)
         if event.failure is not None:
@@ -391,6 +413,7 @@ _DECISIONS: Final[dict[type, Callable[[_Writer, Any], None]]] = {
     TaskCancelled: _Writer.cancel_task,
     TimerStarted: _Writer.start_timer,
     TimerCancelled: _Writer.cancel_timer,
+    PatchMarked: _Writer.mark_patch,
     UpdateCompleted: _Writer.answer,
     WorkflowCompleted: _Writer.complete,
     WorkflowFailed: _Writer.fail,

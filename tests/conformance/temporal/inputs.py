@@ -11,4 +11,5 @@ INPUTS: Final[dict[str, Any]] = {
     "Doomed": "no ink",
     "Race": "pen",
     "Patient": "wait",
+    "Changed": "ink",
 }

@@ -12,7 +12,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
-from holdfast.authoring import Retry, TaskDefinition, signal, task, update, workflow
+from holdfast.authoring import Retry, TaskDefinition, patched, signal, task, update, workflow
 from holdfast.errors import TaskError, TaskTimeoutError
 
 
@@ -147,5 +147,18 @@ class Patient:
         return article
 
 
+@workflow
+class Changed:
+    """Was changed, and new runs take the changed side."""
+
+    async def run(self, article: str) -> str:
+        await fetch(article)
+        if patched("dearer"):
+            await note(article)
+        return article
+
+
 TASKS: Final[tuple[TaskDefinition[Any, Any], ...]] = (fetch, price, ship, note, refuse, stall)
-WORKFLOWS: Final[dict[str, Any]] = {each.__name__: each for each in (Order, Shipment, Refused, Doomed, Race, Patient)}
+WORKFLOWS: Final[dict[str, Any]] = {
+    each.__name__: each for each in (Order, Shipment, Refused, Doomed, Race, Patient, Changed)
+}

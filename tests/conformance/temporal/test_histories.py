@@ -45,6 +45,7 @@ ENDS = {
     "Doomed": ("FAILED", None),
     "Race": ("COMPLETED", ["PEN", "late", "timed out"]),
     "Patient": ("CANCELLED", None),
+    "Changed": ("COMPLETED", "ink"),
 }
 NAMES = tuple(ENDS)
 SECONDS_MAX = 170
@@ -109,6 +110,8 @@ DECIDED = (
     "EXECUTION_COMPLETED",
     "EXECUTION_FAILED",
     "EXECUTION_CANCELED",
+    "MARKER_RECORDED",
+    "UPSERT_",
 )
 
 

@@ -156,5 +156,17 @@ class Patient:
         return article
 
 
+@workflow.defn(sandboxed=False)
+class Changed:
+    @workflow.run
+    async def run(self, article: str) -> str:
+        await workflow.execute_activity(fetch, article, **HOW)
+        if workflow.patched("dearer"):
+            await workflow.execute_activity(note, article, **HOW)
+        return article
+
+
 ACTIVITIES: Final = (fetch, price, ship, note, refuse, stall)
-WORKFLOWS: Final[dict[str, Any]] = {each.__name__: each for each in (Order, Shipment, Refused, Doomed, Race, Patient)}
+WORKFLOWS: Final[dict[str, Any]] = {
+    each.__name__: each for each in (Order, Shipment, Refused, Doomed, Race, Patient, Changed)
+}

@@ -26,8 +26,9 @@ from holdfast.history import (
     TaskTimedOut,
     WorkflowStarted,
     WorkflowTerminated,
+    WorkflowTimedOut,
 )
-from holdfast.history.temporal import ENGINE, from_temporal
+from holdfast.history.temporal import ENGINE, from_temporal, to_temporal
 from holdfast.replay import WorkflowReplayer, load_history
 from tests.conformance.temporal import ours
 
@@ -279,6 +280,13 @@ def test_an_end_that_no_code_decided() -> None:
     history = read(events)
     assert [type(each) for each in history.events] == [WorkflowStarted, WorkflowTerminated]
     assert history.events[-1].reason == "enough"  # type: ignore[union-attr]
+
+
+def test_a_run_whose_time_was_up_is_one_here_too() -> None:
+    """And is written as one."""
+    history = read([*beginning(), event(5, "WorkflowExecutionTimedOut")])
+    assert isinstance(history.events[-1], WorkflowTimedOut)
+    assert read(json.loads(to_temporal(history.events))).events[-1] == history.events[-1]
 
 
 def test_attempts_are_counted_up_to_a_limit() -> None:
