@@ -125,7 +125,7 @@ class Live:
     @property
     def is_dirty(self) -> bool:
         """Whether there is something to write."""
-        return bool(self.entries or self.closing or self.stable or self.parks or self._beside)
+        return bool(self.entries or self.closing or self.stable or (self.park and self.parks) or self._beside)
 
     @property
     def parks(self) -> bool:

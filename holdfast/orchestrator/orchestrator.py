@@ -638,7 +638,7 @@ class Orchestrator:
             live.stable = True
         lives.append((live, page, events))
         blobs_stored = tuple(blobs.items()) if blobs else ()
-        read, stable, park = live.inbox_read, live.stable, live.park if live.parks else ""
+        read, stable, park = live.inbox_read, live.stable, live.park and (live.park if live.parks else "")
         beside = live.take_off()
         if beside is None:
             return Append(live.execution_id, page, blobs_stored, closing, read, stable=stable, park=park)
