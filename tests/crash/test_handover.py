@@ -98,10 +98,10 @@ async def test_a_run_that_could_not_be_read_is_read_again(tmp_path, monkeypatch)
     reads = itertools.count()
     pages = SQLiteStore.pages
 
-    async def fail_once(store, *args):
-        if next(reads) == 0:
+    async def fail_once(store, execution_id, after=0):
+        if after == 0 and next(reads) == 0:  # a whole history; who opens a store looks at the newest page only
             raise StoreError("the disk failed", "Try again.")
-        return await pages(store, *args)
+        return await pages(store, execution_id, after)
 
     monkeypatch.setattr(SQLiteStore, "pages", fail_once)
     async with stack(tmp_path) as app:
