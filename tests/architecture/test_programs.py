@@ -1,4 +1,4 @@
-"""A test whose program is missing is skipped on a person's machine and fails under CI."""
+"""A test whose program or package is missing is skipped on a person's machine and fails under CI."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.programs import require_program
+from tests.programs import require_package, require_program
 
 
 def test_present_program_is_found() -> None:
@@ -26,3 +26,18 @@ def test_missing_program_fails_under_ci(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="apt-get install no-such-package"):
         require_program("no-such-program", "apt-get install no-such-package")
+
+
+def test_present_package_is_enough() -> None:
+    """Nothing happens when it can be imported."""
+    require_package("pytest", "none")
+
+
+def test_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skipped with what to install, and failed under CI."""
+    monkeypatch.setenv("CI", "false")
+    with pytest.raises(pytest.skip.Exception, match=r"pip install 'holdfast\[temporal\]'"):
+        require_package("no_such_package", "temporal")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match=r"pip install 'holdfast\[temporal\]'"):
+        require_package("no_such_package", "temporal")
