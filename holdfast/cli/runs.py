@@ -11,13 +11,13 @@ import typer
 
 from holdfast.app import Client
 from holdfast.cli.filters import WhereOption, read_filter
-from holdfast.cli.output import Exit, Output, time_of
+from holdfast.cli.output import Exit, Output, printable, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, with_client
 from holdfast.client import RunHandle, decode_outcome
 from holdfast.errors import SettingsError
 from holdfast.history import BlobRef, Failure, to_json
 from holdfast.history.temporal import to_temporal
-from holdfast.ports.engine import RecordedEvent, decode_end
+from holdfast.ports.engine import Cause, RecordedEvent, decode_end
 from holdfast.ports.operations import PAUSED, TERMINAL, RunRecord
 
 runs = typer.Typer(help="Look at runs, and operate them.", no_args_is_help=True)
@@ -134,6 +134,31 @@ async def finish(output: Output, handle: RunHandle[Any], timeout: float | None, 
     else:
         output.note(f"[dim]run {handle.run_id}[/]")
         output.value(result)
+
+
+@runs.command()
+def explain(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Say why a run does not move."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        explained = await client.handle(run).explain()
+        if output.as_json:
+            output.value(explained)
+            return
+        output.console.print(f"{explained.execution} is {explained.status}", markup=False)
+        _print_causes(output, explained.causes, 1)
+
+    with_client(output, store, body)
+
+
+def _print_causes(output: Output, causes: tuple[Cause, ...], depth: int) -> None:
+    for each in causes:
+        since = f"  (since {time_of(each.since)})" if each.since is not None else ""
+        output.console.print("  " * depth + printable(each.text) + since, markup=False)
+        if each.remedy:
+            output.console.print("  " * depth + f"  to do: {printable(each.remedy)}", markup=False)
+        _print_causes(output, each.causes, depth + 1)
 
 
 @runs.command()

@@ -13,8 +13,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
 
+import msgspec
+
 from holdfast.client.bulk import operate_on_many
 from holdfast.client.ends import Ends
+from holdfast.client.explaining import Situation, decide_causes
 from holdfast.client.forking import start_fork
 from holdfast.engine import CURRENT
 from holdfast.errors import (
@@ -33,6 +36,8 @@ from holdfast.ports.clock import Clock
 from holdfast.ports.engine import (
     BulkPage,
     BulkRequest,
+    Cause,
+    Explanation,
     Forked,
     ForkRequest,
     LocalOrchestrator,
@@ -56,6 +61,8 @@ from holdfast.ports.operations import (
 )
 from holdfast.ports.store import Store
 
+RUNS_FOLLOWED_MAX: Final = 10
+"""How far a chain of runs that wait for one another is followed."""
 LOOK_SECONDS: Final = 0.25
 """How often to look for an answer or an end although nothing rang."""
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -239,6 +246,42 @@ class EmbeddedEngine:
             while (answer := await self._store.answer(request_id)) is None:
                 await _wait(rung, LOOK_SECONDS)
         return decode_answer(answer)
+
+    async def explain(self, run_id: str) -> Explanation:
+        """Return why a run does not move. See `Engine.explain`."""
+        record = await self.describe(run_id)
+        causes = await self._causes(record, (record.execution,))
+        return Explanation(record.run_id, record.execution, record.status, causes)
+
+    async def _causes(self, record: RunRecord, seen: tuple[str, ...]) -> tuple[Cause, ...]:
+        causes = decide_causes(await self._situation(record))
+        return tuple([await self._followed(each, seen) for each in causes])
+
+    async def _followed(self, cause: Cause, seen: tuple[str, ...]) -> Cause:
+        """Return a cause with the reasons of the run it leads to."""
+        if not cause.run or len(seen) > RUNS_FOLLOWED_MAX:
+            return cause
+        if cause.run in seen:
+            path = " -> ".join((*seen[seen.index(cause.run) :], cause.run))
+            return msgspec.structs.replace(cause, kind="deadlock", text=f"{cause.text}: a deadlock, {path}")
+        holder = await self._store.run(cause.run)
+        if holder is None:
+            return cause
+        return msgspec.structs.replace(cause, causes=await self._causes(holder, (*seen, cause.run)))
+
+    async def _situation(self, record: RunRecord) -> Situation:
+        store = self._store
+        return Situation(
+            now=await store.now(),
+            run=record,
+            events=[each.event for each in await self._read(record, 0)],
+            queue=await store.queue(record.execution_id),
+            fan_outs=await store.fan_outs(record.execution_id),
+            inbox=await store.execution_inbox(record.execution_id),
+            members=await store.members(),
+            pools=await store.pools(),
+            locks=await store.locks(),
+        )
 
     async def describe(self, run_id: str) -> RunRecord:
         """Return a run's newest execution. See `Engine.describe`."""

@@ -21,7 +21,7 @@ from holdfast.errors import (
     RunTimedOutError,
 )
 from holdfast.history import Failure
-from holdfast.ports.engine import Engine, Outcome, RecordedEvent
+from holdfast.ports.engine import Engine, Explanation, Outcome, RecordedEvent
 from holdfast.ports.operations import CANCELLED, COMPLETED, TERMINATED, TIMED_OUT, RunRecord
 
 ANSWER_SECONDS: Final = 30.0
@@ -148,6 +148,10 @@ class RunHandle(Generic[Result]):
             RunStateError: it is neither.
         """
         await self._engine.resume(self.run_id)
+
+    async def explain(self) -> Explanation:
+        """Return why the run does not move, as a chain of causes."""
+        return await self._engine.explain(self.run_id)
 
     async def describe(self) -> RunRecord:
         """Return the state of the run's newest execution."""

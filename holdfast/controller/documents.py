@@ -19,7 +19,7 @@ from holdfast.controller.keys import Scope
 from holdfast.controller.times import iso_time, iso_time_or_none
 from holdfast.history import Failure
 from holdfast.ports.captures import CaptureEntry
-from holdfast.ports.engine import Outcome, decode_end
+from holdfast.ports.engine import Cause, Outcome, decode_end
 from holdfast.ports.operations import (
     CANCELLED,
     COMPLETED,
@@ -103,6 +103,31 @@ class Taken(Document, frozen=True):
     """An answer to a callback that cannot be lost any more."""
 
     taken: bool = True
+
+
+class WhyNot(Document, frozen=True):
+    """One reason why a run does not move."""
+
+    kind: str
+    """A word for programs, such as `no-worker`."""
+    text: str
+    step: str
+    since: str | None
+    remedy: str
+    """What can be done, where something can."""
+    run: str
+    """The run that this is about, where it is another one."""
+    causes: list[WhyNot]
+    """Why that run does not move."""
+
+
+class Explained(Document, frozen=True):
+    """Why a run does not move, as a chain of causes."""
+
+    run_id: str
+    execution: str
+    status: str
+    causes: list[WhyNot]
 
 
 class Where(Document, frozen=True, forbid_unknown_fields=True):
@@ -416,6 +441,19 @@ def run_document(record: RunRecord, *, payloads: bool = True) -> Run:
         wake_at=iso_time_or_none(record.wake_at),
         result=result,
         error=error,
+    )
+
+
+def cause_document(cause: Cause) -> WhyNot:
+    """Return one reason why a run does not move."""
+    return WhyNot(
+        kind=cause.kind,
+        text=cause.text,
+        step=cause.step,
+        since=iso_time_or_none(cause.since),
+        remedy=cause.remedy,
+        run=cause.run,
+        causes=[cause_document(each) for each in cause.causes],
     )
 
 

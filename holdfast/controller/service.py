@@ -31,6 +31,7 @@ from holdfast.controller.documents import (
     Bulk,
     BulkAnswer,
     CapturePage,
+    Explained,
     ForkAnswer,
     ForkBody,
     HistoryPage,
@@ -44,6 +45,7 @@ from holdfast.controller.documents import (
     Workflow,
     WorkflowList,
     capture_document,
+    cause_document,
     lock_document,
     pool_document,
     run_document,
@@ -330,6 +332,16 @@ class ControllerService:
         """Let a parked or paused run go on. Raises RunNotFoundError, RunClosedError, RunStateError."""
         await self._engine.resume(run_id)
         return await self.run(run_id)
+
+    async def explain(self, run_id: str) -> Explained:
+        """Return why a run does not move. Raises RunNotFoundError."""
+        found = await self._engine.explain(run_id)
+        return Explained(
+            run_id=found.run_id,
+            execution=found.execution,
+            status=found.status,
+            causes=[cause_document(each) for each in found.causes],
+        )
 
     async def bulk(self, wanted: Bulk, by: str, operation_id: str | None = None) -> BulkAnswer:
         """Do one thing to the next runs that a filter means, or say to how many it would be done.

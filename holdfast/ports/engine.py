@@ -115,6 +115,33 @@ class Forked(msgspec.Struct, frozen=True):
     """Idempotency keys kept from the source, by step: a step has it as long as its input is unchanged."""
 
 
+class Cause(msgspec.Struct, frozen=True):
+    """One reason why a run does not move."""
+
+    kind: str
+    """A word for programs: paused, parked, no-orchestrator, no-code, owner, running, retry, no-worker, slots, timer,
+    lock, deadlock, fan-out, task, step, message, cancel, ended."""
+    text: str
+    step: str = ""
+    since: float | None = None
+    """Seconds since the epoch."""
+    remedy: str = ""
+    """What can be done, where something can."""
+    run: str = ""
+    """The run that this is about, where it is another one."""
+    causes: tuple[Cause, ...] = ()
+    """Why that run does not move."""
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why a run does not move, as a chain of causes."""
+
+    run_id: str
+    execution: str
+    status: str
+    causes: tuple[Cause, ...]
+
+
 class RecordedEvent(msgspec.Struct, frozen=True):
     """An event with its id."""
 
@@ -199,6 +226,9 @@ class Engine(Protocol):
         Raises:
             RunNotFoundError, RunClosedError, RunStateError (it is neither).
         """
+
+    async def explain(self, run_id: str) -> Explanation:
+        """Return why a run does not move. Raises RunNotFoundError."""
 
     async def describe(self, run_id: str) -> RunRecord:
         """Return a run's newest execution. Raises RunNotFoundError."""

@@ -824,6 +824,8 @@ class QueueRecord(Value, frozen=True):
     visible_at: float
     owner: str
     progress: bytes
+    failures: bytes = b""
+    """Encoded failed attempts so far."""
 
 
 class FanOutRecord(Value, frozen=True):

@@ -170,7 +170,8 @@ class EncryptedStore:
             progress = open_progress(self.codec, record.progress, record.execution_id, record.step, record.task_id)
         except EncryptionError:
             return record
-        return _replace(record, progress=progress)
+        place = place_of("failures", record.execution_id, record.step)
+        return _replace(record, progress=progress, failures=open_or_leave(self.codec, record.failures, place))
 
     def _open_record(self, record: ops.RunRecord) -> ops.RunRecord:
         return _replace(

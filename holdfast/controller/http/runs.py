@@ -16,7 +16,17 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from holdfast.authoring import CallSignature
-from holdfast.controller.documents import Bulk, BulkAnswer, ForkAnswer, ForkBody, HistoryPage, Reason, Run, RunPage
+from holdfast.controller.documents import (
+    Bulk,
+    BulkAnswer,
+    Explained,
+    ForkAnswer,
+    ForkBody,
+    HistoryPage,
+    Reason,
+    Run,
+    RunPage,
+)
 from holdfast.controller.http.access import ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, reference, takes
 from holdfast.controller.http.parts import (
@@ -163,6 +173,13 @@ async def read_history(
 ) -> Response:
     """Read the events of a run, in order."""
     return json_response(await service.history(run_id, after=after, limit=limit, payloads=payloads))
+
+
+@router.get("/v1/runs/{run_id}/explain", responses=describes(Explained))
+@requires(Scope.READ)
+async def explain_run(service: TheService, run_id: RunId) -> Response:
+    """Say why a run does not move, as a chain of causes."""
+    return json_response(await service.explain(run_id))
 
 
 @router.get(

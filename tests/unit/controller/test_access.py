@@ -21,6 +21,7 @@ EXPECTED = {
     ("GET", "/v1/runs/{run_id}/result"): Scope.READ,
     ("GET", "/v1/runs/{run_id}/history"): Scope.READ,
     ("GET", "/v1/runs/{run_id}/events"): Scope.READ,
+    ("GET", "/v1/runs/{run_id}/explain"): Scope.READ,
     ("POST", "/v1/runs/{run_id}/cancel"): Scope.OPERATE,
     ("POST", "/v1/runs/{run_id}/terminate"): Scope.OPERATE,
     ("POST", "/v1/runs/{run_id}/pause"): Scope.OPERATE,

@@ -83,7 +83,8 @@ SELECT visible_at FROM task_queue WHERE state = 0 AND visible_at > ?1 ORDER BY v
 
 -- name: read_queue
 SELECT
-  task_queue.id, task_queue.execution, step, task, pool, attempt, visible_at, coalesce(members.name, ''), progress
+  task_queue.id, task_queue.execution, step, task, pool, attempt, visible_at, coalesce(members.name, ''), progress,
+  failures
 FROM task_queue LEFT JOIN members ON members.member = task_queue.owner
 WHERE task_queue.execution = ?1
 ORDER BY task_queue.id;

@@ -1,0 +1,202 @@
+"""Why a run does not move.
+
+Owns: the causes, in words, as far as the records of one run say them.
+Must not know: where the records were read, how causes are shown.
+
+`decide_causes` looks at one run. A cause that leads to another run names it, and whoever reads the records follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from holdfast.history import (
+    AnyEvent,
+    Attempt,
+    Decision,
+    Failure,
+    FanOutCancelled,
+    FanOutStarted,
+    Input,
+    LockReleased,
+    LockRequested,
+    TaskCancelled,
+    TaskScheduled,
+    TimerCancelled,
+    TimerStarted,
+)
+from holdfast.ports.engine import Cause
+from holdfast.ports.operations import (
+    PARKED,
+    PAUSED,
+    TERMINAL,
+    FanOutRecord,
+    InboxRow,
+    LockRecord,
+    MemberRecord,
+    PoolRecord,
+    QueueRecord,
+    RunRecord,
+)
+
+CAUSES_MAX: Final = 50
+"""How many causes of one run are named."""
+
+_ENDING: Final = (Input, TaskCancelled, TimerCancelled, FanOutCancelled, LockReleased)
+_decode_attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known about one run, at one time."""
+
+    now: float
+    run: RunRecord
+    events: Sequence[AnyEvent] = ()
+    queue: Sequence[QueueRecord] = ()
+    fan_outs: Sequence[FanOutRecord] = ()
+    inbox: Sequence[InboxRow] = ()
+    members: Sequence[MemberRecord] = ()
+    pools: Sequence[PoolRecord] = ()
+    locks: Sequence[LockRecord] = ()
+
+
+def decide_causes(situation: Situation) -> tuple[Cause, ...]:
+    """Return why a run does not move; nothing for one that has ended."""
+    run = situation.run
+    if run.status in TERMINAL:
+        return (Cause("ended", f"it is {run.status}", since=run.closed_at),)
+    if run.status == PAUSED:
+        who, why = run.paused_by or "somebody", f": {run.paused_reason}" if run.paused_reason else ""
+        remedy = f"holdfast runs resume {run.run_id}"
+        return (Cause("paused", f"paused by {who}{why}", since=run.paused_at, remedy=remedy), *_told(situation))
+    if run.status == PARKED:
+        remedy = f"deploy what fits, then holdfast runs resume {run.run_id}; or holdfast runs terminate {run.run_id}"
+        return (Cause("parked", f"parked: {run.parked}", remedy=remedy), *_told(situation))
+    nobody = _nobody(situation)
+    waits = tuple(_waits(situation))[:CAUSES_MAX]
+    if nobody is not None:
+        return (nobody, *(each for each in waits if each.kind not in {"timer", "message"}))
+    return waits
+
+
+def _told(situation: Situation) -> Iterator[Cause]:
+    for row in situation.inbox:
+        if row.kind == "cancel":
+            yield Cause("cancel", "it was told to cancel, which its code has to see", since=row.received_at)
+
+
+def _alive(situation: Situation) -> list[MemberRecord]:
+    return [each for each in situation.members if each.expires_at > situation.now and each.state != "dead"]
+
+
+def _nobody(situation: Situation) -> Cause | None:
+    """Return the cause that nobody could move the run."""
+    run, alive = situation.run, _alive(situation)
+    for each in situation.members:
+        if each.name == run.owner and each.state != "alive":
+            text = f"its owner {each.name} is {each.state}"
+            return Cause("owner", text, remedy="its runs go to others when its lease has run out")
+    working = [each for each in alive if each.kind in {"orchestrator", "stack"}]
+    if not working:
+        return Cause("no-orchestrator", "no orchestrator is alive on this store", remedy="holdfast dev MODULE")
+    if not any(run.workflow in each.workflows for each in working):
+        known = sorted({name for each in working for name in each.workflows if not name.startswith("task:")})
+        text = f"no orchestrator that is alive has workflow {run.workflow!r} (there is: {', '.join(known) or 'none'})"
+        return Cause("no-code", text, remedy="start one with the module that defines it")
+    return None
+
+
+def _waits(situation: Situation) -> Iterator[Cause]:
+    steps = _open_steps(situation.events)
+    queued = {each.step: each for each in situation.queue}
+    for row in situation.queue:
+        yield _task(situation, row)
+    for step, event in steps.items():
+        if step in queued:
+            continue
+        match event:
+            case TimerStarted(due=due):
+                yield Cause("timer", f"timer {step} is due in {_seconds(due - situation.now)}", step, event.time)
+            case LockRequested(name=name):
+                yield _lock(situation, step, name, event.time)
+            case FanOutStarted():
+                yield _fan_out(situation, step, event)
+            case TaskScheduled(task=task):
+                yield Cause("task", f"the outcome of task {task} ({step}) is on its way", step, event.time)
+            case _:
+                yield Cause("step", f"{step} has no outcome yet", step, event.time)
+    if not steps and not situation.queue:
+        since = situation.events[-1].time if situation.events else situation.run.created_at
+        yield Cause("message", "nothing is under way: its code waits for a signal or an update", since=since)
+
+
+def _open_steps(events: Sequence[AnyEvent]) -> dict[str, AnyEvent]:
+    steps: dict[str, AnyEvent] = {}
+    for event in events:
+        step = getattr(event, "step", None)
+        if step is None:
+            continue
+        if isinstance(event, _ENDING):
+            steps.pop(step, None)
+        elif isinstance(event, Decision):
+            steps[step] = event
+    return steps
+
+
+def _task(situation: Situation, row: QueueRecord) -> Cause:
+    name = f"task {row.task} ({row.step})"
+    if row.owner:
+        member = next((each for each in situation.members if each.name == row.owner), None)
+        state = f", which is {member.state}" if member is not None and member.state != "alive" else ""
+        return Cause("running", f"{name} runs on {row.owner}{state}, attempt {row.attempt}", row.step)
+    if row.visible_at > situation.now:
+        failure = _last_failure(row.failures)
+        why = f" because {failure.type}: {failure.message}" if failure is not None else ""
+        text = f"{name} is tried again (attempt {row.attempt}) in {_seconds(row.visible_at - situation.now)}{why}"
+        return Cause("retry", text, row.step)
+    return _pool(situation, name, row.pool, row.step, row.visible_at)
+
+
+def _last_failure(failures: bytes) -> Failure | None:
+    try:
+        tried = _decode_attempts(failures) if failures else ()
+    except msgspec.MsgspecError:
+        return None  # encrypted, and the key is not here
+    return tried[-1].failure if tried else None
+
+
+def _pool(situation: Situation, what: str, pool: str, step: str, since: float | None) -> Cause:
+    record = next((each for each in situation.pools if each.pool == pool), None)
+    if record is None or not record.slots:
+        served = ", ".join(each.pool for each in situation.pools if each.slots) or "none"
+        text = f"{what} is queued in pool {pool!r}, which no live worker serves (served: {served})"
+        return Cause("no-worker", text, step, since, f"holdfast worker MODULE --pool {pool}=8")
+    text = (
+        f"{what} waits for a slot in pool {pool!r}: {record.in_flight} of {record.slots} busy, {record.backlog} queued"
+    )
+    return Cause("slots", text, step, since)
+
+
+def _fan_out(situation: Situation, step: str, event: FanOutStarted) -> Cause:
+    record = next((each for each in situation.fan_outs if each.step == step), None)
+    done = f"{record.done} of {record.count} items done, {record.failed} failed" if record is not None else "beginning"
+    return Cause("fan-out", f"{step} of {event.task}: {done}", step, event.time)
+
+
+def _lock(situation: Situation, step: str, name: str, since: float) -> Cause:
+    holders = [each for each in situation.locks if each.name == name and each.held]
+    if not holders:
+        return Cause("lock", f"lock {name!r} is being granted", step, since)
+    holder = holders[0]
+    run = holder.holder.partition("/")[0] if holder.expires_at is None else ""
+    text = f"lock {name!r} is held by {'run ' if run else ''}{holder.holder}"
+    return Cause("lock", text, step, since, f"holdfast locks break '{name}'" if not run else "", run)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{max(seconds, 0.0):,.0f} s"

@@ -1,0 +1,112 @@
+"""What is said of a run that does not move, from its records alone."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from holdfast.client.explaining import Situation, decide_causes
+from holdfast.history import Attempt, Failure, FanOutStarted, LockRequested, TaskCompleted, TaskScheduled, TimerStarted
+from holdfast.ports.operations import (
+    FanOutRecord,
+    InboxRow,
+    LockRecord,
+    MemberRecord,
+    PoolRecord,
+    QueueRecord,
+    RunRecord,
+)
+
+NOW = 1_000.0
+TASK = TaskScheduled(900.0, 1, 0, "charge#1", "charge", b"1", "gpu")
+
+
+def run(status: str = "RUNNING", **more: object) -> RunRecord:
+    """Return a run."""
+    record = RunRecord(1, "r", "r", "W", status, 0.0, None, "", b"", "", 3, "", 0, None)
+    return msgspec.structs.replace(record, **more)
+
+
+def member(kind: str = "stack", state: str = "alive", workflows: tuple[str, ...] = ("W",)) -> MemberRecord:
+    """Return a member with a lease."""
+    return MemberRecord(1, "m", kind, "here", 1, 1, state, 0.0, NOW + 9, workflows, (), 0, 0, 0)
+
+
+def queued(owner: str = "", visible_at: float = 0.0, failures: bytes = b"") -> QueueRecord:
+    """Return a row of the queue."""
+    return QueueRecord(1, 1, "charge#1", "charge", "gpu", 4, visible_at, owner, b"", failures)
+
+
+def lock(holder: str, expires_at: float | None = None) -> LockRecord:
+    """Return who holds the till."""
+    return LockRecord("till", 1, holder, True, 7, 0.0, expires_at)
+
+
+FAILURES = msgspec.msgpack.encode((Attempt(3, 1.0, 2.0, "", Failure("ConnectionError", "no route")),))
+WAITS = (LockRequested(900.0, 1, 0, "lock(till)#1", "till", 1),)
+HERE = {"members": (member(),)}
+
+
+@pytest.mark.parametrize(
+    ("situation", "kind", "words"),
+    [
+        (Situation(NOW, run("COMPLETED")), "ended", "it is COMPLETED"),
+        (Situation(NOW, run("PAUSED", paused_by="ada", paused_reason="bad deploy")), "paused", "by ada: bad deploy"),
+        (Situation(NOW, run("PARKED", parked="DIVERGED at 3")), "parked", "parked: DIVERGED at 3"),
+        (Situation(NOW, run()), "no-orchestrator", "no orchestrator is alive"),
+        (Situation(NOW, run(), members=(member("worker"),)), "no-orchestrator", "no orchestrator is alive"),
+        (Situation(NOW, run(), members=(member(workflows=("V",)),)), "no-code", "has workflow 'W' (there is: V)"),
+        (
+            Situation(NOW, run(owner="m"), members=(member(state="blocked at x.py:3"),)),
+            "owner",
+            "its owner m is blocked at x.py:3",
+        ),
+        (Situation(NOW, run(), (TASK,), (queued(),), **HERE), "no-worker", "pool 'gpu', which no live worker serves"),
+        (
+            Situation(NOW, run(), (TASK,), (queued(),), pools=(PoolRecord("gpu", 5, 2, 1.0, 2),), **HERE),
+            "slots",
+            "waits for a slot in pool 'gpu': 2 of 2 busy, 5 queued",
+        ),
+        (
+            Situation(NOW, run(), (TASK,), (queued(visible_at=NOW + 37, failures=FAILURES),), **HERE),
+            "retry",
+            "(attempt 4) in 37 s because ConnectionError: no route",
+        ),
+        (Situation(NOW, run(), (TASK,), (queued("m"),), **HERE), "running", "runs on m, attempt 4"),
+        (Situation(NOW, run(), (TASK,), **HERE), "task", "on its way"),
+        (Situation(NOW, run(), (TimerStarted(9.0, 1, 0, "sleep#1", 1.0, NOW + 5),), **HERE), "timer", "due in 5 s"),
+        (Situation(NOW, run(), WAITS, locks=(lock("q/lock(till)#1"),), **HERE), "lock", "held by run q/lock(till)#1"),
+        (Situation(NOW, run(), WAITS, locks=(lock("script", 1e9),), **HERE), "lock", "held by script"),
+        (
+            Situation(
+                NOW,
+                run(),
+                (FanOutStarted(9.0, 1, 0, "map#1", "ocr", 9, b""),),
+                fan_outs=(FanOutRecord(1, 1, "map#1", "ocr", 9, 4, 1, False),),
+                **HERE,
+            ),
+            "fan-out",
+            "map#1 of ocr: 4 of 9 items done, 1 failed",
+        ),
+        (Situation(NOW, run(), (TASK, TaskCompleted(950.0, -1, "charge#1", b"1")), **HERE), "message", "a signal or"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_first_cause_is_named(situation: Situation, kind: str, words: str) -> None:
+    """Each cause has its word for programs, and says what a person wants to know."""
+    cause = decide_causes(situation)[0]
+    assert cause.kind == kind
+    assert words in cause.text
+
+
+def test_a_cancellation_that_waits_is_said() -> None:
+    """A run that does not move does not see that it was cancelled."""
+    row = InboxRow(1, 1, "cancel", "", b"", "op", "", 990.0)
+    causes = decide_causes(Situation(NOW, run("PARKED", parked="x"), inbox=(row,)))
+    assert [each.kind for each in causes] == ["parked", "cancel"]
+
+
+def test_without_anybody_what_it_waits_for_is_said_too() -> None:
+    """Who starts an orchestrator wants to know what comes next."""
+    causes = decide_causes(Situation(NOW, run(), (TASK,), (queued(),)))
+    assert [each.kind for each in causes] == ["no-orchestrator", "no-worker"]
