@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from holdfast.app import Client, Holdfast, Ledger, heartbeat_monitor, lock, run, semaphore
     from holdfast.authoring import (
+        Child,
         Err,
         Ok,
         Registry,
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
         Saga,
         all_handlers_finished,
         callback,
+        continue_as_new,
         deprecate_patch,
+        get_run,
         heartbeat,
         map_tasks,
         now,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
         run_info,
         side_effect,
         signal,
+        start_child,
         task,
         task_info,
         update,
@@ -39,10 +43,12 @@ if TYPE_CHECKING:
     from holdfast.client import RunHandle
     from holdfast.errors import (
         AlreadyProcessed,
+        ChildError,
         HoldfastError,
         LeaseHeld,
         LeaseLost,
         LockLost,
+        MessageError,
         RunFailedError,
         TaskError,
         TaskTimeoutError,
@@ -61,6 +67,8 @@ _HOMES: Final[dict[str, str]] = {
     "semaphore": "holdfast.app",
     "RunHandle": "holdfast.client",
     "AlreadyProcessed": "holdfast.errors",
+    "ChildError": "holdfast.errors",
+    "MessageError": "holdfast.errors",
     "HoldfastError": "holdfast.errors",
     "LeaseHeld": "holdfast.errors",
     "LeaseLost": "holdfast.errors",
@@ -74,6 +82,8 @@ _HOMES: Final[dict[str, str]] = {
 
 __all__ = [
     "AlreadyProcessed",
+    "Child",
+    "ChildError",
     "Client",
     "Err",
     "Holdfast",
@@ -82,6 +92,7 @@ __all__ = [
     "LeaseLost",
     "Ledger",
     "LockLost",
+    "MessageError",
     "Ok",
     "Registry",
     "Retry",
@@ -92,7 +103,9 @@ __all__ = [
     "TaskTimeoutError",
     "all_handlers_finished",
     "callback",
+    "continue_as_new",
     "deprecate_patch",
+    "get_run",
     "heartbeat",
     "heartbeat_monitor",
     "lock",
@@ -107,6 +120,7 @@ __all__ = [
     "semaphore",
     "side_effect",
     "signal",
+    "start_child",
     "task",
     "task_info",
     "update",

@@ -19,6 +19,8 @@
     ├── TaskError                  a task's final outcome, as its workflow sees it
     │   ├── TaskTimeoutError
     │   └── FanOutError
+    ├── ChildError                 a child run's end without a result, as its parent sees it
+    ├── MessageError               a message to another run that could not be delivered
     ├── RunError                   a run's final outcome, as its caller sees it
     │   ├── RunFailedError
     │   ├── RunCancelledError
@@ -370,6 +372,50 @@ class FanOutError(TaskError):
     def message(self) -> str:
         """Say how many items failed, and how the first one did."""
         return f"{self.failed} item(s) of {self.step} failed; first, item {self.index}: {self.type}: {self.text}"
+
+
+@dataclass(eq=False)
+class ChildError(HoldfastError):
+    """A child run ended without a result, or could not be started."""
+
+    code: ClassVar[str] = "HF504"
+
+    step: str
+    run_id: str
+    """The child's run id."""
+    status: str
+    """FAILED, CANCELLED, TERMINATED or TIMED_OUT; NOT_STARTED when its id belongs to other work."""
+    type: str
+    """Name of the exception class the child failed with, such as `TaskError`."""
+    text: str
+    """Its message, or the reason that was given for ending the child."""
+    traceback: str = ""
+    causes: tuple[tuple[str, str], ...] = ()
+    """(class name, message) of what caused that exception, nearest first."""
+
+    def message(self) -> str:
+        """Name the child, how it ended and why."""
+        how = {"FAILED": "failed", "CANCELLED": "was cancelled", "TERMINATED": "was terminated"}
+        words = how.get(self.status, "timed out" if self.status == "TIMED_OUT" else "was not started")
+        why = f"{self.type}: {self.text}" if self.type else self.text
+        return f"child {self.step} (run {self.run_id!r}) {words}" + (f": {why}" if why else "")
+
+
+@dataclass(eq=False)
+class MessageError(HoldfastError):
+    """A message from a workflow to another run could not be delivered."""
+
+    code: ClassVar[str] = "HF505"
+
+    step: str
+    run_id: str
+    type: str
+    """`RunNotFoundError` or `RunClosedError`."""
+    text: str
+
+    def message(self) -> str:
+        """Name the message, the run and what is wrong with it."""
+        return f"{self.step} did not reach run {self.run_id!r}: {self.type}: {self.text}"
 
 
 @dataclass(eq=False)

@@ -83,6 +83,12 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             timeout="attempt",
         ),
         errors.FanOutError(step="map#1", type="ValueError", text="page 3 is empty", attempts=5, failed=1, index=4_711),
+        errors.ChildError(
+            step="Pay#1", run_id="ord-1187:Pay#1", status="FAILED", type="TaskError", text="the card was refused"
+        ),
+        errors.MessageError(
+            step="signal(reserve)#1", run_id="stock-7", type="RunClosedError", text="run 'stock-7' is COMPLETED"
+        ),
         errors.RunError(run_id="ord-1187", type="ValueError", text="no such account"),
         errors.RunFailedError(run_id="ord-1187", type="ValueError", text="no such account"),
         errors.RunCancelledError(run_id="ord-1187", text="the customer called"),

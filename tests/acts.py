@@ -11,11 +11,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from random import Random
 from typing import Any, ClassVar
 
-from holdfast.authoring import Saga, lock, map_tasks, now, patched, random, side_effect, uuid4, wait_for_signal
+from holdfast.authoring import (
+    Saga,
+    continue_as_new,
+    get_run,
+    lock,
+    map_tasks,
+    now,
+    patched,
+    random,
+    side_effect,
+    start_child,
+    uuid4,
+    wait_for_signal,
+)
 from tests.errands import charge, fetch, undo
 from tests.rehearsal import Line
 
@@ -159,8 +172,37 @@ async def _queue(scene: Scene, *nodes: Node) -> list[Any]:
     return seen
 
 
-async def _child(scene: Scene, node: Node) -> Any:
+async def _subtask(scene: Scene, node: Node) -> Any:
     return await asyncio.create_task(act(scene, node))
+
+
+async def _child(_: Scene, item: int) -> Any:
+    return await start_child("kid", item)
+
+
+async def _begin_child(scene: Scene, item: int) -> Any:
+    child = start_child("kid", item)
+    scene.started.append(child)
+    return await child.started
+
+
+async def _start_child(scene: Scene, item: int) -> str:
+    scene.started.append(start_child("kid", item))
+    return "started a child"
+
+
+async def _send(scene: Scene, item: int) -> Any:
+    sent = get_run(f"other-{item}").signal("go", item)
+    if item % 2:
+        return await sent
+    scene.started.append(sent)
+    return "sent"
+
+
+async def _continue(scene: Scene, item: int) -> Any:
+    if len(scene.log) > 3:
+        continue_as_new(item)
+    return None
 
 
 async def _spawn(scene: Scene, node: Node) -> str:
@@ -274,7 +316,12 @@ _ACTS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
     "lock": _lock,
     "semaphore": _semaphore,
     "queue": _queue,
+    "subtask": _subtask,
     "child": _child,
+    "begin_child": _begin_child,
+    "start_child": _start_child,
+    "send": _send,
+    "continue": _continue,
     "spawn": _spawn,
     "if": _if,
     "uuid": _uuid,
@@ -325,6 +372,10 @@ class Play:
         scene = Scene()
         return scene, run(scene, self.program)
 
+    def encode_input(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
+        """Return an input as JSON text."""
+        return json.dumps([args, dict(kwargs)]).encode()
+
     def encode_result(self, value: Any) -> bytes:
         """Return a result as JSON text."""
         return json.dumps(value).encode()
@@ -345,6 +396,11 @@ LEAVES: tuple[tuple[Any, ...], ...] = (
     ("map", (1, 2, 3)),
     ("patch", ("old", "new")),
     ("effect", range(3)),
+    ("child", range(3)),
+    ("begin_child", range(3)),
+    ("start_child", range(3)),
+    ("send", range(4)),
+    ("continue", range(3)),
 )
 """Nodes without others inside, and what their arguments may be."""
 
@@ -354,7 +410,7 @@ ONE: tuple[tuple[Any, ...], ...] = (
     ("wait_for", _SECONDS),
     ("shield", _SECONDS),
     ("lock", ("a", "b")),
-    ("child",),
+    ("subtask",),
     ("spawn",),
     ("try",),
     ("swallow",),

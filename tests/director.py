@@ -12,19 +12,26 @@ from typing import Any
 
 from holdfast.engine.decisions import CLOSING_COMMANDS, Issued
 from holdfast.engine.execution import Execution
+from holdfast.engine.machines import State
 from holdfast.history import (
     AcquireLock,
     CancelRequested,
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
     Failure,
     FanOutCompleted,
     InputEvent,
     LockGranted,
+    MessageDelivered,
     ParkRun,
     RunResumed,
     RunSideEffect,
     ScheduleTask,
+    SendMessage,
     SideEffectRecorded,
     SignalReceived,
+    StartChild,
     StartFanOut,
     StartTimer,
     TaskCompleted,
@@ -141,6 +148,11 @@ def _outcome(stage: Rehearsal, step: str, choices: Choices, number: int) -> Inpu
             items = [(True, json.dumps(f"r{number}[{each}]").encode()) for each in range(len(command.items))]
             stage.outcomes[step] = Outcomes(items)
             return FanOutCompleted(stage.time, 0, step, bytes([number]), len(items), 0)
+        case SendMessage():
+            failure = Failure("RunNotFoundError", step) if choices.pick(3) == 2 else None
+            return MessageDelivered(stage.time, 0, step, failure)
+        case StartChild():
+            return _of_child(stage, step, choices)
         case ScheduleTask():
             match choices.pick(8):
                 case 6:
@@ -157,6 +169,23 @@ def _outcome(stage: Rehearsal, step: str, choices: Choices, number: int) -> Inpu
             return RunResumed(stage.time, 0, step)
         case _:
             raise AssertionError(f"{step} has no outcome")
+
+
+def _of_child(stage: Rehearsal, step: str, choices: Choices) -> InputEvent:
+    state = stage.execution.open[step].state
+    has_begun = state is State.STARTED or any(
+        isinstance(each, ChildStarted) and each.step == step for each in stage.history
+    )
+    if not has_begun:
+        if choices.pick(6) == 5:
+            return ChildFailed(stage.time, 0, step, "NOT_STARTED", Failure("RunConflictError", step))
+        return ChildStarted(stage.time, 0, step, f"{step} execution")
+    status = ("CANCELLED", "FAILED", "TERMINATED", "")[choices.pick(4)]
+    if state is State.CANCELLING and status:
+        return ChildFailed(stage.time, 0, step, status, Failure("", "asked"))
+    if status == "FAILED":
+        return ChildFailed(stage.time, 0, step, status, Failure("ValueError", f"r {step}"))
+    return ChildCompleted(stage.time, 0, step, json.dumps(f"r {step}").encode())
 
 
 def _recorded(stage: Rehearsal, inputs: Sequence[InputEvent], choices: Choices) -> list[Issued]:

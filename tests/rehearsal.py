@@ -8,7 +8,7 @@ Must not know: what any workflow does.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,15 +21,20 @@ from holdfast.engine.recovery import recover
 from holdfast.history import (
     AcquireLock,
     AnyEvent,
+    CancelChild,
     CancelFanOut,
     CancelRequested,
     CancelRun,
     CancelSideEffect,
     CancelTask,
     CancelTimer,
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
     Command,
     CompleteRun,
     CompleteUpdate,
+    ContinueRun,
     FailRun,
     Failure,
     FanOutCompleted,
@@ -37,14 +42,17 @@ from holdfast.history import (
     InputEvent,
     LockGranted,
     MarkPatch,
+    MessageDelivered,
     OpenCallback,
     ParkRun,
     ReleaseLock,
     RunResumed,
     RunSideEffect,
     ScheduleTask,
+    SendMessage,
     SideEffectRecorded,
     SignalReceived,
+    StartChild,
     StartFanOut,
     StartTimer,
     TaskCompleted,
@@ -84,6 +92,11 @@ class Script:
         """Return an instance and the coroutine that is the run."""
         instance = Stage()
         return instance, self.run(json.loads(payload))
+
+    def encode_input(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
+        """Return an input as JSON text."""
+        assert not kwargs
+        return json.dumps(*args).encode()
 
     def encode_result(self, value: Any) -> bytes:
         """Return a result as JSON text."""
@@ -282,6 +295,24 @@ class Rehearsal:
         """Let a run go on that parked itself."""
         return self.page(RunResumed(self.time, 0, step))
 
+    def start_child(self, step: str) -> list[str]:
+        """Let a child begin."""
+        command = self.execution.open[step].command
+        assert isinstance(command, StartChild)
+        return self.page(ChildStarted(self.time, 0, step, command.run_id))
+
+    def complete_child(self, step: str, result: Any = None) -> list[str]:
+        """Let a child have its result."""
+        return self.page(ChildCompleted(self.time, 0, step, as_json(result)))
+
+    def fail_child(self, step: str, status: str = "FAILED", type: str = "ValueError", message: str = "no") -> list[str]:
+        """Let a child end without a result."""
+        return self.page(ChildFailed(self.time, 0, step, status, Failure(type, message)))
+
+    def deliver(self, step: str, failure: Failure | None = None) -> list[str]:
+        """Let a message to another run arrive, or be refused."""
+        return self.page(MessageDelivered(self.time, 0, step, failure))
+
     def query(self, name: str, input: Any = None) -> Any:
         """Ask a question."""
         return json.loads(self.execution.query(name, as_json(input)))
@@ -313,7 +344,9 @@ def say(issued: Issued | Command) -> str:
             return f"callback {command.step}"
         case ParkRun():
             return f"park {command.step} {command.reason}"
-        case CancelTask() | CancelTimer() | CancelFanOut() | CancelSideEffect():
+        case StartChild() | SendMessage() | ContinueRun():
+            return _say_of_others(command)
+        case CancelTask() | CancelTimer() | CancelFanOut() | CancelChild() | CancelSideEffect():
             return f"cancel {command.step}"
         case AcquireLock():
             return f"acquire {command.step}"
@@ -321,16 +354,30 @@ def say(issued: Issued | Command) -> str:
             return f"release {command.step}"
         case StartFanOut():
             return f"map {command.step} {len(command.items)}"
-        case CompleteUpdate(result=None, failure=Failure() as failure):
-            return f"answer {command.update_id} failed {failure.type}"
         case CompleteUpdate():
-            return f"answer {command.update_id} {(command.result or b'').decode()}"
+            return _say_answer(command)
         case CompleteRun():
             return f"result {command.result.decode()}"
         case FailRun():
             return f"failure {command.failure.type}: {command.failure.message}"
         case CancelRun():
             return f"cancelled {command.reason}"
+
+
+def _say_answer(command: CompleteUpdate) -> str:
+    if command.failure is not None:
+        return f"answer {command.update_id} failed {command.failure.type}"
+    return f"answer {command.update_id} {(command.result or b'').decode()}"
+
+
+def _say_of_others(command: StartChild | SendMessage | ContinueRun) -> str:
+    match command:
+        case StartChild():
+            return f"child {command.step} {command.input.decode()}"
+        case SendMessage():
+            return f"send {command.step} to {command.run_id} {command.input.decode()}"
+        case ContinueRun():
+            return f"continue {command.input.decode()}"
 
 
 def inputs_of(history: Iterable[AnyEvent]) -> list[InputEvent]:

@@ -5,6 +5,7 @@ Must not know: how any of it is run, stored or scheduled.
 """
 
 from holdfast.authoring.callbacks import Callback, callback
+from holdfast.authoring.children import Child, OtherRun, continue_as_new, get_run, start_child
 from holdfast.authoring.codec import PAYLOAD_BYTES_MAX
 from holdfast.authoring.durations import Duration, parse_duration
 from holdfast.authoring.effects import side_effect
@@ -49,6 +50,7 @@ __all__ = [
     "BoundTask",
     "CallSignature",
     "Callback",
+    "Child",
     "DeterminismGuard",
     "Duration",
     "Err",
@@ -58,6 +60,7 @@ __all__ = [
     "MessageHandler",
     "Module",
     "Ok",
+    "OtherRun",
     "Places",
     "PlainCodec",
     "Query",
@@ -75,12 +78,14 @@ __all__ = [
     "all_handlers_finished",
     "callback",
     "calling_place",
+    "continue_as_new",
     "current_places",
     "definition_of",
     "deprecate_patch",
     "encode_message",
     "encode_untyped",
     "find_definition",
+    "get_run",
     "heartbeat",
     "lint_file",
     "lock",
@@ -97,6 +102,7 @@ __all__ = [
     "side_effect",
     "signal",
     "source_files",
+    "start_child",
     "startable",
     "task",
     "task_info",

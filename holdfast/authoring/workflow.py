@@ -69,6 +69,7 @@ class WorkflowDefinition(Generic[P, R]):
         self.__name__: str = subject.__name__
         self.__qualname__ = subject.__qualname__
         self.__module__ = subject.__module__
+        self.encode_input = signature.encode_call
         self.encode_result = signature.encode_result
         self.decode_result = signature.decode_result
 

@@ -19,7 +19,7 @@ from typing import Final
 from holdfast.errors import EncryptionError, RunNotFoundError, StoreError
 from holdfast.ports.bus import CLOSED, Bus
 from holdfast.ports.engine import LocalOrchestrator, Outcome, decode_end
-from holdfast.ports.operations import TERMINAL
+from holdfast.ports.operations import CONTINUED_AS_NEW, TERMINAL, RunRecord
 from holdfast.ports.store import Store
 
 LOOK_SECONDS: Final = 0.25
@@ -86,6 +86,8 @@ class Ends:
             return
         try:
             record = await self._store.run(run_id)
+            while record is not None and record.status == CONTINUED_AS_NEW:  # one execution was named, and went on
+                record = await self._store.run(_next_execution(record))
         except StoreError:
             return  # the next look may go better
         if record is None:
@@ -118,3 +120,8 @@ class Ends:
     def _heard(self, topics: frozenset[str]) -> None:
         if CLOSED in topics:
             self._rung.set()
+
+
+def _next_execution(record: RunRecord) -> str:
+    number = record.execution[len(record.run_id) + 1 :] or "1"
+    return f"{record.run_id}@{int(number) + 1}"

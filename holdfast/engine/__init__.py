@@ -12,7 +12,7 @@ from holdfast.engine.matching import ENDS, Difference, content_of, decide_change
 from holdfast.engine.recovery import recover
 from holdfast.engine.retries import decide_retry
 from holdfast.engine.runtime import OpenFanOut
-from holdfast.engine.steps import Steps
+from holdfast.engine.steps import Made, Steps
 
 __all__ = [
     "CLOSING_COMMANDS",
@@ -23,6 +23,7 @@ __all__ = [
     "Execution",
     "ForkPlan",
     "Issued",
+    "Made",
     "OpenFanOut",
     "StepFuture",
     "Steps",

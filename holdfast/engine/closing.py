@@ -1,6 +1,6 @@
 """Ending coroutines that nobody will resume.
 
-Owns: how code is brought to its end although it may wait, go on or fail while it is.
+Owns: what code is ended with, and how it is brought to its end although it may wait, go on or fail while it is.
 Must not know: why it ends, or what it may still do.
 
 Not by `close()`: that stops at an async generator, whose inside it leaves suspended. An exception goes all the way in.
@@ -17,6 +17,15 @@ CLOSES_MAX: Final = 100
 
 class Evicted(BaseException):
     """Raised inside workflow code that is not wanted in memory any more, and by all it then still asks for."""
+
+
+class Continued(BaseException):
+    """Raised inside workflow code that goes on as a new execution."""
+
+    def __init__(self, input: bytes) -> None:
+        """Go on with `input` (JSON text)."""
+        super().__init__("the run continues as new")
+        self.input = input
 
 
 def close(coroutine: Any) -> BaseException | None:

@@ -14,14 +14,18 @@ import msgspec
 from holdfast.history import (
     AcquireLock,
     CallbackOpened,
+    CancelChild,
     CancelFanOut,
     CancelRun,
     CancelSideEffect,
     CancelTask,
     CancelTimer,
+    ChildCancelRequested,
+    ChildScheduled,
     Command,
     CompleteRun,
     CompleteUpdate,
+    ContinueRun,
     DecisionEvent,
     FailRun,
     FanOutCancelled,
@@ -29,6 +33,7 @@ from holdfast.history import (
     LockReleased,
     LockRequested,
     MarkPatch,
+    MessageSent,
     OpenCallback,
     ParkRun,
     PatchMarked,
@@ -36,8 +41,10 @@ from holdfast.history import (
     RunParked,
     RunSideEffect,
     ScheduleTask,
+    SendMessage,
     SideEffectCancelled,
     SideEffectRequested,
+    StartChild,
     StartFanOut,
     StartTimer,
     TaskCancelled,
@@ -47,11 +54,12 @@ from holdfast.history import (
     UpdateCompleted,
     WorkflowCancelled,
     WorkflowCompleted,
+    WorkflowContinued,
     WorkflowFailed,
 )
 
-Closing: TypeAlias = CompleteRun | FailRun | CancelRun
-CLOSING_COMMANDS = (CompleteRun, FailRun, CancelRun)
+Closing: TypeAlias = CompleteRun | FailRun | CancelRun | ContinueRun
+CLOSING_COMMANDS = (CompleteRun, FailRun, CancelRun, ContinueRun)
 
 
 class Issued(msgspec.Struct, gc=False):
@@ -125,6 +133,20 @@ def _callback_opened(time: float, cause: int, ordinal: int, command: OpenCallbac
     return CallbackOpened(time, cause, ordinal, command.step, command.url)
 
 
+def _child_scheduled(time: float, cause: int, ordinal: int, command: StartChild) -> ChildScheduled:
+    return ChildScheduled(
+        time, cause, ordinal, command.step, command.workflow, command.run_id, command.input, command.parent_close
+    )
+
+
+def _child_cancel_requested(time: float, cause: int, ordinal: int, command: CancelChild) -> ChildCancelRequested:
+    return ChildCancelRequested(time, cause, ordinal, command.step, command.reason)
+
+
+def _message_sent(time: float, cause: int, ordinal: int, command: SendMessage) -> MessageSent:
+    return MessageSent(time, cause, ordinal, command.step, command.run_id, command.kind, command.name, command.input)
+
+
 def _completed(time: float, cause: int, ordinal: int, command: CompleteRun) -> WorkflowCompleted:
     return WorkflowCompleted(time, cause, ordinal, command.result)
 
@@ -135,6 +157,10 @@ def _failed(time: float, cause: int, ordinal: int, command: FailRun) -> Workflow
 
 def _cancelled(time: float, cause: int, ordinal: int, command: CancelRun) -> WorkflowCancelled:
     return WorkflowCancelled(time, cause, ordinal, command.reason)
+
+
+def _continued(time: float, cause: int, ordinal: int, command: ContinueRun) -> WorkflowContinued:
+    return WorkflowContinued(time, cause, ordinal, command.input)
 
 
 _DECISIONS: Final[dict[type, Callable[[float, int, int, Any], DecisionEvent]]] = {
@@ -152,8 +178,12 @@ _DECISIONS: Final[dict[type, Callable[[float, int, int, Any], DecisionEvent]]] =
     CancelSideEffect: _side_effect_cancelled,
     ParkRun: _parked,
     OpenCallback: _callback_opened,
+    StartChild: _child_scheduled,
+    CancelChild: _child_cancel_requested,
+    SendMessage: _message_sent,
     CompleteRun: _completed,
     FailRun: _failed,
     CancelRun: _cancelled,
+    ContinueRun: _continued,
 }
 """One entry for each command."""

@@ -32,6 +32,7 @@ from contextvars import Context
 from typing import Any, Final
 
 from holdfast.engine import machines, waits
+from holdfast.engine.closing import Continued
 from holdfast.engine.code import NOBODY, Code
 from holdfast.engine.decisions import Issued
 from holdfast.engine.draws import Draws
@@ -49,6 +50,7 @@ from holdfast.history import (
     Command,
     CompleteRun,
     CompleteUpdate,
+    ContinueRun,
     FailRun,
     InputEvent,
     SignalReceived,
@@ -96,7 +98,7 @@ class Execution:
         self.draws = Draws()
         steps = self.steps = loop.steps = make_steps(loop, context, self.code.where, trace=trace)
         self.messages = Messages(self.code, steps, self.draws)
-        self.runtime = Runtime(steps, self.messages, loop, self.draws, open_fan_out)
+        self.runtime = Runtime(program, steps, self.messages, loop, self.draws, open_fan_out)
         self.open = steps.open
         """Steps under way, by name."""
         context.run(current_runtime.set, self.runtime)
@@ -179,6 +181,10 @@ class Execution:
         """Which side of each changed piece of code it is on."""
         return self.runtime.patches
 
+    def unread(self) -> list[SignalReceived | CancelRequested]:
+        """Return the messages that the code has not taken, in the order in which they came."""
+        return [*self.messages.mail.unread(), *self.messages.late]
+
     @property
     def issued(self) -> int:
         """How many commands the code has issued so far."""
@@ -204,7 +210,7 @@ class Execution:
     def _turn(self) -> None:
         fatal = self.code.turn()
         if fatal is not None and not self.closed:
-            self._end(FailRun(describe_failure(fatal)))
+            self._end(ContinueRun(fatal.input) if isinstance(fatal, Continued) else FailRun(describe_failure(fatal)))
 
     def _refuse(self, event: InputEvent, event_id: int) -> list[Issued]:
         """Take an input that reached a run that had just ended: one page held both. Only an update wants an answer."""
@@ -212,9 +218,11 @@ class Execution:
             raise HistoryError(f"event {event_id} came to an execution that had left memory")
         self.applied = event_id
         step = getattr(event, "step", None)
-        if step is not None:
+        if step is not None and step not in self.open:  # children and messages stay
             # It was dropped at the end, or this is no outcome of it.
             self.steps.resolve(step, machines.Step.COMPLETE)
+        if isinstance(event, SignalReceived | CancelRequested):
+            self.messages.late.append(event)
         if not isinstance(event, UpdateAccepted):
             return []
         self.steps.issued += 1
@@ -264,6 +272,8 @@ class Execution:
             # Some task or step that it awaited was cancelled, by its own code: nobody has cancelled the run.
             return FailRun(describe_failure(main._make_cancelled_error()))  # type: ignore[attr-defined]
         error = main.exception()
+        if isinstance(error, Continued):
+            return ContinueRun(error.input)
         if error is not None:
             return FailRun(describe_failure(error))
         try:

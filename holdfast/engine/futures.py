@@ -27,6 +27,9 @@ class Dropping(Protocol):
     def drop(self, future: StepFuture) -> None:
         """Forget a step."""
 
+    def stop(self, future: ChildFuture, reason: str) -> bool:
+        """Ask a child to stop; say whether it is gone already."""
+
 
 class OrderedTask(asyncio.Task[Any]):
     """A task that hashes by its place in the execution, and counts its cancellations itself.
@@ -111,6 +114,9 @@ class StepFuture(asyncio.Future[Any]):
 
     __slots__ = ("_steps", "cause", "command", "decode", "order", "ordinal", "state", "step", "table", "where")
 
+    outlives_run = False
+    """Whether what was asked for happens although the run ends before it has heard of it."""
+
     def __init__(
         self,
         loop: Any,
@@ -161,3 +167,81 @@ class StepFuture(asyncio.Future[Any]):
     def uncancel(self) -> int:
         """Return 0: a step that was cancelled stays so."""
         return 0
+
+
+class MessageFuture(StepFuture):
+    """The delivery of a message to another run. What is sent stays sent, also when the run ends in the same drain."""
+
+    __slots__ = ()
+
+    outlives_run = True
+
+
+class ChildFuture(StepFuture):
+    """The outcome of a child: a run of its own.
+
+    Like a task of asyncio it is asked to stop by `cancel()`, and is done when it has.
+    """
+
+    __slots__ = ("_execution", "_send", "_started", "run_id")
+
+    outlives_run = True
+
+    run_id: str
+    """The child's run id."""
+    _send: Callable[..., asyncio.Future[None]]
+    _execution: str
+    _started: asyncio.Future[str] | None
+
+    def begin(self, run_id: str, send: Callable[..., asyncio.Future[None]]) -> None:
+        """Know the child's run id, and what sends signals to it."""
+        self.run_id = run_id
+        self._send = send
+        self._execution = ""
+        self._started = None
+
+    @property
+    def started(self) -> asyncio.Future[str]:
+        """A future of the child's execution, such as `ord-1:pay#1`, which is durable by then."""
+        if self._started is None:
+            self._started = self.get_loop().create_future()
+            if self._execution:
+                self._started.set_result(self._execution)
+            elif self.cancelled():
+                self._started.cancel()
+            elif self.done():
+                self._started.set_exception(self._exception)  # type: ignore[arg-type]  # it failed before it began
+        return self._started
+
+    def note_started(self, execution: str) -> None:
+        """Tell who waits for the start."""
+        self._execution = execution
+        if self._started is not None and not self._started.done():
+            self._started.set_result(execution)
+
+    def note_not_started(self, error: BaseException) -> None:
+        """Raise in who waits for the start."""
+        if self._started is not None and not self._started.done():
+            self._started.set_exception(error)
+
+    def signal(self, signal: Any, *args: Any, **kwargs: Any) -> asyncio.Future[None]:
+        """Send a signal to the child; awaited, it is in the child's inbox.
+
+        Args:
+            signal: a handler such as `Pay.approve`, or its name.
+            args: the handler's arguments.
+            kwargs: the handler's arguments.
+        """
+        return self._send(self.run_id, signal, args, kwargs)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Ask the child to stop; it is awaited until it has, and cleans up meanwhile."""
+        if self.done():
+            return False
+        if self._steps.stop(self, str(msg or "")):
+            return asyncio.Future.cancel(self, msg)
+        return True
+
+    def note_cancelled(self) -> None:
+        """Raise `CancelledError` in who waits: the child has stopped, as it was asked to."""
+        asyncio.Future.cancel(self)

@@ -8,7 +8,8 @@ Rule 2: a table is data. The docs' diagrams and the transition-coverage test rea
 
 An operation is ISSUED when workflow code asked for it, OPEN when its decision is
 in history, and ends RESOLVED (an outcome was applied) or DROPPED (the code no
-longer wants it).
+longer wants it). A child is STARTED in between, and CANCELLING from when it was
+asked to stop until it has.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class State(IntEnum):
     OPEN = auto()
     RESOLVED = auto()
     DROPPED = auto()
+    STARTED = auto()
+    CANCELLING = auto()
 
 
 class Step(IntEnum):
@@ -36,6 +39,7 @@ class Step(IntEnum):
     FAIL = auto()
     TIME_OUT = auto()
     CANCEL = auto()
+    START = auto()
 
 
 Table = dict[State, dict[Step, State]]
@@ -81,6 +85,27 @@ SIDE_EFFECT: Final[Table] = {
     State.DROPPED: {},
 }
 
+CHILD: Final[Table] = {
+    State.ISSUED: {Step.RECORD: State.OPEN, Step.CANCEL: State.DROPPED},
+    State.OPEN: {
+        Step.START: State.STARTED,
+        Step.FAIL: State.RESOLVED,  # it could not be started
+        Step.CANCEL: State.CANCELLING,
+    },
+    State.STARTED: {Step.COMPLETE: State.RESOLVED, Step.FAIL: State.RESOLVED, Step.CANCEL: State.CANCELLING},
+    # Like a task of asyncio, it is waited for until it has cleaned up.
+    State.CANCELLING: {Step.START: State.CANCELLING, Step.COMPLETE: State.RESOLVED, Step.FAIL: State.RESOLVED},
+    State.RESOLVED: {},
+    State.DROPPED: {},
+}
+
+MESSAGE: Final[Table] = {
+    State.ISSUED: {Step.RECORD: State.OPEN, Step.CANCEL: State.DROPPED},
+    State.OPEN: {Step.COMPLETE: State.RESOLVED, Step.FAIL: State.RESOLVED, Step.CANCEL: State.DROPPED},
+    State.RESOLVED: {},
+    State.DROPPED: {},
+}
+
 PARK: Final[Table] = {
     State.ISSUED: {Step.RECORD: State.OPEN, Step.CANCEL: State.DROPPED},
     # A run that ends is parked no more, and nothing else has to be said of it.
@@ -102,6 +127,8 @@ TABLES: Final[dict[str, Table]] = {
     "fan-out": FAN_OUT,
     "side effect": SIDE_EFFECT,
     "park": PARK,
+    "child": CHILD,
+    "message to another run": MESSAGE,
     "update": UPDATE,
 }
 

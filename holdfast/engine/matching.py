@@ -14,9 +14,11 @@ import msgspec
 
 from holdfast.engine.decisions import Issued, decision_of
 from holdfast.history import (
+    ChildScheduled,
     DecisionEvent,
     FanOutStarted,
     LockRequested,
+    MessageSent,
     PatchMarked,
     RunParked,
     TaskScheduled,
@@ -24,6 +26,7 @@ from holdfast.history import (
     UpdateCompleted,
     WorkflowCancelled,
     WorkflowCompleted,
+    WorkflowContinued,
     WorkflowFailed,
 )
 
@@ -40,7 +43,7 @@ class Difference(StrEnum):
     RESULT_CHANGED = "RESULT_CHANGED"
 
 
-ENDS: Final = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
+ENDS: Final = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled, WorkflowContinued)
 """Decisions that end a run."""
 _INPUT_FIELDS: Final = {"input", "digest", "count"}
 _DURATION_FIELDS: Final = {"seconds", "due"}
@@ -162,7 +165,7 @@ def content_of(decision: DecisionEvent) -> tuple[Any, ...]:
             return kind, decision.update_id
         case PatchMarked():
             return kind, decision.patch_id
-        case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
+        case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled() | WorkflowContinued():
             return (kind,)
         case _:
             values = (
@@ -193,6 +196,8 @@ def identity_of(decision: DecisionEvent) -> str:
             return "failure"
         case WorkflowCancelled():
             return "cancellation"
+        case WorkflowContinued():
+            return "continuation"
         case UpdateCompleted():
             return f"answer {decision.update_id}"
         case PatchMarked():
@@ -216,6 +221,12 @@ def describe_decision(decision: DecisionEvent) -> str:
             return f"the changed side of patched({decision.patch_id!r})"
         case LockRequested():
             return f"{decision.step} ({decision.slots} slots)"
+        case ChildScheduled():
+            return f"child {decision.step} (input {_clip(decision.input)})"
+        case MessageSent():
+            return f"{decision.step} to run {decision.run_id} (input {_clip(decision.input)})"
+        case WorkflowContinued():
+            return f"continue as new (input {_clip(decision.input)})"
         case WorkflowCompleted():
             return f"result {_clip(decision.result)}"
         case WorkflowFailed():

@@ -15,10 +15,10 @@ from holdfast.engine.code import Code
 from holdfast.engine.draws import Draws
 from holdfast.engine.interrupts import is_of_process
 from holdfast.engine.machines import State
-from holdfast.engine.mail import Mail
+from holdfast.engine.mail import Mail, payload_of
 from holdfast.engine.steps import Steps
 from holdfast.errors import HistoryError, InputError, ReadOnlyError, UnknownNameError, WorkflowCodeError
-from holdfast.history import CompleteUpdate, Failure, SignalReceived, UpdateAccepted, describe_failure
+from holdfast.history import CancelRequested, CompleteUpdate, Failure, SignalReceived, UpdateAccepted, describe_failure
 from holdfast.ports.program import Handler
 
 CUT_OFF: Final = Failure("CancelledError", "the run ended before the update did", retryable=False)
@@ -28,7 +28,7 @@ CUT_OFF: Final = Failure("CancelledError", "the run ended before the update did"
 class Messages:
     """The messages of one execution, and their handlers."""
 
-    __slots__ = ("_code", "_draws", "_steps", "_updates", "handlers", "mail")
+    __slots__ = ("_code", "_draws", "_steps", "_updates", "handlers", "late", "mail")
 
     def __init__(self, code: Code, steps: Steps, draws: Draws) -> None:
         """Hand messages to `code`; answers are issued through `steps`, and readers may not touch `draws`."""
@@ -38,6 +38,8 @@ class Messages:
         self._updates: dict[str, State] = {}
         self.mail = Mail()
         """Signals that no handler takes."""
+        self.late: list[SignalReceived | CancelRequested] = []
+        """What came when the code had just ended: one page held both."""
         self.handlers: dict[asyncio.Future[Any], str] = {}
         """Asynchronous handlers that are running."""
 
@@ -47,11 +49,10 @@ class Messages:
         """Hand a signal to its handler, or keep it for whoever waits for it."""
         code = self._code
         handler = code.program.signals.get(event.name)
-        payload = _bytes(event.input)
         if handler is None:
-            self.mail.deliver(event.name, payload)
+            self.mail.deliver(event)
             return
-        code.loop.call_soon(self._handle_signal, handler, payload, context=code.context.copy())
+        code.loop.call_soon(self._handle_signal, handler, payload_of(event), context=code.context.copy())
 
     def _handle_signal(self, handler: Handler, payload: bytes) -> None:
         try:
@@ -83,7 +84,7 @@ class Messages:
         self._updates[event.update_id] = State.OPEN
         code = self._code
         handler = code.program.updates.get(event.name)
-        code.loop.call_soon(self._handle_update, handler, event, _bytes(event.input), context=code.context.copy())
+        code.loop.call_soon(self._handle_update, handler, event, payload_of(event), context=code.context.copy())
 
     def _handle_update(self, handler: Handler | None, event: UpdateAccepted, payload: bytes) -> None:
         if handler is None:
@@ -167,8 +168,3 @@ def _handler(handlers: Mapping[str, Handler], kind: str, name: str) -> Handler:
     if handler is None:
         raise UnknownNameError(kind, name, tuple(handlers))
     return handler
-
-
-def _bytes(payload: Any) -> bytes:
-    assert isinstance(payload, bytes)  # references are resolved when a page is opened
-    return payload

@@ -12,12 +12,19 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from holdfast.engine import machines
+from holdfast.engine.futures import ChildFuture
+from holdfast.engine.machines import State
 from holdfast.engine.steps import Steps
-from holdfast.errors import FanOutError, TaskError, TaskTimeoutError
+from holdfast.errors import ChildError, FanOutError, MessageError, TaskError, TaskTimeoutError
 from holdfast.history import (
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
     FanOutCompleted,
     LockGranted,
+    MessageDelivered,
     RunResumed,
+    SendMessage,
     SideEffectRecorded,
     StartFanOut,
     TaskCompleted,
@@ -117,6 +124,57 @@ def resume(steps: Steps, event: RunResumed) -> None:
         future.set_result(None)
 
 
+def start_child(steps: Steps, event: ChildStarted) -> None:
+    """Tell who waits for the start of a child."""
+    future = steps.begin_step(event.step, machines.Step.START)
+    assert isinstance(future, ChildFuture)
+    future.note_started(event.execution)
+
+
+def complete_child(steps: Steps, event: ChildCompleted) -> None:
+    """Hand a child's result over."""
+    future = steps.resolve(event.step, machines.Step.COMPLETE)
+    if future is not None:
+        steps.settle(future, event.result)
+
+
+def fail_child(steps: Steps, event: ChildFailed) -> None:
+    """Raise ChildError; or CancelledError, where the code had asked the child to stop."""
+    was_asked = event.step in steps.open and steps.open[event.step].state is State.CANCELLING
+    future = steps.resolve(event.step, machines.Step.FAIL)
+    if future is None:
+        return
+    assert isinstance(future, ChildFuture)
+    if was_asked and event.status == "CANCELLED":
+        future.note_cancelled()
+        return
+    failure = event.failure
+    causes: list[tuple[str, str]] = []
+    cause = failure.cause
+    while cause is not None:
+        causes.append((cause.type, cause.message))
+        cause = cause.cause
+    error = ChildError(
+        event.step, future.run_id, event.status, failure.type, failure.message, failure.traceback, tuple(causes)
+    )
+    future.note_not_started(error)
+    steps.fail(future, error)
+
+
+def deliver_message(steps: Steps, event: MessageDelivered) -> None:
+    """Say that a message to another run is in its inbox, or raise why it is not."""
+    failure = event.failure
+    future = steps.resolve(event.step, machines.Step.COMPLETE if failure is None else machines.Step.FAIL)
+    if future is None:
+        return
+    if failure is None:
+        future.set_result(None)
+        return
+    command = future.command
+    assert isinstance(command, SendMessage)
+    steps.fail(future, MessageError(event.step, command.run_id, failure.type, failure.message))
+
+
 OUTCOMES: Final[dict[type, Callable[[Steps, Any], None]]] = {
     TaskCompleted: complete_task,
     TaskFailed: fail_task,
@@ -126,4 +184,8 @@ OUTCOMES: Final[dict[type, Callable[[Steps, Any], None]]] = {
     FanOutCompleted: complete_fan_out,
     SideEffectRecorded: complete_side_effect,
     RunResumed: resume,
+    ChildStarted: start_child,
+    ChildCompleted: complete_child,
+    ChildFailed: fail_child,
+    MessageDelivered: deliver_message,
 }

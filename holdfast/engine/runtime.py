@@ -11,16 +11,17 @@ function in `holdfast.engine.outcomes`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from random import Random  # the type alone
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from uuid import UUID
 
 from holdfast.engine import machines
+from holdfast.engine.closing import Continued
 from holdfast.engine.draws import Draws
-from holdfast.engine.futures import StepFuture
+from holdfast.engine.futures import ChildFuture, MessageFuture, StepFuture
 from holdfast.engine.loop import WorkflowLoop
 from holdfast.engine.messages import Messages
 from holdfast.engine.patches import Patches
@@ -33,12 +34,15 @@ from holdfast.history import (
     ParkRun,
     RunSideEffect,
     ScheduleTask,
+    SendMessage,
+    StartChild,
     StartFanOut,
     TaskOptions,
     WorkflowStarted,
 )
 from holdfast.ports.callbacks import unsigned
-from holdfast.ports.runtime import FanOutOutcome, RunInfo
+from holdfast.ports.program import Program
+from holdfast.ports.runtime import ChildCall, FanOutOutcome, RunInfo
 
 SUGGESTED_EVENTS_MAX: Final = 10_000
 """Above this many events `run_info().should_continue_as_new` is true."""
@@ -50,12 +54,30 @@ OpenFanOut = Callable[[str, FanOutCompleted], FanOutOutcome]
 class Runtime:
     """The way out of one execution's code. See `holdfast.ports.runtime.WorkflowRuntime`."""
 
-    __slots__ = ("_draws", "_loop", "_messages", "_open_fan_out", "_steps", "callbacks", "patches", "sign", "started")
+    __slots__ = (
+        "_draws",
+        "_loop",
+        "_messages",
+        "_open_fan_out",
+        "_program",
+        "_steps",
+        "callbacks",
+        "patches",
+        "sign",
+        "started",
+    )
 
     def __init__(
-        self, steps: Steps, messages: Messages, loop: WorkflowLoop, draws: Draws, open_fan_out: OpenFanOut
+        self,
+        program: Program,
+        steps: Steps,
+        messages: Messages,
+        loop: WorkflowLoop,
+        draws: Draws,
+        open_fan_out: OpenFanOut,
     ) -> None:
         """Issue commands through `steps`; everything else is known by the other parts."""
+        self._program = program
         self._steps = steps
         self._messages = messages
         self._loop = loop
@@ -135,6 +157,40 @@ class Runtime:
         self._steps.issue(OpenCallback(step, url))
         return url
 
+    # --- Other runs --------------------------------------------------------------------------------------------
+
+    def start_child(self, call: ChildCall) -> ChildFuture:
+        """Start a child. See `WorkflowRuntime`."""
+        step = self._steps.name(call.workflow, call.key)
+        assert self.started is not None
+        run_id = call.run_id or f"{self.started.execution}:{step}"
+        command = StartChild(step, call.workflow, run_id, call.payload, call.parent_close, call.code_version)
+        future = self._steps.issue_step(command, step, machines.CHILD, call.decode, ChildFuture)
+
+        def send(run_id: str, signal: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> asyncio.Future[None]:
+            return self.signal_run(run_id, *call.encode_message(signal, args, kwargs))
+
+        future.begin(run_id, send)
+        return future
+
+    def signal_run(self, run_id: str, name: str, payload: bytes) -> asyncio.Future[None]:
+        """Send a signal to another run. See `WorkflowRuntime`."""
+        step = self._steps.name(f"signal({name})", None)
+        return self._send(SendMessage(step, run_id, "signal", name, payload), step)
+
+    def cancel_run(self, run_id: str, reason: str) -> asyncio.Future[None]:
+        """Ask another run to stop. See `WorkflowRuntime`."""
+        step = self._steps.name("cancel", None)
+        return self._send(SendMessage(step, run_id, "cancel", "", reason.encode()), step)
+
+    def _send(self, command: SendMessage, step: str) -> asyncio.Future[None]:
+        return self._steps.issue_step(command, step, machines.MESSAGE, None, MessageFuture)
+
+    def continue_as_new(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NoReturn:
+        """End this execution, and go on as a new one. See `WorkflowRuntime`."""
+        self._steps.check("continue as new")
+        raise Continued(self._program.encode_input(args, kwargs))
+
     # --- Messages ----------------------------------------------------------------------------------------------
 
     def wait_signal(self, name: str) -> asyncio.Future[bytes]:
@@ -188,4 +244,5 @@ class Runtime:
             code_version=started.code_version,
             memo=dict(started.memo),
             deadline=datetime.fromtimestamp(started.due, UTC) if started.due else None,
+            parent=started.parent,
         )

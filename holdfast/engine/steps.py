@@ -15,19 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from holdfast.engine import machines
 from holdfast.engine.caller import user_position
 from holdfast.engine.closing import Evicted
 from holdfast.engine.decisions import Issued
-from holdfast.engine.futures import StepFuture
+from holdfast.engine.futures import ChildFuture, StepFuture
 from holdfast.engine.interrupts import is_of_process
 from holdfast.engine.loop import WorkflowLoop
 from holdfast.engine.machines import State
 from holdfast.errors import DuplicateKeyError, HistoryError, ReadOnlyError
 from holdfast.history import (
     AcquireLock,
+    CancelChild,
     CancelFanOut,
     CancelSideEffect,
     CancelTask,
@@ -40,6 +41,8 @@ from holdfast.history import (
     StartFanOut,
     StartTimer,
 )
+
+Made = TypeVar("Made", bound=StepFuture)
 
 
 class Steps:
@@ -125,8 +128,13 @@ class Steps:
         return step
 
     def issue_step(
-        self, command: Command, step: str, table: machines.Table, decode: Callable[[Any], Any] | None
-    ) -> StepFuture:
+        self,
+        command: Command,
+        step: str,
+        table: machines.Table,
+        decode: Callable[[Any], Any] | None,
+        make: type[Made] = StepFuture,  # type: ignore[assignment]  # what `Made` is by default
+    ) -> Made:
         """Issue a command that has an outcome; return the future of it.
 
         Args:
@@ -134,9 +142,10 @@ class Steps:
             step: its name.
             table: which states its life may go through.
             decode: turns the recorded outcome into a value.
+            make: the class of the future.
         """
         loop = self._loop
-        future = StepFuture(loop, self, loop.next_order(), step, table, command, decode)
+        future = make(loop, self, loop.next_order(), step, table, command, decode)
         future.cause = self.cause
         future.ordinal = self.ordinal
         self.issue(command)
@@ -175,6 +184,22 @@ class Steps:
         future.state = machines.advance(step, future.table, state, move)
         return future
 
+    def begin_step(self, step: str, move: machines.Step) -> StepFuture:
+        """Return the future of a step that something has become of, but not its end.
+
+        Raises:
+            HistoryError: the code did not ask for it.
+        """
+        future = self.open.get(step)
+        if future is None:
+            raise HistoryError(f"{step} is recorded to have begun, but the code did not ask for it", self.where())
+        self._move(future, move)
+        return future
+
+    def _move(self, future: StepFuture, move: machines.Step) -> None:
+        state = State.OPEN if future.state is State.ISSUED else future.state  # as in `resolve`
+        future.state = machines.advance(future.step, future.table, state, move)
+
     def settle(self, future: StepFuture, outcome: Any) -> None:
         """Hand a recorded outcome to whoever awaits the step, as a value of the user's type."""
         try:
@@ -200,19 +225,39 @@ class Steps:
             return
         if self.reader:
             raise ReadOnlyError(f"cancel {future.step}", self.reader)
-        if self.open.pop(future.step, None) is None:
+        if self.open.pop(future.step, None) is None or self._withdraw(future):
             return
-        issued_now = future.cause == self.cause and future.state is State.ISSUED
         future.state = machines.advance(future.step, future.table, future.state, machines.Step.CANCEL)
-        if issued_now:
-            for index, each in enumerate(self.drain):
-                if each.ordinal == future.ordinal:
-                    del self.drain[index]
-                    return
         self._dropped.add(future.step)
-        cancel = _CANCELLATIONS.get(type(future.command))
-        if cancel is not None:
-            self.issue(cancel(future.command))
+        cancellation = _CANCELLATIONS.get(type(future.command))
+        if cancellation is not None:
+            self.issue(cancellation(future.command))
+
+    def stop(self, future: ChildFuture, reason: str) -> bool:
+        """Ask a child to stop, once; say whether it is gone already. Called by the child's future."""
+        if self.is_over:
+            return True
+        if self.reader:
+            raise ReadOnlyError(f"cancel {future.step}", self.reader)
+        if future.state is State.CANCELLING:
+            return False
+        if self._withdraw(future):
+            del self.open[future.step]
+            return True
+        self._move(future, machines.Step.CANCEL)
+        self.issue(CancelChild(future.step, reason))
+        return False
+
+    def _withdraw(self, future: StepFuture) -> bool:
+        """Take back what was issued in this very drain, as if it had never been; say whether it was."""
+        if future.cause != self.cause or future.state is not State.ISSUED:
+            return False
+        for index, each in enumerate(self.drain):
+            if each.ordinal == future.ordinal:
+                del self.drain[index]
+                future.state = machines.advance(future.step, future.table, future.state, machines.Step.CANCEL)
+                return True
+        return False
 
     def give_back(self, future: StepFuture) -> None:
         """Give back what a lock's step holds, or leave its queue."""
@@ -242,9 +287,13 @@ class Steps:
                 self._counts[kind] = max(self._counts.get(kind, 0), int(number))
 
     def end(self) -> None:
-        """Forget every step that is under way, and give back all that is held."""
+        """Forget every step that is under way, and give back all that is held.
+
+        Children and messages stay: what becomes of a child is decided by how it was started, and what is sent is sent.
+        """
         for future in list(self.open.values()):
-            future.cancel()
+            if not future.outlives_run:
+                future.cancel()
         for future in list(self.held):
             self.give_back(future)
 

@@ -156,6 +156,37 @@ class OpenCallback(msgspec.Struct, gc=False):
     url: str
 
 
+class StartChild(msgspec.Struct, gc=False):
+    """Start a child: a run of its own. `input` is JSON text."""
+
+    step: str
+    workflow: str
+    run_id: str
+    input: bytes
+    parent_close: str
+    """What becomes of the child when this run ends: `terminate`, `cancel` or `abandon`."""
+    code_version: str = ""
+
+
+class CancelChild(msgspec.Struct, gc=False):
+    """Ask a child to stop."""
+
+    step: str
+    reason: str = ""
+
+
+class SendMessage(msgspec.Struct, gc=False):
+    """Send a signal or a cancellation to another run; resolves `step` when it is delivered."""
+
+    step: str
+    run_id: str
+    kind: str
+    """`signal` or `cancel`."""
+    name: str
+    input: bytes
+    """The signal's input as JSON text, or the cancellation's reason as text."""
+
+
 class CompleteRun(msgspec.Struct, gc=False):
     """End the run with a result, as JSON text."""
 
@@ -174,6 +205,12 @@ class CancelRun(msgspec.Struct, gc=False):
     reason: str
 
 
+class ContinueRun(msgspec.Struct, gc=False):
+    """End the execution, and let the run go on as a new one with this input, as JSON text."""
+
+    input: bytes
+
+
 Command: TypeAlias = (
     ScheduleTask
     | StartTimer
@@ -189,7 +226,11 @@ Command: TypeAlias = (
     | CancelSideEffect
     | ParkRun
     | OpenCallback
+    | StartChild
+    | CancelChild
+    | SendMessage
     | CompleteRun
     | FailRun
     | CancelRun
+    | ContinueRun
 )

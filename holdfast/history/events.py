@@ -96,6 +96,10 @@ class WorkflowStarted(Input, array_like=True, gc=False, tag=1):
     """Of a fork: the execution whose history it began with."""
     forked_at: int = 0
     """Of a fork: how many events of that history it began with."""
+    parent: str = ""
+    """The execution that started this one as its child."""
+    continued: str = ""
+    """The execution of the same run that went on as this one."""
 
     @property
     def due(self) -> float:
@@ -179,6 +183,35 @@ class FanOutCompleted(Input, array_like=True, gc=False, tag=10):
     failed: int
     first_failure: Failure | None = None
     first_failed_index: int = -1
+
+
+class ChildStarted(Input, array_like=True, gc=False, tag=11):
+    """A child's run exists now, as `execution`."""
+
+    step: str
+    execution: str
+
+
+class ChildCompleted(Input, array_like=True, gc=False, tag=12):
+    """A child has its result."""
+
+    step: str
+    result: Payload
+
+
+class ChildFailed(Input, array_like=True, gc=False, tag=13):
+    """A child ended without a result. `status` is how, or NOT_STARTED."""
+
+    step: str
+    status: str
+    failure: Failure
+
+
+class MessageDelivered(Input, array_like=True, gc=False, tag=14):
+    """A message to another run is in its inbox, or was refused for the reason in `failure`."""
+
+    step: str
+    failure: Failure | None = None
 
 
 class SideEffectRecorded(Input, array_like=True, gc=False, tag=17):
@@ -265,6 +298,33 @@ class FanOutCancelled(Decision, array_like=True, gc=False, tag=40):
     step: str
 
 
+class ChildScheduled(Decision, array_like=True, gc=False, tag=41):
+    """The code started a child: a run of its own. `parent_close` is what becomes of it when this run ends."""
+
+    step: str
+    workflow: str
+    run_id: str
+    input: Payload
+    parent_close: str
+
+
+class ChildCancelRequested(Decision, array_like=True, gc=False, tag=42):
+    """The code asked a child to stop. What it waits for is still the child's end."""
+
+    step: str
+    reason: str = ""
+
+
+class MessageSent(Decision, array_like=True, gc=False, tag=43):
+    """The code sent a signal or a cancellation (`kind`) to another run."""
+
+    step: str
+    run_id: str
+    kind: str
+    name: str
+    input: Payload
+
+
 class PatchMarked(Decision, array_like=True, gc=False, tag=44):
     """The code took the changed side of a patch. Its `ordinal` is negative: a mark has no place among the commands.
 
@@ -319,6 +379,12 @@ class WorkflowCancelled(Decision, array_like=True, gc=False, tag=50):
     reason: str
 
 
+class WorkflowContinued(Decision, array_like=True, gc=False, tag=51):
+    """The run goes on as a new execution, with this input and an empty history."""
+
+    input: Payload
+
+
 # --- Ends that no code decided -----------------------------------------------------------------------------------
 
 
@@ -347,6 +413,10 @@ InputEvent: TypeAlias = (
     | FanOutCompleted
     | SideEffectRecorded
     | RunResumed
+    | ChildStarted
+    | ChildCompleted
+    | ChildFailed
+    | MessageDelivered
 )
 DecisionEvent: TypeAlias = (
     TaskScheduled
@@ -363,13 +433,24 @@ DecisionEvent: TypeAlias = (
     | SideEffectCancelled
     | RunParked
     | CallbackOpened
+    | ChildScheduled
+    | ChildCancelRequested
+    | MessageSent
     | WorkflowCompleted
     | WorkflowFailed
     | WorkflowCancelled
+    | WorkflowContinued
 )
 AnyEvent: TypeAlias = InputEvent | DecisionEvent | WorkflowTerminated | WorkflowTimedOut
 
-CLOSING = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled, WorkflowTerminated, WorkflowTimedOut)
+CLOSING = (
+    WorkflowCompleted,
+    WorkflowFailed,
+    WorkflowCancelled,
+    WorkflowContinued,
+    WorkflowTerminated,
+    WorkflowTimedOut,
+)
 """The events of which exactly one ends an execution, as its last."""
 
 UNASKED = (WorkflowTerminated, WorkflowTimedOut)

@@ -28,13 +28,16 @@ from holdfast.engine import Issued, decide_retry, input_digest, kept_key
 from holdfast.history import (
     AcquireLock,
     Attempt,
+    CancelChild,
     CancelFanOut,
     CancelRun,
     CancelSideEffect,
     CancelTask,
     CancelTimer,
+    Codec,
     CompleteRun,
     CompleteUpdate,
+    ContinueRun,
     FailRun,
     Failure,
     Input,
@@ -44,6 +47,8 @@ from holdfast.history import (
     ReleaseLock,
     RunSideEffect,
     ScheduleTask,
+    SendMessage,
+    StartChild,
     StartFanOut,
     StartTimer,
     TaskCompleted,
@@ -52,8 +57,17 @@ from holdfast.history import (
     TaskTimedOut,
 )
 from holdfast.orchestrator.live import Live
+from holdfast.orchestrator.offspring import make_child, make_message
 from holdfast.orchestrator.side_effects import SideEffects
-from holdfast.ports.operations import FinishOwnTask, LockRequest, Operation, QueueFanOut, QueueTask, RetryOwnTask
+from holdfast.ports.operations import (
+    ChildCancel,
+    FinishOwnTask,
+    LockRequest,
+    Operation,
+    QueueFanOut,
+    QueueTask,
+    RetryOwnTask,
+)
 from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall, TaskRunner
 
 PROMOTE_SECONDS: Final = 0.05
@@ -88,7 +102,7 @@ class FirstAttempt:
 class Dispatcher:
     """Carries out the commands of the executions in memory, as far as that needs no store."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the seams it stands between
         self,
         runner: TaskRunner,
         pools: frozenset[str],
@@ -97,6 +111,7 @@ class Dispatcher:
         touched: Callable[[Live], None],
         hand_in: Callable[[Operation], None],
         *,
+        codec: Codec | None = None,
         promote_seconds: float = PROMOTE_SECONDS,
         attempts_max: int = 1_000,
     ) -> None:
@@ -109,6 +124,7 @@ class Dispatcher:
             jitter: uniform in [0, 1), for retry delays.
             touched: called with each execution that has got something to write.
             hand_in: writes the outcome of an attempt whose execution was taken away meanwhile.
+            codec: encrypts the first pages of children.
             promote_seconds: see PROMOTE_SECONDS.
             attempts_max: first attempts under way at once; more go through the queue.
         """
@@ -119,6 +135,7 @@ class Dispatcher:
         self._touched = touched
         self._hand_in = hand_in
         self._side_effects = SideEffects(now, touched)
+        self._codec = codec
         self._promote_seconds = promote_seconds
         self._attempts_max = attempts_max
         self._running: deque[FirstAttempt] = deque()
@@ -232,12 +249,24 @@ class Dispatcher:
             case ParkRun():
                 live.entries.append(issued)
                 live.park = command.reason
-            case CompleteRun() | FailRun() | CancelRun():
+            case StartChild() | CancelChild() | SendMessage():
+                live.entries.append(issued)
+                self._reach_out(live, command)
+            case CompleteRun() | FailRun() | CancelRun() | ContinueRun():
                 live.closing = issued
             case ScheduleTask():
                 raise AssertionError("tasks are dispatched on their own path")
             case _:
                 assert_never(command)
+
+    def _reach_out(self, live: Live, command: StartChild | CancelChild | SendMessage) -> None:
+        match command:
+            case StartChild():
+                live.beside.children.append(make_child(live, command, self._now(), self._codec))
+            case CancelChild():
+                live.beside.stop.append(ChildCancel(command.step, command.reason))
+            case SendMessage():
+                live.beside.messages.append(make_message(live, command))
 
     def _cancel(self, live: Live, issued: Issued, command: CancelTask) -> None:
         attempt = live.busy.pop(command.step, None)

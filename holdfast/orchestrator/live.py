@@ -26,6 +26,7 @@ from holdfast.history import (
     UpdateCompleted,
     WorkflowCancelled,
     WorkflowCompleted,
+    WorkflowContinued,
     WorkflowFailed,
     WorkflowTerminated,
     WorkflowTimedOut,
@@ -36,10 +37,15 @@ from holdfast.ports.engine import Outcome
 from holdfast.ports.operations import (
     CANCELLED,
     COMPLETED,
+    CONTINUED_AS_NEW,
     FAILED,
     TERMINATED,
     TIMED_OUT,
+    ChildCancel,
     LockRequest,
+    NewChild,
+    Outgoing,
+    OutgoingMessage,
     QueueFanOut,
     QueueTask,
 )
@@ -211,7 +217,7 @@ class Live:
 class Beside:
     """What a write makes and drops together with the events that say so."""
 
-    __slots__ = ("fan_outs", "lock", "queue", "unlock", "unqueue")
+    __slots__ = ("children", "fan_outs", "lock", "messages", "queue", "stop", "unlock", "unqueue")
 
     def __init__(self) -> None:
         """Make and drop nothing yet."""
@@ -220,6 +226,16 @@ class Beside:
         self.fan_outs: list[QueueFanOut] = []
         self.lock: list[LockRequest] = []
         self.unlock: list[str] = []
+        self.children: list[NewChild] = []
+        self.stop: list[ChildCancel] = []
+        self.messages: list[OutgoingMessage] = []
+
+    @property
+    def outgoing(self) -> Outgoing | None:
+        """What is done to other runs, if anything is."""
+        if not (self.children or self.stop or self.messages):
+            return None
+        return Outgoing(tuple(self.children), tuple(self.stop), tuple(self.messages))
 
     def followed_by(self, later: Beside) -> Beside:
         """Return both as one write; what `later` drops is not made first."""
@@ -228,6 +244,9 @@ class Beside:
         self.queue += later.queue
         self.fan_outs += later.fan_outs
         self.lock += later.lock
+        self.children += later.children
+        self.stop += later.stop
+        self.messages += later.messages
         return self
 
     def withdraw(self, step: str) -> bool:
@@ -256,6 +275,8 @@ def outcome_of(event: AnyEvent) -> Outcome | None:
             return Outcome(FAILED, failure=failure)
         case WorkflowCancelled(reason=reason):
             return Outcome(CANCELLED, reason=reason)
+        case WorkflowContinued():
+            return Outcome(CONTINUED_AS_NEW)
         case WorkflowTerminated(reason=reason):
             return Outcome(TERMINATED, reason=reason)
         case WorkflowTimedOut(reason=reason):

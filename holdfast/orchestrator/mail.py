@@ -11,12 +11,17 @@ from typing import Final
 import msgspec
 
 from holdfast.engine import Execution
+from holdfast.errors import HoldfastError
 from holdfast.history import (
     CancelRequested,
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
     Failure,
     FanOutCompleted,
     Input,
     LockGranted,
+    MessageDelivered,
     ParkRun,
     RunResumed,
     SignalReceived,
@@ -26,12 +31,17 @@ from holdfast.history import (
     WorkflowTerminated,
     decrypted,
 )
-from holdfast.ports.operations import FanOutSummary, InboxRow
+from holdfast.ports.answers import decode_answer
+from holdfast.ports.engine import decode_end
+from holdfast.ports.operations import COMPLETED, FanOutSummary, InboxRow
 
 _decode_outcome: Final = msgspec.msgpack.Decoder(TaskCompleted | TaskFailed | TaskTimedOut).decode
 _decode_summary: Final = msgspec.msgpack.Decoder(FanOutSummary).decode
 _decode_failure: Final = msgspec.msgpack.Decoder(Failure).decode
 _decode_token: Final = msgspec.msgpack.Decoder(int).decode
+
+NOT_STARTED: Final = "NOT_STARTED"
+"""How a child ended that could not begin: its id belongs to other work."""
 
 
 def decide_entry(row: InboxRow, execution: Execution) -> Input | WorkflowTerminated | None:
@@ -65,5 +75,34 @@ def decide_entry(row: InboxRow, execution: Execution) -> Input | WorkflowTermina
         case "resume":
             parked = next((step for step, each in execution.open.items() if type(each.command) is ParkRun), None)
             return RunResumed(time, -1, parked) if parked is not None else None
+        case "child_started" | "child" | "child_refused" | "sent":
+            return _decide_answer(row, body) if row.name in execution.open else None
         case other:
             raise AssertionError(f"unknown kind of message: {other}")
+
+
+def _decide_answer(row: InboxRow, body: bytes) -> Input:
+    """Return the fact that a message about another run becomes."""
+    time, step = row.received_at, row.name
+    match row.kind:
+        case "child_started":
+            return ChildStarted(time, -1, step, body.decode())
+        case "child_refused":
+            what = f"its run id belongs to other work: another {body.decode()}"
+            return ChildFailed(time, -1, step, NOT_STARTED, Failure("RunConflictError", what))
+        case "child":
+            outcome = decode_end(body)
+            if outcome.status == COMPLETED:
+                assert outcome.result is not None
+                return ChildCompleted(time, -1, step, outcome.result)
+            return ChildFailed(time, -1, step, outcome.status, outcome.failure or Failure("", outcome.reason))
+        case _:
+            return MessageDelivered(time, -1, step, _refusal_in(body))
+
+
+def _refusal_in(answer: bytes) -> Failure | None:
+    try:
+        decode_answer(answer)
+    except HoldfastError as error:
+        return Failure(type(error).__name__, error.message().splitlines()[0])
+    return None

@@ -66,6 +66,7 @@ from holdfast.orchestrator.dispatch import Dispatcher
 from holdfast.orchestrator.live import Live, outcome_of
 from holdfast.orchestrator.loading import load, open_fan_out, read_history
 from holdfast.orchestrator.mail import decide_entry
+from holdfast.orchestrator.offspring import make_continuation
 from holdfast.orchestrator.timers import DEADLINE, Timers
 from holdfast.ports.answers import encode_error, encode_result
 from holdfast.ports.bus import CLOSED, REQUESTS, RUNS, TASKS, Bus
@@ -73,6 +74,7 @@ from holdfast.ports.callbacks import unsigned
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import TIME_IS_UP, Outcome
 from holdfast.ports.operations import (
+    CONTINUED_AS_NEW,
     PARKED,
     PAUSED,
     TERMINAL,
@@ -196,6 +198,7 @@ class Orchestrator:
             jitter,
             self._touch,
             self._hand_in,
+            codec=store.codec,
             promote_seconds=self._settings.promote_seconds,
             attempts_max=self._settings.attempts_max,
         )
@@ -632,7 +635,10 @@ class Orchestrator:
         if live.closing is not None:
             outcome = outcome_of(events[-1])
             assert outcome is not None
-            closing = Closing(outcome.status, _encode_outcome(outcome))
+            following = (
+                make_continuation(live, events, now, self._codec) if outcome.status == CONTINUED_AS_NEW else None
+            )
+            closing = Closing(outcome.status, _encode_outcome(outcome), following)
         if live.unstable and page is not None:
             live.unstable = False
             live.stable = True
@@ -655,6 +661,7 @@ class Orchestrator:
             unlock=tuple(beside.unlock),
             stable=stable,
             park=park,
+            outgoing=beside.outgoing,
         )
 
     def _written(self, live: Live, page: Page | None, events: list[AnyEvent]) -> None:
@@ -728,9 +735,10 @@ class Orchestrator:
                 future.set_result(event)
 
     def _closed(self, live: Live, outcome: Outcome) -> None:
-        for future in self._ends.pop(live.run_id, ()):
-            if not future.done():
-                future.set_result(outcome)
+        if outcome.status != CONTINUED_AS_NEW:  # else whoever waits for the run's end is told to look elsewhere
+            for future in self._ends.pop(live.run_id, ()):
+                if not future.done():
+                    future.set_result(outcome)
         for update_id in live.updates:
             for answer in self._answers.pop((live.execution_id, update_id), ()):
                 if not answer.done():

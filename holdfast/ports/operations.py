@@ -193,12 +193,81 @@ class LockRequest(Value, frozen=True):
     slots: int
 
 
+class NewChild(Value, frozen=True):
+    """A child that begins, as part of an Append.
+
+    The child becomes a run of its own, ready to be claimed, or is found: a run with this id, workflow and input digest
+    is the child, open or ended. The parent's inbox gets a `child_started`, and when the child ends a `child` message;
+    or, when the id belongs to other work, a `child_refused` message.
+    """
+
+    step: str
+    run_id: str
+    workflow: str
+    input_digest: bytes
+    page: Page
+    """Holds the child's WorkflowStarted event."""
+    parent_close: str
+    """What becomes of the child when its parent ends: `terminate`, `cancel` or `abandon`."""
+    blobs: tuple[tuple[bytes, bytes], ...] = ()
+    code_version: str = ""
+
+
+class ChildCancel(Value, frozen=True):
+    """A request that a child stops, as part of an Append of its parent. One that has ended, or was asked, is let be."""
+
+    step: str
+    reason: str
+
+
+class OutgoingMessage(Value, frozen=True):
+    """A message to another run, as part of an Append.
+
+    It goes into the inbox of that run's newest execution; the sender's inbox gets a `sent` message named `step`, with
+    an encoded answer (`holdfast.ports.answers`): empty, or RunNotFoundError or RunClosedError.
+    """
+
+    step: str
+    run_id: str
+    kind: str
+    """`signal` or `cancel`."""
+    name: str
+    body: bytes
+    operation_id: str
+    sender: str
+
+
+class Outgoing(Value, frozen=True):
+    """What an execution does to other runs, as part of an Append, in this order."""
+
+    children: tuple[NewChild, ...] = ()
+    stop: tuple[ChildCancel, ...] = ()
+    messages: tuple[OutgoingMessage, ...] = ()
+
+
+class Continuation(Value, frozen=True):
+    """The execution as which a run goes on, as part of the Append that closes the one before.
+
+    Unread messages and unanswered requests move to it, and so do children and whoever waits for the run's end.
+    """
+
+    number: int
+    page: Page
+    """Holds its WorkflowStarted event, and the messages that the execution before it did not take."""
+    blobs: tuple[tuple[bytes, bytes], ...] = ()
+    code_version: str = ""
+    deadline: float = 0.0
+    """As of `StartRun`."""
+
+
 class Closing(Value, frozen=True):
     """The end of an execution, as part of the Append of its last event."""
 
     status: str
     outcome: bytes
     """Encoded `holdfast.client.Outcome`; the client's business."""
+    continuation: Continuation | None = None
+    """Given when the status is CONTINUED_AS_NEW."""
 
 
 class Append(Value, frozen=True):
@@ -208,7 +277,9 @@ class Append(Value, frozen=True):
     `page.first - 1`; refused with InboxUnreadError when it closes and the inbox holds rows above `inbox_read`.
 
     The store drops all queue rows, chunks, lock places and inbox rows of an execution that closes, and grants the
-    locks it held to the next in line.
+    locks it held to the next in line. Whoever has it as a child gets a `child` message with its outcome; its own
+    children are ended as `parent_close` says (one that was CANCELLED cancels what it would terminate). One that closes
+    with a continuation is followed by it instead, and its unread messages refuse nothing.
     """
 
     execution_id: int
@@ -234,6 +305,7 @@ class Append(Value, frozen=True):
     """Reason to park the execution; it is released. A parked run is not claimed until `Resume`."""
     misfit: str = ""
     """With `park`: the code version that the history does not fit. Another one lets the run go on, see `Fit`."""
+    outgoing: Outgoing | None = None
 
 
 class KeepSecret(Value, frozen=True):
@@ -256,7 +328,8 @@ class Deliver(Value, frozen=True):
 
     run_id: str
     kind: str
-    """`signal`, `cancel` or `terminate`; the store itself writes `outcome`, `lock`, `fan_out`, `resume` and `taken`."""
+    """`signal`, `cancel` or `terminate`; the store itself writes `outcome`, `lock`, `fan_out`, `resume`, `taken`,
+    `sent`, `child_started`, `child_refused` and `child`."""
     name: str
     body: bytes
     operation_id: str

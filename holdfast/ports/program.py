@@ -44,6 +44,9 @@ class Program(Protocol):
             InputError: the payload does not fit the workflow's signature.
         """
 
+    def encode_input(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
+        """Return the input of a run as JSON text; raises EncodeError, TypeError."""
+
     def encode_result(self, value: Any) -> bytes:
         """Return what the run returned as JSON text; raises EncodeError."""
 

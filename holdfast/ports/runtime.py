@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
 from holdfast.history import TaskOptions
@@ -38,6 +38,28 @@ class RunInfo:
     """What whoever started the run noted about it."""
     deadline: datetime | None = None
     """When the execution times out: aware, UTC; None is never."""
+    parent: str = ""
+    """The execution that started this one as its child."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildCall:
+    """What it takes to start a child."""
+
+    workflow: str
+    payload: bytes
+    """Its input as JSON text."""
+    run_id: str | None
+    """None derives one from the execution and the step."""
+    key: str | None
+    """The step's key; None numbers it by the workflow's name."""
+    parent_close: str
+    """What becomes of the child when the run ends: `terminate`, `cancel` or `abandon`."""
+    code_version: str
+    decode: Callable[[bytes], Any]
+    """Turns the result's JSON text into a value."""
+    encode_message: Callable[[Any, tuple[Any, ...], Mapping[str, Any]], tuple[str, bytes]]
+    """Turns a signal's handler and arguments into its name and JSON text."""
 
 
 class WorkflowRuntime(Protocol):
@@ -72,6 +94,21 @@ class WorkflowRuntime(Protocol):
 
     def release_lock(self, acquired: Future[int]) -> None:
         """Give back what `acquired` holds, or leave the queue."""
+
+    def start_child(self, call: ChildCall) -> Future[Any]:
+        """Start a child; the future resolves to its result, raises ChildError, and is cancelled when the child was.
+
+        It also has what a `holdfast.Child` has: `run_id`, `started`, `signal`.
+        """
+
+    def signal_run(self, run_id: str, name: str, payload: bytes) -> Future[None]:
+        """Send a signal to another run; the future resolves when it is delivered, or raises MessageError."""
+
+    def cancel_run(self, run_id: str, reason: str) -> Future[None]:
+        """Ask another run to stop; the future resolves when that is delivered, or raises MessageError."""
+
+    def continue_as_new(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NoReturn:
+        """End this execution; the run goes on as a new one with this input and an empty history."""
 
     def wait_signal(self, name: str) -> Future[bytes]:
         """Return a future of the next signal called `name` that no handler took, as JSON text."""

@@ -27,11 +27,20 @@ from holdfast.history import (
     SignalReceived,
     WorkflowCancelled,
     WorkflowCompleted,
+    WorkflowContinued,
     WorkflowFailed,
     WorkflowTerminated,
     WorkflowTimedOut,
 )
-from holdfast.ports.operations import CANCELLED, COMPLETED, FAILED, RUNNING, TERMINATED, TIMED_OUT
+from holdfast.ports.operations import (
+    CANCELLED,
+    COMPLETED,
+    CONTINUED_AS_NEW,
+    FAILED,
+    RUNNING,
+    TERMINATED,
+    TIMED_OUT,
+)
 from holdfast.replay.crew import Crew, Stubs, TodaysCode, beside_any_loop
 from holdfast.replay.exploration import explain
 from holdfast.replay.foreign import (
@@ -222,7 +231,7 @@ class WorkflowReplayer:
         )
 
     def _output(self, end: End) -> Any:
-        if end.result is None:
+        if end.result is None or end.status != COMPLETED:
             return None
         try:
             return self.definition.decode_result(end.result)
@@ -248,6 +257,10 @@ class End:
                 self.failure = event.failure
             case WorkflowCancelled():
                 self.status = CANCELLED
+            case WorkflowContinued():
+                self.status = CONTINUED_AS_NEW
+                assert isinstance(event.input, bytes)
+                self.result = event.input  # what it goes on with is what it came to
             case WorkflowTerminated():
                 self.status = TERMINATED
             case WorkflowTimedOut():

@@ -102,7 +102,7 @@ class ReplayResult:
     execution: str
     workflow: str
     status: str
-    """Where the code ended: COMPLETED, FAILED, CANCELLED, TERMINATED, RUNNING (it waits), or DIVERGED."""
+    """Where the code ended: COMPLETED, FAILED, CANCELLED, TERMINATED, CONTINUED_AS_NEW, DIVERGED; RUNNING: it waits."""
     verdict: Verdict
     recorded_status: str
     """Where the run ended in production; RUNNING where its history has no end."""

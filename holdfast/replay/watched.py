@@ -15,15 +15,19 @@ from contextvars import Context
 from types import CodeType, FrameType
 from typing import Any, Final
 
-from holdfast.engine import CLOSING_COMMANDS, Execution, Issued, StepFuture, Steps, Table, WorkflowLoop
+from holdfast.engine import CLOSING_COMMANDS, Execution, Issued, Made, StepFuture, Steps, Table, WorkflowLoop
 from holdfast.errors import InputError
-from holdfast.history import Command, FanOutCompleted, InputEvent, ScheduleTask
+from holdfast.history import Command, FanOutCompleted, InputEvent, ScheduleTask, StartChild
 from holdfast.ports.program import Guard, Handler, Program
 from holdfast.ports.runtime import FanOutOutcome
 from holdfast.replay.result import PayloadProblem
 
 COMMANDS_BEYOND_MAX: Final = 10_000
 """How many more commands than its history has a replayed run may issue."""
+
+
+_READ: Final = (ScheduleTask, StartChild)
+"""Commands whose outcome is a recorded value of a declared type."""
 
 
 class RunawayError(Exception):
@@ -42,13 +46,20 @@ class WatchedSteps(Steps):
         self.runaway = False
         self.commands_max = 0
 
-    def issue_step(self, command: Command, step: str, table: Table, decode: Callable[[Any], Any] | None) -> StepFuture:
+    def issue_step(
+        self,
+        command: Command,
+        step: str,
+        table: Table,
+        decode: Callable[[Any], Any] | None,
+        make: type[Made] = StepFuture,  # type: ignore[assignment]  # as in `Steps`
+    ) -> Made:
         """Issue a command that has an outcome. See `Steps`."""
         if self.issued >= self.commands_max:
             self.runaway = True
             raise RunawayError(f"more than {self.commands_max:,} commands")
-        reading = Reading(self, step, decode) if decode is not None and type(command) is ScheduleTask else decode
-        return super().issue_step(command, step, table, reading)
+        reading = Reading(self, step, decode) if decode is not None and type(command) in _READ else decode
+        return super().issue_step(command, step, table, reading, make)
 
     def note(self, what: str, error: InputError) -> None:
         """Note a recorded value that does not fit."""
@@ -57,7 +68,7 @@ class WatchedSteps(Steps):
 
 
 class Reading:
-    """Decodes one task's result, and notes when it does not fit."""
+    """Decodes one task's or child's result, and notes when it does not fit."""
 
     __slots__ = ("_decode", "_step", "_steps")
 
@@ -162,6 +173,7 @@ class _WatchedProgram:
         self.signals: Mapping[str, Handler] = program.signals
         self.queries = program.queries
         self.updates: Mapping[str, Handler] = program.updates
+        self.encode_input = program.encode_input
         self.encode_result = program.encode_result
         self._program = program
         self._steps: WatchedSteps | None = None

@@ -7,7 +7,7 @@ Where a body stands:
 
     input, failures         of a queued task: execution and step        progress        the same, or queued task
     item                    of a fan-out: execution, step, index        item outcome    fan-out, index
-    outcome                 of a task in the mail: execution, step      end, reason     execution
+    outcome                 of a task in the mail: execution, step      end, reason     execution (or child)
     mail                    run, kind, name, operation id               ask             the same
     answer                  request                                     ledger          name
 
@@ -96,15 +96,35 @@ def _append(codec: Codec, operation: ops.Append) -> ops.Append:
     execution_id = operation.execution_id
     changes: dict[str, Any] = {}
     if operation.closing is not None:
+        if operation.closing.continuation is not None:
+            _check_page(operation.closing.continuation.page)
         outcome = encrypt(codec, operation.closing.outcome, place_of("end", execution_id))
         changes["closing"] = _replace(operation.closing, outcome=outcome)
     if operation.queue:
         changes["queue"] = tuple(_queue_task(codec, execution_id, each) for each in operation.queue)
     if operation.fan_outs:
         changes["fan_outs"] = tuple(_queue_fan_out(codec, execution_id, each) for each in operation.fan_outs)
+    if operation.outgoing is not None:
+        changes["outgoing"] = _outgoing(codec, operation.outgoing)
     if operation.park:
         changes["park"] = encrypt_reason(codec, operation.park, execution_id)
     return _replace(operation, **changes) if changes else operation
+
+
+def _outgoing(codec: Codec, outgoing: ops.Outgoing) -> ops.Outgoing:
+    for child in outgoing.children:
+        _check_page(child.page)
+    return ops.Outgoing(
+        children=tuple(_replace(each, input_digest=codec.digests(each.input_digest)[0]) for each in outgoing.children),
+        stop=outgoing.stop,
+        messages=tuple(
+            _replace(
+                each,
+                body=encrypt(codec, each.body, place_of("mail", each.run_id, each.kind, each.name, each.operation_id)),
+            )
+            for each in outgoing.messages
+        ),
+    )
 
 
 def _queue_task(codec: Codec, execution_id: int, task: ops.QueueTask) -> ops.QueueTask:

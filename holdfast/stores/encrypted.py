@@ -186,6 +186,8 @@ class EncryptedStore:
                 return row
             case "fan_out":
                 return await self._open_summary(row)
+            case "child":  # its end, as the child's own record has it
+                return _replace(row, body=open_or_leave(self.codec, row.body, place_of("end", int(row.sender))))
             case "outcome":
                 place = place_of("outcome", row.execution_id, row.name)
                 return _replace(row, body=open_or_leave(self.codec, row.body, place))

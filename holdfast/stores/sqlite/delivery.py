@@ -32,23 +32,47 @@ def deliver(session: Session, operation: Deliver) -> Delivered:
         raise RunClosedError(operation.run_id, status)
     if operation.once and session.row("find_delivered", (execution_id, operation.operation_id)) is not None:
         raise CallbackError
-    if operation.kind == "terminate" and owner is None:
-        session.endings.append((execution_id, operation.body))
-        return Delivered(execution_id, 0, None, operation.run_id)
-    if operation.kind == "cancel" and status == PARKED:
-        # Only its code can cancel it, so it gets one more try. No death is forgiven: poison parks it again at once.
-        session.run("unpark_execution", (execution_id,))
-        parts.resume(session, execution_id, forgive=False)
-    inbox_id = inbox.put(
+    inbox_id = hand(
         session,
-        execution_id,
+        found,
         operation.kind,
         operation.name,
         operation.body,
         operation.operation_id,
         operation.sender,
     )
-    return Delivered(execution_id, inbox_id, owner, operation.run_id)
+    return Delivered(execution_id, inbox_id, owner if inbox_id else None, operation.run_id)
+
+
+def hand(
+    session: Session,
+    found: tuple[int, int | None, str],
+    kind: str,
+    name: str,
+    body: bytes,
+    operation_id: str,
+    sender: str = "",
+) -> int:
+    """Hand a message to an execution that has not ended; return its inbox id, or 0 where it ends without an owner.
+
+    Args:
+        session: the write it is part of.
+        found: (id, owner, status) of the execution.
+        kind: what is done: `signal`, `cancel` or `terminate`.
+        name: of the signal.
+        body: what it carries.
+        operation_id: makes a second delivery harmless.
+        sender: who sends it.
+    """
+    execution_id, owner, status = found
+    if kind == "terminate" and owner is None:
+        session.endings.append((execution_id, body))
+        return 0
+    if kind == "cancel" and status == PARKED:
+        # Only its code can cancel it, so it gets one more try. No death is forgiven: poison parks it again at once.
+        session.run("unpark_execution", (execution_id,))
+        parts.resume(session, execution_id, forgive=False)
+    return inbox.put(session, execution_id, kind, name, body, operation_id, sender)
 
 
 HANDLERS: Final[dict[type, Handler]] = {Deliver: deliver}

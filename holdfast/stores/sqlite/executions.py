@@ -113,7 +113,7 @@ def free_member(session: Session, member: int, recoveries_max: int | None) -> in
     session.run("forget_all_taken", (member,))
     session.endings.extend(session.rows("told_to_end", (member,)))
     session.run("disown_inboxes_of", (member,))
-    _loosen(session, member)
+    loosen(session, member)
     if freed:
         session.rings.add(RUNS)
     return freed + poison
@@ -156,7 +156,7 @@ def _take(session: Session, execution_id: int, owner: int | None) -> None:
         if session.membership is None or owner != session.membership.member:
             session.run("note_taken", (owner, execution_id))
             session.rings.add(RUNS)
-        _loosen(session, owner)
+        loosen(session, owner)
 
 
 def _end_if_told(session: Session, execution_id: int) -> None:
@@ -165,7 +165,7 @@ def _end_if_told(session: Session, execution_id: int) -> None:
         session.endings.append((execution_id, told[0]))
 
 
-def _loosen(session: Session, member: int) -> None:
+def loosen(session: Session, member: int) -> None:
     """Say that somebody else changed what `member` owns, so that nobody's memory of it counts any longer."""
     session.run("loosen_grip", (member,))
     session.loosened.add(member)

@@ -37,7 +37,7 @@ from holdfast.history import Page, blob_digest
 from holdfast.ports.bus import CLOSED, RUNS
 from holdfast.ports.operations import Started
 from holdfast.stores.ending import decide_termination, decide_time_out
-from holdfast.stores.sqlite import executions, parts, statements
+from holdfast.stores.sqlite import children, executions, parts, statements
 
 if TYPE_CHECKING:
     from holdfast.ports.operations import Append, Closing, StartRun
@@ -152,16 +152,14 @@ class Log:
                 session.grip = 0
                 self._held = None
             session.loosened.clear()
-        if session.endings:
+        while session.endings or session.expired:  # whose children may have to end too
             self.flush()
-            for execution_id, reason in dict(reversed(session.endings)).items():  # the first reason counts
+            endings, session.endings = session.endings, []
+            for execution_id, reason in dict(reversed(endings)).items():  # the first reason counts
                 self._end(session, execution_id, partial(decide_termination, session.now, reason))
-            session.endings.clear()
-        if session.expired:
-            self.flush()
-            for execution_id in session.expired:
+            expired, session.expired = session.expired, []
+            for execution_id in expired:
                 self._end(session, execution_id, partial(decide_time_out, session.now))
-            session.expired.clear()
 
     def start(self, session: Session, operation: StartRun) -> Started:
         """Create the first execution of a run, or find the run.
@@ -224,7 +222,7 @@ class Log:
             last, seq = self._load(held, execution_id)  # a refusal is rare enough to make sure
         if page is not None and page.first - 1 != last:
             raise FencedError(f"event {page.first} of execution {execution_id}")
-        if operation.closing is not None:
+        if operation.closing is not None and operation.closing.continuation is None:
             self._check_inbox(session, operation)
         # Nothing below refuses.
         if page is not None:
@@ -236,7 +234,9 @@ class Log:
         if operation.inbox_read:
             session.run("drop_read_inbox", (execution_id, operation.inbox_read))
         if operation.queue or operation.unqueue or operation.fan_outs or operation.lock or operation.unlock:
-            self._change_parts(session, held, operation)
+            self._mark(session, held, execution_id, parts.change(session, operation))
+        if operation.outgoing is not None:
+            self._mark(session, held, execution_id, children.change(session, operation, self.create))
         if operation.closing is not None:
             self._close(session, held, operation)
         elif operation.wake_changed:
@@ -250,7 +250,31 @@ class Log:
                 session.run("note_misfit", (execution_id, operation.misfit))
             session.run("forget_taken", (session.member, execution_id))
             held.forget(execution_id)
+        if session.loosened:
+            self.settle()
         return True
+
+    def create(self, session: Session, run_id: str, number: int, row: tuple[Any, ...], page: Page) -> int:
+        """Create an execution that nobody owns yet, with its first page; return its id, or 0 where it exists already.
+
+        Args:
+            session: the write it is part of.
+            run_id: its run.
+            number: which execution of the run it is.
+            row: (workflow, input digest, code version, marks of `parts`).
+            page: its first page.
+        """
+        connection = session.connection
+        workflow, digest, code_version, marks = row
+        connection.execute(
+            session.sql["create_execution"], (run_id, number, workflow, digest, code_version, session.now, marks)
+        )
+        if not connection.changes():
+            return 0
+        execution_id = connection.last_insert_rowid()
+        self._begun.append((execution_id, page.last, self._add(execution_id, 0, page)))
+        session.rings.add(RUNS)
+        return execution_id
 
     # --- Behind them -------------------------------------------------------------------------------------------------
 
@@ -315,13 +339,11 @@ class Log:
             session.run("drop_inbox", (operation.execution_id,))
             session.run("drop_delivered", (operation.execution_id,))
 
-    def _change_parts(self, session: Session, held: _Held, operation: Append) -> None:
-        execution_id = operation.execution_id
+    def _mark(self, session: Session, held: _Held, execution_id: int, marks: int) -> None:
         before = held.marks.get(execution_id, 0)
-        marks = before | parts.change(session, operation)
-        if marks != before:
-            held.marks[execution_id] = marks
-            session.run("set_parts", (execution_id, marks))
+        if marks | before != before:
+            held.marks[execution_id] = marks | before
+            session.run("set_parts", (execution_id, marks | before))
 
     def _close(self, session: Session, held: _Held, operation: Append) -> None:
         execution_id, closing = operation.execution_id, operation.closing
@@ -332,6 +354,10 @@ class Log:
         marks = held.marks.get(execution_id, 0)
         if marks:
             parts.drop(session, execution_id, marks)
+        if closing.continuation is not None:
+            children.go_on(session, operation, closing.continuation, marks, self.create)
+        elif marks:
+            self._end_kin(session, execution_id, closing, marks)
         held.forget(execution_id)
         session.rings.add(CLOSED)
 
@@ -350,7 +376,13 @@ class Log:
         session.run("drop_delivered", (execution_id,))
         if marks:
             parts.drop(session, execution_id, marks)
+            self._end_kin(session, execution_id, closing, marks)
         session.rings.add(CLOSED)
+
+    @staticmethod
+    def _end_kin(session: Session, execution_id: int, closing: Closing, marks: int) -> None:
+        if marks & (parts.CHILDREN | parts.CHILD):
+            children.close(session, execution_id, closing)
 
 
 # --- Reads -------------------------------------------------------------------------------------------------------

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 TASKS: Final = 1
 FAN_OUTS: Final = 2
 LOCKS: Final = 4
+CHILDREN: Final = 8
+CHILD: Final = 16
+"""It is somebody's child. This one and CHILDREN are `children`'s business, and are not dropped here."""
 
 
 def change(session: Session, append: Append) -> int:

@@ -4,12 +4,6 @@ Owns: the checks.
 Must not know: any implementation.
 """
 
-from typing import Final
-
-from holdfast.testing.conformance import operating, store, versions
-from holdfast.testing.conformance.store import Check, StoreHarness, expect
-
-CHECKS: Final[tuple[Check, ...]] = (*store.CHECKS, *operating.CHECKS, *versions.CHECKS)
-"""Every check."""
+from holdfast.testing.conformance.store import CHECKS, Check, StoreHarness, expect
 
 __all__ = ["CHECKS", "Check", "StoreHarness", "expect"]

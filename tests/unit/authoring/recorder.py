@@ -11,18 +11,18 @@ from __future__ import annotations
 import asyncio
 import functools
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import msgspec
 
 from holdfast.history import Failure, TaskOptions
-from holdfast.ports.runtime import FanOutOutcome, RunInfo, current_runtime
+from holdfast.ports.runtime import ChildCall, FanOutOutcome, RunInfo, current_runtime
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -44,6 +44,10 @@ class Issued:
         self.future.set_result(self.decode(outcome))
 
 
+class Continues(BaseException):
+    """The code wants to go on as a new execution: (args, kwargs)."""
+
+
 class Recorder:
     """See the module."""
 
@@ -55,6 +59,9 @@ class Recorder:
         self.patches: list[str] = []
         self.effects: list[tuple[Callable[[], bytes | Awaitable[bytes]], Callable[[bytes], Any], Future[Any]]] = []
         self.parked: list[tuple[str, Future[None]]] = []
+        self.children: list[ChildCall] = []
+        self.sent: list[tuple[str, str, bytes]] = []
+        self.cancelled: list[tuple[str, str]] = []
         self.finished = True
         self._random = Random(7)
 
@@ -83,6 +90,21 @@ class Recorder:
 
     def release_lock(self, acquired: Future[int]) -> None:
         self.released.append(acquired)
+
+    def start_child(self, call: ChildCall) -> Future[Any]:
+        self.children.append(call)
+        return _future()
+
+    def signal_run(self, run_id: str, name: str, payload: bytes) -> Future[None]:
+        self.sent.append((run_id, name, payload))
+        return _future()
+
+    def cancel_run(self, run_id: str, reason: str) -> Future[None]:
+        self.cancelled.append((run_id, reason))
+        return _future()
+
+    def continue_as_new(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NoReturn:
+        raise Continues(args, kwargs)
 
     def wait_signal(self, name: str) -> Future[bytes]:
         future = _future()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.authoring import lock, map_tasks, side_effect
+from holdfast.authoring import get_run, lock, map_tasks, side_effect, start_child
 from holdfast.engine import machines
 from holdfast.engine.machines import TABLES, State, Step, Table, advance, diagram
 from holdfast.errors import HistoryError
@@ -104,6 +104,23 @@ async def _steps(_: Any) -> None:
         pass
 
 
+async def _others(_: Any) -> None:
+    """Walk children and messages through each of their lives."""
+    taken_back = [start_child("kid", 0), get_run("other").signal("s", 0)]
+    for each in taken_back:
+        each.cancel()
+    children = [start_child("kid", number) for number in range(1, 6)]
+    sent = [get_run("other").signal("s", number) for number in range(1, 4)]
+    await charge()
+    children[3].cancel()  # before it has begun
+    sent[2].cancel()
+    await charge()
+    children[4].cancel()
+    await asyncio.wait([*children, *sent])
+    for each in (*children, *sent):
+        each.cancelled() or each.exception()
+
+
 async def _answer(_: Any, item: Any) -> Any:
     if item == "fail":
         raise ValueError(item)
@@ -129,6 +146,26 @@ def _rehearse_all(rehearsal: Rehearsal) -> None:
     rehearsal.close()
 
 
+def _rehearse_others(rehearsal: Rehearsal) -> None:
+    kid = [f"kid#{number}" for number in range(1, 7)]
+    rehearsal.begin()
+    rehearsal.start_child(kid[1])
+    rehearsal.complete_child(kid[1])
+    rehearsal.start_child(kid[2])
+    rehearsal.fail_child(kid[2])
+    rehearsal.fail_child(kid[3], "NOT_STARTED")
+    rehearsal.start_child(kid[5])
+    rehearsal.complete("charge#1")
+    rehearsal.start_child(kid[4])
+    rehearsal.complete("charge#2")
+    rehearsal.complete_child(kid[4])
+    rehearsal.fail_child(kid[5], "CANCELLED")
+    rehearsal.deliver("signal(s)#2")
+    rehearsal.deliver("signal(s)#3", Failure("RunClosedError", "over"))
+    assert rehearsal.execution.closed
+    rehearsal.close()
+
+
 def test_every_edge_is_walked(rehearse: Rehearse, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a live execution or by its recovery; an edge nobody walks is dead, or untested."""
     walked: set[Edge] = set()
@@ -139,8 +176,12 @@ def test_every_edge_is_walked(rehearse: Rehearse, monkeypatch: pytest.MonkeyPatc
         return real(operation, table, state, step)
 
     monkeypatch.setattr(machines, "advance", noting)
-    rehearsal = rehearse(Script(_steps, updates={"answer": _answer}), begin=False)
-    _rehearse_all(rehearsal)
-    for length in range(1, len(rehearsal.history) + 1):
-        rehearsal.recover(rehearsal.history[:length])[0].evict()
+    for script, play in (
+        (Script(_steps, updates={"answer": _answer}), _rehearse_all),
+        (Script(_others), _rehearse_others),
+    ):
+        rehearsal = rehearse(script, begin=False)
+        play(rehearsal)
+        for length in range(1, len(rehearsal.history) + 1):
+            rehearsal.recover(rehearsal.history[:length])[0].evict()
     assert walked == edges()

@@ -150,7 +150,7 @@ def test_tags_are_for_ever() -> None:
     assert len(formats) == len(AnyEvent.__args__)
     assert formats == {
         1: "WorkflowStarted time issued workflow run_id execution input seed flags code_version python memo"
-        " deadline execution_timeout keys forked_from forked_at",
+        " deadline execution_timeout keys forked_from forked_at parent continued",
         2: "TaskCompleted time issued step result attempts worker",
         3: "TaskFailed time issued step failure attempts worker",
         4: "TaskTimedOut time issued step timeout failure attempts worker",
@@ -160,6 +160,10 @@ def test_tags_are_for_ever() -> None:
         8: "CancelRequested time issued reason",
         9: "LockGranted time issued step token",
         10: "FanOutCompleted time issued step digest count failed first_failure first_failed_index",
+        11: "ChildStarted time issued step execution",
+        12: "ChildCompleted time issued step result",
+        13: "ChildFailed time issued step status failure",
+        14: "MessageDelivered time issued step failure",
         17: "SideEffectRecorded time issued step result failure",
         18: "RunResumed time issued step",
         32: "TaskScheduled time cause ordinal step task input pool",
@@ -171,6 +175,9 @@ def test_tags_are_for_ever() -> None:
         38: "LockReleased time cause ordinal step name",
         39: "FanOutStarted time cause ordinal step task count digest",
         40: "FanOutCancelled time cause ordinal step",
+        41: "ChildScheduled time cause ordinal step workflow run_id input parent_close",
+        42: "ChildCancelRequested time cause ordinal step reason",
+        43: "MessageSent time cause ordinal step run_id kind name input",
         44: "PatchMarked time cause ordinal patch_id deprecated",
         45: "SideEffectRequested time cause ordinal step",
         46: "SideEffectCancelled time cause ordinal step",
@@ -178,6 +185,7 @@ def test_tags_are_for_ever() -> None:
         48: "WorkflowCompleted time cause ordinal result",
         49: "WorkflowFailed time cause ordinal failure",
         50: "WorkflowCancelled time cause ordinal reason",
+        51: "WorkflowContinued time cause ordinal input",
         52: "CallbackOpened time cause ordinal step url",
         64: "WorkflowTerminated time reason",
         65: "WorkflowTimedOut time reason",

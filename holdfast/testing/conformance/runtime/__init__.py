@@ -48,11 +48,11 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from holdfast.testing.conformance.runtime import ends, facts, locks, messages, semantics, steps, tasks, timers
+from holdfast.testing.conformance.runtime import ends, facts, locks, messages, others, semantics, steps, tasks, timers
 from holdfast.testing.conformance.runtime.scenario import RuntimeHarness, Scenario, Stage, perform, scenario
 from holdfast.testing.conformance.runtime.tasks import FOLDER_VARIABLE
 
-MODULES: Final[tuple[ModuleType, ...]] = (tasks, steps, timers, messages, ends, locks, facts, semantics)
+MODULES: Final[tuple[ModuleType, ...]] = (tasks, steps, timers, messages, ends, locks, facts, semantics, others)
 """Where the workflows and tasks of all scenarios are found."""
 
 SCENARIOS: Final[tuple[Scenario, ...]] = tuple(

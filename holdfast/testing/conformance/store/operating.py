@@ -46,7 +46,7 @@ from holdfast.ports.operations import (
     Started,
     StartRun,
 )
-from holdfast.testing.conformance.store import (
+from holdfast.testing.conformance.store.harness import (
     LEASE,
     Check,
     History,

@@ -23,7 +23,7 @@ from holdfast.ports.operations import (
     ReleaseRuns,
     Resume,
 )
-from holdfast.testing.conformance.store import LEASE, Check, StoreHarness, do, expect, join, own, start
+from holdfast.testing.conformance.store.harness import LEASE, Check, StoreHarness, do, expect, join, own, start
 
 if TYPE_CHECKING:
     from holdfast.ports.operations import Membership

@@ -1,0 +1,157 @@
+"""Scenarios about other runs: children, messages between runs, continuations.
+
+Owns: the scenarios.
+Must not know: any engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from holdfast.authoring import continue_as_new, get_run, signal, start_child, wait_for_signal, workflow
+from holdfast.client import RunHandle
+from holdfast.errors import ChildError
+from holdfast.testing.conformance.runtime.scenario import Stage, scenario
+from holdfast.testing.conformance.runtime.tasks import apply, apply_held
+
+
+@workflow
+async def child_of_two_steps(word: str) -> str:
+    """Have two effects; the first waits for the gate."""
+    await apply_held(f"{word} begun")
+    return await apply(f"{word} done")
+
+
+@workflow
+async def parent_of_two(first: str, second: str) -> list[str]:
+    """Start two children at once, and have an effect of its own after them."""
+    children = [start_child(child_of_two_steps, word, key=word) for word in (first, second)]
+    names = [await each.started for each in children]
+    results = await asyncio.gather(*children)
+    return [*(name.partition(":")[2] for name in names), *results, await apply("after")]
+
+
+@scenario(
+    result=["child_of_two_steps[a]", "child_of_two_steps[b]", "a done", "b done", "after"],
+    effects=["a begun", "b begun", "a done", "b done", "after"],
+)
+async def children_run_once_and_give_their_results(stage: Stage) -> RunHandle[Any]:
+    """Children begin once and their results arrive once, although parent and children were killed together."""
+    run = await stage.start(parent_of_two, "a", "b")
+    await stage.effects(2)
+    await stage.middle()
+    return run
+
+
+@workflow
+async def failing_child() -> None:
+    """Fail, after an effect."""
+    await apply_held("tried")
+    raise ValueError("it cannot be")
+
+
+@workflow
+async def parent_that_catches() -> list[str]:
+    """Say how its child failed."""
+    try:
+        await start_child(failing_child)
+    except ChildError as error:
+        return [error.status, error.type, error.text]
+    return []
+
+
+@scenario(result=["FAILED", "ValueError", "it cannot be"], effects=["tried"])
+async def a_childs_failure_is_its_parents_to_catch(stage: Stage) -> RunHandle[Any]:
+    """A child's failure arrives as a ChildError that says what the child failed with."""
+    run = await stage.start(parent_that_catches)
+    await stage.effects(1)
+    await stage.middle()
+    return run
+
+
+@workflow
+async def child_that_cleans_up() -> None:
+    """Wait to be cancelled, then clean up by a step."""
+    try:
+        await apply("child begun")
+        await asyncio.sleep(86_400)
+    finally:
+        await apply("child cleaned up")
+
+
+@workflow
+async def parent_that_is_cancelled() -> None:
+    """Wait for a child, and clean up after it."""
+    try:
+        await start_child(child_that_cleans_up)
+    finally:
+        await apply("parent cleaned up")
+
+
+@scenario(status="CANCELLED", effects=["child begun", "child cleaned up", "parent cleaned up"])
+async def a_cancelled_tree_cleans_up(stage: Stage) -> RunHandle[Any]:
+    """Cancelling a run cancels the child that it waits for; both clean up, though they are killed in the middle."""
+    run = await stage.start(parent_that_is_cancelled)
+    await stage.effects(1)
+    await run.cancel("enough", operation_id="once")
+    await stage.middle()
+    return run
+
+
+@workflow
+class Mailbox:
+    """Takes three words from other runs."""
+
+    def __init__(self) -> None:
+        self.words: asyncio.Queue[str] = asyncio.Queue()
+
+    async def run(self) -> list[str]:
+        """Apply the words in the order in which they came."""
+        return [await apply(await self.words.get()) for _ in range(3)]
+
+    @signal
+    def post(self, word: str) -> None:
+        """Take a word."""
+        self.words.put_nowait(word)
+
+
+@workflow
+async def postman(address: str) -> None:
+    """Send two words and, with its last page, a third."""
+    await get_run(address).signal(Mailbox.post, "one")
+    await apply_held("on the way")
+    await get_run(address).signal(Mailbox.post, "two")
+    _ = get_run(address).signal(Mailbox.post, "three")
+
+
+@scenario(result=["one", "two", "three"], effects=["on the way", "one", "two", "three"])
+async def messages_between_runs_arrive_once(stage: Stage) -> RunHandle[Any]:
+    """What one run sends to another arrives once and in order, although both were killed in between."""
+    run = await stage.start(Mailbox)
+    await stage.start(postman, run.run_id, id=" postman")
+    await stage.effects(2)
+    await stage.middle()
+    return run
+
+
+@workflow
+async def relay(done: list[str]) -> list[str]:
+    """Take one word, and go on as a new execution with it, until there are three."""
+    word = await wait_for_signal("word", type=str)
+    done = [*done, await (apply_held if not done else apply)(word)]
+    if len(done) < 3:
+        continue_as_new(done)
+    return done
+
+
+@scenario(result=["a", "b", "c"], effects=["a", "b", "c"])
+async def a_run_continues_as_new_with_its_mail(stage: Stage) -> RunHandle[Any]:
+    """Signals that nobody took go along from execution to execution; whoever waits gets the last one's result."""
+    run = await stage.start(relay, [])
+    for word in ("a", "b"):
+        await run.signal("word", word)
+    await stage.effects(1)
+    await stage.middle()
+    await run.signal("word", "c")
+    return run
