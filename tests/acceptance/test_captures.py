@@ -116,7 +116,7 @@ def staging(tmp_path: Path) -> Path:
 
 
 def test_from_a_failure_to_its_fix(production: Path, staging: Path) -> None:
-    """Capture, pull, red test, fix, green test, deploy check, deploy: each by the command line, in its own process."""
+    """Capture, pull, red test, fix, green test, deploy check, deploy, fork: each a command in its own process."""
     store = f"sqlite:///{production}/holdfast.db"
     with serving(production):
         holdfast(
@@ -171,6 +171,15 @@ def test_from_a_failure_to_its_fix(production: Path, staging: Path) -> None:
         sold = holdfast(production, "start", "sell", order("o-3"), "--id", "o-3", "--wait")
         assert "charged o-3" in sold
         assert json.loads(holdfast(production, "runs", "show", "o-2", "--json"))["status"] == "RUNNING"
+
+        # The run that failed is made good: what it had done is not done again.
+        holdfast(production, "runs", "fork", "o-1", "--at", "charge#1", "--id", "o-1-again")
+        for _ in range(60):
+            forked = json.loads(holdfast(production, "runs", "show", "o-1-again", "--json"))
+            if forked["status"] != "RUNNING":
+                break
+        assert (forked["status"], forked["result"]) == ("COMPLETED", "reserved o-1, charged o-1")
+    assert (production / "effects.log").read_text("utf-8") == "reserve o-1\nreserve o-3\n"
 
 
 def wait_for_captures(folder: Path) -> list[dict[str, str]]:
