@@ -12,11 +12,13 @@ import threading
 
 from holdfast import (
     Retry,
+    continue_as_new,
     lock,
     map_tasks,
     now,
     query,
     signal,
+    start_child,
     task,
     task_info,
     update,
@@ -168,3 +170,38 @@ class Subscription:
         await asyncio.sleep(86_400)
         self.amount = amount
         return now().isoformat()
+
+
+@workflow
+async def invoice(customer: str, amount: int) -> str:
+    """Wait for a week, then charge."""
+    await asyncio.sleep(7 * 86_400)
+    return await charge(customer, amount)
+
+
+@workflow
+class Membership:
+    """Invoices every 30 days by a child, and goes on as a new run each year."""
+
+    def __init__(self) -> None:
+        self.amount = 10
+        self.upgrades: asyncio.Queue[int] = asyncio.Queue()
+
+    async def run(self, customer: str, months: int, paid: list[str]) -> list[str]:
+        """Invoice for a year at most."""
+        for _ in range(min(months, 12)):
+            child = start_child(invoice, customer, self.amount)
+            try:
+                async with asyncio.timeout(30 * 86_400):
+                    self.amount = await self.upgrades.get()
+                    await asyncio.Event().wait()
+            except TimeoutError:
+                paid.append(await child)
+        if months > 12:
+            continue_as_new(customer, months - 12, paid)
+        return paid
+
+    @signal
+    def upgrade(self, amount: int) -> None:
+        """Charge another amount from the next month of this year on."""
+        self.upgrades.put_nowait(amount)
