@@ -255,8 +255,7 @@ async def test_a_parked_run_is_cancelled_once_its_code_fits(tmp_path: Path) -> N
         await until(is_parked, app.client)
         assert "DIVERGED" in (await handle.describe()).parked
     async with stack(tmp_path, first_version, said) as app:
-        handle = app.client.handle("r-1")
-        await handle.resume()
+        handle = app.client.handle("r-1")  # tried again by itself: this is other code
         with pytest.raises(RunCancelledError, match="not needed"):
             await handle.result(WAIT)
 
