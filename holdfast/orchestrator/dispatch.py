@@ -206,6 +206,14 @@ class Dispatcher:
                 attempt.detached = True
                 self._detached.add(attempt)
         self.abandon(live)
+        # What ended meanwhile and was refused with the rest of the page. Refused again, it was not durable.
+        for entry in live.entries:
+            if isinstance(entry, TaskCompleted | TaskFailed | TaskTimedOut):
+                self._hand_in(FinishOwnTask(live.execution_id, entry.step, 1, _encode_event(entry)))
+        for row in live.beside.queue:
+            if row.attempt == 2:
+                again = (row.visible_at, row.failures, row.progress)
+                self._hand_in(RetryOwnTask(live.execution_id, row.step, 1, *again))
 
     def abandon_detached(self) -> None:
         """Stop the attempts that go on for executions of others."""
