@@ -47,7 +47,7 @@ def _field(info: msgspec.structs.FieldInfo) -> st.SearchStrategy[Any]:
             return failures | st.none() if optional else failures
         case "attempts", _:
             return attempts
-        case "memo", _:
+        case (("memo" | "keys" | "attributes"), _):
             return st.dictionaries(texts, texts, max_size=3)
         case _, kind if kind is float:
             return times

@@ -11,7 +11,7 @@ import pytest
 from holdfast.errors import SchemaError, StoreError
 from holdfast.ports.operations import MarkCaptured
 from holdfast.stores import SQLiteStore, SystemClock
-from holdfast.testing.conformance.store import do, start
+from holdfast.testing.conformance.store.harness import do, start
 
 
 def contents(folder: Path) -> dict[str, bytes]:
