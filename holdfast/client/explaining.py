@@ -17,6 +17,9 @@ import msgspec
 from holdfast.history import (
     AnyEvent,
     Attempt,
+    ChildCancelRequested,
+    ChildScheduled,
+    ChildStarted,
     Decision,
     Failure,
     FanOutCancelled,
@@ -24,6 +27,7 @@ from holdfast.history import (
     Input,
     LockReleased,
     LockRequested,
+    MessageSent,
     TaskCancelled,
     TaskScheduled,
     TimerCancelled,
@@ -47,6 +51,7 @@ CAUSES_MAX: Final = 50
 """How many causes of one run are named."""
 
 _ENDING: Final = (Input, TaskCancelled, TimerCancelled, FanOutCancelled, LockReleased)
+_BEGUN: Final = (ChildStarted, ChildCancelRequested)
 _decode_attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...]).decode
 
 
@@ -126,6 +131,10 @@ def _waits(situation: Situation) -> Iterator[Cause]:
                 yield _lock(situation, step, name, event.time)
             case FanOutStarted():
                 yield _fan_out(situation, step, event)
+            case ChildScheduled(run_id=child):
+                yield Cause("child", f"it waits for its child {step}, run {child}", step, event.time, run=child)
+            case MessageSent(run_id=other):
+                yield Cause("step", f"whether {step} reached run {other} is on its way", step, event.time)
             case TaskScheduled(task=task):
                 yield Cause("task", f"the outcome of task {task} ({step}) is on its way", step, event.time)
             case _:
@@ -141,6 +150,8 @@ def _open_steps(events: Sequence[AnyEvent]) -> dict[str, AnyEvent]:
         step = getattr(event, "step", None)
         if step is None:
             continue
+        if isinstance(event, _BEGUN):
+            continue  # a child is waited for until it has ended, also while it cleans up
         if isinstance(event, _ENDING):
             steps.pop(step, None)
         elif isinstance(event, Decision):

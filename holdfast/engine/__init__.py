@@ -7,7 +7,7 @@ from holdfast.engine.execution import Execution
 from holdfast.engine.forking import ForkPlan, decide_fork, input_digest, kept_key
 from holdfast.engine.futures import StepFuture
 from holdfast.engine.loop import WorkflowLoop
-from holdfast.engine.machines import Table
+from holdfast.engine.machines import State, Table
 from holdfast.engine.matching import ENDS, Difference, content_of, decide_change, describe_decision, identity_of
 from holdfast.engine.recovery import recover
 from holdfast.engine.retries import decide_retry
@@ -25,6 +25,7 @@ __all__ = [
     "Issued",
     "Made",
     "OpenFanOut",
+    "State",
     "StepFuture",
     "Steps",
     "Table",

@@ -45,7 +45,7 @@ class Difference(StrEnum):
 
 ENDS: Final = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled, WorkflowContinued)
 """Decisions that end a run."""
-_INPUT_FIELDS: Final = {"input", "digest", "count"}
+_INPUT_FIELDS: Final = {"input", "digest", "count", "run_id", "parent_close"}
 _DURATION_FIELDS: Final = {"seconds", "due"}
 _RESULT_FIELDS: Final = {"result", "failure", "reason"}
 _FREE_FIELDS: Final = {"time", "pool"}
@@ -147,6 +147,8 @@ def decide_change(recorded: DecisionEvent, attempted: DecisionEvent) -> Differen
         for name in recorded.__struct_fields__
         if name not in _FREE_FIELDS | _PLACE_FIELDS and getattr(recorded, name) != getattr(attempted, name)
     }
+    if "run_id" in changed and _given_id(recorded) == _given_id(attempted):
+        changed.discard("run_id")
     if "failure" in changed and _failure_type(recorded) == _failure_type(attempted):
         changed.discard("failure")
     if not getattr(recorded, "digest", True):
@@ -169,7 +171,7 @@ def content_of(decision: DecisionEvent) -> tuple[Any, ...]:
             return (kind,)
         case _:
             values = (
-                getattr(decision, name)
+                _given_id(decision) if name == "run_id" else getattr(decision, name)
                 for name in decision.__struct_fields__
                 if name not in _FREE_FIELDS | _PLACE_FIELDS
             )
@@ -180,6 +182,12 @@ def _name_of(decision: DecisionEvent) -> str:
     """Return a step's name without its number; a key is part of the name."""
     step: str = getattr(decision, "step", "")
     return step if step.endswith("]") else step.rpartition("#")[0]
+
+
+def _given_id(decision: Any) -> str:
+    """Return the run id that the code gave; one that was made of the step's number says nothing of its own."""
+    run_id: str = decision.run_id
+    return "" if run_id.endswith(f":{decision.step}") else run_id
 
 
 def _failure_type(decision: Any) -> str | None:
@@ -222,7 +230,9 @@ def describe_decision(decision: DecisionEvent) -> str:
         case LockRequested():
             return f"{decision.step} ({decision.slots} slots)"
         case ChildScheduled():
-            return f"child {decision.step} (input {_clip(decision.input)})"
+            given = f", id {given_id}" if (given_id := _given_id(decision)) else ""
+            close = f", {decision.parent_close} at the end" if decision.parent_close != "terminate" else ""
+            return f"child {decision.step} (input {_clip(decision.input)}{given}{close})"
         case MessageSent():
             return f"{decision.step} to run {decision.run_id} (input {_clip(decision.input)})"
         case WorkflowContinued():

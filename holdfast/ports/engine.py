@@ -120,7 +120,7 @@ class Cause(msgspec.Struct, frozen=True):
 
     kind: str
     """A word for programs: paused, parked, no-orchestrator, no-code, owner, running, retry, no-worker, slots, timer,
-    lock, deadlock, fan-out, task, step, message, cancel, ended."""
+    lock, deadlock, fan-out, child, task, step, message, cancel, ended."""
     text: str
     step: str = ""
     since: float | None = None

@@ -14,6 +14,7 @@ times, and the recorded facts have to find their place again:
   in history is delivered first, if the code asks for it.
 - A step without a record is answered as soon as the next recorded fact has to wait, for example because the code
   asks for what that fact is about only after the new step.
+- A child begins before it has an outcome: it is answered twice.
 - A new timer fires when its time has come: before every recorded fact of a later time, and else when nothing else
   is left.
 
@@ -32,6 +33,7 @@ from holdfast.engine import Execution, Issued
 from holdfast.errors import HistoryError, HoldfastError
 from holdfast.history import (
     AnyEvent,
+    ChildStarted,
     FanOutCompleted,
     History,
     Input,
@@ -61,7 +63,7 @@ class Answers(Protocol):
         """Return what a recorded outcome is today; None leaves the step open."""
 
     def answer(self, issued: Issued, now: float) -> InputEvent | None:
-        """Return the outcome of a step that has no record; None leaves it open."""
+        """Return the outcome of a step that has no record, or that a child begins; None leaves it as it is."""
 
 
 class Course:
@@ -245,6 +247,8 @@ class Course:
             del self._fresh[step]
             if step in execution.open and self._may_go_on():
                 answered = self.answers.answer(issued, self._now)
+                if isinstance(answered, ChildStarted):
+                    self._fresh[step] = issued
                 if answered is not None:
                     return answered
         return None

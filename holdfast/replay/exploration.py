@@ -25,6 +25,7 @@ from holdfast.engine import (
     ENDS,
     Difference,
     Issued,
+    State,
     content_of,
     decide_change,
     decision_of,
@@ -35,6 +36,8 @@ from holdfast.history import (
     CLOSING,
     AcquireLock,
     AnyEvent,
+    ChildCompleted,
+    ChildStarted,
     Decision,
     DecisionEvent,
     FanOutCompleted,
@@ -43,10 +46,13 @@ from holdfast.history import (
     InputEvent,
     ItemOutcome,
     LockGranted,
+    MessageDelivered,
     PatchMarked,
     RunSideEffect,
     ScheduleTask,
+    SendMessage,
     SideEffectRecorded,
+    StartChild,
     StartFanOut,
     TaskCompleted,
     WorkflowFailed,
@@ -149,6 +155,14 @@ class _Guesses:
             case RunSideEffect():
                 payload = self._sample(command.step)
                 return None if payload is None else SideEffectRecorded(now, -1, command.step, payload)
+            case StartChild():
+                assert self.execution is not None
+                if self.execution.open[command.step].state is not State.STARTED:
+                    return ChildStarted(now, -1, command.step, command.run_id)
+                payload = self._sample(command.step)
+                return None if payload is None else ChildCompleted(now, -1, command.step, payload)
+            case SendMessage():
+                return MessageDelivered(now, -1, command.step)
             case AcquireLock():
                 return LockGranted(now, -1, command.step, 1)
             case StartFanOut():

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from holdfast import Retry, lock, signal, task, workflow
+from holdfast import Retry, lock, signal, start_child, task, workflow
 from holdfast.cli.output import Exit
 from holdfast.ports.engine import Cause
 from tests.acceptance.test_operating import call, stack, until
@@ -47,6 +47,18 @@ async def failing(name: str) -> str:
 
 
 @workflow
+async def waiting_for_a_child(name: str) -> str:
+    """Wait for a run that waits for a pool."""
+    return await start_child(rendering_freely, name, id=f"child-{name}")
+
+
+@workflow
+async def rendering_freely(name: str) -> str:
+    """Have something rendered."""
+    return await render(name)
+
+
+@workflow
 class Review:
     """Wait for a word."""
 
@@ -63,7 +75,7 @@ class Review:
         self.said.set()
 
 
-DEFINITIONS = (rendering, waiting, failing, Review, render, flaky)
+DEFINITIONS = (rendering, waiting, waiting_for_a_child, rendering_freely, failing, Review, render, flaky)
 
 
 async def first_cause(app: Any, run_id: str, kind: str) -> Cause:
@@ -88,6 +100,12 @@ async def get_stuck(tmp_path: Path) -> None:
         cause = await first_cause(app, "w-1", "lock")
         assert cause.run == "r-1"
         assert [each.kind for each in cause.causes] == ["no-worker"], "the chain goes on to what keeps the holder"
+        await app.client.start(waiting_for_a_child, "c", id="p-1")
+        await first_cause(app, "p-1", "child")
+        await first_cause(app, "child-c", "no-worker")
+        cause = await first_cause(app, "p-1", "child")
+        assert cause.run == "child-c"
+        assert [each.kind for each in cause.causes] == ["no-worker"], "the chain goes on to what keeps the child"
         await app.client.start(failing, "bank", id="f-1")
         cause = await first_cause(app, "f-1", "retry")
         assert "(attempt 2)" in cause.text
@@ -101,7 +119,7 @@ async def get_stuck(tmp_path: Path) -> None:
 
 
 def test_stuck_runs_say_why(tmp_path: Path) -> None:
-    """A pool nobody serves, a lock and what keeps its holder, another attempt, a word, a pause, no code, and nobody."""
+    """No pool, a lock or a child and what keeps it, another attempt, a word, a pause, no code, and nobody."""
     get_stuck(tmp_path)
     result = call(tmp_path, "runs", "explain", "w-1")
     assert result.exit_code == Exit.DONE

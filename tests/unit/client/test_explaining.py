@@ -6,7 +6,19 @@ import msgspec
 import pytest
 
 from holdfast.client.explaining import Situation, decide_causes
-from holdfast.history import Attempt, Failure, FanOutStarted, LockRequested, TaskCompleted, TaskScheduled, TimerStarted
+from holdfast.history import (
+    Attempt,
+    ChildCancelRequested,
+    ChildScheduled,
+    ChildStarted,
+    Failure,
+    FanOutStarted,
+    LockRequested,
+    MessageSent,
+    TaskCompleted,
+    TaskScheduled,
+    TimerStarted,
+)
 from holdfast.ports.operations import (
     FanOutRecord,
     InboxRow,
@@ -44,6 +56,10 @@ def lock(holder: str, expires_at: float | None = None) -> LockRecord:
 
 FAILURES = msgspec.msgpack.encode((Attempt(3, 1.0, 2.0, "", Failure("ConnectionError", "no route")),))
 WAITS = (LockRequested(900.0, 1, 0, "lock(till)#1", "till", 1),)
+CHILD = ChildScheduled(900.0, 1, 0, "pay#1", "pay", "r:pay#1", b"1", "terminate")
+BEGUN = ChildStarted(901.0, -1, "pay#1", "r:pay#1")
+STOPPING = ChildCancelRequested(902.0, 2, 0, "pay#1")
+SENT = MessageSent(903.0, 1, 0, "signal(go)#1", "q", "signal", "go", b"[]")
 HERE = {"members": (member(),)}
 
 
@@ -88,6 +104,10 @@ HERE = {"members": (member(),)}
             "fan-out",
             "map#1 of ocr: 4 of 9 items done, 1 failed",
         ),
+        (Situation(NOW, run(), (CHILD,), **HERE), "child", "its child pay#1, run r:pay#1"),
+        (Situation(NOW, run(), (CHILD, BEGUN, STOPPING), **HERE), "child", "its child pay#1, run r:pay#1"),
+        (Situation(NOW, run(), (SENT,), **HERE), "step", "whether signal(go)#1 reached run q"),
+        (Situation(NOW, run("CONTINUED_AS_NEW")), "ended", "it is CONTINUED_AS_NEW"),
         (Situation(NOW, run(), (TASK, TaskCompleted(950.0, -1, "charge#1", b"1")), **HERE), "message", "a signal or"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -6,12 +6,14 @@ Must not know: what is checked.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from holdfast.history import Failure, History, ItemOutcome, TaskCompleted, to_json
+from holdfast.engine import State
+from holdfast.history import Failure, History, ItemOutcome, StartChild, TaskCompleted, to_json
 from holdfast.replay import load_history
 from tests.rehearsal import Outcomes, Rehearsal, as_json
 
@@ -49,10 +51,16 @@ def perform(
                 rehearsal.grant(step)
             case "map":
                 rehearsal.fan_out(step, [(True, 1)] * len(future.command.items))
+            case _ if isinstance(future.command, StartChild) and future.state is not State.STARTED:
+                rehearsal.start_child(step)
             case name:
                 answer = answers.get(step, answers.get(name))
-                if isinstance(answer, BaseException):
+                if isinstance(answer, BaseException) and isinstance(future.command, StartChild):
+                    rehearsal.fail_child(step, "FAILED", type(answer).__name__, str(answer))
+                elif isinstance(answer, BaseException):
                     rehearsal.fail(step, type(answer).__name__, str(answer))
+                elif isinstance(future.command, StartChild):
+                    rehearsal.complete_child(step, json.loads(future.command.input) if answer is None else answer)
                 elif answer is None:
                     rehearsal.page(TaskCompleted(rehearsal.time, 0, step, future.command.input))
                 else:

@@ -1,4 +1,4 @@
-"""Workflows of five shapes, and twelve kinds of change to each: what the replayer has to find.
+"""Workflows of six shapes, and twelve kinds of change to each: what the replayer has to find.
 
 Owns: the sources, the edits, and what each edit has to be called.
 Must not know: how any of it is found.
@@ -21,7 +21,7 @@ from typing import Any
 
 PREAMBLE = """
 import asyncio
-from holdfast.authoring import lock, map_tasks, patched, signal, task, wait_for_signal, workflow
+from holdfast.authoring import lock, map_tasks, patched, signal, start_child, task, wait_for_signal, workflow
 
 @task
 async def fetch(item: str) -> str: ...
@@ -137,7 +137,34 @@ async def shape(item: str) -> str:
     return first
 """
 
-SHAPES = {"sequence": SEQUENCE, "gather": GATHER, "group": GROUP, "timers": TIMERS, "map": MAP}
+FAMILY = """
+@workflow
+async def pay(item: str) -> str: ...
+
+@workflow
+async def settle(item: str) -> str: ...
+
+@workflow
+async def shape(item: str) -> str:
+    first = await fetch(item)
+    paid = await start_child(pay, first)
+    await start_child(pay, "second")
+    await asyncio.sleep(60)
+    if first == "a":
+        await start_child(approve_all, paid)
+    else:
+        await start_child(reject_all, paid)
+    await undo(paid)
+    return first
+
+@workflow
+async def approve_all(item: str) -> str: ...
+
+@workflow
+async def reject_all(item: str) -> str: ...
+"""
+
+SHAPES = {"sequence": SEQUENCE, "gather": GATHER, "group": GROUP, "timers": TIMERS, "map": MAP, "family": FAMILY}
 
 
 @dataclass(frozen=True)
@@ -257,6 +284,20 @@ CHANGES = [
         (*RETYPED, "PAYLOAD_INCOMPATIBLE", "fetch#1", "", "first = await fetch(item)"),
         ("extra timer", "        await undo(first)\n", "        await asyncio.sleep(5)\n        await undo(first)\n", "INSERTED", "", "sleep#1", "sleep(5)"),
         ("swapped branches", 'if first == "a"', 'if first != "a"', "RENAMED", "approve#1", "reject#1", "await reject"),
+        ("raise", "return first", "raise ValueError(first)", "RESULT_CHANGED", "result", "failure", "raise ValueError"),
+    ),
+    *_of(
+        "family",
+        ("insert", '    await start_child(pay, "second")\n', '    await start_child(settle, first)\n    await start_child(pay, "second")\n', "INSERTED", "", "settle#1", "await start_child(settle"),
+        ("remove", '    await start_child(pay, "second")\n', "", "REMOVED", "pay#2", "", "asyncio.sleep(60)"),
+        ("rename", "start_child(pay, first)", "start_child(settle, first)", "RENAMED", "pay#1", "settle#1", "paid = await"),
+        ("reorder", '    await start_child(pay, "second")\n    await asyncio.sleep(60)\n', '    await asyncio.sleep(60)\n    await start_child(pay, "second")\n', "REORDERED", "pay#2", "sleep#1", "asyncio.sleep(60)"),
+        ("input", "start_child(pay, first)", "start_child(pay, first.upper())", "INPUT_CHANGED", "pay#1", "pay#1", "paid = await"),
+        ("duration", "sleep(60)", "sleep(90)", "DURATION_CHANGED", "sleep#1", "sleep#1", "sleep(90)"),
+        ("return value", "return first", "return first * 2", "RESULT_CHANGED", "result", "result", "return first * 2"),
+        ("changed type", "async def pay(item: str) -> str", "async def pay(item: str) -> int", "PAYLOAD_INCOMPATIBLE", "pay#1", "", "paid = await"),
+        ("extra timer", "    await undo(paid)\n", "    await asyncio.sleep(5)\n    await undo(paid)\n", "INSERTED", "", "sleep#2", "sleep(5)"),
+        ("swapped branches", 'if first == "a"', 'if first != "a"', "RENAMED", "approve_all#1", "reject_all#1", "start_child(reject_all"),
         ("raise", "return first", "raise ValueError(first)", "RESULT_CHANGED", "result", "failure", "raise ValueError"),
     ),
 ]  # fmt: skip

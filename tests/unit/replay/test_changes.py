@@ -125,12 +125,12 @@ def test_an_added_patch_raises_no_alarm(shape: str, tmp_path: Path) -> None:
     assert (result.status, result.verdict, result.divergences) == ("COMPLETED", "IDENTICAL", ())
 
 
-def test_there_are_sixty_changes() -> None:
-    """Twelve kinds, each on five shapes."""
+def test_there_are_seventy_two_changes() -> None:
+    """Twelve kinds, each on six shapes."""
     assert {(each.shape, each.what) for each in CHANGES} == {
         (shape, what) for shape in SHAPES for what in {each.what for each in CHANGES}
     }
-    assert len(CHANGES) == 60
+    assert len(CHANGES) == 72
 
 
 @pytest.mark.parametrize("shape", SHAPES)
