@@ -180,7 +180,7 @@ class WorkflowClient:
             run: the run, its id, or one execution of it, such as `ord-1@2`.
             at: `"start"`, a step such as `"charge#1"` (the cut is just before its outcome), or the id of the last event
                 that is kept.
-            override: results to be recorded, by step: for tasks before the cut or under way at it.
+            override: results to be recorded, by step: for tasks and children before the cut or under way at it.
             input: the new run's input; only with `at="start"`.
             code: the code version that the new run is recorded with; None keeps the other's.
             id: the new run's id; made from the other's when None.

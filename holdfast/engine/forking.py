@@ -10,6 +10,10 @@ A fork keeps the events up to its cut. Every prefix of a history replays, so the
 was asked for and has no outcome yet at the cut is left out, except for timers: to whoever recovers the fork it was
 issued just now, and is carried out like that. Ids of events move up, and the causes of decisions with them.
 
+A child that is under way at the cut begins anew, as the fork's own: what the other one has done is not the fork's
+to know. That is only possible where nothing that is kept has to do with the first one. A message to another run stays
+sent: it has the answer that the source got, however late.
+
 An effect of the source may have happened although the source never heard of it. So a step that the source recorded, and
 that the fork has no outcome of, keeps its idempotency key for as long as its input is the same. The keys travel in the
 fork's first event, whatever becomes of the source.
@@ -28,6 +32,11 @@ from holdfast.errors import ForkError
 from holdfast.history import (
     CLOSING,
     AnyEvent,
+    ChildCancelRequested,
+    ChildCompleted,
+    ChildFailed,
+    ChildScheduled,
+    ChildStarted,
     Decision,
     FanOutCancelled,
     FanOutCompleted,
@@ -36,6 +45,8 @@ from holdfast.history import (
     LockGranted,
     LockReleased,
     LockRequested,
+    MessageDelivered,
+    MessageSent,
     TaskCancelled,
     TaskCompleted,
     TaskFailed,
@@ -51,9 +62,10 @@ START: Final = "start"
 STEPS_NAMED: Final = 20
 """How many steps an error names."""
 
-_REISSUED: Final = (TaskScheduled, LockRequested, FanOutStarted)
+_REISSUED: Final = (TaskScheduled, LockRequested, FanOutStarted, ChildScheduled)
 _DROPPING: Final = (TaskCancelled, TimerCancelled, FanOutCancelled, LockReleased)
 _OUTCOMES: Final = (TaskCompleted, TaskFailed, TaskTimedOut)
+_CHILDS_OUTCOMES: Final = (ChildCompleted, ChildFailed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +137,10 @@ def decide_fork(
         raise ForkError(source.execution, f"{at} with another input", 'A fork gets another input only at "start".')
     standing = _Standing(kept)
     overridden = dict(override or {})
+    _check_children(kept, standing, overridden, source.execution)
     events_out, places = _renumbered(kept, standing.reissued(overridden))
+    _rename_children(events_out, source.execution, run_id)
+    _answer_messages(events_out, events, standing)
     for step, result in overridden.items():
         _override(events_out, standing, step, result, source.execution)
     keys = {} if new_keys else _keys(events, source, standing, overridden)
@@ -147,7 +162,7 @@ def decide_fork(
     return ForkPlan(
         events=events_out,
         recorded=(*standing.resolved, *(each for each in overridden if each not in standing.resolved)),
-        again=tuple(each for each in standing.open if each not in overridden and each not in standing.timers),
+        again=tuple(each for each in standing.open if each not in overridden and each not in standing.stays),
         locks=tuple(
             HeldLock(places[index], request.step, request.name, request.slots)
             for index, request in standing.held.values()
@@ -183,7 +198,12 @@ class _Standing:
     def __init__(self, kept: Sequence[AnyEvent]) -> None:
         self.open: dict[str, int] = {}
         """Steps without an outcome, with the index of their decision."""
-        self.timers: set[str] = set()
+        self.stays: set[str] = set()
+        """Those of them that are not issued again: timers, and messages to other runs."""
+        self.begun: dict[str, int] = {}
+        """Children that have begun, with the index of the event that says so."""
+        self.stopping: set[str] = set()
+        """Children that were asked to stop."""
         self.resolved: dict[str, int] = {}
         """Steps that have their outcome, with its index."""
         self.held: dict[str, tuple[int, LockRequested]] = {}
@@ -193,24 +213,29 @@ class _Standing:
             self._take(index, event)
 
     def reissued(self, overridden: Mapping[str, bytes]) -> set[int]:
-        """Return the indexes of the decisions that the fork makes anew."""
-        return {
-            index
+        """Return the indexes of the decisions that the fork makes anew, and of the starts of children among them."""
+        found = {
+            step: index
             for step, index in self.open.items()
             if step not in overridden and isinstance(self._kept[index], _REISSUED)
         }
+        return {*found.values(), *(self.begun[step] for step in found if step in self.begun)}
 
     def _take(self, index: int, event: AnyEvent) -> None:
         step = getattr(event, "step", None)
         if step is None:
             return
-        if isinstance(event, _DROPPING):
+        if isinstance(event, ChildStarted):
+            self.begun[step] = index
+        elif isinstance(event, ChildCancelRequested):
+            self.stopping.add(step)
+        elif isinstance(event, _DROPPING):
             self.open.pop(step, None)
             self.held.pop(step, None)
         elif isinstance(event, Decision):
             self.open[step] = index
-            if isinstance(event, TimerStarted):
-                self.timers.add(step)
+            if isinstance(event, TimerStarted | MessageSent):
+                self.stays.add(step)
         elif isinstance(event, Input):
             opened = self.open.pop(step, None)
             self.resolved[step] = index
@@ -231,11 +256,48 @@ def _renumbered(kept: Sequence[AnyEvent], left_out: set[int]) -> tuple[list[AnyE
         if index in left_out:
             continue
         if isinstance(event, Decision):
-            # A cause is an input, and every input stays.
+            # A cause is an input, and every input stays that caused something.
             stay.append(msgspec.structs.replace(event, cause=place[event.cause - 1] + 1))
         else:
             stay.append(msgspec.structs.replace(event))
     return stay, place
+
+
+def _check_children(
+    kept: Sequence[AnyEvent], standing: _Standing, overridden: Mapping[str, bytes], execution: str
+) -> None:
+    """Raise ForkError where a child would have to begin anew of which the code has seen more than that it asked."""
+    causes = {each.cause - 1 for each in kept if isinstance(each, Decision)}
+    told = {each.run_id for each in kept if isinstance(each, MessageSent)}
+    for step, index in standing.open.items():
+        child = kept[index]
+        if not isinstance(child, ChildScheduled) or step in overridden:
+            continue
+        if step in standing.stopping or child.run_id in told or standing.begun.get(step) in causes:
+            raise ForkError(
+                execution,
+                f"behind the start of child {step}, which is under way there",
+                f"The code went on from its start, so it cannot begin anew. Fork at {step!r}, before it begins; "
+                "or override its result.",
+            )
+
+
+def _rename_children(events: list[AnyEvent], execution: str, run_id: str) -> None:
+    """Let children whose ids were made of the source's have those that the fork's code makes."""
+    names: dict[str, str] = {}
+    for index, event in enumerate(events):
+        if isinstance(event, ChildScheduled) and event.run_id == f"{execution}:{event.step}":
+            names[event.run_id] = f"{run_id}:{event.step}"
+        if isinstance(event, ChildScheduled | MessageSent) and event.run_id in names:
+            events[index] = msgspec.structs.replace(event, run_id=names[event.run_id])
+
+
+def _answer_messages(events_out: list[AnyEvent], events: Sequence[AnyEvent], standing: _Standing) -> None:
+    """Answer what was sent before the cut, and answered after it or not at all: it is not sent twice."""
+    answers = {each.step: each.failure for each in events if isinstance(each, MessageDelivered)}
+    time = max(each.time for each in events_out)
+    sent = [each.step for each in events_out if isinstance(each, MessageSent)]
+    events_out += [MessageDelivered(time, -1, step, answers.get(step)) for step in sent if step in standing.open]
 
 
 def _override(events: list[AnyEvent], standing: _Standing, step: str, result: bytes, execution: str) -> None:
@@ -243,15 +305,24 @@ def _override(events: list[AnyEvent], standing: _Standing, step: str, result: by
         if isinstance(event, _OUTCOMES) and event.step == step:
             events[index] = TaskCompleted(event.time, event.issued, step, result)
             return
-    index = standing.open.get(step, -1)
-    if not any(isinstance(each, TaskScheduled) and each.step == step for each in events) or index < 0:
-        known = [each.step for each in events if isinstance(each, TaskScheduled)]
+        if isinstance(event, _CHILDS_OUTCOMES) and event.step == step:
+            events[index] = ChildCompleted(event.time, event.issued, step, result)
+            return
+    known = {each.step: each for each in events if isinstance(each, TaskScheduled | ChildScheduled)}
+    if step not in known or step not in standing.open:
         raise ForkError(
             execution,
             f"a result of {step}",
-            f"Only a task recorded before the cut, or under way at it, can be given one: {_some(known)}",
+            f"Only a task or child recorded before the cut, or under way at it, can be given one: {_some([*known])}",
         )
-    events.append(TaskCompleted(max(each.time for each in events), -1, step, result))
+    time = max(each.time for each in events)
+    match known[step]:
+        case TaskScheduled():
+            events.append(TaskCompleted(time, -1, step, result))
+        case ChildScheduled(run_id=child):
+            if step not in standing.begun:
+                events.append(ChildStarted(time, -1, step, child))
+            events.append(ChildCompleted(time, -1, step, result))
 
 
 def _keys(

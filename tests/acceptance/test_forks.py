@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from holdfast import Client, Holdfast, Retry, lock, map_tasks, signal, task, task_info, workflow
+from holdfast import Client, Holdfast, Retry, lock, map_tasks, signal, start_child, task, task_info, workflow
 from holdfast.cli import program
 from holdfast.cli.output import Exit
 from holdfast.errors import ForkError, LeaseHeld, RunFailedError
@@ -124,7 +124,25 @@ class Patient:
         self.called.set()
 
 
-DEFINITIONS = (buy, guarded, Patient, reserve, charge, pack, ship, ring_up)
+@workflow
+async def store_away(order: str) -> str:
+    """Reserve, as a run of its own."""
+    return await reserve(order)
+
+
+@workflow
+async def pay(order: str) -> str:
+    """Charge, as a run of its own."""
+    return await charge(order, 100)
+
+
+@workflow
+async def delegate(order: str) -> list[str]:
+    """Have children reserve and charge."""
+    return [await start_child(store_away, order), await start_child(pay, order)]
+
+
+DEFINITIONS = (buy, guarded, Patient, store_away, pay, delegate, reserve, charge, pack, ship, ring_up)
 
 
 async def fail(app: Holdfast, definition: Any, *args: Any, id: str) -> Any:
@@ -330,3 +348,18 @@ def test_many_runs_are_operated_from_the_command_line(tmp_path: Path) -> None:
     assert json.loads(call("runs", "list", "--where", "created_before=2020-01-01").stdout)["items"] == []
     assert call("runs", "cancel").exit_code == Exit.USAGE
     assert call("runs", "cancel", "--where", "colour=red").exit_code == Exit.USAGE
+
+
+@on_loop
+async def test_a_fork_of_a_parent(tmp_path: Path) -> None:
+    """The child that had ended is not run again; the one that failed begins anew, or has the result it is given."""
+    Receiver.new()
+    async with stack(tmp_path, *DEFINITIONS) as app:
+        await fail(app, delegate, "o", id="d-1")
+        forked = await app.client.fork("d-1", at="pay#1", id="d-2")
+        assert await forked.handle.result(WAIT) == ["reserved o", "charged o 100"]
+        assert (tuple(forked.begun.recorded), tuple(forked.begun.again)) == (("store_away#1",), ("pay#1",))
+        assert await app.client.handle("d-2:pay#1").result(WAIT) == "charged o 100"
+        given = await app.client.fork("d-1", at="pay#1", id="d-3", override={"pay#1": "paid in cash"})
+        assert await given.handle.result(WAIT) == ["reserved o", "paid in cash"]
+        assert Receiver.calls == {"reserve": 1, "charge": 2}
