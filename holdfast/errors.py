@@ -523,9 +523,15 @@ class RunConflictError(RequestError):
 
     run_id: str
     what: str
+    """`workflow` or `input`, where it differs; else how the run stands that a policy refuses."""
 
     def message(self) -> str:
-        """Name the id and what differs."""
+        """Name the id and what differs, or how the run that has it stands."""
+        if self.what not in {"workflow", "input"}:
+            return (
+                f"run id {self.run_id!r} names a run that is {self.what}, and this start does not accept that\n"
+                "Use another id, or another policy: id_reuse_policy if it has ended, id_conflict_policy if it is open."
+            )
         return (
             f"run id {self.run_id!r} already exists with another {self.what}\n"
             "A run id names one piece of work. Use another id, or send the same input to get the same run."

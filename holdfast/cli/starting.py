@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 import typer
@@ -13,15 +13,15 @@ from holdfast.cli.output import Output
 from holdfast.cli.payloads import read_json
 from holdfast.cli.runs import finish
 from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
-from holdfast.client import RunHandle
-from holdfast.ports.operations import TERMINAL
+from holdfast.client import IdConflictPolicy, IdReusePolicy, RunHandle
+from holdfast.ports.operations import ID_CONFLICT_POLICIES, ID_REUSE_POLICIES, SAME_INPUT, TERMINAL
 
 IdOption = Annotated[str | None, typer.Option("--id", help="Run id; the same id again is the same run.")]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the result.")]
 TimeoutOption = Annotated[float | None, typer.Option("--timeout", help="Seconds to wait at most.")]
 
 
-def start(
+def start(  # noqa: PLR0917 - one for each word of the command line
     workflow: Annotated[str, typer.Argument(help="A workflow's name.")],
     input: InputArgument = None,
     id: IdOption = None,
@@ -30,6 +30,12 @@ def start(
     run_timeout: Annotated[
         str | None, typer.Option("--run-timeout", help="How long the run may take, such as 1h; then it is TIMED_OUT.")
     ] = None,
+    id_reuse_policy: Annotated[
+        str, typer.Option(help=f"When the run of this id has ended: {', '.join(ID_REUSE_POLICIES)}.")
+    ] = SAME_INPUT,
+    id_conflict_policy: Annotated[
+        str, typer.Option(help=f"When the run of this id is open: {', '.join(ID_CONFLICT_POLICIES)}.")
+    ] = SAME_INPUT,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -37,7 +43,14 @@ def start(
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        handle = await client.start(workflow, read_json(input), id=id, timeout=run_timeout)
+        handle = await client.start(
+            workflow,
+            read_json(input),
+            id=id,
+            timeout=run_timeout,
+            id_reuse_policy=cast("IdReusePolicy", id_reuse_policy),  # looked at by the client
+            id_conflict_policy=cast("IdConflictPolicy", id_conflict_policy),
+        )
         await _say_if_nobody_runs(output, client, handle)
         await _finish(output, handle, wait=wait, timeout=timeout)
 

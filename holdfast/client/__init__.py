@@ -1,7 +1,7 @@
 """The client: what an application imports to start runs and talk to them. Light: no server, no store."""
 
 from holdfast.client.bulk import BULK_RUNS, BULK_RUNS_MAX, MEANT, meant
-from holdfast.client.client import Fork, WorkflowClient
+from holdfast.client.client import Fork, IdConflictPolicy, IdReusePolicy, WorkflowClient
 from holdfast.client.embedded import EmbeddedEngine
 from holdfast.client.handle import ANSWER_SECONDS, RunHandle, decode_outcome
 
@@ -12,6 +12,8 @@ __all__ = [
     "MEANT",
     "EmbeddedEngine",
     "Fork",
+    "IdConflictPolicy",
+    "IdReusePolicy",
     "RunHandle",
     "WorkflowClient",
     "decode_outcome",

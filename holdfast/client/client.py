@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
 import msgspec
@@ -17,9 +17,14 @@ from msgspec import UNSET
 from holdfast.authoring import Duration, Startable, encode_untyped, parse_duration, startable
 from holdfast.client.bulk import BULK_RUNS
 from holdfast.client.handle import RunHandle
-from holdfast.errors import HoldfastError, LeaseError, RequestError
+from holdfast.errors import HoldfastError, InputError, LeaseError, RequestError
 from holdfast.ports.engine import BulkPage, BulkRequest, Engine, Forked, ForkRequest, StartRequest
-from holdfast.ports.operations import RunFilter, RunRecord
+from holdfast.ports.operations import ID_CONFLICT_POLICIES, ID_REUSE_POLICIES, IdPolicy, RunFilter, RunRecord
+
+IdReusePolicy: TypeAlias = Literal["same_input", "allow_duplicate", "allow_duplicate_failed_only", "reject_duplicate"]
+"""What a start does when the run of its id has ended."""
+IdConflictPolicy: TypeAlias = Literal["same_input", "fail", "use_existing", "terminate_existing"]
+"""What a start does when the run of its id is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class WorkflowClient:
         id: str | None = None,
         timeout: Duration | None = None,
         execution_timeout: Duration | None = None,
+        id_reuse_policy: IdReusePolicy = "same_input",
+        id_conflict_policy: IdConflictPolicy = "same_input",
         **kwargs: Any,
     ) -> RunHandle[Any]:
         """Start a run; once this returns it cannot be lost.
@@ -55,13 +62,19 @@ class WorkflowClient:
             timeout: how long the run may take, with all executions it goes on as; then it ends as TIMED_OUT, and its
                 code is not asked. None is for ever. An argument of the workflow with this name goes by position.
             execution_timeout: how long each of its executions may take.
+            id_reuse_policy: what to do when the run of this id has ended: give that run when workflow and input are the
+                same and refuse other work (`same_input`), start another execution of it (`allow_duplicate`), do so only
+                when it did not complete (`allow_duplicate_failed_only`), or refuse all (`reject_duplicate`).
+            id_conflict_policy: what to do when the run of this id is open: as above (`same_input`), refuse all
+                (`fail`), give that run whatever its work is (`use_existing`), or terminate it and start its next
+                execution in one commit (`terminate_existing`).
             kwargs: its input.
 
         Returns:
-            A handle. The same id with the same input again gives the same run.
+            A handle. The same id with the same input again gives the same run, unless a policy says otherwise.
 
         Raises:
-            RunConflictError: the id is taken by another workflow or input.
+            RunConflictError: the id is taken by another workflow or input, or by a run that a policy refuses.
             InputError, EncodeError: the input does not fit.
         """
         target = startable(workflow)
@@ -70,7 +83,11 @@ class WorkflowClient:
             timeout=_seconds(timeout, "timeout"),
             execution_timeout=_seconds(execution_timeout, "execution_timeout"),
         )
-        (started,) = await self.engine.start([request])
+        policy = _policy(id_reuse_policy, id_conflict_policy)
+        if policy == IdPolicy():
+            (started,) = await self.engine.start([request])
+        else:
+            started = await self.engine.start_next(request, policy)
         return RunHandle(self.engine, request.run_id, target.decode_result, created=started.created)
 
     async def start_many(self, workflow: Any, inputs: Iterable[tuple[str | None, Any]]) -> list[RunHandle[Any]]:
@@ -240,3 +257,13 @@ def _request(target: Startable, run_id: str | None, args: tuple[Any, ...], kwarg
 
 def _seconds(duration: Duration | None, what: str) -> float:
     return 0.0 if duration is None else parse_duration(duration, f"{what} of a run")
+
+
+def _policy(reuse: str, conflict: str) -> IdPolicy:
+    for name, value, known in (
+        ("id_reuse_policy", reuse, ID_REUSE_POLICIES),
+        ("id_conflict_policy", conflict, ID_CONFLICT_POLICIES),
+    ):
+        if value not in known:
+            raise InputError(f"the {name} of a start", (("", f"{value!r} is none of {', '.join(known)}"),))
+    return IdPolicy(reuse, conflict)

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from hashlib import blake2b
 from typing import Final
 
 import msgspec
 
+from holdfast.client.beginning import first_event, first_page, input_digest, start_next
 from holdfast.client.bulk import operate_on_many
 from holdfast.client.ends import Ends
 from holdfast.client.explaining import Situation, decide_causes
 from holdfast.client.forking import start_fork
-from holdfast.engine import CURRENT
 from holdfast.errors import (
     FencedError,
     HoldfastError,
@@ -29,7 +27,7 @@ from holdfast.errors import (
     RunNotFoundError,
     RunStateError,
 )
-from holdfast.history import ROOT, UpdateCompleted, WorkflowStarted, open_page, outside_payloads, page_place, seal
+from holdfast.history import UpdateCompleted, WorkflowStarted, open_page, outside_payloads, page_place
 from holdfast.ports.answers import decode_answer
 from holdfast.ports.bus import REQUESTS, RUNS, Bus
 from holdfast.ports.clock import Clock
@@ -51,6 +49,7 @@ from holdfast.ports.operations import (
     TERMINAL,
     Ask,
     Deliver,
+    IdPolicy,
     Membership,
     Pause,
     Resume,
@@ -65,7 +64,6 @@ RUNS_FOLLOWED_MAX: Final = 10
 """How far a chain of runs that wait for one another is followed."""
 LOOK_SECONDS: Final = 0.25
 """How often to look for an answer or an end although nothing rang."""
-PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class EmbeddedEngine:
@@ -116,34 +114,15 @@ class EmbeddedEngine:
         events: list[WorkflowStarted] = []
         for request in requests:
             own = membership is not None and local is not None and local.knows(request.workflow)
-            event = WorkflowStarted(
-                now,
-                0,
-                request.workflow,
-                request.run_id,
-                request.run_id,
-                request.input,
-                self._draw_seed(),
-                int(CURRENT),
-                request.code_version,
-                PYTHON,
-                request.memo,
-                now + request.timeout if request.timeout else 0.0,
-                request.execution_timeout,
-            )
-            blobs: dict[bytes, bytes] = {}
-            if codec is None:
-                page = seal([event], 1, ROOT, blobs)
-            else:
-                page = seal([event], 1, ROOT, blobs, codec, page_place(request.run_id, request.run_id, 1))
-            digest = blake2b(request.input, digest_size=16).digest()
+            event = first_event(request, request.run_id, now, self._draw_seed())
+            page, blobs = first_page(event, codec)
             operations.append(
                 StartRun(
                     request.run_id,
                     request.workflow,
-                    digest,
+                    input_digest(request),
                     page,
-                    tuple(blobs.items()),
+                    blobs,
                     own,
                     request.code_version,
                     request.pin,
@@ -167,6 +146,13 @@ class EmbeddedEngine:
         if refusal is not None:
             raise refusal
         return results
+
+    async def start_next(self, request: StartRequest, policy: IdPolicy) -> Started:
+        """Start a run, or its next execution. See `Engine.start_next`."""
+        started = await start_next(self._store, self._clock, self._draw_seed, request, policy)
+        if started.created:
+            self._bus.ring([RUNS])
+        return started
 
     async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:
         """Deliver a signal durably. See `Engine.signal`."""

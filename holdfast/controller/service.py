@@ -67,7 +67,7 @@ from holdfast.ports.callbacks import Callbacks, name_of
 from holdfast.ports.captures import Captures
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import BulkRequest, Engine, ForkRequest, StartRequest
-from holdfast.ports.operations import TERMINAL, BreakLock, Deliver, RunFilter
+from holdfast.ports.operations import TERMINAL, BreakLock, Deliver, IdPolicy, RunFilter
 from holdfast.ports.store import Store
 
 RUN_ID: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f/]{1,255}")
@@ -127,7 +127,14 @@ class ControllerService:
     # --- Runs ----------------------------------------------------------------------------------------------------
 
     async def start(
-        self, workflow: str, text: bytes, run_id: str | None = None, *, timeout: str = "", execution_timeout: str = ""
+        self,
+        workflow: str,
+        text: bytes,
+        run_id: str | None = None,
+        *,
+        timeout: str = "",
+        execution_timeout: str = "",
+        policy: IdPolicy | None = None,
     ) -> tuple[Run, bool]:
         """Start a run; once this returns it cannot be lost.
 
@@ -137,6 +144,7 @@ class ControllerService:
             run_id: names the run and makes starting it again harmless; None draws one.
             timeout: how long the run may take, with all executions it goes on as, such as `1h`; empty is for ever.
             execution_timeout: how long each of its executions may take; empty is for ever.
+            policy: what to do when there is a run with this id; None is that the same work is the same run.
 
         Returns:
             The run, and whether this call made it.
@@ -144,7 +152,7 @@ class ControllerService:
         Raises:
             UnknownNameError: there is no such workflow.
             InputError: the input or the run id does not fit.
-            RunConflictError: the id is taken by another workflow or input.
+            RunConflictError: the id is taken by another workflow or input, or by a run that the policy refuses.
         """
         definition = self._registry.workflow(workflow)
         if run_id is not None:
@@ -159,7 +167,10 @@ class ControllerService:
             timeout=_seconds(timeout, "timeout"),
             execution_timeout=_seconds(execution_timeout, "execution_timeout"),
         )
-        (started,) = await self._engine.start([request])
+        if policy is None:
+            (started,) = await self._engine.start([request])
+        else:
+            started = await self._engine.start_next(request, policy)
         return await self.run(request.run_id), started.created
 
     async def run(self, run_id: str, *, payloads: bool = True) -> Run:

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import msgspec
 
 from holdfast.history import AnyEvent, Failure, Page, WorkflowStarted, decrypted
-from holdfast.ports.operations import RunFilter, RunRecord, Started
+from holdfast.ports.operations import IdPolicy, RunFilter, RunRecord, Started
 
 TIME_IS_UP: Final = "its time was up"
 """The reason of every run that has timed out."""
@@ -179,6 +179,13 @@ class Engine(Protocol):
 
         Raises:
             RunConflictError: an id exists with another workflow or input; the others were started.
+        """
+
+    async def start_next(self, request: StartRequest, policy: IdPolicy) -> Started:
+        """Start a run durably, or the next execution of a run that exists, as `policy` says.
+
+        Raises:
+            RunConflictError: the policy refuses the run that has this id.
         """
 
     async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:

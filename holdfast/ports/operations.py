@@ -140,6 +140,49 @@ class StartRun(Value, frozen=True):
     """Ended fan-outs of another execution whose outcomes are the new one's, too."""
 
 
+SAME_INPUT = "same_input"
+"""The policy without which a start is its own idempotency key: the same work is the same run, other work is refused."""
+ALLOW_DUPLICATE = "allow_duplicate"
+ALLOW_DUPLICATE_FAILED_ONLY = "allow_duplicate_failed_only"
+REJECT_DUPLICATE = "reject_duplicate"
+FAIL = "fail"
+USE_EXISTING = "use_existing"
+TERMINATE_EXISTING = "terminate_existing"
+ID_REUSE_POLICIES = (SAME_INPUT, ALLOW_DUPLICATE, ALLOW_DUPLICATE_FAILED_ONLY, REJECT_DUPLICATE)
+"""What a start may ask for when the newest execution of its id has ended."""
+ID_CONFLICT_POLICIES = (SAME_INPUT, FAIL, USE_EXISTING, TERMINATE_EXISTING)
+"""What a start may ask for when the newest execution of its id is open."""
+
+
+class IdPolicy(Value, frozen=True):
+    """What a start does when there is a run with its id."""
+
+    reuse: str = SAME_INPUT
+    """One of ID_REUSE_POLICIES: the run has ended."""
+    conflict: str = SAME_INPUT
+    """One of ID_CONFLICT_POLICIES: the run is open."""
+
+
+class StartNext(StartRun, frozen=True):
+    """Create the next execution of a run, or find the run that has this id, as `policy` says.
+
+    Result: Started, or Overtaken. Refused with RunConflictError. `own`, `places` and `fan_outs` are not looked at: the
+    execution is ready to be claimed. One that is terminated to make place ends in the same transaction, whoever owns
+    it; its owner finds a `taken` message.
+    """
+
+    number: int = 1
+    """Which execution of the run `page` is the beginning of."""
+    policy: IdPolicy = IdPolicy()
+
+
+class Overtaken(Value, frozen=True):
+    """Nothing was done: an execution is to be created, but it would be another one than the page was made for."""
+
+    number: int
+    """Which one it would be."""
+
+
 class Started(Value, frozen=True):
     """A run that exists now. `created` is False when it did before."""
 
@@ -744,6 +787,7 @@ Operation: TypeAlias = (
     | Leave
     | Reap
     | StartRun
+    | StartNext
     | Append
     | Deliver
     | ClaimRuns

@@ -216,6 +216,7 @@ def item_outcome_place(fan_out_id: int, index: int) -> bytes:
 
 ENCRYPTS: Final[dict[type, Callable[[Codec, Any], Any]]] = {
     ops.StartRun: _start,
+    ops.StartNext: _start,
     ops.Append: _append,
     ops.Deliver: _deliver,
     ops.FinishTask: _finish,

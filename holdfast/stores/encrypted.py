@@ -66,7 +66,7 @@ class EncryptedStore:
         results = await self._store.write(encrypted, membership)
         for index, operation in enumerate(encrypted):
             result, kind = results[index], type(operation)
-            if kind is ops.StartRun:
+            if kind is ops.StartRun or kind is ops.StartNext:
                 if isinstance(result, ops.Started):
                     self._remember(result.execution_id, operation.run_id, result.execution)
             elif kind is ops.ClaimRuns:

@@ -32,9 +32,9 @@ class Bug:
 
 
 BUGS = (
-    Bug("a_start_is_idempotent", "started_before", "newest.id", "newest.id + 1"),
-    Bug("a_taken_id_conflicts", "started_before", "first.input_digest", "x'6a'"),
-    Bug("a_start_finds_a_closed_run", "started_before", "newest.status", "'RUNNING'"),
+    Bug("a_start_is_idempotent", "started_before", "digest, id", "digest, id + 1"),
+    Bug("a_taken_id_conflicts", "started_before", "input_digest", "x'6a'"),
+    Bug("a_start_finds_a_closed_run", "started_before", "status", "'RUNNING'"),
     Bug("pages_come_back", "read_pages", "AND last > ?2", "AND last > ?2 + 1"),
     Bug("an_append_needs_an_owner", "held_execution", "AND owner = ?2", "AND ?2 = ?2"),
     Bug("two_objects_may_write_for_one_member", "loosen_grip", "grip = 0", "grip = grip"),
@@ -95,6 +95,10 @@ BUGS = (
     Bug("what_went_wrong_waits_for_its_capture", "mark_captured", "captured = ?2", "captured = lower(?2)"),
     Bug("what_went_wrong_waits_for_its_capture", "mark_older_captured", "AND id < ?1", "AND id < -?1"),
     Bug("what_went_wrong_waits_for_its_capture", "uncaptured", "ORDER BY id DESC", "ORDER BY id"),
+    Bug("a_run_that_ended_is_started_again", "started_before", "number DESC", "number"),
+    Bug("an_open_run_makes_place", "take_execution", "owner = NULL", "owner = owner"),
+    Bug("an_open_run_makes_place", "make_older", "newest = 0", "newest = 1"),
+    Bug("only_what_failed_is_started_again", "create_execution", "?6, 1, ?7", "?6, 0, ?7"),
 )
 
 

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from holdfast.authoring import CallSignature
+from holdfast.client import IdConflictPolicy, IdReusePolicy
 from holdfast.controller.documents import (
     Bulk,
     BulkAnswer,
@@ -45,6 +46,7 @@ from holdfast.controller.http.stream import EventStream
 from holdfast.controller.keys import Scope
 from holdfast.controller.service import EVENTS_MAX, RUNS_MAX
 from holdfast.controller.strict import read_json
+from holdfast.ports.operations import IdPolicy
 
 _WAIT: Final = re.compile(r"wait\s*=\s*\"?(?P<seconds>[0-9]{1,9})\"?\s*")
 _EVENT_ID: Final = re.compile(r"[0-9]{1,15}")
@@ -80,7 +82,7 @@ _REASON: Final = CallSignature(_reason, name="the request")
     openapi_extra=takes({"description": "Input of the workflow."}),
 )
 @requires(Scope.START)
-async def start_run(
+async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the query
     parts: ThePartsOf,
     name: str,
     body: TheBody,
@@ -94,6 +96,12 @@ async def start_run(
     execution_timeout: Annotated[
         str, Query(max_length=40, description="How long each execution of the run may take.")
     ] = "",
+    id_reuse_policy: Annotated[
+        IdReusePolicy, Query(description="What to do when the run of this id has ended.")
+    ] = "same_input",
+    id_conflict_policy: Annotated[
+        IdConflictPolicy, Query(description="What to do when the run of this id is open.")
+    ] = "same_input",
     prefer: Annotated[
         list[str] | None, Header(description="`wait=10` waits up to 10 seconds for the run's end.")
     ] = None,
@@ -102,7 +110,15 @@ async def start_run(
     if id is not None and operation_id is not None and id != operation_id:
         raise RefusalError(400, "?id= and Idempotency-Key differ, and both name the run; send one of them")
     run_id = id if id is not None else operation_id
-    run, created = await parts.service.start(name, body, run_id, timeout=timeout, execution_timeout=execution_timeout)
+    policy = IdPolicy(id_reuse_policy, id_conflict_policy)
+    run, created = await parts.service.start(
+        name,
+        body,
+        run_id,
+        timeout=timeout,
+        execution_timeout=execution_timeout,
+        policy=None if policy == IdPolicy() else policy,
+    )
     headers = {"Location": f"/v1/runs/{_path_segment(run.run_id)}"}
     seconds = preferred_wait(prefer or [])
     if seconds is not None:

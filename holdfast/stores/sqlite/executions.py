@@ -143,6 +143,15 @@ def pause(session: Session, execution_id: int, by: str, reason: str) -> None:
     _take(session, execution_id, found[1])
 
 
+def terminate(session: Session, execution_id: int, reason: bytes) -> None:
+    """End an execution that has not ended in this transaction, whoever owns it."""
+    found = session.row("execution_standing", (execution_id,))
+    assert found is not None, "it was looked up in this transaction"
+    session.run("take_execution", (execution_id,))
+    _take(session, execution_id, found[1])
+    session.endings.append((execution_id, reason))
+
+
 def is_paused(session: Session, execution_id: int) -> bool:
     """Say whether an execution is paused."""
     found = session.row("execution_standing", (execution_id,))

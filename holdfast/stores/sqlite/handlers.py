@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def handlers() -> Mapping[type, Handler]:
-    """Return the handler of every operation but StartRun and Append, which `log` carries out."""
+    """Return the handler of every operation but those that begin or continue a history, which `log` carries out."""
     found: dict[type, Handler] = {}
     for module in (
         captures,

@@ -37,10 +37,10 @@ from holdfast.history import Page, blob_digest
 from holdfast.ports.bus import CLOSED, RUNS
 from holdfast.ports.operations import Started
 from holdfast.stores.ending import decide_termination, decide_time_out
-from holdfast.stores.sqlite import children, executions, parts, statements
+from holdfast.stores.sqlite import children, executions, parts, statements, successors
 
 if TYPE_CHECKING:
-    from holdfast.ports.operations import Append, Closing, StartRun
+    from holdfast.ports.operations import Append, Closing, Overtaken, StartNext, StartRun
     from holdfast.stores.sqlite.session import Session
 
 HELD_MAX: Final = 500_000
@@ -253,6 +253,10 @@ class Log:
         if session.loosened:
             self.settle()
         return True
+
+    def start_next(self, session: Session, operation: StartNext) -> Started | Overtaken:
+        """Create the next execution of a run, or find the run. See `successors`. Raises RunConflictError."""
+        return successors.start_next(session, operation, self.create)
 
     def create(self, session: Session, run_id: str, number: int, row: tuple[Any, ...], page: Page) -> int:
         """Create an execution that nobody owns yet, with its first page; return its id, or 0 where it exists already.

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import apsw
 
 from holdfast.errors import FencedError, HoldfastError, StoreError, StoreFullError
-from holdfast.ports.operations import Append, Ask, Deliver, StartRun
+from holdfast.ports.operations import Append, Ask, Deliver, StartNext, StartRun
 from holdfast.stores.sqlite import head, statements
 from holdfast.stores.sqlite.connection import FREE_BYTES_MIN, check_space, free_bytes, translate
 from holdfast.stores.sqlite.handlers import handlers
@@ -31,11 +31,12 @@ from holdfast.stores.sqlite.log import Log
 from holdfast.stores.sqlite.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from holdfast.ports.clock import Clock
     from holdfast.ports.operations import Membership, Operation
+    from holdfast.stores.sqlite.session import Handler
 
 CHECKPOINT_PAGES: Final = 1_000
 """A checkpoint is due when the write-ahead log has this many pages (4 MiB) more than the last one left in it.
@@ -45,7 +46,7 @@ Measured at 65,000 steps/s: 16 ms each, 6 % of the time; with four times as many
 
 SPACE_CHECKED_EVERY: Final = 16
 """Free space is looked at before one write in so many, and before each while it is too little."""
-INTAKE: Final = frozenset({StartRun, Deliver, Ask})
+INTAKE: Final = frozenset({StartRun, StartNext, Deliver, Ask})
 INTAKE_SHARES: Final = 2
 """New work is taken only while there is so many times the least free space: what has begun goes on in the rest."""
 
@@ -81,8 +82,8 @@ class Writer:
         self._clock = clock
         self._head = side_file
         self._sql = statements.load()
-        self._handlers = handlers()
         self._log = Log()
+        self._handlers: Mapping[type, Handler] = {**handlers(), StartNext: self._log.start_next}
         self._unchecked = 0
         self._wal_pages = 0
         self._checkpoint_at = CHECKPOINT_PAGES

@@ -190,3 +190,19 @@ async def test_two_ids_are_one_too_many(tmp_path):
         for wrong in ("", "x" * 300, "a\tb"):
             answer = await api.http.post("/v1/workflows/idle/runs", headers={"Idempotency-Key": wrong})
             assert answer.status_code == 400, wrong
+
+
+@on_loop
+async def test_a_start_says_what_to_do_with_the_run_there_is(tmp_path):
+    """201 for an execution that was made, 200 for one that was found, 409 for a refusal, 422 for no policy of ours."""
+    async with serving(tmp_path) as api:
+        path = "/v1/workflows/greet/runs?id=a"
+        first = await api.http.post(path, json="bob")
+        refused = await api.http.post(f"{path}&id_conflict_policy=fail", json="bob")
+        assert (first.status_code, refused.status_code) == (201, 409)
+        used = await api.http.post(f"{path}&id_conflict_policy=use_existing", json="ann")
+        assert (used.status_code, used.json()["execution"]) == (200, "a")
+        made = await api.http.post(f"{path}&id_conflict_policy=terminate_existing", json="ann")
+        assert (made.status_code, made.json()["execution"]) == (201, "a@2")
+        wrong = await api.http.post(f"{path}&id_reuse_policy=again", json="ann")
+        assert wrong.status_code == 422

@@ -62,6 +62,9 @@ UPDATE executions SET status = 'RUNNING', parked = '', paused_by = '', paused_re
   recoveries = 0, misfit = '', ready = 1, captured = ''
 WHERE id = ?1 AND status IN ('PARKED', 'PAUSED')
 
+-- name: take_execution
+UPDATE executions SET owner = NULL, ready = 0 WHERE id = ?1
+
 -- name: pause_execution
 UPDATE executions SET status = 'PAUSED', paused_by = ?2, paused_reason = ?3, paused_at = ?4, owner = NULL, ready = 0
 WHERE id = ?1

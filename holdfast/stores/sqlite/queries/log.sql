@@ -6,10 +6,8 @@ VALUES (?1, 1, ?2, 'RUNNING', ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT DO NOTHING
 
 -- name: started_before
-SELECT first.workflow, first.input_digest, newest.id, newest.number, newest.status
-FROM executions AS first JOIN executions AS newest USING (run_id)
-WHERE run_id = ?1 AND first.number = 1
-ORDER BY newest.number DESC LIMIT 1
+SELECT workflow, input_digest, id, number, status FROM executions
+WHERE run_id = ?1 ORDER BY number DESC LIMIT 1
 
 -- name: append_page
 INSERT INTO events (seq, previous, execution, first, last, commit_number, body, hash)

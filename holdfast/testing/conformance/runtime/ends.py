@@ -7,11 +7,12 @@ Must not know: any engine.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
-from holdfast.authoring import workflow
+from holdfast.authoring import run_info, workflow
 from holdfast.client import RunHandle
-from holdfast.errors import RunConflictError
+from holdfast.errors import RunConflictError, RunFailedError
 from holdfast.testing.conformance.runtime.scenario import Stage, scenario
 from holdfast.testing.conformance.runtime.tasks import apply, apply_held
 
@@ -135,3 +136,43 @@ async def a_run_is_started_once(stage: Stage) -> RunHandle[Any]:
     if created != (True, False, False):
         raise AssertionError(f"created: {created}")
     return run
+
+
+@scenario(result="new", effects=["old", "new"])
+async def a_run_makes_place_for_another(stage: Stage) -> RunHandle[Any]:
+    """The one that was under way is terminated, the other begins; an acknowledged start outlives everything."""
+    old = await stage.start(named, "old")
+    await stage.effects(1)
+    run = await stage.start(named, "new", id_conflict_policy="terminate_existing")
+    await stage.middle()
+    again = await stage.start(named, "other", id_conflict_policy="use_existing", id_reuse_policy="allow_duplicate")
+    before = await stage.client.handle(f"{old.run_id}@1").describe()
+    if (run.created, again.run_id, before.status) != (True, run.run_id, "TERMINATED"):
+        raise AssertionError(f"created {run.created}, then {again.run_id}, after one that is {before.status}")
+    return run
+
+
+@workflow
+async def second_time_lucky() -> str:
+    """Fail in the first execution, and complete in the second."""
+    number = run_info().execution.partition("@")[2] or "1"
+    await apply_held(number)
+    if number == "1":
+        raise HopelessError("not yet")
+    return number
+
+
+@scenario(result="2", effects=["1", "2"])
+async def a_run_that_failed_is_started_again(stage: Stage) -> RunHandle[Any]:
+    """As the next execution under its id, whose steps are its own; once it completed it is found."""
+    first = await stage.start(second_time_lucky)
+    await stage.effects(1)
+    await stage.middle()
+    with suppress(RunFailedError):
+        await first.result()
+    run = await stage.start(second_time_lucky, id_reuse_policy="allow_duplicate_failed_only")
+    await run.result()
+    again = await stage.start(second_time_lucky, id_reuse_policy="allow_duplicate_failed_only")
+    if (run.created, again.created) != (True, False):
+        raise AssertionError(f"created: {run.created}, {again.created}")
+    return again

@@ -12,7 +12,17 @@ test of one implementation provides:
 
 from typing import Final
 
-from holdfast.testing.conformance.store import children, claims, histories, mail, members, operating, reads, versions
+from holdfast.testing.conformance.store import (
+    children,
+    claims,
+    histories,
+    mail,
+    members,
+    operating,
+    reads,
+    successors,
+    versions,
+)
 from holdfast.testing.conformance.store.harness import Check, StoreHarness, expect
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -24,6 +34,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *operating.CHECKS,
     *versions.CHECKS,
     *children.CHECKS,
+    *successors.CHECKS,
 )
 """Every check."""
 

@@ -1,0 +1,160 @@
+"""What a store has to do when a run is started that exists: what each policy says.
+
+Owns: these checks on `holdfast.ports.store.Store`.
+Must not know: which database is behind it, which test runner calls.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from holdfast.errors import FencedError, RunConflictError
+from holdfast.ports.operations import (
+    ALLOW_DUPLICATE,
+    ALLOW_DUPLICATE_FAILED_ONLY,
+    COMPLETED,
+    FAIL,
+    FAILED,
+    REJECT_DUPLICATE,
+    RUNNING,
+    TERMINATE_EXISTING,
+    TERMINATED,
+    USE_EXISTING,
+    Append,
+    Closing,
+    IdPolicy,
+    Overtaken,
+    Started,
+    StartNext,
+)
+from holdfast.testing.conformance.store.harness import (
+    Check,
+    History,
+    StoreHarness,
+    claim,
+    do,
+    expect,
+    join,
+    own,
+    refused,
+    signal,
+)
+
+if TYPE_CHECKING:
+    from holdfast.ports.operations import Membership
+    from holdfast.ports.store import Store
+
+
+def following(number: int = 1, *, digest: bytes = b"i", reuse: str = "", conflict: str = "") -> StartNext:
+    """Return a start of run `r` whose page is made for its execution `number`."""
+    default = IdPolicy()
+    policy = IdPolicy(reuse or default.reuse, conflict or default.conflict)
+    return StartNext("r", "W", digest, History().page(), number=number, policy=policy)
+
+
+async def close(store: Store, member: Membership, execution: int, history: History, status: str) -> None:
+    """Append the last page of an execution."""
+    page = history.keep(history.page(closing=True))
+    await do(store, Append(execution, page, closing=Closing(status, b"end")), member)
+
+
+async def found(store: Store, operation: StartNext) -> Started:
+    """Start, and expect that a run is found."""
+    result: Any = await do(store, operation)
+    expect(isinstance(result, Started) and not result.created, f"the run there is is found, not {result!r}")
+    assert isinstance(result, Started)
+    return result
+
+
+async def a_new_id_is_started_by_any_policy(harness: StoreHarness) -> None:
+    """As the first execution, ready to be claimed, and then it is there."""
+    store = await harness.open()
+    member = await join(store)
+    result = await do(store, following(reuse=REJECT_DUPLICATE, conflict=FAIL))
+    expect(result == Started(result.execution_id, "r", created=True), "it is created")
+    expect([each.execution for each in await claim(store, member)] == ["r"], "it can be claimed")
+    expect((await found(store, following())).execution_id == result.execution_id, "the same work is the same run")
+    await refused(RunConflictError, store, following(digest=b"other"))
+
+
+async def an_open_run_is_refused_or_used(harness: StoreHarness) -> None:
+    """`fail` refuses even the same work, `use_existing` gives the run whatever its work is."""
+    store = await harness.open()
+    member = await join(store)
+    execution, _ = await own(store, member, "r")
+    await refused(RunConflictError, store, following(conflict=FAIL))
+    await refused(RunConflictError, store, following(digest=b"other", reuse=ALLOW_DUPLICATE))
+    used = await found(store, following(digest=b"other", conflict=USE_EXISTING))
+    expect(used == Started(execution, "r", created=False), "it is the run there is")
+
+
+async def an_open_run_makes_place(harness: StoreHarness) -> None:
+    """`terminate_existing` ends it and begins the next in one commit, whoever owns it; its owner hears of it."""
+    store = await harness.open()
+    member = await join(store)
+    execution, history = await own(store, member, "r")
+    await do(store, signal("r"))
+    start = following(conflict=TERMINATE_EXISTING, digest=b"other")
+    expect(await do(store, start) == Overtaken(2), "a page that was made for another execution begins nothing")
+    expect((await store.run("r")).status == RUNNING, "and ends nothing")  # type: ignore[union-attr]  # it is there
+    result = await do(store, following(2, conflict=TERMINATE_EXISTING, digest=b"other"))
+    expect(result.created and result.execution == "r@2", "the next execution begins")
+    before = await store.execution(execution)
+    assert before is not None
+    expect((before.status, before.owner) == (TERMINATED, ""), "the one before has ended")
+    expect(not await store.execution_inbox(execution), "with its mail")
+    expect(not await store.execution_inbox(result.execution_id), "which is not the next one's")
+    await refused(FencedError, store, Append(execution, history.page()), member)
+    expect([each.kind for each in await store.inbox(member)] == ["taken"], "its owner hears of it")
+    newest = await store.run("r")
+    assert newest is not None
+    expect((newest.execution, newest.status) == ("r@2", RUNNING), "the run is its newest execution")
+    records, _ = await store.runs()
+    expect([each.execution for each in records] == ["r@2"], "and is listed once")
+    expect([each.execution for each in await claim(store, member)] == ["r@2"], "it can be claimed")
+    expect(len(await store.pages(result.execution_id)) == 1, "it has its first page")
+
+
+async def a_run_that_ended_is_started_again(harness: StoreHarness) -> None:
+    """By `allow_duplicate` always; a start by no policy finds the newest, and knows the newest by its input."""
+    store = await harness.open()
+    member = await join(store)
+    execution, history = await own(store, member, "r")
+    await close(store, member, execution, history, COMPLETED)
+    await refused(RunConflictError, store, following(reuse=REJECT_DUPLICATE))
+    await refused(RunConflictError, store, following(digest=b"other", conflict=TERMINATE_EXISTING))
+    expect((await found(store, following(conflict=FAIL))).status == COMPLETED, "the same work is the same run")
+    expect(await do(store, following(reuse=ALLOW_DUPLICATE)) == Overtaken(2), "it would be the second")
+    again = await do(store, following(2, digest=b"other", reuse=ALLOW_DUPLICATE))
+    expect(again.execution == "r@2" and again.created, "it is started again")
+    expect((await found(store, following(digest=b"other"))).execution == "r@2", "the newest is found by its input")
+    await refused(RunConflictError, store, following())
+    before = await store.execution(execution)
+    assert before is not None
+    expect((before.status, before.outcome) == (COMPLETED, b"end"), "what ended before stays as it was")
+
+
+async def only_what_failed_is_started_again(harness: StoreHarness) -> None:
+    """By `allow_duplicate_failed_only` until it completes; then it is found."""
+    store = await harness.open()
+    member = await join(store)
+    execution, history = await own(store, member, "r")
+    await close(store, member, execution, history, FAILED)
+    again = await do(store, following(2, reuse=ALLOW_DUPLICATE_FAILED_ONLY))
+    expect(again.execution == "r@2" and again.created, "what failed is started again")
+    expect([each.execution for each in await claim(store, member)] == ["r@2"], "and can be claimed")
+    history = History()
+    history.keep(history.page())
+    await close(store, member, again.execution_id, history, COMPLETED)
+    done = await found(store, following(3, reuse=ALLOW_DUPLICATE_FAILED_ONLY))
+    expect((done.execution, done.status) == ("r@2", COMPLETED), "what completed is not")
+    await refused(RunConflictError, store, following(3, digest=b"other", reuse=ALLOW_DUPLICATE_FAILED_ONLY))
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    a_new_id_is_started_by_any_policy,
+    an_open_run_is_refused_or_used,
+    an_open_run_makes_place,
+    a_run_that_ended_is_started_again,
+    only_what_failed_is_started_again,
+)
