@@ -14,7 +14,8 @@ times, and the recorded facts have to find their place again:
   in history is delivered first, if the code asks for it.
 - A step without a record is answered as soon as the next recorded fact has to wait, for example because the code
   asks for what that fact is about only after the new step.
-- A child begins before it has an outcome: it is answered twice.
+- A child begins before it has an outcome: it is answered twice. An outcome of a later time comes as a timer does,
+  unless the code asks the child to stop before.
 - A new timer fires when its time has come: before every recorded fact of a later time, and else when nothing else
   is left.
 
@@ -33,7 +34,10 @@ from holdfast.engine import Execution, Issued
 from holdfast.errors import HistoryError, HoldfastError
 from holdfast.history import (
     AnyEvent,
+    CancelChild,
+    ChildFailed,
     ChildStarted,
+    Failure,
     FanOutCompleted,
     History,
     Input,
@@ -87,6 +91,8 @@ class Course:
         self._takers: dict[str, str] = {}
         self._fresh: dict[str, Issued] = {}
         self._timers: dict[str, float] = {}
+        self._coming: dict[str, InputEvent] = {}
+        """Outcomes whose time has not come, by step; `_timers` says when it does."""
         self._issued: dict[str, Issued] = {}
         self._pending: deque[tuple[int, InputEvent]] = deque()
         self._messages: deque[tuple[int, InputEvent]] = deque()
@@ -139,9 +145,16 @@ class Course:
             self._next_id += 1
             self.attempted += drained
             for issued in drained:
+                if isinstance(issued.command, CancelChild) and issued.command.step in self._coming:
+                    self._stop(issued.command)
                 asked = execution.open.get(getattr(issued.command, "step", ""))
                 if asked is not None and asked.command is issued.command:
                     self._offer(issued)
+
+    @property
+    def now(self) -> float:
+        """The run's time, in seconds since the epoch."""
+        return self._now
 
     def _apply(self, execution: Execution, event: InputEvent) -> list[Issued]:
         try:
@@ -188,6 +201,7 @@ class Course:
             answered = self._answer(execution)
             if answered is not None:
                 return answered
+            timer = self._next_timer(execution)  # what was answered may be to come
             if head is None:
                 return None if timer is None else self._fire(timer)
             ready = self._deliverable(execution, None)
@@ -249,12 +263,23 @@ class Course:
                 answered = self.answers.answer(issued, self._now)
                 if isinstance(answered, ChildStarted):
                     self._fresh[step] = issued
-                if answered is not None:
+                if answered is not None and answered.time > self._now:
+                    self._timers[step] = answered.time
+                    self._coming[step] = answered
+                elif answered is not None:
                     return answered
         return None
 
+    def _stop(self, command: CancelChild) -> None:
+        failure = Failure("CancelledError", command.reason)
+        self._timers[command.step] = self._now
+        self._coming[command.step] = ChildFailed(self._now, -1, command.step, "CANCELLED", failure)
+
     def _fire(self, timer: str) -> InputEvent | None:
         due = self._timers.pop(timer)
+        coming = self._coming.pop(timer, None)
+        if coming is not None:  # it was counted when it was answered
+            return coming
         time = self._now if self.answers.keeps_time else max(due, self._now)
         return TimerFired(time, -1, timer) if self._may_go_on() else None
 

@@ -43,6 +43,7 @@ from holdfast.ports.operations import (
 )
 from holdfast.replay.crew import Crew, Stubs, TodaysCode, beside_any_loop
 from holdfast.replay.exploration import explain
+from holdfast.replay.family import Family
 from holdfast.replay.foreign import (
     WatchedBatches,
     error_in_numbers_of_the_file,
@@ -81,10 +82,12 @@ class WorkflowReplayer:
                 `"recorded"`: history; nothing is run and time is virtual.
                 `"rerun-failed"`: history up to the first final failure, which is run again with today's code; after
                 that what completed answers from history, to the same step with the same input, and everything else
-                is run. Time is virtual, messages come at their old place.
+                is run. Time is virtual, messages come at their old place. A child without a record is run in virtual
+                time too, when its workflow is found.
                 `{"charge": stub}`: the same, with a stub in the place of each task that is named, from its first
                 outcome on; other tasks answer from history alone.
-            modules: where tasks are defined that are to be run and that the workflow's own module does not show.
+            modules: where tasks and workflows of children are defined that are to be run and that the workflow's own
+                module does not show.
 
         Raises:
             DefinitionError: it is no workflow, there is no such way to answer for tasks, or a stub cannot be called.
@@ -131,7 +134,8 @@ class WorkflowReplayer:
     def _rerun(self, history: History) -> ReplayResult:
         known = KnownTasks(self.definition, self._modules)
         with closing(Stubs(self.tasks, known) if isinstance(self.tasks, Mapping) else TodaysCode(known)) as crew:
-            rerun = Rerun(history, crew)
+            family = Family(known, self._guard, crew)
+            rerun = Rerun(history, crew, family.raise_child)
             if rerun.is_strict:
                 return self._replay(history)
             execution = self._execution(history, rerun.course.open_fan_out, trace=True, length=rerun.starts_after)
@@ -141,11 +145,13 @@ class WorkflowReplayer:
             except DivergenceError as error:
                 return self._diverged(history, execution, error)
             else:
-                return self._gone_on(history, execution, rerun, crew)
+                return self._gone_on(history, execution, rerun, crew, family.warnings)
             finally:
                 execution.evict()
 
-    def _gone_on(self, history: History, execution: WatchedExecution, rerun: Rerun, crew: Crew) -> ReplayResult:
+    def _gone_on(
+        self, history: History, execution: WatchedExecution, rerun: Rerun, crew: Crew, warnings: Sequence[str]
+    ) -> ReplayResult:
         end = End(rerun.end)
         return self._result(
             history,
@@ -155,7 +161,7 @@ class WorkflowReplayer:
             waits_for=execution.idle_steps if end.status == RUNNING else (),
             ran=tuple(crew.ran),
             leftover=tuple(rerun.leftover),
-            warnings=(*execution.warnings, *rerun.warnings),
+            warnings=(*execution.warnings, *rerun.warnings, *warnings),
         )
 
     def _execution(

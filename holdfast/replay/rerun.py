@@ -6,14 +6,17 @@ Must not know: how work is done; that is the crew's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from holdfast.engine import CLOSING_COMMANDS, ENDS, Execution, Issued, content_of, decision_of
 from holdfast.history import (
     CLOSING,
     AcquireLock,
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
     Decision,
     DecisionEvent,
     Failure,
@@ -27,6 +30,7 @@ from holdfast.history import (
     RunSideEffect,
     ScheduleTask,
     SideEffectRecorded,
+    StartChild,
     StartFanOut,
     TaskCompleted,
     TaskFailed,
@@ -34,6 +38,7 @@ from holdfast.history import (
     TaskScheduled,
     TaskTimedOut,
     WorkflowFailed,
+    WorkflowStarted,
     WorkflowTimedOut,
 )
 from holdfast.ports.task import TaskCall
@@ -43,6 +48,9 @@ from holdfast.replay.crew import Crew, Done
 from holdfast.replay.result import Row, Side
 from holdfast.replay.words import place_of, say_event, side_of
 
+Raise: TypeAlias = Callable[[WorkflowStarted, StartChild, float], ChildCompleted | ChildFailed | None]
+"""Runs a child of the run that started like that, as of a time, to its end; None where it does not get there."""
+
 _FAILURES: Final = (TaskFailed, TaskTimedOut)
 
 
@@ -51,8 +59,8 @@ class Rerun:
 
     keeps_time = False
 
-    def __init__(self, history: History, crew: Crew) -> None:
-        """Let `crew` take part in a replay of `history`."""
+    def __init__(self, history: History, crew: Crew, raise_child: Raise) -> None:
+        """Let `crew` take part in a replay of `history`; children that it does not have are run by `raise_child`."""
         self.outcomes: dict[str, Sequence[ItemOutcome]] = {}
         self.undone: list[str] = []
         """Steps that nobody did: there is no record of them, and they are not the crew's."""
@@ -60,6 +68,9 @@ class Rerun:
         self._execution: Execution | None = None
         self._history = history
         self._crew = crew
+        self._raise_child = raise_child
+        self._raised: dict[str, ChildCompleted | ChildFailed] = {}
+        """Outcomes of children that have begun, by step."""
         self._tokens = max((each.token for each in history.events if isinstance(each, LockGranted)), default=0)
         self._decisions: dict[str, Decision] = {}
         for each in history.events:
@@ -198,6 +209,11 @@ class Rerun:
             case RunSideEffect() if self._execution is not None and (call := self._crew.call) is not None:
                 result, failure = call(self._execution.function_of(command.step), command.step)
                 return SideEffectRecorded(now, -1, command.step, result, failure)
+            case StartChild() if (ended := self._raised.pop(command.step, None)) is not None:
+                return ended
+            case StartChild() if (ended := self._raise_child(self._history.started, command, now)) is not None:
+                self._raised[command.step] = ended
+                return ChildStarted(now, -1, command.step, command.run_id)
             case AcquireLock():
                 self._tokens += 1
                 return LockGranted(now, -1, command.step, self._tokens)

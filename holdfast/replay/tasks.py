@@ -1,4 +1,4 @@
-"""The tasks that a workflow's code can call, by name.
+"""The tasks that a workflow's code can call, and the workflows it can start, by name.
 
 Owns: where they are looked for.
 Must not know: what is done with them.
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
-from holdfast.authoring import BoundTask, Module, Registry, TaskDefinition, WorkflowDefinition
+from holdfast.authoring import BoundTask, Module, Registry, TaskDefinition, WorkflowDefinition, find_definition
 from holdfast.errors import UnknownNameError
 
 
@@ -26,7 +26,7 @@ class KnownTasks:
             DefinitionError: a module cannot be found or imported.
             DuplicateNameError: two definitions of the modules share a name.
         """
-        self._workflow = definition.name
+        self._module = sys.modules.get(definition.subject.__module__)
         self._registry = Registry.from_modules(*modules)
         self._seen = {each.name: each for each in _seen_from(definition)}
 
@@ -41,6 +41,15 @@ class KnownTasks:
             return self.task(name)
         except UnknownNameError:
             return None
+
+    def find_workflow(self, name: str) -> WorkflowDefinition[Any, Any] | None:
+        """Return a workflow by name: of the modules, or of where the replayed one is written; or None."""
+        try:
+            return self._registry.workflow(name)
+        except UnknownNameError:
+            beside = vars(self._module).values() if self._module is not None else ()
+            found = (find_definition(each) for each in list(beside))
+            return next((each for each in found if each is not None and each.name == name), None)
 
 
 def _seen_from(definition: WorkflowDefinition[Any, Any]) -> Iterator[TaskDefinition[Any, Any]]:

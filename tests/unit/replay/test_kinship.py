@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from holdfast.authoring import continue_as_new, get_run, start_child, task, workflow
+from holdfast.authoring import continue_as_new, get_run, now, start_child, task, wait_for_signal, workflow
 from holdfast.errors import ChildError
 from holdfast.history import ChildCompleted, Failure
 from holdfast.replay import ReplayResult, WorkflowReplayer
@@ -49,6 +50,90 @@ async def sell_anyway(item: str) -> list[str]:
     except ChildError as error:
         paid = f"{error.type}: {error.text}"
     return [paid]
+
+
+@workflow
+async def slow(item: str) -> str:
+    await asyncio.sleep(3600)
+    return await charge(item)
+
+
+@workflow
+async def thrice(count: int) -> str:
+    if count < 3:
+        await asyncio.sleep(10)
+        continue_as_new(count + 1)
+    return await start_child(slow, f"after {count}")
+
+
+@workflow
+async def patient(item: str) -> str:
+    await start_child(pay, item)
+    return await wait_for_signal("never", type=str)
+
+
+@workflow
+async def broken(item: str) -> str:
+    raise ValueError(item)
+
+
+@workflow
+async def nested(depth: int) -> None:
+    await start_child(nested, depth + 1)
+
+
+async def as_before(item: str) -> str:
+    """Do what was recorded."""
+    paid = await start_child(pay, item)
+    await charge(paid)
+    return paid
+
+
+@workflow(name="sell")
+async def sell_more(item: str) -> list[str]:
+    paid = await as_before(item)
+    began = now()
+    more = [await start_child(slow, "b"), await start_child(thrice, 0)]
+    return [paid, *more, str((now() - began).total_seconds())]
+
+
+@workflow(name="sell")
+async def sell_within(item: str) -> list[str]:
+    await as_before(item)
+    began = now()
+    try:
+        async with asyncio.timeout(60):
+            await start_child(slow, "b")
+    except TimeoutError:
+        return [str((now() - began).total_seconds())]
+    return []
+
+
+@workflow(name="sell")
+async def sell_patiently(item: str) -> str:
+    await as_before(item)
+    return await start_child(patient, item)
+
+
+@workflow(name="sell")
+async def sell_to_strangers(item: str) -> str:
+    await as_before(item)
+    return await start_child("stranger", item)
+
+
+@workflow(name="sell")
+async def sell_broken(item: str) -> str:
+    await as_before(item)
+    try:
+        return await start_child(broken, item)
+    except ChildError as error:
+        return f"{error.status} {error.type}: {error.text}"
+
+
+@workflow(name="sell")
+async def sell_for_ever(item: str) -> None:
+    await as_before(item)
+    await start_child(nested, 0)
 
 
 @workflow(name="tell")
@@ -175,3 +260,40 @@ def test_a_childs_result_that_does_not_fit_is_told() -> None:
     recorded.history = events
     result = replay(sell, recorded)
     assert (result.verdict, result.payload_problems[0].what) == ("PAYLOAD_INCOMPATIBLE", "the result of pay#1")
+
+
+def rerun_mended(code: Any) -> ReplayResult:
+    """Try other code on a run whose task failed after its first child."""
+    recorded = perform(sell, "a", answers={"pay": "paid", "charge": ConnectionError("down")})
+    return WorkflowReplayer(code, tasks="rerun-failed").replay(history_of(recorded))
+
+
+def test_a_child_without_a_record_is_run_in_virtual_time() -> None:
+    """With its own timers, tasks, children and executions; the recorded one is not."""
+    result = rerun_mended(sell_more)
+    assert result.status == "COMPLETED", result
+    assert result.output == ["paid", "charged b", "charged after 3", str(3600.0 + 30 + 3600)]
+    assert result.ran == ("charge#1", "charge#1", "charge#1")
+    assert result.warnings == ()
+
+
+def test_a_child_that_takes_too_long_is_stopped_in_time() -> None:
+    """Its outcome comes when its time has come, and a time-out before that goes first."""
+    assert rerun_mended(sell_within).output == ["60.0"]
+
+
+def test_a_child_that_fails_in_virtual_time_fails_its_parent() -> None:
+    """As it would in production."""
+    assert rerun_mended(sell_broken).output == "FAILED ValueError: a"
+
+
+def test_a_child_that_cannot_be_run_is_left_open() -> None:
+    """The parent waits, and a warning says why: no code, no message, no end of generations."""
+    for code, step, words in (
+        (sell_to_strangers, "stranger#1", "no module shows workflow 'stranger'"),
+        (sell_patiently, "patient#1", "child run-1:patient#1 does not end: it waits for a message"),
+        (sell_for_ever, "nested#1", "20 generations are under way (GENERATIONS_MAX)"),
+    ):
+        result = rerun_mended(code)
+        assert (result.status, result.waits_for) == ("RUNNING", (step,))
+        assert any(words in each for each in result.warnings), result.warnings
