@@ -254,11 +254,12 @@ class HistoryError(ReplayError):
 
     what: str
     where: str = ""
+    hint: str = "The file or the rows are damaged or hand-edited. Check the store: holdfast verify"
 
     def message(self) -> str:
         """Say what is impossible about the history, and at which event."""
         place = f"  ({self.where})" if self.where else ""
-        return f"{self.what}{place}\nThe file or the rows are damaged or hand-edited. Check the store: holdfast verify"
+        return f"{self.what}{place}\n{self.hint}"
 
 
 # --- Payloads ----------------------------------------------------------------------------------------------------

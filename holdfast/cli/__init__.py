@@ -57,6 +57,7 @@ program.command()(linting.lint)
 program.add_typer(keeping.keys, name="keys")
 program.add_typer(keeping.encryption, name="encryption")
 program.command()(keeping.verify)
+program.command()(keeping.prune)
 program.command()(keeping.doctor)
 
 

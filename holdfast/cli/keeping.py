@@ -13,10 +13,11 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.app import Client, load_settings, make_key, verify_store
+from holdfast.authoring import parse_duration
 from holdfast.cli.output import Exit, Output, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown, with_client
 from holdfast.errors import HoldfastError, UnknownNameError
-from holdfast.ports.operations import RevokeKey
+from holdfast.ports.operations import Prune, RevokeKey
 
 keys = typer.Typer(help="API keys of the controller.", no_args_is_help=True)
 encryption = typer.Typer(help="Keys that payloads are encrypted with.", no_args_is_help=True)
@@ -117,6 +118,27 @@ def verify(store: StoreOption = None, as_json: JsonOption = False) -> None:
         )
     if not report.ok:
         raise typer.Exit(Exit.FAILED)
+
+
+def prune(
+    older_than: Annotated[str, typer.Option(metavar="AGE", help="Runs that ended longer ago than this: 30d, 12h.")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let go of the histories of runs that ended long ago; ids, statuses and results stay."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        before = await client.store.now() - parse_duration(older_than, "--older-than")
+        uncaptured = not load_settings(store=store).capture_failures
+        runs = payloads = 0
+        after: int | None = 0
+        while after is not None:
+            (pruned,) = await client.store.write([Prune(before, after, uncaptured=uncaptured)])
+            runs, payloads, after = runs + pruned.executions, payloads + pruned.payloads, pruned.next_after
+        output.fields({"executions": runs, "payloads": payloads})
+
+    with_client(output, store, body)
 
 
 def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:

@@ -96,6 +96,8 @@ def open_page(body: bytes, codec: Codec | None = None, place: bytes = b"") -> li
         HistoryError: `body` is not a page.
         EncryptionError: it is encrypted, and `codec` cannot decrypt it at `place`.
     """
+    if not body:
+        raise _pruned()
     body = decrypted(body, codec, place, "a page of history")
     try:
         return _decode(body)
@@ -120,6 +122,8 @@ def verify_chain(pages: Iterable[Page]) -> tuple[int, bytes]:
     """
     last, head = 0, ROOT
     for page in pages:
+        if not page.body:
+            raise _pruned(f"event {page.first}")
         if page.first != last + 1:
             raise HistoryError(f"event {last + 1} is missing: the next page starts with event {page.first}")
         if page_hash(head, page.first, page.body) != page.hash:
@@ -130,6 +134,12 @@ def verify_chain(pages: Iterable[Page]) -> tuple[int, bytes]:
             raise HistoryError(f"page {page.first} to {page.last} holds {count} events", f"event {page.first}")
         last, head = page.last, page.hash
     return last, head
+
+
+def _pruned(where: str = "") -> HistoryError:
+    return HistoryError(
+        "events were pruned", where, "The run ended long ago; its id, status and result are still there."
+    )
 
 
 def _without_large_payloads(event: AnyEvent, blobs: dict[bytes, bytes], codec: Codec | None) -> Any:

@@ -118,7 +118,7 @@ class StartRun(Value, frozen=True):
     """Create the first execution of a run, or find the run that has this id already. Result: Started.
 
     Refused with RunConflictError when the id exists with another workflow or input digest; with LockLost when one of
-    `places` is not held any more.
+    `places` is not held any more; with HistoryError when outcomes of one of `fan_outs` were pruned.
     """
 
     run_id: str
@@ -763,6 +763,35 @@ class MarkCaptured(Value, frozen=True):
     """No captures are wanted of executions with a smaller id than this either."""
 
 
+# --- What is old -------------------------------------------------------------------------------------------------
+
+
+class Prune(Value, frozen=True):
+    """Let go of the histories of executions that closed before a time: events, payloads, outcomes of fan-outs.
+
+    Their rows stay: id, status, end. Nothing of an open execution is touched, nor a payload that one names, or that a
+    closed one names whose history is kept. Result: Pruned.
+    """
+
+    before: float
+    after: int = 0
+    """Only executions with a larger id than this: where the batch before ended."""
+    executions: int = 100
+    """How many executions are looked at."""
+    uncaptured: bool = False
+    """Also those that failed or timed out and of which a capture is still to be made."""
+
+
+class Pruned(Value, frozen=True):
+    """What a batch of pruning let go."""
+
+    executions: int
+    pages: int
+    payloads: int
+    next_after: int | None
+    """`after` of the next batch; None when this was the last."""
+
+
 # --- API keys and audit ------------------------------------------------------------------------------------------
 
 
@@ -817,6 +846,7 @@ Operation: TypeAlias = (
     | TakeRequests
     | Answer
     | MarkCaptured
+    | Prune
     | PutKey
     | RevokeKey
 )

@@ -255,6 +255,7 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.CloseEntry,
         ops.TakeRequests,
         ops.MarkCaptured,
+        ops.Prune,
         ops.PutKey,
         ops.RevokeKey,
     }

@@ -99,6 +99,21 @@ BUGS = (
     Bug("an_open_run_makes_place", "take_execution", "owner = NULL", "owner = owner"),
     Bug("an_open_run_makes_place", "make_older", "newest = 0", "newest = 1"),
     Bug("only_what_failed_is_started_again", "create_execution", "?6, 1, ?7", "?6, 0, ?7"),
+    Bug("what_a_start_names_is_kept", "drop_unused_blobs", "others.execution <> ?1", "others.execution > ?1"),
+    Bug("what_a_start_names_is_kept", "use_blob", "VALUES (?1, ?2)", "SELECT ?1, ?2 WHERE ?1 <> 1"),
+    Bug("what_a_next_start_names_is_kept", "use_blob", "VALUES (?1, ?2)", "SELECT ?1, ?2 WHERE ?1 <> 2"),
+    Bug("what_an_append_names_is_kept", "use_blob", "VALUES (?1, ?2)", "SELECT ?1, ?2 WHERE ?1 <> 1"),
+    Bug("what_a_child_names_is_kept", "use_blob", "VALUES (?1, ?2)", "SELECT ?1, ?2 WHERE ?1 <> 2"),
+    Bug("what_a_continuation_names_is_kept", "use_blob", "VALUES (?1, ?2)", "SELECT ?1, ?2 WHERE ?1 <> 2"),
+    Bug("what_a_fork_has_is_kept", "use_blob", "VALUES (?1, ?2)", "SELECT ?1, ?2 WHERE ?1 <> 2"),
+    Bug("what_a_fork_has_is_kept", "pruned_fan_out", "pruned = 1", "pruned = 2"),
+    Bug("what_a_fork_has_is_kept", "drop_outcomes", "WHERE execution = ?1", "WHERE execution >= ?1"),
+    Bug("what_is_open_is_not_pruned", "prunable", "closed_at < ?3", "coalesce(closed_at, 0) < ?3"),
+    Bug("what_is_pruned_keeps_its_row", "empty_pages", "body = x''", "body = x'', hash = x''"),
+    Bug("what_is_pruned_keeps_its_row", "note_pruned", "pruned = 1", "pruned = 0"),
+    Bug("only_what_is_old_is_pruned", "prunable", "id <= ?2", "?2 = ?2"),
+    Bug("only_what_is_old_is_pruned", "prunable", "closed_at < ?3", "?3 = ?3 AND closed_at > 0"),
+    Bug("what_went_wrong_is_kept_for_its_capture", "prunable", "captured = status", "captured <> 'x'"),
 )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from holdfast.errors import HoldfastError, RunClosedError, RunNotFoundError
 from holdfast.ports.answers import encode_error, encode_result
 from holdfast.ports.operations import CANCELLED, TERMINAL
-from holdfast.stores.sqlite import delivery, executions, inbox, parts
+from holdfast.stores.sqlite import delivery, executions, inbox, parts, pruning
 
 if TYPE_CHECKING:
     from holdfast.history import Page
@@ -74,11 +74,11 @@ def go_on(session: Session, append: Append, continuation: Continuation, marks: i
     assert found is not None, "it was appended to just now"
     run_id, _, workflow, digest = found
     row = (workflow, digest, continuation.code_version, marks & (parts.CHILDREN | parts.CHILD))
-    if continuation.blobs:
-        session.run_many("put_blob", continuation.blobs)
     after = create(session, run_id, continuation.number, row, continuation.page)
     if not after:
         raise ValueError(f"run {run_id!r} has an execution {continuation.number} already")
+    if continuation.blobs:
+        pruning.keep_payloads(session, after, continuation.blobs)
     session.run("carry_pin", (before, after))
     if continuation.deadline:
         session.run("put_deadline", (after, continuation.deadline))
@@ -101,7 +101,7 @@ def _start(session: Session, parent: int, child: NewChild, create: Create, *, te
     execution_id = create(session, child.run_id, 1, row, child.page)
     if execution_id:
         if child.blobs:
-            session.run_many("put_blob", child.blobs)
+            pruning.keep_payloads(session, execution_id, child.blobs)
         session.run("put_child", (parent, child.step, execution_id, child.parent_close))
         if tells:
             inbox.put(session, parent, "child_started", child.step, child.run_id.encode(), "")

@@ -1,6 +1,6 @@
 """Histories: started, appended to, closed, read back.
 
-Owns: the tables `events`, `tips` and `blobs`; what a history's author changes about its execution; the grip of members.
+Owns: the tables `events` and `tips`; what a history's author changes about its execution; the grip of members.
 Must not know: what events mean, how a transaction begins and ends.
 
 Theory of operation
@@ -37,7 +37,7 @@ from holdfast.history import Page, blob_digest
 from holdfast.ports.bus import CLOSED, RUNS
 from holdfast.ports.operations import Started
 from holdfast.stores.ending import decide_termination, decide_time_out
-from holdfast.stores.sqlite import children, executions, parts, statements, successors
+from holdfast.stores.sqlite import children, executions, parts, pruning, statements, successors
 
 if TYPE_CHECKING:
     from holdfast.ports.operations import Append, Closing, Overtaken, StartNext, StartRun
@@ -166,13 +166,16 @@ class Log:
 
         Raises:
             RunConflictError: the id has another workflow or input.
-        LockLost: a place that it is to take over is not held any more.
+            LockLost: a place that it is to take over is not held any more.
+            HistoryError: a fan-out whose outcomes it is to have was pruned.
         """
         run_id, page = operation.run_id, operation.page
         if page.first != 1:
             raise ValueError(f"the first page of run {run_id!r} starts with event {page.first}")
         held = self._held or self._hold() if operation.own else None
         leased = parts.find_leased(session, operation) if operation.places else []
+        if operation.fan_outs:
+            pruning.check_outcomes(session, operation.fan_outs)
         connection = session.connection
         connection.execute(
             session.sql["start_execution"],
@@ -195,7 +198,7 @@ class Log:
             if held is not None:
                 held.marks[execution_id] = marks
         if operation.blobs:
-            session.run_many("put_blob", operation.blobs)
+            pruning.keep_payloads(session, execution_id, operation.blobs)
         seq = self._add(execution_id, 0, page)
         self._begun.append((execution_id, page.last, seq))
         if operation.deadline:
@@ -230,7 +233,7 @@ class Log:
             self._moved.append((execution_id, page.last, seq, last))
             held.last[execution_id] = (page.last, seq)
         if operation.blobs:
-            session.run_many("put_blob", operation.blobs)
+            pruning.keep_payloads(session, execution_id, operation.blobs)
         if operation.inbox_read:
             session.run("drop_read_inbox", (execution_id, operation.inbox_read))
         if operation.queue or operation.unqueue or operation.fan_outs or operation.lock or operation.unlock:

@@ -24,7 +24,7 @@ from holdfast.ports.operations import (
     Overtaken,
     Started,
 )
-from holdfast.stores.sqlite import executions
+from holdfast.stores.sqlite import executions, pruning
 
 if TYPE_CHECKING:
     from holdfast.ports.operations import StartNext
@@ -58,7 +58,7 @@ def start_next(session: Session, operation: StartNext, create: Create) -> Starte
     row = (operation.workflow, operation.input_digest, operation.code_version, 0)
     created = create(session, run_id, number, row, operation.page)
     if operation.blobs:
-        session.run_many("put_blob", operation.blobs)
+        pruning.keep_payloads(session, created, operation.blobs)
     if operation.deadline:
         session.run("put_deadline", (created, operation.deadline))
     if operation.pin:

@@ -245,6 +245,7 @@ def check_pages(
         id_: (run_id, number) for id_, run_id, number in connection.execute("SELECT id, run_id, number FROM executions")
     }
     report.executions = len(executions)
+    pruned, is_noted = _pruned(connection)
     sealed = 0
     whole: set[bytes] = set()
 
@@ -265,6 +266,9 @@ def check_pages(
         if execution not in executions:
             report.add(f"execution {execution}: there are pages of it, but no such execution")
         names = executions.pop(execution, ("", 0))
+        if execution in pruned:
+            _check_pruned(connection, execution, group, report)
+            continue
 
         def events_of(page: Page, names: tuple[str, int] = names) -> list[AnyEvent]:
             nonlocal sealed
@@ -274,7 +278,7 @@ def check_pages(
             return open_page(page.body, codec, page_place(names[0], name_of(*names), page.first))
 
         try:
-            last, _ = verify_chain(_pages(connection, execution, group, report, events_of, missing))
+            last, _ = verify_chain(_pages(connection, execution, group, report, events_of, missing, is_noted))
             report.events += last
         except _UNREADABLE as error:
             report.add(f"execution {execution}: {_first_line(error)}")
@@ -291,13 +295,11 @@ def _pages(
     report: VerifyReport,
     events_of: Callable[[Page], list[AnyEvent]],
     missing: Callable[[bytes], bytes],
+    is_noted: Callable[[int, bytes], bool],
 ) -> Iterator[Page]:
     """Yield an execution's pages, and look at what is around them."""
-    before = 0
-    for _, seq, previous in rows:
-        if previous != before:
-            report.add(f"execution {execution}: page {seq} follows {previous}, and page {before} is the one before it")
-        before = seq
+    seq = 0
+    for seq in _rows_in_line(execution, rows, report):
         row = connection.execute("SELECT first, last, body, hash FROM events WHERE seq = ?", (seq,)).fetchone()
         if row is None:
             raise HistoryError(f"page {seq} is gone")
@@ -306,10 +308,54 @@ def _pages(
         for _, name, payload in outside_payloads(events_of(page)):
             if gone := missing(payload.digest):
                 report.add(f"execution {execution}: payload {gone.hex()} ({name}) is missing")
+            elif not is_noted(execution, payload.digest):
+                report.add(
+                    f"execution {execution}: it is not noted that it names payload {payload.digest.hex()} ({name})"
+                )
         yield page
+    _check_tip(connection, execution, seq, report)
+
+
+def _check_pruned(
+    connection: apsw.Connection, execution: int, rows: Iterable[tuple[Any, ...]], report: VerifyReport
+) -> None:
+    """Look whether a pruned execution has all its pages, and nothing in them."""
+    seq = 0
+    for seq in _rows_in_line(execution, rows, report):
+        report.pages += 1
+        if connection.execute("SELECT length(body) FROM events WHERE seq = ?", (seq,)).get:
+            report.add(f"execution {execution}: it was pruned, and page {seq} is not empty")
+    _check_tip(connection, execution, seq, report)
+
+
+def _check_tip(connection: apsw.Connection, execution: int, seq: int, report: VerifyReport) -> None:
     tip = connection.execute(_TIP, {"execution": execution}).get
-    if tip != before:
-        report.add(f"execution {execution}: its history ends with page {before}, and should with page {tip}")
+    if tip != seq:
+        report.add(f"execution {execution}: its history ends with page {seq}, and should with page {tip}")
+
+
+def _rows_in_line(execution: int, rows: Iterable[tuple[Any, ...]], report: VerifyReport) -> Iterator[int]:
+    """Yield where an execution's pages are, and look whether each follows the one before it."""
+    before = 0
+    for _, seq, previous in rows:
+        if previous != before:
+            report.add(f"execution {execution}: page {seq} follows {previous}, and page {before} is the one before it")
+        before = seq
+        yield seq
+
+
+def _pruned(connection: apsw.Connection) -> tuple[set[int], Callable[[int, bytes], bool]]:
+    """Return the executions of whose pages only the hashes are left, and what says whether a payload's use is noted."""
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(executions)")}
+    if "pruned" not in columns:
+        return set(), lambda _execution, _digest: True  # a store from before
+
+    def is_noted(execution: int, digest: bytes) -> bool:
+        found = "SELECT 1 FROM blob_uses WHERE digest = ? AND execution IN (0, ?)"
+        return connection.execute(found, (digest, execution)).get is not None
+
+    closed = "SELECT id FROM executions WHERE pruned = 1 AND closed_at IS NOT NULL"
+    return {row[0] for row in connection.execute(closed)}, is_noted
 
 
 def check_commits(

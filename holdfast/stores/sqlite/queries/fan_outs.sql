@@ -8,7 +8,7 @@ SELECT ?1, step, task, options, failures_max, count, done, failed, closed FROM f
 RETURNING id;
 
 -- name: copy_outcomes
-INSERT INTO outcomes (fan_out, first, body) SELECT ?1, first, body FROM outcomes WHERE fan_out = ?2 ORDER BY id;
+INSERT INTO outcomes (fan_out, first, body) SELECT ?1, first, body FROM outcomes WHERE fan_out = ?2 ORDER BY first, id;
 
 -- name: open_fan_out
 SELECT id FROM fan_outs WHERE execution = ?1 AND step = ?2 AND closed = 0;

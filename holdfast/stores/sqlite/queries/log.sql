@@ -25,9 +25,6 @@ UPDATE tips SET last = ?2, seq = ?3 WHERE execution = ?1 AND last = ?4
 -- name: end_tip
 DELETE FROM tips WHERE execution = ?1 AND last = ?2
 
--- name: put_blob
-INSERT INTO blobs (digest, content) VALUES (?1, ?2) ON CONFLICT DO NOTHING
-
 -- name: held_execution
 SELECT recoveries, parts, tips.last, tips.seq
 FROM executions JOIN tips ON tips.execution = executions.id

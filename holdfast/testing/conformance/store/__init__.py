@@ -19,6 +19,7 @@ from holdfast.testing.conformance.store import (
     mail,
     members,
     operating,
+    pruning,
     reads,
     successors,
     versions,
@@ -35,6 +36,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *versions.CHECKS,
     *children.CHECKS,
     *successors.CHECKS,
+    *pruning.CHECKS,
 )
 """Every check."""
 
