@@ -10,6 +10,7 @@ from asyncio import Future
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, TypeVar, cast, overload
 
+from holdfast.authoring.durations import Duration, parse_duration
 from holdfast.authoring.inside import running
 from holdfast.authoring.places import calling_place
 from holdfast.authoring.references import encode_message, startable
@@ -61,6 +62,7 @@ def start_child(
     id: str | None = None,
     key: str | None = None,
     parent_close: ParentClose = "terminate",
+    timeout: Duration | None = None,
     **kwargs: Any,
 ) -> Child[R]: ...
 @overload
@@ -70,6 +72,7 @@ def start_child(
     id: str | None = None,
     key: str | None = None,
     parent_close: ParentClose = "terminate",
+    timeout: Duration | None = None,
     **kwargs: Any,
 ) -> Child[R]: ...
 @overload
@@ -79,6 +82,7 @@ def start_child(
     id: str | None = None,
     key: str | None = None,
     parent_close: ParentClose = "terminate",
+    timeout: Duration | None = None,
     **kwargs: Any,
 ) -> Child[Any]: ...
 def start_child(
@@ -87,6 +91,7 @@ def start_child(
     id: str | None = None,
     key: str | None = None,
     parent_close: ParentClose = "terminate",
+    timeout: Duration | None = None,
     **kwargs: Any,
 ) -> Child[Any]:
     """Start a child: a run of its own, with its own history. Returns at once; await it for its result.
@@ -105,11 +110,13 @@ def start_child(
         key: names the step, `Pay[7]`, instead of its number; unique within an execution.
         parent_close: what becomes of the child when this run ends before it: it is terminated, asked to stop
             (`cancel`) or left alone (`abandon`). A run that was cancelled only asks.
+        timeout: how long it may take, with all executions it goes on as, such as `"2h"` or 90 seconds; then it ends as
+            TIMED_OUT. By default for ever. One that is found is left its own.
         kwargs: the child's input.
 
     Raises:
         OutsideWorkflowError: no workflow is running here.
-        DefinitionError: `parent_close` or `id` cannot be.
+        DefinitionError: `parent_close`, `id` or `timeout` cannot be.
         EncodeError: the input cannot travel.
     """
     runtime = running("start_child()", "From outside: await client.start(...)")
@@ -134,6 +141,7 @@ def start_child(
         code_version=target.code_version,
         decode=target.decode_result,
         encode_message=encode_message,
+        timeout=0.0 if timeout is None else parse_duration(timeout, "timeout of start_child()"),
     )
     return cast("Child[Any]", runtime.start_child(call))
 

@@ -164,7 +164,9 @@ class Runtime:
         step = self._steps.name(call.workflow, call.key)
         assert self.started is not None
         run_id = call.run_id or f"{self.started.execution}:{step}"
-        command = StartChild(step, call.workflow, run_id, call.payload, call.parent_close, call.code_version)
+        command = StartChild(
+            step, call.workflow, run_id, call.payload, call.parent_close, call.code_version, call.timeout
+        )
         future = self._steps.issue_step(command, step, machines.CHILD, call.decode, ChildFuture)
 
         def send(run_id: str, signal: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> asyncio.Future[None]:

@@ -166,6 +166,8 @@ class StartChild(msgspec.Struct, gc=False):
     parent_close: str
     """What becomes of the child when this run ends: `terminate`, `cancel` or `abandon`."""
     code_version: str = ""
+    timeout: float = 0.0
+    """How long the child may take, with all executions it goes on as, in seconds; 0 is for ever."""
 
 
 class CancelChild(msgspec.Struct, gc=False):

@@ -49,6 +49,7 @@ def make_child(live: Live, command: StartChild, now: float, codec: Codec | None)
         int(CURRENT),
         command.code_version,
         PYTHON,
+        deadline=now + command.timeout if command.timeout else 0.0,
         parent=live.name,
     )
     blobs: dict[bytes, bytes] = {}
@@ -61,6 +62,7 @@ def make_child(live: Live, command: StartChild, now: float, codec: Codec | None)
         parent_close=command.parent_close,
         blobs=tuple(blobs.items()),
         code_version=command.code_version,
+        deadline=event.deadline,
     )
 
 

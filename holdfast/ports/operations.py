@@ -254,6 +254,8 @@ class NewChild(Value, frozen=True):
     """What becomes of the child when its parent ends: `terminate`, `cancel` or `abandon`."""
     blobs: tuple[tuple[bytes, bytes], ...] = ()
     code_version: str = ""
+    deadline: float = 0.0
+    """When the child times out, unless it is found; 0 is never."""
 
 
 class ChildCancel(Value, frozen=True):

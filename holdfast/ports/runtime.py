@@ -60,6 +60,8 @@ class ChildCall:
     """Turns the result's JSON text into a value."""
     encode_message: Callable[[Any, tuple[Any, ...], Mapping[str, Any]], tuple[str, bytes]]
     """Turns a signal's handler and arguments into its name and JSON text."""
+    timeout: float = 0.0
+    """How long the child may take, with all executions it goes on as, in seconds; 0 is for ever."""
 
 
 class WorkflowRuntime(Protocol):

@@ -19,14 +19,16 @@ from holdfast import (
     RunHandle,
     Saga,
     TaskError,
+    continue_as_new,
     patched,
     run_info,
     side_effect,
+    start_child,
     task,
     wait_for_signal,
     workflow,
 )
-from holdfast.errors import RunCancelledError, RunTimedOutError
+from holdfast.errors import ChildError, RunCancelledError, RunTimedOutError
 from holdfast.history import PatchMarked, SideEffectRecorded, TaskScheduled, WorkflowTimedOut
 from holdfast.ports.operations import PARKED, TERMINAL, Reap
 from tests.unit.worker.rig import on_loop, wait_until
@@ -252,6 +254,47 @@ async def test_a_run_that_takes_too_long_times_out(app: App) -> None:
             assert isinstance((await timed_out(each))[-1], WorkflowTimedOut)
         assert (await free.describe()).status == "RUNNING"
     assert SEEN == []
+
+
+@workflow
+async def limited(orders: list[str]) -> str:
+    """Have a child that takes too long, and say how that ended."""
+    try:
+        await start_child(endless, orders, timeout="20ms")
+    except ChildError as error:
+        return error.status
+    return "it ended"
+
+
+@on_loop
+async def test_a_child_that_takes_too_long_times_out(app: App) -> None:
+    """It ends as TIMED_OUT without its code being asked, and its parent hears of it."""
+    async with app(endless, limited) as stack:
+        handle = await stack.client.start(limited, ["a"], id="r")
+        assert await handle.result() == "TIMED_OUT"
+        assert isinstance((await timed_out(stack.client.handle("r:endless#1")))[-1], WorkflowTimedOut)
+    assert SEEN == []
+
+
+@workflow
+async def again(began: str, number: int) -> list[str]:
+    """Go on as a second execution, and say until when both may take."""
+    until = str(run_info().deadline)
+    if number == 1:
+        continue_as_new(until, 2)
+    return [began, until, run_info().execution]
+
+
+@on_loop
+async def test_the_time_of_a_run_is_that_of_all_its_executions(app: App) -> None:
+    """Its time-out stays as it was, and the one for each execution begins anew."""
+    async with app(again) as stack:
+        whole = await (await stack.client.start(again, "", 1, id="r", timeout="1h")).result()
+        assert whole[0] == whole[1]
+        assert whole[2] == "r@2"
+        handle = await stack.client.start(again, "", 1, id="s", execution_timeout="1h")
+        each = await handle.result()
+        assert each[0] < each[1]
 
 
 @on_loop

@@ -102,6 +102,8 @@ def _start(session: Session, parent: int, child: NewChild, create: Create, *, te
     if execution_id:
         if child.blobs:
             pruning.keep_payloads(session, execution_id, child.blobs)
+        if child.deadline:
+            session.run("put_deadline", (execution_id, child.deadline))
         session.run("put_child", (parent, child.step, execution_id, child.parent_close))
         if tells:
             inbox.put(session, parent, "child_started", child.step, child.run_id.encode(), "")
