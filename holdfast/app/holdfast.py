@@ -165,6 +165,10 @@ class Holdfast:
         """Start a run and return its handle, whose methods block. See `WorkflowClient.start`."""
         return self._blocking(self.client.start, workflow, *args, id=id, **kwargs)
 
+    def signal_with_start(self, workflow: Any, *args: Any, id: str, signal: Any, **kwargs: Any) -> Any:
+        """Signal a run, and start it if there is none; return its handle. See `WorkflowClient.signal_with_start`."""
+        return self._blocking(self.client.signal_with_start, workflow, *args, id=id, signal=signal, **kwargs)
+
     def start_many(self, workflow: Any, inputs: Iterable[tuple[str | None, Any]]) -> list[Any]:
         """Start many runs in one commit. See `WorkflowClient.start_many`."""
         portal = self._sync()

@@ -20,7 +20,7 @@ from holdfast.errors import HoldfastError, StoreBusyError
 from holdfast.history import ROOT, Codec, Page, WorkflowStarted, page_place, seal
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import StartRequest
-from holdfast.ports.operations import IdPolicy, Overtaken, Started, StartNext
+from holdfast.ports.operations import IdPolicy, Overtaken, Started, StartNext, StartSignal
 from holdfast.ports.store import Store
 
 OVERTAKEN_MAX: Final = 20
@@ -63,7 +63,12 @@ def input_digest(request: StartRequest) -> bytes:
 
 
 async def start_next(
-    store: Store, clock: Clock, draw_seed: Callable[[], int], request: StartRequest, policy: IdPolicy
+    store: Store,
+    clock: Clock,
+    draw_seed: Callable[[], int],
+    request: StartRequest,
+    policy: IdPolicy,
+    signal: StartSignal | None = None,
 ) -> Started:
     """Start a run, or its next execution, as `policy` says. See `Engine.start_next`."""
     number = 1
@@ -82,6 +87,7 @@ async def start_next(
             deadline=event.due,
             number=number,
             policy=policy,
+            signal=signal,
         )
         (result,) = await store.write([operation])
         if isinstance(result, HoldfastError):

@@ -6,7 +6,7 @@ Must not know: how requests travel, or that there is a store.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
@@ -14,12 +14,20 @@ from uuid import uuid4
 import msgspec
 from msgspec import UNSET
 
-from holdfast.authoring import Duration, Startable, encode_untyped, parse_duration, startable
+from holdfast.authoring import Duration, Startable, encode_message, encode_untyped, parse_duration, startable
 from holdfast.client.bulk import BULK_RUNS
 from holdfast.client.handle import RunHandle
 from holdfast.errors import HoldfastError, InputError, LeaseError, RequestError
 from holdfast.ports.engine import BulkPage, BulkRequest, Engine, Forked, ForkRequest, StartRequest
-from holdfast.ports.operations import ID_CONFLICT_POLICIES, ID_REUSE_POLICIES, IdPolicy, RunFilter, RunRecord
+from holdfast.ports.operations import (
+    ID_CONFLICT_POLICIES,
+    ID_REUSE_POLICIES,
+    USE_EXISTING,
+    IdPolicy,
+    RunFilter,
+    RunRecord,
+    StartSignal,
+)
 
 IdReusePolicy: TypeAlias = Literal["same_input", "allow_duplicate", "allow_duplicate_failed_only", "reject_duplicate"]
 """What a start does when the run of its id has ended."""
@@ -89,6 +97,46 @@ class WorkflowClient:
         else:
             started = await self.engine.start_next(request, policy)
         return RunHandle(self.engine, request.run_id, target.decode_result, created=started.created)
+
+    async def signal_with_start(
+        self,
+        workflow: Any,
+        *args: Any,
+        id: str,
+        signal: Any,
+        signal_args: Sequence[Any] | Mapping[str, Any] = (),
+        operation_id: str | None = None,
+        id_reuse_policy: IdReusePolicy = "same_input",
+        **kwargs: Any,
+    ) -> RunHandle[Any]:
+        """Signal a run, and start it in the same commit when there is none: once this returns neither can be lost.
+
+        Args:
+            workflow: a workflow, or its registered name.
+            args: its input, which an open run is not asked about.
+            id: the run id.
+            signal: a handler such as `ReviewBatch.approve`, or its name.
+            signal_args: the handler's arguments: by position, or a mapping by name.
+            operation_id: names this message; sent again with the same one while the run is open, it is delivered once.
+            id_reuse_policy: as of `start`, when the run has ended. One that is found and not started again refuses the
+                signal.
+            kwargs: its input.
+
+        Raises:
+            RunClosedError: the run has ended, and the policy does not start it again.
+            RunConflictError: it has ended, and the policy refuses it or had other work.
+            InputError, EncodeError: the input or the signal's arguments do not fit.
+        """
+        target = startable(workflow)
+        request = _request(target, id, args, kwargs)
+        if isinstance(signal_args, Mapping):
+            name, payload = encode_message(signal, (), dict(signal_args))
+        else:
+            name, payload = encode_message(signal, tuple(signal_args), {})
+        policy = _policy(id_reuse_policy, USE_EXISTING)
+        message = StartSignal(name, payload, operation_id or uuid4().hex)
+        started = await self.engine.start_next(request, policy, message)
+        return RunHandle(self.engine, id, target.decode_result, created=started.created)
 
     async def start_many(self, workflow: Any, inputs: Iterable[tuple[str | None, Any]]) -> list[RunHandle[Any]]:
         """Start many runs of a one-input workflow in one commit.

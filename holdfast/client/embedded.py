@@ -57,6 +57,7 @@ from holdfast.ports.operations import (
     RunRecord,
     Started,
     StartRun,
+    StartSignal,
 )
 from holdfast.ports.store import Store
 
@@ -147,10 +148,10 @@ class EmbeddedEngine:
             raise refusal
         return results
 
-    async def start_next(self, request: StartRequest, policy: IdPolicy) -> Started:
+    async def start_next(self, request: StartRequest, policy: IdPolicy, signal: StartSignal | None = None) -> Started:
         """Start a run, or its next execution. See `Engine.start_next`."""
-        started = await start_next(self._store, self._clock, self._draw_seed, request, policy)
-        if started.created:
+        started = await start_next(self._store, self._clock, self._draw_seed, request, policy, signal)
+        if started.created or signal is not None:
             self._bus.ring([RUNS])
         return started
 

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import msgspec
 
 from holdfast.history import AnyEvent, Failure, Page, WorkflowStarted, decrypted
-from holdfast.ports.operations import IdPolicy, RunFilter, RunRecord, Started
+from holdfast.ports.operations import IdPolicy, RunFilter, RunRecord, Started, StartSignal
 
 TIME_IS_UP: Final = "its time was up"
 """The reason of every run that has timed out."""
@@ -181,11 +181,12 @@ class Engine(Protocol):
             RunConflictError: an id exists with another workflow or input; the others were started.
         """
 
-    async def start_next(self, request: StartRequest, policy: IdPolicy) -> Started:
-        """Start a run durably, or the next execution of a run that exists, as `policy` says.
+    async def start_next(self, request: StartRequest, policy: IdPolicy, signal: StartSignal | None = None) -> Started:
+        """Start a run durably, or the next execution of a run that exists, as `policy` says; signal it with that.
 
         Raises:
             RunConflictError: the policy refuses the run that has this id.
+            RunClosedError: the run that was found has ended, and cannot be signalled.
         """
 
     async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:

@@ -163,6 +163,14 @@ class IdPolicy(Value, frozen=True):
     """One of ID_CONFLICT_POLICIES: the run is open."""
 
 
+class StartSignal(Value, frozen=True):
+    """A signal to the run that a start makes or finds."""
+
+    name: str
+    body: bytes
+    operation_id: str
+
+
 class StartNext(StartRun, frozen=True):
     """Create the next execution of a run, or find the run that has this id, as `policy` says.
 
@@ -174,6 +182,9 @@ class StartNext(StartRun, frozen=True):
     number: int = 1
     """Which execution of the run `page` is the beginning of."""
     policy: IdPolicy = IdPolicy()
+    signal: StartSignal | None = None
+    """Goes into the inbox of the execution that is created or found; one that has ended refuses it with RunClosedError.
+    An execution that had this `operation_id` before is found, whatever `policy` says."""
 
 
 class Overtaken(Value, frozen=True):

@@ -19,7 +19,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -89,6 +89,15 @@ def _check_page(page: Page | None) -> None:
 def _start(codec: Codec, operation: ops.StartRun) -> ops.StartRun:
     _check_page(operation.page)
     return _replace(operation, input_digest=codec.digests(operation.input_digest)[0])
+
+
+def _start_next(codec: Codec, operation: ops.StartNext) -> ops.StartNext:
+    operation = cast("ops.StartNext", _start(codec, operation))
+    signal = operation.signal
+    if signal is None:
+        return operation
+    place = place_of("mail", operation.run_id, "signal", signal.name, signal.operation_id)
+    return _replace(operation, signal=_replace(signal, body=encrypt(codec, signal.body, place)))
 
 
 def _append(codec: Codec, operation: ops.Append) -> ops.Append:
@@ -216,7 +225,7 @@ def item_outcome_place(fan_out_id: int, index: int) -> bytes:
 
 ENCRYPTS: Final[dict[type, Callable[[Codec, Any], Any]]] = {
     ops.StartRun: _start,
-    ops.StartNext: _start,
+    ops.StartNext: _start_next,
     ops.Append: _append,
     ops.Deliver: _deliver,
     ops.FinishTask: _finish,

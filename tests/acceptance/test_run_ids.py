@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from holdfast import Client, Holdfast, workflow
+from holdfast import Client, Holdfast, wait_for_signal, workflow
 from holdfast.app import close_connections, load_settings, make_key, verify_store
 from holdfast.cli import program
 from holdfast.cli.output import Exit
-from holdfast.errors import InputError, RunConflictError
+from holdfast.errors import InputError, RunClosedError, RunConflictError
 from tests.unit.worker.rig import on_loop
 
 
@@ -31,9 +31,15 @@ async def say(word: str) -> str:
     return word
 
 
+@workflow
+async def hear() -> str:
+    """Take one word."""
+    return await wait_for_signal("word", type=str)
+
+
 def app_at(folder: Path, **settings: Any) -> Holdfast:
     """Return a stack on a store in `folder`."""
-    return Holdfast(store=f"sqlite:///{folder / 'store.db'}", definitions=[stay, say], tune_gc=False, **settings)
+    return Holdfast(store=f"sqlite:///{folder / 'store.db'}", definitions=[stay, say, hear], tune_gc=False, **settings)
 
 
 @on_loop
@@ -129,3 +135,19 @@ async def test_a_refusal_names_what_it_refused(tmp_path: Path) -> None:
         await (await app.client.start(say, "a", id="r")).result()
         with pytest.raises(RunConflictError, match="COMPLETED"):
             await app.client.start(say, "a", id="r", id_reuse_policy="reject_duplicate")
+
+
+def test_a_signal_that_comes_with_the_start_is_encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the blocking door too; a run that ended refuses it, or is started again for it."""
+    monkeypatch.setenv("NEW", make_key())
+    with app_at(tmp_path, encryption_keys=("env:NEW",)) as app:
+        run = app.signal_with_start(hear, id="r", signal="word", signal_args=("a secret word",))
+        assert run.result() == "a secret word"
+        with pytest.raises(RunClosedError):
+            app.signal_with_start(hear, id="r", signal="word", signal_args=("late",))
+        again = app.signal_with_start(
+            hear, id="r", signal="word", signal_args=("again",), id_reuse_policy="allow_duplicate"
+        )
+        assert again.result() == "again"
+    close_connections()
+    assert b"a secret word" not in b"".join(each.read_bytes() for each in tmp_path.glob("store.db*") if each.is_file())

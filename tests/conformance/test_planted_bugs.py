@@ -98,6 +98,7 @@ BUGS = (
     Bug("a_run_that_ended_is_started_again", "started_before", "number DESC", "number"),
     Bug("an_open_run_makes_place", "take_execution", "owner = NULL", "owner = owner"),
     Bug("an_open_run_makes_place", "make_older", "newest = 0", "newest = 1"),
+    Bug("a_signal_comes_with_the_start", "put_delivered", "VALUES (?1, ?2, ?3)", "VALUES (?1, ?2 || ?3, ?3)"),
     Bug("only_what_failed_is_started_again", "create_execution", "?6, 1, ?7", "?6, 0, ?7"),
     Bug("what_a_start_names_is_kept", "drop_unused_blobs", "others.execution <> ?1", "others.execution > ?1"),
     Bug("what_a_start_names_is_kept", "use_blob", "VALUES (?1, ?2)", "SELECT ?1, ?2 WHERE ?1 <> 1"),

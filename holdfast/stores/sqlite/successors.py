@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from holdfast.errors import RunConflictError
+from holdfast.errors import RunClosedError, RunConflictError
 from holdfast.ports.operations import (
     ALLOW_DUPLICATE,
     ALLOW_DUPLICATE_FAILED_ONLY,
@@ -24,10 +24,10 @@ from holdfast.ports.operations import (
     Overtaken,
     Started,
 )
-from holdfast.stores.sqlite import executions, pruning
+from holdfast.stores.sqlite import executions, inbox, pruning
 
 if TYPE_CHECKING:
-    from holdfast.ports.operations import StartNext
+    from holdfast.ports.operations import StartNext, StartSignal
     from holdfast.stores.sqlite.children import Create
     from holdfast.stores.sqlite.session import Session
 
@@ -40,15 +40,22 @@ def start_next(session: Session, operation: StartNext, create: Create) -> Starte
 
     Raises:
         RunConflictError: the policy refuses the run that has this id.
+        RunClosedError: the run that was found has ended, and is to be signalled.
     """
     run_id, policy = operation.run_id, operation.policy
     found = session.row("started_before", (run_id,))
     if found is not None:
         workflow, digest, execution_id, newest, status = found
         is_open = status not in TERMINAL
+        if operation.signal is not None and _was_signalled(session, execution_id, operation.signal):
+            return Started(execution_id, executions.name_of(run_id, newest), False, status)
         if not _makes_place(run_id, status, policy.conflict if is_open else policy.reuse):
             if not is_open or policy.conflict != USE_EXISTING:
                 _check_same(operation, workflow, digest)
+            if operation.signal is not None:
+                if not is_open:
+                    raise RunClosedError(run_id, status)
+                _signal(session, execution_id, operation.signal)
             return Started(execution_id, executions.name_of(run_id, newest), False, status)
     number = 1 if found is None else found[3] + 1
     if operation.number != number:
@@ -63,7 +70,17 @@ def start_next(session: Session, operation: StartNext, create: Create) -> Starte
         session.run("put_deadline", (created, operation.deadline))
     if operation.pin:
         session.run("pin_execution", (created, operation.pin))
+    if operation.signal is not None:
+        _signal(session, created, operation.signal)
     return Started(created, executions.name_of(run_id, number), True)
+
+
+def _was_signalled(session: Session, execution_id: int, signal: StartSignal) -> bool:
+    return session.row("find_delivered", (execution_id, signal.operation_id)) is not None
+
+
+def _signal(session: Session, execution_id: int, signal: StartSignal) -> None:
+    inbox.put(session, execution_id, "signal", signal.name, signal.body, signal.operation_id)
 
 
 def _makes_place(run_id: str, status: str, policy: str) -> bool:

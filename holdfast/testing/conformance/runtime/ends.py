@@ -10,7 +10,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from holdfast.authoring import run_info, workflow
+from holdfast.authoring import run_info, wait_for_signal, workflow
 from holdfast.client import RunHandle
 from holdfast.errors import RunConflictError, RunFailedError
 from holdfast.testing.conformance.runtime.scenario import Stage, scenario
@@ -176,3 +176,31 @@ async def a_run_that_failed_is_started_again(stage: Stage) -> RunHandle[Any]:
     if (run.created, again.created) != (True, False):
         raise AssertionError(f"created: {run.created}, {again.created}")
     return again
+
+
+@workflow
+async def greeted() -> list[str]:
+    """Take three words that come as signals."""
+    words = [await wait_for_signal("word", type=str)]
+    await apply_held(words[0])
+    return [*words, await wait_for_signal("word", type=str), await wait_for_signal("word", type=str)]
+
+
+@scenario(result=["a", "b", "c"], effects=["a"])
+async def a_signal_comes_with_the_start_of_its_run(stage: Stage) -> RunHandle[Any]:
+    """The first starts the run, later ones reach it, and the same one twice is one, before and after a restart."""
+
+    async def say(word: str) -> RunHandle[Any]:
+        return await stage.client.signal_with_start(
+            greeted, id="a_signal_comes_with_the_start", signal="word", signal_args=(word,), operation_id=word
+        )
+
+    made = [(await say(word)).created for word in ("a", "a", "b")]
+    await stage.effects(1)
+    await say("a")
+    await stage.middle()
+    await say("b")
+    run = await say("c")
+    if made != [True, False, False]:
+        raise AssertionError(f"created: {made}")
+    return run

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from holdfast.errors import FencedError, RunConflictError
+from msgspec.structs import replace
+
+from holdfast.errors import FencedError, RunClosedError, RunConflictError
 from holdfast.ports.operations import (
     ALLOW_DUPLICATE,
     ALLOW_DUPLICATE_FAILED_ONLY,
@@ -26,6 +28,7 @@ from holdfast.ports.operations import (
     Overtaken,
     Started,
     StartNext,
+    StartSignal,
 )
 from holdfast.testing.conformance.store.harness import (
     Check,
@@ -151,10 +154,41 @@ async def only_what_failed_is_started_again(harness: StoreHarness) -> None:
     await refused(RunConflictError, store, following(3, digest=b"other", reuse=ALLOW_DUPLICATE_FAILED_ONLY))
 
 
+async def a_signal_comes_with_the_start(harness: StoreHarness) -> None:
+    """It is in the inbox of the run that is started or found; the same operation twice is one signal and one start."""
+    store = await harness.open()
+    member = await join(store)
+    start = replace(following(conflict=USE_EXISTING), signal=StartSignal("go", b"1", "one"))
+    first = await do(store, start)
+    expect((await found(store, start)).execution_id == first.execution_id, "it is started once")
+    await found(store, replace(start, input_digest=b"other", signal=StartSignal("go", b"2", "two")))
+    mail = await store.execution_inbox(first.execution_id)
+    expect(
+        [(each.kind, each.name, each.body) for each in mail] == [("signal", "go", b"1"), ("signal", "go", b"2")], "both"
+    )
+    fenced = replace(start, policy=IdPolicy(conflict=FAIL))
+    expect((await found(store, fenced)).execution_id == first.execution_id, "what was done is not refused later")
+    await refused(RunConflictError, store, replace(fenced, signal=StartSignal("go", b"3", "three")))
+    expect(len(await store.execution_inbox(first.execution_id)) == 2, "what is refused signals nobody")
+    expect([each.execution for each in await claim(store, member)] == ["r"], "it can be claimed")
+    history = History()
+    history.keep(history.page())
+    page = history.keep(history.page(closing=True))
+    await do(
+        store, Append(first.execution_id, page, closing=Closing(FAILED, b""), inbox_read=mail[-1].inbox_id), member
+    )
+    await refused(RunClosedError, store, replace(start, signal=StartSignal("go", b"4", "four")))
+    again = replace(start, number=2, policy=IdPolicy(ALLOW_DUPLICATE), signal=StartSignal("go", b"4", "four"))
+    second = await do(store, again)
+    expect(second.created and second.execution == "r@2", "one that ended may be started again for it")
+    expect([each.body for each in await store.execution_inbox(second.execution_id)] == [b"4"], "and then has it")
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     a_new_id_is_started_by_any_policy,
     an_open_run_is_refused_or_used,
     an_open_run_makes_place,
     a_run_that_ended_is_started_again,
     only_what_failed_is_started_again,
+    a_signal_comes_with_the_start,
 )
