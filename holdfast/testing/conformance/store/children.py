@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from holdfast.errors import FencedError, RunClosedError, RunNotFoundError
 from holdfast.ports.answers import decode_answer
 from holdfast.ports.operations import (
@@ -17,6 +19,7 @@ from holdfast.ports.operations import (
     FAILED,
     RUNNING,
     TERMINATED,
+    TIMED_OUT,
     Append,
     ChildCancel,
     Closing,
@@ -25,9 +28,11 @@ from holdfast.ports.operations import (
     NewChild,
     Outgoing,
     OutgoingMessage,
+    Reap,
     ReleaseRuns,
 )
 from holdfast.testing.conformance.store.harness import (
+    LEASE,
     Check,
     History,
     StoreHarness,
@@ -283,6 +288,21 @@ async def kin_follow_a_run(harness: StoreHarness) -> None:
     expect([each[0] for each in await mail_of(store, kid)] == ["cancel"], "for its children, too")
 
 
+async def a_childs_time_is_its_own(harness: StoreHarness) -> None:
+    """One that nobody owns ends when its time is up, and its parent hears of it."""
+    store = await harness.open()
+    member, reaper = await join(store), await join(store)
+    parent, history = await own(store, member, "p")
+    late = msgspec.structs.replace(child("c"), deadline=await store.now() + LEASE / 2)
+    outgoing = Outgoing(children=(late, child("free")))
+    await do(store, Append(parent, history.keep(history.page()), outgoing=outgoing), member)
+    harness.advance(LEASE / 2)
+    await do(store, Reap(10), reaper)
+    expect(await status_of(store, "c") == TIMED_OUT, "its time is up")
+    expect(await status_of(store, "free") == RUNNING, "a child without a time-out has time")
+    expect([each[:2] for each in await mail_of(store, parent)][-1] == ("child", "c"), "its parent hears how it ended")
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     a_child_begins_with_its_parents_page,
     a_childs_end_reaches_its_parent,
@@ -294,4 +314,5 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_message_goes_out_with_its_page,
     a_run_goes_on_as_a_new_execution,
     kin_follow_a_run,
+    a_childs_time_is_its_own,
 )
