@@ -7,7 +7,7 @@ Must not know: how the parts are wired.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from holdfast.app.portal import Blocking, Portal
@@ -16,6 +16,7 @@ from holdfast.app.stack import ROLES, Stack
 from holdfast.authoring import Registry, definition_of
 from holdfast.client import RunHandle, WorkflowClient
 from holdfast.errors import SettingsError
+from holdfast.history import AttributeValue
 from holdfast.ports.operations import RunRecord
 from holdfast.ports.store import Store
 from holdfast.worker import end_script_import
@@ -204,7 +205,15 @@ class Holdfast:
         return self._portal
 
 
-def run(workflow: Any, *args: Any, id: str | None = None, store: str | None = None, **options: Any) -> Any:
+def run(
+    workflow: Any,
+    *args: Any,
+    id: str | None = None,
+    store: str | None = None,
+    attributes: Mapping[str, AttributeValue | None] | None = None,
+    memo: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Any:
     """Run a workflow on the embedded stack and return its result: one line for scripts.
 
     Args:
@@ -212,6 +221,8 @@ def run(workflow: Any, *args: Any, id: str | None = None, store: str | None = No
         args: its input.
         id: the run id. The same id again returns the same run's result without running anything again.
         store: such as `sqlite:///holdfast.db`; from the settings when None.
+        attributes: what the run is to be found by. See `WorkflowClient.start`.
+        memo: what to note about it, as text by name.
         options: settings by name.
 
     Raises:
@@ -222,4 +233,4 @@ def run(workflow: Any, *args: Any, id: str | None = None, store: str | None = No
     definition = definition_of(workflow)
     module = sys.modules.get(definition.fn.__module__)
     with Holdfast([module] if module is not None else [], store, definitions=[workflow], **options) as app:
-        return app.start(workflow, *args, id=id).result()
+        return app.start(workflow, *args, id=id, attributes=attributes, memo=memo).result()

@@ -23,30 +23,45 @@ WhereOption: TypeAlias = Annotated[
         "--where",
         metavar="NAME=VALUE",
         help="Only runs for which this holds: workflow, status, error (text in it), created_from, created_before "
-        "(such as 2026-11-29 or 2026-11-29T08:00Z). All that is given has to hold.",
+        "(such as 2026-11-29 or 2026-11-29T08:00Z), or an attribute by any other name, such as region=eu. All that is "
+        "given has to hold.",
         show_default=False,
     ),
 ]
 
 
 def read_filter(where: Sequence[str]) -> RunFilter:
-    """Return what `--where` says.
+    """Return what `--where` says. A name that is not one of NAMES is an attribute's.
 
     Raises:
-        InputError: it is no NAME=VALUE, or names something that runs are not found by.
+        InputError: it is no NAME=VALUE, or a time is none.
     """
     values: dict[str, Any] = {}
     for each in where:
         name, separator, value = each.partition("=")
-        if not separator or name not in NAMES:
-            raise InputError("--where", ((each, f"expected NAME=VALUE with one of {', '.join(NAMES)}"),))
-        if name == "status":
+        if not separator or not name.isidentifier():
+            expected = f"expected NAME=VALUE with one of {', '.join(NAMES)}, or the name of an attribute"
+            raise InputError("--where", ((each, expected),))
+        if name not in NAMES:
+            values["attributes"] = (*values.get("attributes", ()), (name, value))
+        elif name == "status":
             values["statuses"] = (*values.get("statuses", ()), value.upper())
         elif name in {"created_from", "created_before"}:
             values[name] = _seconds(each, value)
         else:
             values[name] = value
     return RunFilter(**values)
+
+
+def read_pairs(option: str, given: Sequence[str]) -> dict[str, str]:
+    """Return what an option NAME=VALUE says, given as often as it takes. Raises InputError."""
+    pairs: dict[str, str] = {}
+    for each in given:
+        name, separator, value = each.partition("=")
+        if not separator or not name:
+            raise InputError(option, ((each, "expected NAME=VALUE"),))
+        pairs[name] = value
+    return pairs
 
 
 def _seconds(given: str, value: str) -> float:

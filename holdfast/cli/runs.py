@@ -15,9 +15,9 @@ from holdfast.cli.output import Exit, Output, printable, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, with_client
 from holdfast.client import RunHandle, decode_outcome
 from holdfast.errors import SettingsError
-from holdfast.history import BlobRef, Failure, to_json
+from holdfast.history import BlobRef, Failure, decode_attributes, to_json
 from holdfast.history.temporal import to_temporal
-from holdfast.ports.engine import Cause, RecordedEvent, decode_end
+from holdfast.ports.engine import Cause, RecordedEvent, decode_end, decode_memo
 from holdfast.ports.operations import PAUSED, TERMINAL, RunRecord
 
 runs = typer.Typer(help="Look at runs, and operate them.", no_args_is_help=True)
@@ -43,6 +43,11 @@ def run_fields(record: RunRecord) -> dict[str, Any]:
         "created_at": time_of(record.created_at),
         "closed_at": time_of(record.closed_at),
     }
+    if record.attributes:
+        shown["attributes"] = decode_attributes(record.attributes)
+    if record.memo:
+        memo = decode_memo(record.memo)
+        shown["memo"] = "(encrypted)" if memo is None else memo
     if record.parked:
         shown["parked"] = record.parked
     if record.status == PAUSED:
@@ -70,7 +75,8 @@ def list_runs(
 
     async def body(client: Client) -> None:
         records, following = await client.runs(where=read_filter(given), cursor=cursor, limit=limit)
-        columns = ("run_id", "workflow", "status", "created_at", "closed_at")
+        columns = ["run_id", "workflow", "status", "created_at", "closed_at"]
+        columns += [each for each in ("attributes", "memo") if any(getattr(record, each) for record in records)]
         output.rows(columns, [run_fields(each) for each in records], more={"next_cursor": following})
 
     with_client(output, store, body)

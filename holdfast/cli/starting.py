@@ -9,11 +9,13 @@ import typer
 from rich.markup import escape
 
 from holdfast.app import Client
+from holdfast.cli.filters import read_pairs
 from holdfast.cli.output import Output
 from holdfast.cli.payloads import read_json
 from holdfast.cli.runs import finish
 from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
 from holdfast.client import IdConflictPolicy, IdReusePolicy, RunHandle
+from holdfast.history import read_attribute
 from holdfast.ports.operations import ID_CONFLICT_POLICIES, ID_REUSE_POLICIES, SAME_INPUT, TERMINAL
 
 IdOption = Annotated[str | None, typer.Option("--id", help="Run id; the same id again is the same run.")]
@@ -36,6 +38,21 @@ def start(  # noqa: PLR0917 - one for each word of the command line
     id_conflict_policy: Annotated[
         str, typer.Option(help=f"When the run of this id is open: {', '.join(ID_CONFLICT_POLICIES)}.")
     ] = SAME_INPUT,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--attribute",
+            metavar="NAME=VALUE",
+            help="What the run is found by, such as region=eu; 12.5 is a number, true a boolean. As often as it takes.",
+            show_default=False,
+        ),
+    ] = None,
+    memo: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--memo", metavar="NAME=TEXT", help="What to note about it. As often as it takes.", show_default=False
+        ),
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,6 +60,7 @@ def start(  # noqa: PLR0917 - one for each word of the command line
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
+        attributes = {name: read_attribute(each) for name, each in read_pairs("--attribute", attribute or ()).items()}
         handle = await client.start(
             workflow,
             read_json(input),
@@ -50,6 +68,8 @@ def start(  # noqa: PLR0917 - one for each word of the command line
             timeout=run_timeout,
             id_reuse_policy=cast("IdReusePolicy", id_reuse_policy),  # looked at by the client
             id_conflict_policy=cast("IdConflictPolicy", id_conflict_policy),
+            attributes=attributes,
+            memo=read_pairs("--memo", memo or ()),
         )
         await _say_if_nobody_runs(output, client, handle)
         await _finish(output, handle, wait=wait, timeout=timeout)

@@ -19,7 +19,7 @@ from holdfast.engine import CURRENT
 from holdfast.errors import HoldfastError, StoreBusyError
 from holdfast.history import ROOT, Codec, Page, WorkflowStarted, page_place, seal
 from holdfast.ports.clock import Clock
-from holdfast.ports.engine import StartRequest
+from holdfast.ports.engine import StartRequest, encode_memo
 from holdfast.ports.operations import IdPolicy, Overtaken, Started, StartNext, StartSignal
 from holdfast.ports.store import Store
 
@@ -44,6 +44,7 @@ def first_event(request: StartRequest, execution: str, now: float, seed: int) ->
         request.memo,
         now + request.timeout if request.timeout else 0.0,
         request.execution_timeout,
+        attributes=request.attributes,
     )
 
 
@@ -85,6 +86,8 @@ async def start_next(
             code_version=request.code_version,
             pin=request.pin,
             deadline=event.due,
+            attributes=tuple(request.attributes.items()),
+            memo=encode_memo(request.memo),
             number=number,
             policy=policy,
             signal=signal,

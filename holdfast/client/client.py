@@ -18,6 +18,7 @@ from holdfast.authoring import Duration, Startable, encode_message, encode_untyp
 from holdfast.client.bulk import BULK_RUNS
 from holdfast.client.handle import RunHandle
 from holdfast.errors import HoldfastError, InputError, LeaseError, RequestError
+from holdfast.history import AttributeValue, check_memo, encode_attributes
 from holdfast.ports.engine import BulkPage, BulkRequest, Engine, Forked, ForkRequest, StartRequest
 from holdfast.ports.operations import (
     ID_CONFLICT_POLICIES,
@@ -59,6 +60,8 @@ class WorkflowClient:
         execution_timeout: Duration | None = None,
         id_reuse_policy: IdReusePolicy = "same_input",
         id_conflict_policy: IdConflictPolicy = "same_input",
+        attributes: Mapping[str, AttributeValue | None] | None = None,
+        memo: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> RunHandle[Any]:
         """Start a run; once this returns it cannot be lost.
@@ -76,6 +79,9 @@ class WorkflowClient:
             id_conflict_policy: what to do when the run of this id is open: as above (`same_input`), refuse all
                 (`fail`), give that run whatever its work is (`use_existing`), or terminate it and start its next
                 execution in one commit (`terminate_existing`).
+            attributes: what the run is to be found by, such as `{"region": "eu", "total": 12.5}`: text, booleans,
+                numbers and aware times; None leaves one out. They are not encrypted.
+            memo: what to note about it, as text by name; lists and descriptions show it.
             kwargs: its input.
 
         Returns:
@@ -83,13 +89,15 @@ class WorkflowClient:
 
         Raises:
             RunConflictError: the id is taken by another workflow or input, or by a run that a policy refuses.
-            InputError, EncodeError: the input does not fit.
+            InputError, EncodeError: the input, the attributes or the memo do not fit.
         """
         target = startable(workflow)
         request = msgspec.structs.replace(
             _request(target, id, args, kwargs),
             timeout=_seconds(timeout, "timeout"),
             execution_timeout=_seconds(execution_timeout, "execution_timeout"),
+            attributes=encode_attributes(attributes or {}),
+            memo=check_memo(memo or {}),
         )
         policy = _policy(id_reuse_policy, id_conflict_policy)
         if policy == IdPolicy():

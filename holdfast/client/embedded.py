@@ -43,6 +43,7 @@ from holdfast.ports.engine import (
     RecordedEvent,
     StartRequest,
     decode_end,
+    encode_memo,
 )
 from holdfast.ports.operations import (
     PAUSED,
@@ -128,6 +129,8 @@ class EmbeddedEngine:
                     request.code_version,
                     request.pin,
                     event.due,
+                    attributes=tuple(request.attributes.items()),
+                    memo=encode_memo(request.memo),
                 )
             )
             events.append(event)

@@ -23,7 +23,7 @@ from holdfast.engine import ForkPlan, decide_fork
 from holdfast.errors import ForkError, HoldfastError, LeaseHeld, LockLost
 from holdfast.history import ROOT, AnyEvent, LockGranted, WorkflowStarted, page_place, seal
 from holdfast.locks import LockLines, PlaceLease
-from holdfast.ports.engine import Forked, ForkRequest
+from holdfast.ports.engine import Forked, ForkRequest, encode_memo
 from holdfast.ports.operations import LeasedPlace, RunRecord, StartRun
 from holdfast.ports.store import Store
 
@@ -108,4 +108,6 @@ async def _operation(
             for held, lease in zip(plan.locks, leases, strict=True)
         ),
         fan_outs=tuple(fan_outs[step] for step in plan.fan_outs),
+        attributes=tuple(started.attributes.items()),
+        memo=encode_memo(started.memo),
     )

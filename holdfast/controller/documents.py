@@ -17,9 +17,9 @@ from msgspec import UNSET, UnsetType
 from holdfast.controller.events import failure_document
 from holdfast.controller.keys import Scope
 from holdfast.controller.times import iso_time, iso_time_or_none
-from holdfast.history import Failure
+from holdfast.history import Failure, decode_attributes
 from holdfast.ports.captures import CaptureEntry
-from holdfast.ports.engine import Cause, Outcome, decode_end
+from holdfast.ports.engine import Cause, Outcome, decode_end, decode_memo
 from holdfast.ports.operations import (
     CANCELLED,
     COMPLETED,
@@ -93,6 +93,10 @@ class Run(Document, frozen=True):
     code_version: str
     recoveries: int
     wake_at: str | None
+    attributes: dict[str, str | bool | int | float]
+    """What it is found by. Times are text, in UTC."""
+    memo: dict[str, str] | None
+    """What was noted about it; null when it is encrypted, and the key is not here."""
     result: Any = UNSET
     """When it is COMPLETED and payloads were asked for."""
     error: dict[str, Any] | UnsetType = UNSET
@@ -140,6 +144,8 @@ class Where(Document, frozen=True, forbid_unknown_fields=True):
     created_before: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     error: str = ""
     """Text in what is said of its failure, or of why it is parked."""
+    attributes: dict[str, str] = {}
+    """By name, the value an attribute has to have, as it is written: `eu`, `12.5`, `true`."""
 
 
 class Bulk(Document, frozen=True, forbid_unknown_fields=True):
@@ -439,6 +445,8 @@ def run_document(record: RunRecord, *, payloads: bool = True) -> Run:
         code_version=record.code_version,
         recoveries=record.recoveries,
         wake_at=iso_time_or_none(record.wake_at),
+        attributes=_attributes(record),
+        memo=decode_memo(record.memo),
         result=result,
         error=error,
     )
@@ -455,6 +463,11 @@ def cause_document(cause: Cause) -> WhyNot:
         run=cause.run,
         causes=[cause_document(each) for each in cause.causes],
     )
+
+
+def _attributes(record: RunRecord) -> dict[str, str | bool | int | float]:
+    values = decode_attributes(record.attributes)
+    return {name: each.isoformat() if isinstance(each, datetime) else each for name, each in values.items()}
 
 
 def _paused(record: RunRecord) -> Paused | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, cast
 from uuid import uuid4
@@ -63,6 +63,7 @@ from holdfast.errors import (
     RunNotFoundError,
     UnknownNameError,
 )
+from holdfast.history import check_memo, encode_attributes, read_attribute
 from holdfast.ports.callbacks import Callbacks, name_of
 from holdfast.ports.captures import Captures
 from holdfast.ports.clock import Clock
@@ -135,6 +136,8 @@ class ControllerService:
         timeout: str = "",
         execution_timeout: str = "",
         policy: IdPolicy | None = None,
+        attributes: Mapping[str, str] | None = None,
+        memo: Mapping[str, str] | None = None,
     ) -> tuple[Run, bool]:
         """Start a run; once this returns it cannot be lost.
 
@@ -145,13 +148,15 @@ class ControllerService:
             timeout: how long the run may take, with all executions it goes on as, such as `1h`; empty is for ever.
             execution_timeout: how long each of its executions may take; empty is for ever.
             policy: what to do when there is a run with this id; None is that the same work is the same run.
+            attributes: what the run is to be found by, as written: `12.5` is a number, `eu` a text.
+            memo: what to note about it, by name.
 
         Returns:
             The run, and whether this call made it.
 
         Raises:
             UnknownNameError: there is no such workflow.
-            InputError: the input or the run id does not fit.
+            InputError: the input, the run id, the attributes or the memo do not fit.
             RunConflictError: the id is taken by another workflow or input, or by a run that the policy refuses.
         """
         definition = self._registry.workflow(workflow)
@@ -166,6 +171,8 @@ class ControllerService:
             pin=definition.code_version if definition.pinned else "",
             timeout=_seconds(timeout, "timeout"),
             execution_timeout=_seconds(execution_timeout, "execution_timeout"),
+            attributes=encode_attributes({name: read_attribute(each) for name, each in (attributes or {}).items()}),
+            memo=check_memo(memo or {}),
         )
         if policy is None:
             (started,) = await self._engine.start([request])
@@ -187,7 +194,7 @@ class ControllerService:
             await self._engine.outcome(run_id, seconds)
         return await self.run(run_id)
 
-    async def runs(
+    async def runs(  # noqa: PLR0913 - one for each thing a run is found by
         self,
         *,
         workflow: str | None = None,
@@ -195,6 +202,7 @@ class ControllerService:
         created_from: datetime | None = None,
         created_before: datetime | None = None,
         error: str = "",
+        attributes: Mapping[str, str] | None = None,
         cursor: str | None = None,
         limit: int = 50,
         payloads: bool = False,
@@ -212,6 +220,7 @@ class ControllerService:
                 created_from=created_from,
                 created_before=created_before,
                 error=error,
+                attributes=dict(attributes or {}),
             )
         )
         try:
@@ -495,6 +504,7 @@ def _filter(where: Where) -> RunFilter:
         where.created_from.timestamp() if where.created_from is not None else None,
         where.created_before.timestamp() if where.created_before is not None else None,
         where.error,
+        tuple(where.attributes.items()),
     )
 
 

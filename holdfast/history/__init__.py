@@ -4,6 +4,14 @@ Owns: the vocabulary of facts and requests, and its stored form.
 Must not know: loops, stores, processes. Everything here is a value or a pure function.
 """
 
+from holdfast.history.attributes import (
+    AttributeValue,
+    attribute_key,
+    check_memo,
+    decode_attributes,
+    encode_attributes,
+    read_attribute,
+)
 from holdfast.history.captures import CapturedFailure, CaptureNote, captured_failure
 from holdfast.history.chain import chain, is_chained, link_before, unchained
 from holdfast.history.codec import (
@@ -133,6 +141,7 @@ __all__ = [
     "AcquireLock",
     "AnyEvent",
     "Attempt",
+    "AttributeValue",
     "BlobRef",
     "CallbackOpened",
     "CancelChild",
@@ -209,11 +218,15 @@ __all__ = [
     "WorkflowStarted",
     "WorkflowTerminated",
     "WorkflowTimedOut",
+    "attribute_key",
     "blob_digest",
     "captured_failure",
     "chain",
+    "check_memo",
+    "decode_attributes",
     "decrypted",
     "describe_failure",
+    "encode_attributes",
     "from_json",
     "is_chained",
     "is_encrypted",
@@ -224,6 +237,7 @@ __all__ = [
     "page_hash",
     "page_place",
     "place_of",
+    "read_attribute",
     "seal",
     "to_json",
     "unchained",

@@ -100,6 +100,8 @@ class WorkflowStarted(Input, array_like=True, gc=False, tag=1):
     """The execution that started this one as its child."""
     continued: str = ""
     """The execution of the same run that went on as this one."""
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+    """What the run is found by: literals, by name. See `holdfast.history.attributes`."""
 
     @property
     def due(self) -> float:

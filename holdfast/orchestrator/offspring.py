@@ -110,6 +110,7 @@ def make_continuation(live: Live, last_page: Sequence[AnyEvent], now: float, cod
         before.execution_timeout,
         parent=before.parent,
         continued=live.name,
+        attributes=before.attributes,
     )
     unread = [*live.execution.unread(), *(each for each in last_page if isinstance(each, _CARRIED))]
     carried = [msgspec.structs.replace(each, issued=-1) for each in unread]

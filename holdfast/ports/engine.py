@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from holdfast.history import AnyEvent, Failure, Page, WorkflowStarted, decrypted
+from holdfast.history import AnyEvent, Failure, Page, WorkflowStarted, decrypted, is_encrypted
 from holdfast.ports.operations import IdPolicy, RunFilter, RunRecord, Started, StartSignal
 
 TIME_IS_UP: Final = "its time was up"
@@ -41,6 +41,19 @@ def decode_end(encoded: bytes) -> Outcome:
     return _decode_outcome(decrypted(encoded, None, b"", "how the run ended"))
 
 
+def encode_memo(memo: dict[str, str]) -> bytes:
+    """Return a memo as a run's record has it; nothing for none."""
+    return msgspec.json.encode(memo) if memo else b""
+
+
+def decode_memo(encoded: bytes) -> dict[str, str] | None:
+    """Return a memo as it was given; None when it is encrypted, and the key is not here."""
+    if not encoded:
+        return {}
+    return None if is_encrypted(encoded) else _decode_memo(encoded)
+
+
+_decode_memo: Final = msgspec.json.Decoder(dict[str, str]).decode
 _decode_outcome: Final = msgspec.msgpack.Decoder(Outcome).decode
 
 
@@ -59,6 +72,8 @@ class StartRequest(msgspec.Struct, frozen=True):
     """How long the run may take, with all executions it goes on as, in seconds; 0 is for ever."""
     execution_timeout: float = 0.0
     """How long each of its executions may take, in seconds; 0 is for ever."""
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+    """What it is to be found by: literals, by name."""
 
 
 class BulkRequest(msgspec.Struct, frozen=True):

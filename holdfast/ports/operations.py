@@ -138,6 +138,10 @@ class StartRun(Value, frozen=True):
     """Held leases that become the execution's own: of a fork, whose history says that it holds them."""
     fan_outs: tuple[int, ...] = ()
     """Ended fan-outs of another execution whose outcomes are the new one's, too."""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """(name, literal) pairs that the run is found by, each name once. They go along when the run goes on."""
+    memo: bytes = b""
+    """Encoded memo; the client's business. It goes along when the run goes on."""
 
 
 SAME_INPUT = "same_input"
@@ -304,7 +308,8 @@ class Outgoing(Value, frozen=True):
 class Continuation(Value, frozen=True):
     """The execution as which a run goes on, as part of the Append that closes the one before.
 
-    Unread messages and unanswered requests move to it, and so do children and whoever waits for the run's end.
+    Unread messages and unanswered requests move to it, and so do attributes, the memo, children and whoever waits for
+    the run's end.
     """
 
     number: int
@@ -891,6 +896,10 @@ class RunRecord(Value, frozen=True):
     """Who paused it, when it is PAUSED."""
     paused_reason: str = ""
     paused_at: float | None = None
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+    """Literals by name. Of a run that went on, only the newest execution has them."""
+    memo: bytes = b""
+    """Encoded memo, empty for none. As `attributes`."""
 
 
 class InboxRow(Value, frozen=True):
@@ -1023,6 +1032,8 @@ class RunFilter(Value, frozen=True):
     created_before: float | None = None
     error: str = ""
     """Text in what is kept of its failure, or in why it is parked. Upper and lower case count."""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """(name, text) pairs: it has each of these attributes with a value that is written so, such as `12` or `eu`."""
 
 
 class Totals(Value, frozen=True):

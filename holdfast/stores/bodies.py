@@ -10,6 +10,9 @@ Where a body stands:
     outcome                 of a task in the mail: execution, step      end, reason     execution (or child)
     mail                    run, kind, name, operation id               ask             the same
     answer                  request                                     ledger          name
+    memo                    run
+
+Attributes are not bodies either: a run is found by them.
 
 Names, times, counts and options are not bodies: stores search and order by them.
 """
@@ -88,7 +91,11 @@ def _check_page(page: Page | None) -> None:
 
 def _start(codec: Codec, operation: ops.StartRun) -> ops.StartRun:
     _check_page(operation.page)
-    return _replace(operation, input_digest=codec.digests(operation.input_digest)[0])
+    return _replace(
+        operation,
+        input_digest=codec.digests(operation.input_digest)[0],
+        memo=encrypt(codec, operation.memo, place_of("memo", operation.run_id)),
+    )
 
 
 def _start_next(codec: Codec, operation: ops.StartNext) -> ops.StartNext:

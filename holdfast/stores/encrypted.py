@@ -178,6 +178,7 @@ class EncryptedStore:
             record,
             outcome=open_or_leave(self.codec, record.outcome, place_of("end", record.execution_id)),
             parked=open_reason(self.codec, record.parked, record.execution_id),
+            memo=open_or_leave(self.codec, record.memo, place_of("memo", record.run_id)),
         )
 
     async def _open_mail(self, row: ops.InboxRow) -> ops.InboxRow:

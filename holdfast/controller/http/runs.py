@@ -46,6 +46,7 @@ from holdfast.controller.http.stream import EventStream
 from holdfast.controller.keys import Scope
 from holdfast.controller.service import EVENTS_MAX, RUNS_MAX
 from holdfast.controller.strict import read_json
+from holdfast.errors import InputError
 from holdfast.ports.operations import IdPolicy
 
 _WAIT: Final = re.compile(r"wait\s*=\s*\"?(?P<seconds>[0-9]{1,9})\"?\s*")
@@ -102,6 +103,11 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
     id_conflict_policy: Annotated[
         IdConflictPolicy, Query(description="What to do when the run of this id is open.")
     ] = "same_input",
+    attribute: Annotated[
+        list[str] | None,
+        Query(description="`region=eu`: what the run is found by. `12.5` is a number, `true` a boolean. Repeatable."),
+    ] = None,
+    memo: Annotated[list[str] | None, Query(description="`note=text`: what to note about it. Repeatable.")] = None,
     prefer: Annotated[
         list[str] | None, Header(description="`wait=10` waits up to 10 seconds for the run's end.")
     ] = None,
@@ -118,6 +124,8 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
         timeout=timeout,
         execution_timeout=execution_timeout,
         policy=None if policy == IdPolicy() else policy,
+        attributes=_pairs("attribute", attribute),
+        memo=_pairs("memo", memo),
     )
     headers = {"Location": f"/v1/runs/{_path_segment(run.run_id)}"}
     seconds = preferred_wait(prefer or [])
@@ -137,6 +145,9 @@ async def list_runs(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
     created_from: Annotated[datetime | None, Query(description="Only runs made then or later.")] = None,
     created_before: Annotated[datetime | None, Query(description="Only runs made before.")] = None,
     error: Annotated[str, Query(max_length=1000, description="Text in what is said of its failure or parking.")] = "",
+    where: Annotated[
+        list[str] | None, Query(description="`region=eu`: only runs that have this attribute. Repeatable.")
+    ] = None,
     cursor: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=RUNS_MAX)] = 50,
     payloads: Payloads = False,  # noqa: FBT002 - given by name, in the query
@@ -149,6 +160,7 @@ async def list_runs(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
             created_from=created_from,
             created_before=created_before,
             error=error,
+            attributes=_pairs("where", where),
             cursor=cursor,
             limit=limit,
             payloads=payloads,
@@ -337,3 +349,14 @@ def _reason_in(body: bytes) -> str:
 
 def _path_segment(run_id: str) -> str:
     return quote(run_id, safe="@:!$&'()*+,;=~-._")
+
+
+def _pairs(parameter: str, given: list[str] | None) -> dict[str, str]:
+    """Return what `?parameter=NAME=VALUE` says, once or often."""
+    pairs: dict[str, str] = {}
+    for each in given or ():
+        name, separator, value = each.partition("=")
+        if not separator or not name:
+            raise InputError(f"?{parameter}=", (("", f"expected NAME=VALUE, not {each[:100]!r}"),))
+        pairs[name] = value
+    return pairs

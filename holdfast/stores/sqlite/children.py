@@ -83,7 +83,7 @@ def go_on(session: Session, append: Append, continuation: Continuation, marks: i
     if continuation.deadline:
         session.run("put_deadline", (after, continuation.deadline))
     session.run("make_older", (before,))
-    for name in ("move_inbox", "move_delivered", "move_requests"):
+    for name in ("move_attributes", "move_memo", "move_inbox", "move_delivered", "move_requests"):
         if name == "move_delivered":
             session.run("drop_carried", (before,))
         session.run(name, (before, after))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from holdfast.history import attribute_key, decode_attributes
 from holdfast.ports.bus import RUNS
 from holdfast.ports.operations import PAUSED, RUNNING, ClaimedRun, ClaimRuns, ReleaseRuns, RunFilter, RunRecord
 from holdfast.stores.sqlite import statements
@@ -24,6 +25,7 @@ from holdfast.stores.sqlite import statements
 if TYPE_CHECKING:
     import apsw
 
+    from holdfast.ports.operations import StartRun
     from holdfast.stores.sqlite.session import Handler, Session
 
 WOKEN_MAX: Final = 10_000
@@ -35,6 +37,7 @@ LISTED_MAX: Final = 1_000
 _ID_MAX: Final = 2**63 - 1
 
 _encode_json = msgspec.json.Encoder().encode
+_decode_attributes = msgspec.json.Decoder(dict[str, str]).decode
 
 
 def name_of(run_id: str, number: int) -> str:
@@ -174,6 +177,15 @@ def _end_if_told(session: Session, execution_id: int) -> None:
         session.endings.append((execution_id, told[0]))
 
 
+def put_notes(session: Session, execution_id: int, start: StartRun) -> None:
+    """Let a new execution be found by its attributes, and keep its memo."""
+    values = decode_attributes(dict(start.attributes))
+    rows = [(name, attribute_key(values[name]), execution_id, literal) for name, literal in start.attributes]
+    session.run_many("put_attribute", rows)
+    if start.memo:
+        session.run("put_memo", (execution_id, start.memo))
+
+
 def loosen(session: Session, member: int) -> None:
     """Say that somebody else changed what `member` owns, so that nobody's memory of it counts any longer."""
     session.run("loosen_grip", (member,))
@@ -206,6 +218,8 @@ def read(connection: apsw.Connection, execution_id: int) -> RunRecord | None:
         paused_by=row[14],
         paused_reason=row[15],
         paused_at=row[16],
+        attributes=_decode_attributes(row[17]),
+        memo=row[18] or b"",
     )
 
 
@@ -226,13 +240,16 @@ def read_page(
 
 def count_found(connection: apsw.Connection, where: RunFilter, limit: int) -> int:
     """Return how many newest executions `where` means, but no more than `limit`."""
-    ((found,),) = _rows(connection, "count_found_executions", _bindings(where, None, limit))
+    name = "count_found_with_attributes" if where.attributes else "count_found_executions"
+    ((found,),) = _rows(connection, name, _bindings(where, None, limit))
     return int(found)
 
 
 def _search(where: RunFilter, cursor: str | None, limit: int) -> tuple[str, tuple[Any, ...]]:
     """Return the statement for a filter, the one whose index serves it, and its bindings."""
     bindings = _bindings(where, cursor, limit)
+    if where.attributes:
+        return "find_executions_with_attributes", bindings
     if where.error or where.created_from is not None or where.created_before is not None or len(where.statuses) > 1:
         return "find_executions", bindings
     if where.statuses:
@@ -244,7 +261,11 @@ def _bindings(where: RunFilter, cursor: str | None, limit: int) -> tuple[Any, ..
     before = int(cursor) if cursor else _ID_MAX
     statuses = _encode_json(where.statuses).decode() if where.statuses else None
     times = (where.created_from, where.created_before)
-    return before, where.workflow, limit, statuses, *times, where.error or None
+    common = (before, where.workflow, limit, statuses, *times, where.error or None)
+    if not where.attributes:
+        return common
+    (name, key), *others = ((name, attribute_key(text)) for name, text in where.attributes)
+    return *common, name, key, _encode_json(others).decode()
 
 
 def count(connection: apsw.Connection) -> dict[str, int]:

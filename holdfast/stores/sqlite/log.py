@@ -205,6 +205,8 @@ class Log:
             session.run("put_deadline", (execution_id, operation.deadline))
         if operation.pin:
             session.run("pin_execution", (execution_id, operation.pin))
+        if operation.attributes or operation.memo:
+            executions.put_notes(session, execution_id, operation)
         if held is None:
             session.rings.add(RUNS)
         else:

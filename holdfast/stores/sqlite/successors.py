@@ -72,6 +72,8 @@ def start_next(session: Session, operation: StartNext, create: Create) -> Starte
         session.run("pin_execution", (created, operation.pin))
     if operation.signal is not None:
         _signal(session, created, operation.signal)
+    if operation.attributes or operation.memo:
+        executions.put_notes(session, created, operation)
     return Started(created, executions.name_of(run_id, number), True)
 
 

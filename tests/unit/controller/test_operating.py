@@ -95,3 +95,28 @@ async def test_a_run_is_forked(tmp_path):
         check_problem(await api.http.post("/v1/runs/g-1/fork", json={"at": "charge#1"}), 422, "HF610")
         check_problem(await api.http.post("/v1/runs/g-1/fork", json={"at": "start", "id": "a/b"}), 422, "HF402")
         check_problem(await api.http.post("/v1/runs/g-9/fork", json={"at": "start"}), 404, "HF601")
+
+
+@on_loop
+async def test_runs_are_found_by_attributes(tmp_path):
+    """They are set as a run starts, shown with its memo, and select runs in lists and for many at once."""
+    async with serving(tmp_path) as api:
+        path = "/v1/workflows/idle/runs?attribute=region=eu&memo=note=by%20hand"
+        for number in range(2):
+            response = await api.http.post(f"{path}&id=r-{number}&attribute=total={number}.5&attribute=code=007")
+            assert response.status_code == 201
+        await api.service.start("idle", b"", "r-9")
+        run = (await api.http.get("/v1/runs/r-1")).json()
+        assert run["attributes"] == {"region": "eu", "total": 1.5, "code": "007"}
+        assert run["memo"] == {"note": "by hand"}
+        bare = (await api.http.get("/v1/runs/r-9")).json()
+        assert (bare["attributes"], bare["memo"]) == ({}, {})
+        found = (await api.http.get("/v1/runs?where=region=eu")).json()["runs"]
+        assert [each["run_id"] for each in found] == ["r-1", "r-0"]
+        found = (await api.http.get("/v1/runs?where=region=eu&where=total=0.5")).json()["runs"]
+        assert [each["run_id"] for each in found] == ["r-0"]
+        body = {"verb": "pause", "where": {"attributes": {"region": "eu"}}}
+        assert (await api.http.post("/v1/bulk", json=body)).json()["done"] == ["r-1", "r-0"]
+        check_problem(await api.http.get("/v1/runs?where=region"), 422, "HF402")
+        check_problem(await api.http.post("/v1/workflows/idle/runs?attribute=status=x"), 422, "HF402")
+        check_problem(await api.http.post("/v1/workflows/idle/runs?memo=x"), 422, "HF402")

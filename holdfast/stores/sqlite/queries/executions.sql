@@ -103,7 +103,9 @@ SELECT id, owner, status FROM executions WHERE run_id = ?1 AND number = ?2
 SELECT e.id, e.run_id, e.number, e.workflow, e.status, e.created_at, e.closed_at, e.parked, e.outcome,
        (SELECT name FROM members WHERE member = e.owner),
        coalesce((SELECT last FROM tips WHERE execution = e.id), e.last),
-       e.code_version, e.recoveries, e.wake_at, e.paused_by, e.paused_reason, e.paused_at
+       e.code_version, e.recoveries, e.wake_at, e.paused_by, e.paused_reason, e.paused_at,
+       (SELECT json_group_object(name, value) FROM attributes WHERE execution = e.id),
+       (SELECT body FROM memos WHERE execution = e.id)
 FROM executions AS e WHERE e.id = ?1
 
 -- name: list_executions

@@ -15,6 +15,7 @@ from holdfast.history import WorkflowTerminated, open_page, verify_chain
 from holdfast.ports.engine import Outcome
 from holdfast.ports.operations import (
     COMPLETED,
+    CONTINUED_AS_NEW,
     FAILED,
     PARKED,
     PAUSED,
@@ -25,6 +26,7 @@ from holdfast.ports.operations import (
     ClaimChunks,
     ClaimTasks,
     Closing,
+    Continuation,
     Deliver,
     FinishOwnTask,
     ItemOutcome,
@@ -352,6 +354,57 @@ async def runs_are_found_by_filter(harness: StoreHarness) -> None:
     expect([each.run_id for each in (*page, *rest)] == ["w2", "w1", "w0"] and end is None, "in pages")
 
 
+async def runs_are_found_by_attributes(harness: StoreHarness) -> None:
+    """A run is found by all attributes asked for, as they look; they and the memo go along with the run."""
+    store = await harness.open()
+    member = await join(store)
+    for run_id, attributes in (
+        ("a", (("region", '"eu"'), ("total", "12"))),
+        ("b", (("region", '"eu"'), ("total", "12.0"), ("paid", "true"))),
+        ("c", (("region", '"us"'), ("total", '"12"'))),
+        ("d", (("since", "2026-11-29T08:00:00+00:00"),)),
+    ):
+        plain = StartRun(run_id, "V" if run_id == "c" else "W", b"i", History().page(), own=run_id == "a")
+        started: Started = await do(
+            store, msgspec.structs.replace(plain, attributes=attributes, memo=b'{"note":"n"}'), member
+        )
+        again = msgspec.structs.replace(plain, attributes=(("region", '"no"'),))
+        expect(await do(store, again, member) == msgspec.structs.replace(started, created=False), "a run is itself")
+    await do(store, start("e"))
+    looks: tuple[tuple[RunFilter, str], ...] = (
+        (RunFilter(attributes=(("region", "eu"),)), "b a"),
+        (RunFilter(attributes=(("total", "12"),)), "c b a"),
+        (RunFilter(attributes=(("total", "12"), ("region", "eu"))), "b a"),
+        (RunFilter(attributes=(("region", "eu"), ("paid", "true"))), "b"),
+        (RunFilter(attributes=(("region", "eu"), ("paid", "false"))), ""),
+        (RunFilter(attributes=(("since", "2026-11-29T09:00+01:00"),)), "d"),
+        (RunFilter(attributes=(("total", "12"),), workflow="V"), "c"),
+        (RunFilter(attributes=(("total", "12"),), statuses=(FAILED,)), ""),
+        (RunFilter(attributes=(("no", "eu"),)), ""),
+    )
+    for where, expected in looks:
+        found, _ = await store.runs(where=where)
+        expect([each.run_id for each in found] == expected.split(), f"{where} finds {expected or 'nothing'}")
+        expect(await store.count(where, 100) == len(found), "as many as are counted")
+    where = RunFilter(attributes=(("total", "12"),))
+    page, cursor = await store.runs(where=where, limit=2)
+    rest, end = await store.runs(where=where, limit=2, cursor=cursor)
+    expect([each.run_id for each in (*page, *rest)] == ["c", "b", "a"] and end is None, "in pages")
+    before = await store.run("a")
+    assert before is not None
+    expect(before.attributes == {"region": '"eu"', "total": "12"}, "a record has them")
+    expect(before.memo == b'{"note":"n"}', "and the memo")
+    history = History()
+    history.keep(history.page())
+    closing = Closing(CONTINUED_AS_NEW, b"", Continuation(2, History().page()))
+    await do(store, Append(before.execution_id, history.page(closing=True), closing=closing), member)
+    after = await store.run("a")
+    assert after is not None
+    expect((after.attributes, after.memo) == (before.attributes, before.memo), "the newest execution has both")
+    found, _ = await store.runs(where=RunFilter(attributes=(("region", "eu"), ("total", "12"))))
+    expect([each.execution for each in found] == ["a@2", "b"], "which is what is found")
+
+
 async def a_fork_begins_with_what_it_holds(harness: StoreHarness) -> None:
     """A run may be started as the holder of leased locks and of another's outcomes; a lost lease refuses the start."""
     store = await harness.open()
@@ -397,6 +450,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     tasks_of_a_paused_run_wait,
     chunks_of_a_paused_run_wait,
     runs_are_found_by_filter,
+    runs_are_found_by_attributes,
     a_fork_begins_with_what_it_holds,
 )
 """Every check."""

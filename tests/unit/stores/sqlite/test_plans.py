@@ -12,7 +12,7 @@ from holdfast.stores.sqlite.statements import load, parse
 from tests.unit.stores.sqlite.desk import Desk, desk_at
 
 QUERIES = Path(__file__).parents[4] / "holdfast" / "stores" / "sqlite" / "queries"
-FILES = ("tasks", "chunks", "fan_outs", "outcomes", "locks", "ledger", "requests")
+FILES = ("tasks", "chunks", "fan_outs", "outcomes", "locks", "ledger", "requests", "attributes")
 STATEMENTS = sorted(name for file in FILES for name in parse((QUERIES / f"{file}.sql").read_text("utf-8")))
 
 # What people and gauges ask for, about everything there is.
@@ -63,6 +63,7 @@ def test_statements_search(desk: Desk, name: str) -> None:
         ("lock_places_waiting", "first_waiting"),
         ("lock_places_expiry", "expire_places"),
         ("requests_open", "take_requests"),
+        ("attributes_execution", "move_attributes"),
     ],
 )
 def test_a_lost_index_is_noticed(desk: Desk, index: str, name: str) -> None:
@@ -70,6 +71,14 @@ def test_a_lost_index_is_noticed(desk: Desk, index: str, name: str) -> None:
     desk.connection.execute(f"DROP INDEX {index}")
     steps = plan(desk, name)
     assert scans(steps) or "USE TEMP B-TREE FOR ORDER BY" in steps, steps
+
+
+def test_a_search_by_attribute_begins_with_it(desk: Desk) -> None:
+    """It looks at the runs that have the attribute and at no others, newest first as they stand in the index."""
+    for name in ("find_executions_with_attributes", "count_found_with_attributes"):
+        steps = plan(desk, name)
+        assert any("SEARCH a USING PRIMARY KEY (name=? AND key=? AND execution<?)" in each for each in steps), steps
+        assert not [each for each in steps if "TEMP B-TREE" in each], steps
 
 
 def test_claims_never_leave_their_index(desk: Desk) -> None:
