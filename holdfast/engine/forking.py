@@ -47,6 +47,7 @@ from holdfast.history import (
     LockRequested,
     MessageDelivered,
     MessageSent,
+    SideEffectRequested,
     TaskCancelled,
     TaskCompleted,
     TaskFailed,
@@ -62,7 +63,7 @@ START: Final = "start"
 STEPS_NAMED: Final = 20
 """How many steps an error names."""
 
-_REISSUED: Final = (TaskScheduled, LockRequested, FanOutStarted, ChildScheduled)
+_REISSUED: Final = (TaskScheduled, LockRequested, FanOutStarted, ChildScheduled, SideEffectRequested)
 _DROPPING: Final = (TaskCancelled, TimerCancelled, FanOutCancelled, LockReleased)
 _OUTCOMES: Final = (TaskCompleted, TaskFailed, TaskTimedOut)
 _CHILDS_OUTCOMES: Final = (ChildCompleted, ChildFailed)

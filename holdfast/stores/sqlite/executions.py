@@ -144,6 +144,7 @@ def pause(session: Session, execution_id: int, by: str, reason: str) -> None:
     assert found is not None, "it was looked up in this transaction"
     session.run("pause_execution", (execution_id, by, reason, session.now))
     _take(session, execution_id, found[1])
+    _end_if_told(session, execution_id)
 
 
 def terminate(session: Session, execution_id: int, reason: bytes) -> None:

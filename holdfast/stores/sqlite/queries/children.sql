@@ -44,8 +44,14 @@ UPDATE children SET parent = ?2, step = '' WHERE parent = ?1
 -- name: move_parents
 UPDATE children SET child = ?2 WHERE child = ?1
 
+-- What steps of the execution that ends were answered is not for the steps of the one that follows: those have the
+-- same names.
 -- name: move_inbox
-UPDATE inbox SET execution = ?2, owner = NULL WHERE execution = ?1
+UPDATE inbox SET execution = ?2, owner = NULL
+WHERE execution = ?1 AND kind IN ('signal', 'cancel', 'terminate')
+
+-- name: drop_answers
+DELETE FROM inbox WHERE execution = ?1
 
 -- name: drop_carried
 DELETE FROM delivered WHERE execution = ?1 AND carried > 0

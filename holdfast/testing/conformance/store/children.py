@@ -265,6 +265,53 @@ async def a_run_goes_on_as_a_new_execution(harness: StoreHarness) -> None:
     expect([each.execution for each in await claim(store, member)] == ["r@2"], "anybody may claim it")
 
 
+async def answers_stay_behind(harness: StoreHarness) -> None:
+    """What a step of an execution was answered never reaches the next one, whose steps have the same names."""
+    store = await harness.open()
+    member = await join(store)
+    execution, history = await own(store, member, "r")
+    (kid,) = (await begin(store, member, execution, history, child("kid"))).values()
+    read = (await store.execution_inbox(execution))[-1].inbox_id
+    kids_history = History()
+    kids_history.keep(kids_history.page())
+    await end(store, member, kid, kids_history, COMPLETED)
+    expect([each[0] for each in await mail_of(store, execution)][-1] == "child", "the child's end was told")
+    await do(store, signal("r", "unread"))
+    continuation = Continuation(2, History().page())
+    closing = Closing(CONTINUED_AS_NEW, b"", continuation)
+    page = history.keep(history.page(closing=True))
+    await do(store, Append(execution, page, closing=closing, inbox_read=read), member)
+    after = await store.run("r")
+    assert after is not None
+    expect([each[0] for each in await mail_of(store, after.execution_id)] == ["signal"], "only the signal went along")
+    expect(not await mail_of(store, execution), "and nothing is left behind")
+
+
+async def the_last_word_to_oneself_is_nobodys(harness: StoreHarness) -> None:
+    """A message of a run to itself in the commit that ends it leaves nothing behind."""
+    store = await harness.open()
+    member = await join(store)
+    execution, history = await own(store, member, "s")
+    message = OutgoingMessage("send#1", "s", "signal", "go", b"1", "op", "s")
+    closing = Closing(COMPLETED, b"")
+    page = history.keep(history.page(closing=True))
+    await do(store, Append(execution, page, closing=closing, outgoing=Outgoing(messages=(message,))), member)
+    expect(not await mail_of(store, execution), "nobody would read it")
+
+
+async def a_parked_run_is_cancelled_by_another(harness: StoreHarness) -> None:
+    """A cancellation that a run sends gives a parked run one more try, as one from outside does."""
+    store = await harness.open()
+    member = await join(store)
+    parked, _ = await own(store, member, "p")
+    await do(store, Append(parked, None, park="why"), member)
+    sender, history = await own(store, member, "s")
+    message = OutgoingMessage("send#1", "p", "cancel", "", b"stop", "op", "s")
+    outgoing = Outgoing(messages=(message,))
+    await do(store, Append(sender, history.keep(history.page()), outgoing=outgoing), member)
+    expect([each.execution for each in await claim(store, member)] == ["p"], "its code is asked")
+
+
 async def kin_follow_a_run(harness: StoreHarness) -> None:
     """Who waits for a run waits for its last execution; children belong to the run, and end with it."""
     store = await harness.open()
@@ -313,6 +360,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_child_is_asked_to_stop_once,
     a_message_goes_out_with_its_page,
     a_run_goes_on_as_a_new_execution,
+    answers_stay_behind,
+    the_last_word_to_oneself_is_nobodys,
+    a_parked_run_is_cancelled_by_another,
     kin_follow_a_run,
     a_childs_time_is_its_own,
 )

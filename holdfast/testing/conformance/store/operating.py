@@ -140,6 +140,16 @@ async def a_terminated_run_leaves_nothing_behind(harness: StoreHarness) -> None:
     expect([each.holder for each in await store.locks() if each.held] == ["b/l"], "the lock went on")
 
 
+async def a_pause_does_not_undo_a_termination(harness: StoreHarness) -> None:
+    """A run whose owner was told to terminate it ends, also when it is paused before its owner has acted."""
+    store = await harness.open()
+    member = await join(store)
+    await own(store, member, "a")
+    results = await store.write([terminate("a", "enough"), Pause("a", "ops", "why")])
+    expect(not any(isinstance(each, Exception) for each in results), "both were taken")
+    expect((await state_of(store, "a")).status == TERMINATED, "it ended")
+
+
 async def an_owner_is_told_to_terminate(harness: StoreHarness) -> None:
     """A run somebody owns is theirs to end; when they give it up or die instead, it ends then."""
     store = await harness.open()
@@ -442,6 +452,7 @@ async def a_fork_begins_with_what_it_holds(harness: StoreHarness) -> None:
 CHECKS: Final[tuple[Check, ...]] = (
     a_run_nobody_owns_is_terminated_at_once,
     a_terminated_run_leaves_nothing_behind,
+    a_pause_does_not_undo_a_termination,
     an_owner_is_told_to_terminate,
     a_parked_run_sees_that_it_is_cancelled,
     a_paused_run_does_not_move,
