@@ -227,8 +227,11 @@ class Orchestrator:
         self._mail_wanted = True
         self._look_wanted.set()
         self._writer = asyncio.create_task(self._write_loop(), name="holdfast orchestrator")
+        self._writer.add_done_callback(self._stopped)
         for each in (self._look_loop(), self._reap_loop()):
-            self._keep(asyncio.create_task(each, name="holdfast orchestrator"))
+            loop = asyncio.create_task(each, name="holdfast orchestrator")
+            loop.add_done_callback(self._stopped)
+            self._keep(loop)
 
     async def close(self) -> None:
         """Write down what is known, disown what waits, and leave nothing behind.
@@ -535,6 +538,11 @@ class Orchestrator:
             log.error("run parked", run_id=live.run_id, reason=reason)
             await self._store.write([Append(live.execution_id, None, park=reason)], self._membership)
 
+    def _fail(self, live: Live, error: HoldfastError) -> None:
+        """Let go of a run whose history its code cannot go on with. Replayed, it says the same, and is parked."""
+        log.error("run cannot go on", run_id=live.run_id, error=str(error))
+        self._give_up(live.execution_id, live)
+
     async def _read_mail(self) -> None:
         if self._membership is None:
             return
@@ -619,10 +627,13 @@ class Orchestrator:
                     live.land(page, durable=True)
                     if operation.queue or operation.fan_outs:
                         rings.add(TASKS)
-                    if operation.park:
-                        self._parked(live, operation.park, events)
-                    else:
-                        self._written(live, page, events)
+                    try:
+                        if operation.park:
+                            self._parked(live, operation.park, events)
+                        else:
+                            self._written(live, page, events)
+                    except HoldfastError as error:  # this run cannot go on; the others of the batch do
+                        self._fail(live, error)
                 else:
                     self._refused(live, result)
             if rings:
@@ -863,6 +874,12 @@ class Orchestrator:
                 log.warning("members died", members=reaped.members, runs=reaped.runs, tasks=reaped.tasks)
                 self.look()
                 self._bus.ring([RUNS, TASKS])
+
+    def _stopped(self, loop: asyncio.Task[None]) -> None:
+        """Give up the membership when a part that must not end has ended: others do better with its runs."""
+        if not loop.cancelled() and (error := loop.exception()) is not None:
+            log.error("the orchestrator failed", exc_info=error)
+            self._lost()
 
     def _lost(self) -> None:
         if self._membership is not None:
