@@ -15,6 +15,7 @@ from holdfast.cli.payloads import read_json
 from holdfast.cli.runs import finish
 from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
 from holdfast.client import IdConflictPolicy, IdReusePolicy, RunHandle
+from holdfast.errors import InputError
 from holdfast.history import read_attribute
 from holdfast.ports.operations import ID_CONFLICT_POLICIES, ID_REUSE_POLICIES, SAME_INPUT, TERMINAL
 
@@ -94,7 +95,10 @@ def submit(
     async def body(client: Client) -> None:
         from holdfast.cli.functions import resolve
 
-        handle = await client.submit(resolve(task), *(_value(each) for each in args or ()), id=id)
+        try:
+            handle = await client.submit(resolve(task), *(_value(each) for each in args or ()), id=id)
+        except TypeError as error:  # as Python says that a function cannot be called like that
+            raise InputError(f"the input of {task}", (("", str(error)),)) from None
         await _say_if_nobody_runs(output, client, handle)
         await _finish(output, handle, wait=wait, timeout=timeout)
 

@@ -48,6 +48,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_words_that_do_not_fit_a_function_are_refused(folder: Path) -> None:
+    """A task that is called with too few arguments is not started, and the one that is missing is named."""
+    (folder / "bot_of_two.py").write_text("def work(a: int, b: int) -> int:\n    return a\n", encoding="utf-8")
+    result = call("submit", "bot_of_two:work", "1")
+    assert result.exit_code == Exit.USAGE
+    assert "[HF402] the input of bot_of_two:work does not fit" in result.stderr
+    assert "missing a required argument: 'b'" in result.stderr
+
+
 @pytest.mark.parametrize("verb", [("dev",), ("orchestrator",), ("worker",), ("worker", "--processes", "2")])
 def test_a_module_that_breaks_is_named_at_its_line(folder: Path, verb: tuple[str, ...]) -> None:
     """Only the user's own lines are shown, once, and nothing is started."""

@@ -119,7 +119,8 @@ def _is_fixed(subject: str, slug: str, task: str) -> str:
     if task:
         promise = f"Red until {task} is mended: it runs again with today's code; what completed does not."
         hint = (
-            f'    # It runs the real {task}. To leave the outside alone, give it a stand-in: tasks={{"{task}": ...}}\n'
+            f"    # It runs the real {task}, and what the workflow calls behind it. To leave the outside alone,\n"
+            f'    # give each of them a stand-in: tasks={{"{task}": ..., ...}}\n'
         )
     else:
         promise = "Red until the workflow is mended: recorded tasks answer from the history, new ones run."

@@ -24,7 +24,7 @@ class Verbs(Protocol):
     def history(self, run: WorldRun) -> list[RecordedEvent]:
         """Return its events."""
 
-    def save(self, run: WorldRun, path: Path) -> None:
+    def save(self, run: WorldRun, path: Path | str) -> None:
         """Write its history to a file."""
 
     def signal(self, run: WorldRun, signal: Any, *args: Any, **kwargs: Any) -> None:
@@ -67,7 +67,7 @@ class WorldRun:
         """Return the run's events."""
         return self._world.history(self)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write the run's history to a file. See `World.save`."""
         self._world.save(self, path)
 

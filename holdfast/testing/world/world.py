@@ -218,8 +218,8 @@ class World:
         handle = self._handle(run)
         return self._call(handle.history, f"the history of {handle.run_id}")
 
-    def save(self, run: WorldRun | str, path: Path) -> None:
-        """Write a run's history to a file, for `load_history` and the marker `histories`.
+    def save(self, run: WorldRun | str, path: Path | str) -> None:
+        """Write a run's history to a file, for `load_history` and the marker `histories`. Makes its folder.
 
         Raises:
             OSError: it cannot be written.
@@ -230,7 +230,9 @@ class World:
             return await read_run(self._driver.stack.store, (await handle.describe()).execution_id)
 
         history = self._call(read, f"the history of {handle.run_id}")
-        path.write_bytes(to_json(history.events, outcomes=history.outcomes))
+        file = Path(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(to_json(history.events, outcomes=history.outcomes))
 
     def signal(self, run: WorldRun | str, signal: Any, *args: Any, **kwargs: Any) -> None:
         """Send a signal, and let happen what it causes at once. See `RunHandle.signal`."""
