@@ -60,12 +60,12 @@ def new_key_for_another_attempt() -> None:
 
 def acknowledge_before_durable() -> None:
     """Tell who sends a signal that it was delivered, and deliver it later."""
-    deliver = EmbeddedEngine._deliver
+    signal = EmbeddedEngine.signal
 
-    async def early(engine: EmbeddedEngine, message: Any) -> None:
-        _soon(lambda: deliver(engine, message))
+    async def early(engine: EmbeddedEngine, *message: Any) -> None:
+        _soon(lambda: signal(engine, *message))
 
-    EmbeddedEngine._deliver = early  # type: ignore[method-assign]
+    EmbeddedEngine.signal = early  # type: ignore[assignment,method-assign]
 
 
 def early_timers() -> None:
