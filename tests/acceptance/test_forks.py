@@ -347,7 +347,7 @@ def test_many_runs_are_operated_from_the_command_line(tmp_path: Path) -> None:
     assert [each["run_id"] for each in found] == ["v-1"]
     assert json.loads(call("runs", "list", "--where", "created_before=2020-01-01").stdout)["items"] == []
     assert call("runs", "cancel").exit_code == Exit.USAGE
-    assert call("runs", "cancel", "--where", "colour=red").exit_code == Exit.USAGE
+    assert call("runs", "cancel", "--where", "red").exit_code == Exit.USAGE
 
 
 @on_loop

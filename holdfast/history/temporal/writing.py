@@ -106,6 +106,9 @@ class _Writer:
 
     def write(self) -> list[dict[str, Any]]:
         """Return Temporal's events."""
+        for number, event in enumerate(self._events, 1):  # a drain is written before the decisions that stand behind it
+            if isinstance(event, Decision) and type(event) not in _DECISIONS:
+                _refuse(number, type(event).__name__)
         last_input = max(number for number, event in enumerate(self._events, 1) if isinstance(event, Input))
         is_over = isinstance(self._events[-1], CLOSING)
         for number, event in enumerate(self._events, 1):
@@ -118,8 +121,6 @@ class _Writer:
                 self._add("WorkflowExecutionTerminated", event.time, reason=event.reason, identity=IDENTITY)
             elif isinstance(event, WorkflowTimedOut):
                 self._add("WorkflowExecutionTimedOut", event.time, retryState="RETRY_STATE_TIMEOUT")
-            elif type(event) not in _DECISIONS:
-                _refuse(number, type(event).__name__)
         return self._written
 
     def _drain(self, number: int, event: Input, decisions: Sequence[DecisionEvent], *, is_open: bool) -> None:
