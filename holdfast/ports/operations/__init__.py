@@ -1,0 +1,286 @@
+"""Everything that can be done to a store, as values.
+
+Owns: the operations, their results, and the records a store gives back.
+Must not know: SQL, files, connections.
+
+Rule 1: a store changes only through `Store.write(operations)`, in one durable transaction.
+Rule 2: each operation stands alone: one that is refused is left out and the rest commits. Its
+        result is then the HoldfastError that says why, returned and not raised.
+Rule 3: whoever writes as a member is checked first; a member that lost its lease writes nothing.
+
+Times are seconds since the epoch by the store's clock. Bodies are opaque bytes to the store.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from holdfast.ports.operations.appending import (
+    Append,
+    ChildCancel,
+    Closing,
+    Continuation,
+    LockRequest,
+    NewChild,
+    Outgoing,
+    OutgoingMessage,
+    QueueFanOut,
+    QueueTask,
+)
+from holdfast.ports.operations.base import (
+    Value,
+)
+from holdfast.ports.operations.captures import (
+    MarkCaptured,
+)
+from holdfast.ports.operations.claiming import (
+    ClaimedRun,
+    ClaimRuns,
+    Fit,
+    ReleaseRuns,
+)
+from holdfast.ports.operations.fan_outs import (
+    ChunkRecord,
+    ChunkState,
+    ClaimChunks,
+    ClaimedChunk,
+    FanOutRecord,
+    FanOutSummary,
+    ItemOutcome,
+    RecordItems,
+)
+from holdfast.ports.operations.keys import (
+    KeyRecord,
+    PutKey,
+    RevokeKey,
+)
+from holdfast.ports.operations.ledger import (
+    CloseEntry,
+    EntryRecord,
+    MarkDone,
+    OpenEntry,
+    RenewEntry,
+)
+from holdfast.ports.operations.locks import (
+    AcquireLease,
+    BreakLock,
+    LockRecord,
+    ReleaseLease,
+    RenewLease,
+)
+from holdfast.ports.operations.members import (
+    Beat,
+    Join,
+    Leave,
+    MemberRecord,
+    Membership,
+    Reap,
+    Reaped,
+)
+from holdfast.ports.operations.messages import (
+    Deliver,
+    Delivered,
+    InboxRow,
+)
+from holdfast.ports.operations.pruning import (
+    Prune,
+    Pruned,
+)
+from holdfast.ports.operations.requests import (
+    Answer,
+    Ask,
+    Request,
+    TakeRequests,
+)
+from holdfast.ports.operations.runs import (
+    Pause,
+    Resume,
+    RunFilter,
+    RunRecord,
+    Totals,
+)
+from holdfast.ports.operations.secrets import (
+    KeepSecret,
+)
+from holdfast.ports.operations.starting import (
+    ALLOW_DUPLICATE,
+    ALLOW_DUPLICATE_FAILED_ONLY,
+    FAIL,
+    ID_CONFLICT_POLICIES,
+    ID_REUSE_POLICIES,
+    REJECT_DUPLICATE,
+    SAME_INPUT,
+    TERMINATE_EXISTING,
+    USE_EXISTING,
+    IdPolicy,
+    LeasedPlace,
+    Overtaken,
+    Started,
+    StartNext,
+    StartRun,
+    StartSignal,
+)
+from holdfast.ports.operations.statuses import (
+    CANCELLED,
+    COMPLETED,
+    CONTINUED_AS_NEW,
+    FAILED,
+    PARKED,
+    PAUSED,
+    RUNNING,
+    TERMINAL,
+    TERMINATED,
+    TIMED_OUT,
+)
+from holdfast.ports.operations.tasks import (
+    BeatTasks,
+    ClaimedTask,
+    ClaimTasks,
+    FinishOwnTask,
+    FinishTask,
+    PoolRecord,
+    QueueRecord,
+    ReleaseTasks,
+    RetryOwnTask,
+    RetryTask,
+)
+
+Operation: TypeAlias = (
+    Join
+    | Beat
+    | Leave
+    | Reap
+    | StartRun
+    | StartNext
+    | Append
+    | Deliver
+    | ClaimRuns
+    | ReleaseRuns
+    | Fit
+    | KeepSecret
+    | Pause
+    | Resume
+    | ClaimTasks
+    | FinishTask
+    | FinishOwnTask
+    | RetryTask
+    | RetryOwnTask
+    | ReleaseTasks
+    | BeatTasks
+    | ClaimChunks
+    | RecordItems
+    | AcquireLease
+    | RenewLease
+    | ReleaseLease
+    | BreakLock
+    | OpenEntry
+    | RenewEntry
+    | CloseEntry
+    | MarkDone
+    | Ask
+    | TakeRequests
+    | Answer
+    | MarkCaptured
+    | Prune
+    | PutKey
+    | RevokeKey
+)
+
+__all__ = [
+    "ALLOW_DUPLICATE",
+    "ALLOW_DUPLICATE_FAILED_ONLY",
+    "CANCELLED",
+    "COMPLETED",
+    "CONTINUED_AS_NEW",
+    "FAIL",
+    "FAILED",
+    "ID_CONFLICT_POLICIES",
+    "ID_REUSE_POLICIES",
+    "PARKED",
+    "PAUSED",
+    "REJECT_DUPLICATE",
+    "RUNNING",
+    "SAME_INPUT",
+    "TERMINAL",
+    "TERMINATED",
+    "TERMINATE_EXISTING",
+    "TIMED_OUT",
+    "USE_EXISTING",
+    "AcquireLease",
+    "Answer",
+    "Append",
+    "Ask",
+    "Beat",
+    "BeatTasks",
+    "BreakLock",
+    "ChildCancel",
+    "ChunkRecord",
+    "ChunkState",
+    "ClaimChunks",
+    "ClaimRuns",
+    "ClaimTasks",
+    "ClaimedChunk",
+    "ClaimedRun",
+    "ClaimedTask",
+    "CloseEntry",
+    "Closing",
+    "Continuation",
+    "Deliver",
+    "Delivered",
+    "EntryRecord",
+    "FanOutRecord",
+    "FanOutSummary",
+    "FinishOwnTask",
+    "FinishTask",
+    "Fit",
+    "IdPolicy",
+    "InboxRow",
+    "ItemOutcome",
+    "Join",
+    "KeepSecret",
+    "KeyRecord",
+    "LeasedPlace",
+    "Leave",
+    "LockRecord",
+    "LockRequest",
+    "MarkCaptured",
+    "MarkDone",
+    "MemberRecord",
+    "Membership",
+    "NewChild",
+    "OpenEntry",
+    "Operation",
+    "Outgoing",
+    "OutgoingMessage",
+    "Overtaken",
+    "Pause",
+    "PoolRecord",
+    "Prune",
+    "Pruned",
+    "PutKey",
+    "QueueFanOut",
+    "QueueRecord",
+    "QueueTask",
+    "Reap",
+    "Reaped",
+    "RecordItems",
+    "ReleaseLease",
+    "ReleaseRuns",
+    "ReleaseTasks",
+    "RenewEntry",
+    "RenewLease",
+    "Request",
+    "Resume",
+    "RetryOwnTask",
+    "RetryTask",
+    "RevokeKey",
+    "RunFilter",
+    "RunRecord",
+    "StartNext",
+    "StartRun",
+    "StartSignal",
+    "Started",
+    "TakeRequests",
+    "Totals",
+    "Value",
+]
