@@ -13,14 +13,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 from holdfast.engine import CURRENT
 from holdfast.errors import HoldfastError, StoreBusyError
 from holdfast.history import ROOT, Codec, Page, WorkflowStarted, page_place, seal
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import StartRequest, encode_memo
-from holdfast.ports.operations import IdPolicy, Overtaken, Started, StartNext, StartSignal
+from holdfast.ports.operations import Carrying, IdPolicy, Operation, Overtaken, StartNext, StartSignal
 from holdfast.ports.store import Store
 
 OVERTAKEN_MAX: Final = 20
@@ -70,8 +70,9 @@ async def start_next(
     request: StartRequest,
     policy: IdPolicy,
     signal: StartSignal | None = None,
-) -> Started:
-    """Start a run, or its next execution, as `policy` says. See `Engine.start_next`."""
+    note: Callable[[Operation], Carrying] | None = None,
+) -> Any:
+    """Start a run, or its next execution, as `policy` says. See `Engine.start_next` and, with `note`, `carry_out`."""
     number = 1
     for _ in range(OVERTAKEN_MAX):
         execution = request.run_id if number == 1 else f"{request.run_id}@{number}"
@@ -92,11 +93,10 @@ async def start_next(
             policy=policy,
             signal=signal,
         )
-        (result,) = await store.write([operation])
+        (result,) = await store.write([operation if note is None else note(operation)])
         if isinstance(result, HoldfastError):
             raise result
-        if isinstance(result, Started):
+        if not isinstance(result, Overtaken):
             return result
-        assert isinstance(result, Overtaken), "there is no other result"
         number = result.number
     raise StoreBusyError(f"run {request.run_id!r} was started by others {OVERTAKEN_MAX} times in a row")

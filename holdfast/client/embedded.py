@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -32,6 +32,7 @@ from holdfast.ports.answers import decode_answer
 from holdfast.ports.bus import REQUESTS, RUNS, Bus
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import (
+    Begin,
     BulkPage,
     BulkRequest,
     Cause,
@@ -49,9 +50,11 @@ from holdfast.ports.operations import (
     PAUSED,
     TERMINAL,
     Ask,
+    Carrying,
     Deliver,
     IdPolicy,
     Membership,
+    Operation,
     Pause,
     Resume,
     RunFilter,
@@ -153,10 +156,19 @@ class EmbeddedEngine:
 
     async def start_next(self, request: StartRequest, policy: IdPolicy, signal: StartSignal | None = None) -> Started:
         """Start a run, or its next execution. See `Engine.start_next`."""
-        started = await start_next(self._store, self._clock, self._draw_seed, request, policy, signal)
+        started: Started = await start_next(self._store, self._clock, self._draw_seed, request, policy, signal)
         if started.created or signal is not None:
             self._bus.ring([RUNS])
         return started
+
+    async def carry_out(self, act: Begin | Deliver | Pause | Resume, note: Callable[[Operation], Carrying]) -> Any:
+        """Begin a run, tell one something, or operate one, with a note of it. See `Engine.carry_out`."""
+        if not isinstance(act, Begin):
+            return await self._operate(act, note(act))
+        store, clock, draw_seed = self._store, self._clock, self._draw_seed
+        result = await start_next(store, clock, draw_seed, act.request, act.policy, act.signal, note)
+        self._bus.ring([RUNS])
+        return result
 
     async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:
         """Deliver a signal durably. See `Engine.signal`."""
@@ -178,11 +190,12 @@ class EmbeddedEngine:
         """Let a parked or paused run go on. See `Engine.resume`."""
         await self._operate(Resume(run_id))
 
-    async def _operate(self, operation: Deliver | Pause | Resume) -> None:
-        (result,) = await self._store.write([operation])
+    async def _operate(self, act: Deliver | Pause | Resume, carrying: Carrying | None = None) -> Any:
+        (result,) = await self._store.write([carrying or act])
         if isinstance(result, HoldfastError):
             raise result
-        self._bus.ring([RUNS, REQUESTS] if isinstance(operation, Resume) else [RUNS])
+        self._bus.ring([RUNS, REQUESTS] if isinstance(act, Resume) else [RUNS])
+        return result
 
     async def query(self, run_id: str, name: str, payload: bytes, timeout: float) -> bytes:
         """Return a query's answer. See `Engine.query`."""

@@ -9,13 +9,24 @@ Payloads are JSON text in both directions; the client above does the typing.
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import AsyncIterator, Sequence
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from holdfast.history import AnyEvent, Failure, Page, WorkflowStarted, decrypted, is_encrypted
-from holdfast.ports.operations import IdPolicy, RunFilter, RunRecord, Started, StartSignal
+from holdfast.ports.operations import (
+    Carrying,
+    Deliver,
+    IdPolicy,
+    Operation,
+    Pause,
+    Resume,
+    RunFilter,
+    RunRecord,
+    Started,
+    StartSignal,
+)
 
 TIME_IS_UP: Final = "its time was up"
 """The reason of every run that has timed out."""
@@ -74,6 +85,16 @@ class StartRequest(msgspec.Struct, frozen=True):
     """How long each of its executions may take, in seconds; 0 is for ever."""
     attributes: dict[str, str] = msgspec.field(default_factory=dict)
     """What it is to be found by: literals, by name."""
+
+
+class Begin(msgspec.Struct, frozen=True):
+    """A run to be begun, or to be signalled, as a part of something more."""
+
+    request: StartRequest
+    policy: IdPolicy = msgspec.field(default_factory=IdPolicy)
+    """What to do when there is a run with this id."""
+    signal: StartSignal | None = None
+    """What to tell it in the same commit."""
 
 
 class BulkRequest(msgspec.Struct, frozen=True):
@@ -202,6 +223,21 @@ class Engine(Protocol):
         Raises:
             RunConflictError: the policy refuses the run that has this id.
             RunClosedError: the run that was found has ended, and cannot be signalled.
+        """
+
+    async def carry_out(self, act: Begin | Deliver | Pause | Resume, note: Callable[[Operation], Carrying]) -> Any:
+        """Begin a run, tell one something, or operate one, durably, with a note of it in the same commit.
+
+        Args:
+            act: what is done.
+            note: makes the operation that carries it out; called again with the same act made anew where others were
+                faster to start the same run.
+
+        Returns:
+            The result of what `note` made.
+
+        Raises:
+            HoldfastError: what `note` made was refused.
         """
 
     async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:

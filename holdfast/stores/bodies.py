@@ -91,9 +91,11 @@ def _check_page(page: Page | None) -> None:
 
 def _start(codec: Codec, operation: ops.StartRun) -> ops.StartRun:
     _check_page(operation.page)
+    newest, *others = codec.digests(operation.input_digest)
     return _replace(
         operation,
-        input_digest=codec.digests(operation.input_digest)[0],
+        input_digest=newest,
+        other_digests=tuple(others),
         memo=encrypt(codec, operation.memo, place_of("memo", operation.run_id)),
     )
 

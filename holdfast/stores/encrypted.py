@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
-from holdfast.errors import EncryptionError, RunConflictError
+from holdfast.errors import EncryptionError
 from holdfast.history import BLOB_PLACE, Codec, place_of, unchained
 from holdfast.ports import operations as ops
 from holdfast.ports.store import Store
@@ -74,34 +74,17 @@ class EncryptedStore:
                     self._remember(each.execution_id, each.run_id, each.execution)
             elif (decrypts := DECRYPTS.get(kind)) is not None:
                 results[index] = decrypts(self.codec, result)
-        if any(isinstance(each, RunConflictError) for each in results):
-            await self._compare_inputs(operations, encrypted, results, membership)
         return results
 
     def _encrypted(self, operation: Any) -> Any:
         kind = type(operation)
+        if isinstance(operation, ops.Carrying) and operation.act is not None:
+            operation = _replace(operation, act=self._encrypted(operation.act))
         encrypts = ENCRYPTS.get(kind)
         if encrypts is not None:
             return encrypts(self.codec, operation)
         assert kind in PLAIN, f"whether {kind.__name__} carries what users wrote is not said in {__name__}"
         return operation
-
-    async def _compare_inputs(
-        self,
-        operations: Sequence[Any],
-        encrypted: Sequence[Any],
-        results: list[Any],
-        membership: ops.Membership | None,
-    ) -> None:
-        """Ask again about inputs that differ: their digests may have been made with an older key, or with none."""
-        for index, result in enumerate(results):
-            if not isinstance(result, RunConflictError) or result.what != "input":
-                continue
-            for digest in self.codec.digests(operations[index].input_digest)[1:]:
-                again = _replace(encrypted[index], input_digest=digest)
-                (results[index],) = await self._store.write([again], membership)
-                if not isinstance(results[index], RunConflictError):
-                    break
 
     # --- Reads -------------------------------------------------------------------------------------------------------
 

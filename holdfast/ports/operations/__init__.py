@@ -6,7 +6,8 @@ Must not know: SQL, files, connections.
 Rule 1: a store changes only through `Store.write(operations)`, in one durable transaction.
 Rule 2: each operation stands alone: one that is refused is left out and the rest commits. Its
         result is then the HoldfastError that says why, returned and not raised.
-Rule 3: whoever writes as a member is checked first; a member that lost its lease writes nothing.
+Rule 3: what has to be true together is one operation, or one that carries another: see `carrying`.
+Rule 4: whoever writes as a member is checked first; a member that lost its lease writes nothing.
 
 Times are seconds since the epoch by the store's clock. Bodies are opaque bytes to the store.
 """
@@ -33,6 +34,7 @@ from holdfast.ports.operations.base import (
 from holdfast.ports.operations.captures import (
     MarkCaptured,
 )
+from holdfast.ports.operations.carrying import Carrying
 from holdfast.ports.operations.claiming import (
     ClaimedRun,
     ClaimRuns,
@@ -147,6 +149,7 @@ from holdfast.ports.operations.tasks import (
 
 Operation: TypeAlias = (
     Join
+    | Carrying
     | Beat
     | Leave
     | Reap
@@ -213,6 +216,7 @@ __all__ = [
     "Beat",
     "BeatTasks",
     "BreakLock",
+    "Carrying",
     "ChildCancel",
     "ChunkRecord",
     "ChunkState",

@@ -48,6 +48,8 @@ class StartRun(Value, frozen=True):
     """(name, literal) pairs that the run is found by, each name once. They go along when the run goes on."""
     memo: bytes = b""
     """Encoded memo; the client's business. It goes along when the run goes on."""
+    other_digests: tuple[bytes, ...] = ()
+    """Further digests of the same input: what it was, or will be, known by under other keys."""
 
 
 SAME_INPUT = "same_input"

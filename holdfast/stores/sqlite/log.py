@@ -334,7 +334,7 @@ class Log:
         workflow, digest, execution_id, number, status = row
         if workflow != operation.workflow:
             raise RunConflictError(operation.run_id, "workflow")
-        if digest != operation.input_digest:
+        if digest != operation.input_digest and digest not in operation.other_digests:
             raise RunConflictError(operation.run_id, "input")
         return Started(execution_id, executions.name_of(operation.run_id, number), False, status)
 

@@ -11,7 +11,8 @@ the handler that some module of this package lists in its `HANDLERS`:
 
     HANDLERS: dict[type, Callable[[Session, Any], Any]]
 
-A handler returns the operation's result, or raises the HoldfastError that is its result. Nothing is undone for one
+A handler returns the operation's result, or raises the HoldfastError that is its result. One of an operation that
+carries another one calls `Session.carry_out` with it, and notes what came of it. Nothing is undone for one
 operation alone, so a handler that may refuse checks first and writes then. Anything else it raises undoes the whole
 transaction.
 """
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from holdfast.ports.operations import Membership
+    from holdfast.ports.operations import Membership, Operation
 
     Bindings: TypeAlias = Sequence[Any] | Mapping[str, Any]
     Handler: TypeAlias = Callable[["Session", Any], Any]
@@ -38,6 +39,7 @@ class Session:
     """One write transaction, as the handlers of its operations see it."""
 
     __slots__ = (
+        "_carry_out",
         "connection",
         "disowned",
         "endings",
@@ -60,6 +62,7 @@ class Session:
         token: int,
         membership: Membership | None,
         grip: int = 0,
+        carry_out: Callable[[Session, Operation], Any] | None = None,
     ) -> None:
         self.connection = connection
         self.sql = sql
@@ -82,6 +85,7 @@ class Session:
         """Executions that nobody owns and that were told to terminate, with the reason; `log.py` ends them."""
         self.expired: list[int] = []
         """Executions that nobody owns and whose time is up; `log.py` ends them."""
+        self._carry_out = carry_out
         self.token = token
         """The newest token given out; `write.py` stores it with the transaction."""
 
@@ -95,6 +99,11 @@ class Session:
         if self.membership is None:
             raise FencedError("a write that needs a membership and came without one")
         return self.membership.member
+
+    def carry_out(self, operation: Operation) -> Any:
+        """Carry out an operation as a part of another one; return its result, or the HoldfastError that is it."""
+        assert self._carry_out is not None, "only a writer's session carries other operations"
+        return self._carry_out(self, operation)
 
     def next_token(self) -> int:
         """Return the next number of the store-wide counter that never goes back."""

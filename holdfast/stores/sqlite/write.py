@@ -141,7 +141,7 @@ class Writer:
                 if found is None:
                     raise self._refuse(membership, len(operations), (number, previous, now, token))
                 grip = found[0]
-            session = Session(connection, sql, now, token, membership, grip)
+            session = Session(connection, sql, now, token, membership, grip, self._carry_out)
             self._log.begin(session, number + 1)
             results = self._operate(session, operations)
             self._log.flush()
@@ -189,6 +189,10 @@ class Writer:
         if session.endings:
             log.settle()
         return results
+
+    def _carry_out(self, session: Session, operation: Operation) -> Any:
+        (result,) = self._operate(session, (operation,))
+        return result
 
     def _refuse(self, membership: Membership, operations: int, meta: tuple[int, bytes, float, int]) -> FencedError:
         """Count a refused write, in the transaction that found out, which holds nothing else."""
