@@ -36,7 +36,8 @@
     │   ├── NoOrchestratorError
     │   ├── RunStateError
     │   ├── CallbackError
-    │   └── ForkError
+    │   ├── ForkError
+    │   └── BacklogFullError
     ├── LeaseError                 somebody else holds it, or took it
     │   ├── LeaseHeld
     │   ├── LeaseLost
@@ -646,6 +647,22 @@ class ForkError(RequestError):
     def message(self) -> str:
         """Name the run, what it was asked for, and what there is."""
         return f"{self.execution!r} cannot be forked: {self.what}\n{self.remedy}"
+
+
+@dataclass(eq=False)
+class BacklogFullError(RequestError):
+    """Too many runs wait for an orchestrator; no more are started."""
+
+    code: ClassVar[str] = "HF620"
+
+    limit: int
+
+    def message(self) -> str:
+        """Say how many wait, and what to do."""
+        return (
+            f"{self.limit:,} runs wait for an orchestrator already (backlog_max), and nothing was started\n"
+            "Start more orchestrators: holdfast orchestrator MODULE. Then send this again."
+        )
 
 
 # --- Leases ------------------------------------------------------------------------------------------------------

@@ -111,6 +111,7 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
         ),
         errors.CallbackError(),
         errors.ForkError(execution="ord-1187", what="step chargge#1", remedy="Its steps: reserve#1, charge#1, ship#1"),
+        errors.BacklogFullError(limit=100_000),
         # Leases.
         errors.LeaseError(),
         errors.LeaseHeld(name="invoice-17", holder="web-2:4187"),

@@ -14,7 +14,7 @@ from holdfast.app.portal import Blocking, Portal
 from holdfast.app.settings import Settings, load_settings
 from holdfast.app.stack import ROLES, Stack
 from holdfast.authoring import Registry, definition_of
-from holdfast.client import RunHandle, WorkflowClient
+from holdfast.client import RunHandle, WorkflowClient, audited
 from holdfast.errors import SettingsError
 from holdfast.history import AttributeValue
 from holdfast.ports.operations import RunRecord
@@ -26,10 +26,17 @@ class Client(WorkflowClient):
     """A client of a system that runs elsewhere: it starts runs and talks to them, and runs nothing itself."""
 
     _stack: Stack | None = None
+    _actor = ""
 
     @classmethod
-    async def connect(cls, store: str | None = None, **settings: Any) -> Self:
+    async def connect(cls, store: str | None = None, *, actor: str = "", **settings: Any) -> Self:
         """Return a client of the system behind `store`, such as `sqlite:///holdfast.db`; close it when done.
+
+        Args:
+            store: where the system is; from the settings when None.
+            actor: who this is: what is done through the client goes into the audit log under this name. Empty is
+                nobody, and nothing is noted.
+            settings: further settings by name.
 
         Raises:
             SettingsError: the settings do not fit.
@@ -37,8 +44,9 @@ class Client(WorkflowClient):
         """
         stack = Stack(load_settings(store=store, **settings), Registry(), roles=())
         await stack.open()
-        client = cls(stack.engine)
+        client = cls(stack.engine.acting_as(actor) if actor else stack.engine)
         client._stack = stack
+        client._actor = actor
         return client
 
     @property
@@ -46,7 +54,7 @@ class Client(WorkflowClient):
         """The store, for tools that read more than runs."""
         if self._stack is None:
             raise SettingsError("this client is closed", "Connect again: await Client.connect(...)")
-        return self._stack.store
+        return audited(self._stack.store, self._actor) if self._actor else self._stack.store
 
     async def close(self) -> None:
         """Close the connection."""

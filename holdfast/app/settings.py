@@ -71,6 +71,23 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=1.0, gt=0, description="How often to look at the store although nothing rang.")
     drain_seconds: float = Field(default=10.0, ge=0, description="How long a stopping process waits for running tasks.")
     body_bytes_max: int = Field(default=8 * 1024 * 1024, ge=1024, description="Largest HTTP request body taken.")
+    head_bytes_max: int = Field(
+        default=32 * 1024, ge=1024, description="Largest head of an HTTP request taken: its address and its headers."
+    )
+    head_seconds_max: float = Field(
+        default=10.0, gt=0, description="How long the head of an HTTP request may take to arrive."
+    )
+    body_seconds_max: float = Field(
+        default=30.0, gt=0, description="How long the body of an HTTP request may take to arrive."
+    )
+    requests_max: int = Field(default=1_000, ge=1, description="HTTP requests served at a time, streams not counted.")
+    streams_max: int = Field(default=100, ge=0, description="Streams of events served at a time.")
+    backlog_max: int = Field(
+        default=100_000, ge=1, description="Runs that may wait for an orchestrator before starts over HTTP get 503."
+    )
+    rate_limit: str = Field(
+        default="", description="Requests each API key may make: 100/s, 600/m, 10000/h; empty for any number."
+    )
     capture_dir: Path = Field(
         default=Path("captures"), description="Where captures go; a relative path counts from the store's folder."
     )
@@ -111,6 +128,18 @@ class Settings(BaseSettings):
             except re.error as error:
                 raise ValueError(f"{each!r} is no regular expression: {error}") from None
         return patterns
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _is_a_rate(cls, rate: str) -> str:
+        if rate:
+            from holdfast.controller.quota import parse_rate
+
+            try:
+                parse_rate(rate)
+            except SettingsError as error:
+                raise ValueError(error.message()) from None
+        return rate
 
     def sqlite_path(self) -> Path:
         """Return the path of the SQLite file.

@@ -6,11 +6,26 @@ Must not know: routes.
 
 from __future__ import annotations
 
+from typing import Final
+
 from holdfast.app.capturing import capture_folder
 from holdfast.app.settings import Settings
 from holdfast.app.stack import Stack
 from holdfast.controller import ControllerService
 from holdfast.controller.http import HttpSettings, Server, create_app, serve
+
+SHARED: Final = (
+    "host",
+    "port",
+    "body_bytes_max",
+    "body_seconds_max",
+    "head_bytes_max",
+    "head_seconds_max",
+    "requests_max",
+    "streams_max",
+    "rate_limit",
+)
+"""Settings of the HTTP side that are settings of the process, too."""
 
 
 async def open_server(stack: Stack, settings: Settings) -> Server:
@@ -20,8 +35,13 @@ async def open_server(stack: Stack, settings: Settings) -> Server:
         SettingsError: others would reach it without keys, or the address cannot be listened on.
     """
     service = ControllerService(
-        stack.engine, stack.registry, stack.store, stack.clock, captures=capture_folder(settings)
+        stack.engine,
+        stack.registry,
+        stack.store,
+        stack.clock,
+        captures=capture_folder(settings),
+        backlog_max=settings.backlog_max,
     )
     service.callbacks = await stack.callbacks()
-    options = HttpSettings(host=settings.host, port=settings.port, body_bytes_max=settings.body_bytes_max)
+    options = HttpSettings(**{name: getattr(settings, name) for name in SHARED})
     return await serve(create_app(service, settings=options))

@@ -12,11 +12,13 @@ import typer
 
 from holdfast import __version__
 from holdfast.cli import (
+    auditing,
     capturing,
     demo,
     deploying,
     fleet,
     keeping,
+    keys,
     linting,
     messages,
     operating,
@@ -54,7 +56,8 @@ program.add_typer(fleet.locks, name="locks")
 program.add_typer(capturing.capture, name="capture")
 program.command()(deploying.deploy_check)
 program.command()(linting.lint)
-program.add_typer(keeping.keys, name="keys")
+program.add_typer(keys.keys, name="keys")
+program.command()(auditing.audit)
 program.add_typer(keeping.encryption, name="encryption")
 program.command()(keeping.verify)
 program.command()(keeping.prune)

@@ -1,4 +1,4 @@
-"""`holdfast keys`, `verify` and `doctor`: keep a system in order."""
+"""`holdfast verify`, `prune` and `doctor`: keep a system in order."""
 
 from __future__ import annotations
 
@@ -14,79 +14,14 @@ import typer
 
 from holdfast.app import Client, load_settings, make_key, verify_store
 from holdfast.authoring import parse_duration
-from holdfast.cli.output import Exit, Output, time_of
+from holdfast.cli.output import Exit, Output
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown, with_client
-from holdfast.errors import HoldfastError, UnknownNameError
-from holdfast.ports.operations import Prune, RevokeKey
+from holdfast.errors import HoldfastError
+from holdfast.ports.operations import Prune, PruneAudit
 
-keys = typer.Typer(help="API keys of the controller.", no_args_is_help=True)
 encryption = typer.Typer(help="Keys that payloads are encrypted with.", no_args_is_help=True)
 
 FREE_BYTES_LOW = 1024**3
-
-
-@keys.command("create")
-def create_key(
-    name: Annotated[str, typer.Argument(help="What the key is called.")],
-    scope: Annotated[list[str], typer.Option("--scope", help="read, start, signal, operate or admin.")],
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Make an API key; it is shown this once."""
-    output = Output(as_json=as_json)
-
-    async def body(client: Client) -> None:
-        from holdfast.controller import Scope, issue_key
-
-        known = tuple(each.value for each in Scope)
-        if unknown := [each for each in scope if each not in known]:
-            raise UnknownNameError("scope", unknown[0], known)
-        issued = issue_key(name, [Scope(each) for each in scope])
-        (stored,) = await client.store.write([issued.stored])
-        if isinstance(stored, HoldfastError):
-            raise stored
-        output.fields({"name": name, "scopes": scope, "key": issued.secret})
-
-    with_client(output, store, body)
-
-
-@keys.command("list")
-def list_keys(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """List API keys, without their secrets."""
-    output = Output(as_json=as_json)
-
-    async def body(client: Client) -> None:
-        rows = [
-            {
-                "name": each.name,
-                "scopes": list(each.scopes),
-                "created_at": time_of(each.created_at),
-                "expires_at": time_of(each.expires_at),
-                "revoked": each.revoked,
-            }
-            for each in await client.store.keys()
-        ]
-        output.rows(("name", "scopes", "created_at", "expires_at", "revoked"), rows)
-
-    with_client(output, store, body)
-
-
-@keys.command("revoke")
-def revoke_key(
-    name: Annotated[str, typer.Argument(help="What the key is called.")],
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Make an API key invalid."""
-    output = Output(as_json=as_json)
-
-    async def body(client: Client) -> None:
-        (found,) = await client.store.write([RevokeKey(name)])
-        if not found:
-            raise UnknownNameError("API key", name, tuple(each.name for each in await client.store.keys()))
-        output.fields({"name": name, "revoked": True})
-
-    with_client(output, store, body)
 
 
 @encryption.command("new-key")
@@ -125,7 +60,7 @@ def prune(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let go of the histories of runs that ended long ago; ids, statuses and results stay."""
+    """Let go of the histories of runs that ended long ago, and of old audit entries; ids, statuses and results stay."""
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
@@ -136,9 +71,18 @@ def prune(
         while after is not None:
             (pruned,) = await client.store.write([Prune(before, after, uncaptured=uncaptured)])
             runs, payloads, after = runs + pruned.executions, payloads + pruned.payloads, pruned.next_after
-        output.fields({"executions": runs, "payloads": payloads})
+        entries = went = await _prune_audit(client, before)
+        while went:
+            went = await _prune_audit(client, before)
+            entries += went
+        output.fields({"executions": runs, "payloads": payloads, "audit entries": entries})
 
     with_client(output, store, body)
+
+
+async def _prune_audit(client: Client, before: float) -> int:
+    (went,) = await client.store.write([PruneAudit(before)])
+    return int(went)
 
 
 def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:

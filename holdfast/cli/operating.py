@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import socket
 from typing import Annotated, Any, Final
 
@@ -13,7 +12,7 @@ from holdfast.cli.filters import WhereOption, read_filter
 from holdfast.cli.output import Exit, Output
 from holdfast.cli.payloads import read_json
 from holdfast.cli.runs import RunArgument, run_fields
-from holdfast.cli.verbs import JsonOption, StoreOption, with_client
+from holdfast.cli.verbs import JsonOption, StoreOption, user, with_client
 from holdfast.client import meant
 from holdfast.errors import InputError
 
@@ -127,11 +126,7 @@ def add_verbs(runs: typer.Typer) -> None:
 
 def person() -> str:
     """Return who sits at this terminal, as far as the machine knows."""
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError):
-        name = "somebody"
-    return f"{name}@{socket.gethostname()}"
+    return f"{user()}@{socket.gethostname()}"
 
 
 def _overrides(given: list[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Must not know: any verb.
 from __future__ import annotations
 
 import asyncio
+import getpass
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -26,6 +27,14 @@ InputArgument: TypeAlias = Annotated[
     str | None,
     typer.Argument(metavar="[INPUT]", help="JSON; @FILE reads a file, - reads standard input.", show_default=False),
 ]
+
+
+def user() -> str:
+    """Return the name of whoever sits at this terminal, as far as the machine knows."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody"
 
 
 def run_verb(output: Output, body: Callable[[], Awaitable[Result]]) -> Result:
@@ -53,7 +62,7 @@ def with_client(output: Output, store: str | None, body: Callable[[Client], Coro
 
     async def connected() -> Result:
         settings = load_settings(store=store)
-        async with await Client.connect(settings.store) as client:
+        async with await Client.connect(settings.store, actor=f"cli:{user()}") as client:
             return await body(client)
 
     return run_verb(output, connected)

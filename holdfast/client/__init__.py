@@ -1,5 +1,6 @@
 """The client: what an application imports to start runs and talk to them. Light: no server, no store."""
 
+from holdfast.client.auditing import audited
 from holdfast.client.bulk import BULK_RUNS, BULK_RUNS_MAX, MEANT, meant
 from holdfast.client.client import Fork, IdConflictPolicy, IdReusePolicy, WorkflowClient
 from holdfast.client.embedded import EmbeddedEngine
@@ -16,6 +17,7 @@ __all__ = [
     "IdReusePolicy",
     "RunHandle",
     "WorkflowClient",
+    "audited",
     "decode_outcome",
     "meant",
 ]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from holdfast.client.auditing import AuditingStore, audited
 from holdfast.client.beginning import first_event, first_page, input_digest, start_next
 from holdfast.client.bulk import operate_on_many
 from holdfast.client.ends import Ends
@@ -101,6 +103,12 @@ class EmbeddedEngine:
         self._member = member
         self._rings = _Rings(bus)
         self._ends = Ends(store, bus, lambda: self.local)
+
+    def acting_as(self, actor: str) -> EmbeddedEngine:
+        """Return the engine as somebody uses it. See `Engine.acting_as`."""
+        engine = copy.copy(self)
+        engine._store = audited(self._store, actor)  # noqa: SLF001 - its own
+        return engine
 
     async def start(self, requests: Sequence[StartRequest]) -> list[Started]:
         """Start runs durably. See `Engine.start`."""
@@ -319,7 +327,8 @@ class EmbeddedEngine:
         """Start a run that begins with what another one recorded. See `Engine.fork`."""
         source = await self.describe(request.run_id)
         recorded = [each.event for each in await self._read(source, 0)]
-        forked = await start_fork(self._store, request, source, recorded)
+        store = self._store.forking(source.execution) if isinstance(self._store, AuditingStore) else self._store
+        forked = await start_fork(store, request, source, recorded)
         self._bus.ring([RUNS])
         return forked
 

@@ -4,7 +4,8 @@ Owns: the verbs of the API, API keys, how JSON from strangers is read.
 Must not know: how runs are carried out.
 """
 
-from holdfast.controller.keys import IssuedKey, Keyring, Principal, Scope, issue_key
+from holdfast.controller.keyring import Keyring
+from holdfast.controller.keys import IssuedKey, Principal, RenewedKey, Scope, issue_key, renew_key
 from holdfast.controller.service import ControllerService
 from holdfast.controller.strict import JSON_DEPTH_MAX, read_json
 
@@ -14,7 +15,9 @@ __all__ = [
     "IssuedKey",
     "Keyring",
     "Principal",
+    "RenewedKey",
     "Scope",
     "issue_key",
     "read_json",
+    "renew_key",
 ]

@@ -15,9 +15,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from holdfast.controller.events import failure_document
-from holdfast.controller.keys import Scope
+from holdfast.controller.keys import OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, Scope
 from holdfast.controller.times import iso_time, iso_time_or_none
 from holdfast.history import Failure, decode_attributes
+from holdfast.ports import operations
 from holdfast.ports.captures import CaptureEntry
 from holdfast.ports.engine import Cause, Outcome, decode_end, decode_memo
 from holdfast.ports.operations import (
@@ -63,6 +64,17 @@ class KeyRequest(Document, frozen=True, forbid_unknown_fields=True):
     name: str
     scopes: list[Scope]
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    workflows: list[str] = []
+    """The only workflows it is for, with their runs; none is all of them."""
+    rate_limit: str = ""
+    """How many requests it may make, such as `100/s` or `600/m`; empty leaves it to the server's setting."""
+
+
+class KeyRotation(Document, frozen=True, forbid_unknown_fields=True):
+    """How a key gets another secret."""
+
+    overlap_seconds: Annotated[float, msgspec.Meta(ge=0, le=OVERLAP_SECONDS_MAX)] = OVERLAP_SECONDS
+    """How long the secret it has stays good."""
 
 
 class Paused(Document, frozen=True):
@@ -394,6 +406,14 @@ class Key(Document, frozen=True):
     created_at: str | None
     expires_at: str | None
     revoked: bool
+    workflows: list[str]
+    """The only workflows it is for; empty is all of them."""
+    rate_limit: str
+    """How many requests it may make; empty leaves it to the server's setting."""
+    last_used_at: str | None
+    """To within a minute; null when it never was."""
+    old_secret_until: str | None
+    """How long the secret that it had before it was renewed stays good, or did."""
 
 
 class NewKey(Document, frozen=True):
@@ -403,12 +423,46 @@ class NewKey(Document, frozen=True):
     scopes: list[str]
     expires_at: str | None
     key: str
+    workflows: list[str] = []
+    rate_limit: str = ""
+
+
+class RotatedKey(Document, frozen=True):
+    """A key that has another secret from now on. `key` is shown this once and is not kept."""
+
+    name: str
+    key: str
+    old_secret_until: str | None
+    """How long the secret that it had stays good."""
 
 
 class KeyList(Document, frozen=True):
     """All API keys, revoked ones included."""
 
     keys: list[Key]
+
+
+class AuditEntry(Document, frozen=True):
+    """One thing that somebody did."""
+
+    id: int
+    at: str
+    actor: str
+    """The name of the key that was used; `cli:` and a person's name; or `local`, on a machine without keys."""
+    action: str
+    """start, signal, cancel, terminate, pause, resume, fork, break-lock, create-key, rotate-key or revoke-key."""
+    target: str
+    """The run's id, or the name of the lock or key."""
+    detail: str
+    """The workflow that was started, the signal that was sent, the run that was forked, the scopes of the key."""
+
+
+class AuditPage(Document, frozen=True):
+    """Some entries of the audit log, newest first."""
+
+    entries: list[AuditEntry]
+    next: str | None
+    """Give it as `cursor` to get the next page; null at the end."""
 
 
 class Health(Document, frozen=True):
@@ -541,6 +595,18 @@ def capture_document(entry: CaptureEntry) -> Capture:
     )
 
 
+def audit_document(entry: operations.AuditEntry) -> AuditEntry:
+    """Return one entry of the audit log."""
+    return AuditEntry(
+        id=entry.entry_id,
+        at=iso_time(entry.at),
+        actor=entry.actor,
+        action=entry.action,
+        target=entry.target,
+        detail=entry.detail,
+    )
+
+
 def key_document(record: KeyRecord) -> Key:
     """Return an API key, without its secret and without the hash of it."""
     return Key(
@@ -549,4 +615,8 @@ def key_document(record: KeyRecord) -> Key:
         created_at=iso_time(record.created_at),
         expires_at=iso_time_or_none(record.expires_at),
         revoked=record.revoked,
+        workflows=list(record.workflows),
+        rate_limit=record.rate_limit,
+        last_used_at=iso_time_or_none(record.last_used_at),
+        old_secret_until=iso_time_or_none(record.old_until or None),
     )

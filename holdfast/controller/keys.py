@@ -1,11 +1,11 @@
 """API keys and what they allow.
 
 Owns: scopes, how a key looks, how its secret is hashed, who a secret belongs to.
-Must not know: HTTP, routes.
+Must not know: HTTP, routes, where keys are kept (`keyring`).
 
 A key is `hf_` and 256 random bits, so its hash needs no salt and no stretching: there is nothing to guess. It is shown
-once; the store keeps the hash. Keys are read again when what is in memory is more than a second old, so that is how
-long a revoked key may still work elsewhere.
+once; the store keeps the hash. A key that is renewed has two secrets for a while, so that whoever uses it can be told
+the new one in peace.
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ from hashlib import blake2b
 from hmac import compare_digest
 from typing import Final
 
-from holdfast.errors import HoldfastError, InputError, UnknownNameError
-from holdfast.ports.clock import Clock
-from holdfast.ports.operations import KeyRecord, PutKey, RevokeKey
-from holdfast.ports.store import Store
+from holdfast.controller.quota import Rate, parse_rate
+from holdfast.errors import InputError, SettingsError
+from holdfast.ports.operations import KeyRecord, PutKey, RotateKey
 
 KEY_PREFIX: Final = "hf_"
 KEY_BYTES: Final = 32
 KEY_CHARACTERS: Final = 43
 """How many base-62 digits KEY_BYTES take."""
-CACHE_SECONDS: Final = 1.0
-"""How old the keys in memory may be."""
+OVERLAP_SECONDS_MAX: Final = 90 * 86_400
+"""How long a secret may stay good after its key was renewed."""
+OVERLAP_SECONDS: Final = 3600.0
+"""How long it does where nobody says."""
+WORKFLOWS_MAX: Final = 100
+"""How many workflows a key can be for, unless it is for all."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """A key's name is part of a path."""
 
@@ -52,12 +55,32 @@ class Principal:
 
     name: str
     scopes: frozenset[str]
+    workflows: frozenset[str] = frozenset()
+    """The only workflows it has to do with; none is all of them."""
+    rate: Rate | None = None
+    """How many requests it may make, if that was said of it."""
+
+    @property
+    def actor(self) -> str:
+        """What it is called in the audit log."""
+        return LOCAL if self == ANYBODY else self.name
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether it has to do with some workflows only."""
+        return bool(self.workflows)
+
+    def may_see(self, workflow: str) -> bool:
+        """Say whether it has anything to do with a workflow and its runs."""
+        return not self.workflows or workflow in self.workflows
 
     def may(self, scope: Scope) -> bool:
         """Say whether it is allowed to do what needs `scope`."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
+LOCAL: Final = "local"
+"""What whoever that is is called in the audit log."""
 ANYBODY: Final = Principal("anybody", frozenset({Scope.ADMIN}))
 """Whoever reaches this machine's loopback address while there are no keys."""
 
@@ -70,11 +93,22 @@ class IssuedKey:
     stored: PutKey
 
 
+@dataclass(frozen=True, slots=True)
+class RenewedKey:
+    """Another secret for a key, which is shown once, and what is stored."""
+
+    secret: str
+    stored: RotateKey
+
+
 def issue_key(
     name: str,
     scopes: Iterable[Scope],
     expires_at: float | None = None,
     draw: Callable[[int], bytes] = secrets.token_bytes,
+    *,
+    workflows: Iterable[str] = (),
+    rate_limit: str = "",
 ) -> IssuedKey:
     """Make a key.
 
@@ -83,20 +117,43 @@ def issue_key(
         scopes: what it allows; at least one.
         expires_at: seconds since the epoch, None for never.
         draw: gives random bytes.
+        workflows: the only ones it is for; none is all of them.
+        rate_limit: how many requests it may make, such as `600/m`; empty leaves it to the setting.
 
     Raises:
-        InputError: the name or the scopes do not fit.
+        InputError: the name, the scopes, the workflows or the rate do not fit.
     """
+    names = tuple(dict.fromkeys(workflows))
     wanted = tuple(dict.fromkeys(Scope(each).value for each in scopes))
     problems = []
     if not NAME.fullmatch(name):
         problems.append(("/name", "expected 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit"))
+    if name in {ANYBODY.name, LOCAL}:
+        problems.append(("/name", f"{name!r} stands for whoever needs no key"))
     if not wanted:
         problems.append(("/scopes", f"expected at least one of {', '.join(Scope)}"))
+    if len(names) > WORKFLOWS_MAX or not all(names):
+        problems.append(("/workflows", f"expected at most {WORKFLOWS_MAX} names of workflows (WORKFLOWS_MAX)"))
+    try:
+        parse_rate(rate_limit)
+    except SettingsError as error:
+        problems.append(("/rate_limit", error.message()))
     if problems:
         raise InputError("the key", tuple(problems))
-    secret = KEY_PREFIX + _base62(draw(KEY_BYTES))
-    return IssuedKey(secret, PutKey(name, hash_secret(secret), wanted, expires_at))
+    secret = _draw_secret(draw)
+    return IssuedKey(secret, PutKey(name, hash_secret(secret), wanted, expires_at, names, rate_limit))
+
+
+def renew_key(name: str, overlap_seconds: float, draw: Callable[[int], bytes] = secrets.token_bytes) -> RenewedKey:
+    """Make another secret for the key called `name`; the one it has stays good for `overlap_seconds`.
+
+    Raises:
+        InputError: the time is negative or longer than OVERLAP_SECONDS_MAX.
+    """
+    if not 0 <= overlap_seconds <= OVERLAP_SECONDS_MAX:
+        raise InputError("the key", (("/overlap_seconds", f"expected 0 to {OVERLAP_SECONDS_MAX:,} seconds"),))
+    secret = _draw_secret(draw)
+    return RenewedKey(secret, RotateKey(name, hash_secret(secret), overlap_seconds))
 
 
 def hash_secret(secret: str) -> bytes:
@@ -112,11 +169,17 @@ def find_principal(records: Iterable[KeyRecord], secret: str, now: float) -> Pri
     presented = hash_secret(secret)
     found: KeyRecord | None = None
     for each in records:
-        if compare_digest(presented, each.key_hash):
+        newest = compare_digest(presented, each.key_hash)
+        older = compare_digest(presented, each.old_hash or bytes(len(presented)))
+        if newest or (older and each.old_hash and now < each.old_until):
             found = each
     if found is None or found.revoked or (found.expires_at is not None and found.expires_at <= now):
         return None
-    return Principal(found.name, frozenset(found.scopes))
+    return Principal(found.name, frozenset(found.scopes), frozenset(found.workflows), parse_rate(found.rate_limit))
+
+
+def _draw_secret(draw: Callable[[int], bytes]) -> str:
+    return KEY_PREFIX + _base62(draw(KEY_BYTES))
 
 
 def _base62(data: bytes) -> str:
@@ -126,60 +189,3 @@ def _base62(data: bytes) -> str:
         number, digit = divmod(number, len(_DIGITS))
         digits.append(_DIGITS[digit])
     return "".join(reversed(digits))
-
-
-class Keyring:
-    """The keys of a store, remembered for a second."""
-
-    def __init__(self, store: Store, clock: Clock) -> None:
-        """Read keys from `store`."""
-        self._store = store
-        self._clock = clock
-        self._records: list[KeyRecord] = []
-        self._read_at: float | None = None
-
-    async def records(self) -> list[KeyRecord]:
-        """Return all keys, revoked ones included; at most CACHE_SECONDS old."""
-        now = self._clock.now()
-        if self._read_at is None or not 0 <= now - self._read_at < CACHE_SECONDS:
-            self._records = await self._store.keys()
-            self._read_at = now
-        return self._records
-
-    async def exist(self) -> bool:
-        """Say whether a key was ever made.
-
-        A revoked or expired key counts: taking the last key away must not open the door.
-        """
-        return bool(await self.records())
-
-    async def identify(self, secret: str) -> Principal | None:
-        """Return whom a secret belongs to, or None."""
-        return find_principal(await self.records(), secret, self._clock.now())
-
-    async def create(self, name: str, scopes: Iterable[Scope], expires_at: float | None = None) -> IssuedKey:
-        """Make a key and store its hash.
-
-        Raises:
-            InputError: the name or the scopes do not fit, or it would have expired already.
-            RunConflictError: the name is taken.
-        """
-        if expires_at is not None and expires_at <= self._clock.now():
-            raise InputError("the key", (("/expires_at", "is over already"),))
-        issued = issue_key(name, scopes, expires_at)
-        (result,) = await self._store.write([issued.stored])
-        if isinstance(result, HoldfastError):
-            raise result
-        self._read_at = None
-        return issued
-
-    async def revoke(self, name: str) -> None:
-        """Make a key invalid for good.
-
-        Raises:
-            UnknownNameError: there is none of this name.
-        """
-        (found,) = await self._store.write([RevokeKey(name)])
-        self._read_at = None
-        if not found:
-            raise UnknownNameError("API key", name, tuple(each.name for each in await self.records()))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, cast
 from uuid import uuid4
@@ -21,12 +21,14 @@ import msgspec
 from msgspec import UNSET
 
 from holdfast.authoring import MessageHandler, Registry, WorkflowDefinition, parse_duration
-from holdfast.client import meant
+from holdfast.client import audited, meant
 from holdfast.controller import catalogue
+from holdfast.controller.backlog import BACKLOG_MAX, Backlog
 from holdfast.controller.documents import (
     STATUSES,
     Accepted,
     Answer,
+    AuditPage,
     BrokenLock,
     Bulk,
     BulkAnswer,
@@ -44,6 +46,7 @@ from holdfast.controller.documents import (
     WorkerList,
     Workflow,
     WorkflowList,
+    audit_document,
     capture_document,
     cause_document,
     lock_document,
@@ -52,7 +55,7 @@ from holdfast.controller.documents import (
     worker_document,
 )
 from holdfast.controller.events import event_document
-from holdfast.controller.keys import Keyring
+from holdfast.controller.keyring import Keyring
 from holdfast.controller.strict import read_json
 from holdfast.errors import (
     CallbackError,
@@ -60,6 +63,7 @@ from holdfast.errors import (
     HoldfastError,
     InputError,
     RunClosedError,
+    RunConflictError,
     RunNotFoundError,
     UnknownNameError,
 )
@@ -68,7 +72,7 @@ from holdfast.ports.callbacks import Callbacks, name_of
 from holdfast.ports.captures import Captures
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import BulkRequest, Engine, ForkRequest, StartRequest
-from holdfast.ports.operations import TERMINAL, BreakLock, Deliver, IdPolicy, RunFilter
+from holdfast.ports.operations import TERMINAL, AuditFilter, BreakLock, Deliver, IdPolicy, RunFilter
 from holdfast.ports.store import Store
 
 RUN_ID: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f/]{1,255}")
@@ -82,6 +86,9 @@ MATCHED_MAX: Final = 100_000
 
 RUNS_MAX: Final = 500
 """How many runs one page of a list holds at most."""
+
+AUDIT_MAX: Final = 500
+"""How many entries of the audit log one page holds at most."""
 
 CAPTURES_MAX: Final = 500
 """How many captures one page of a list holds at most."""
@@ -100,6 +107,7 @@ class ControllerService:
         clock: Clock,
         draw_id: Callable[[], str] = lambda: uuid4().hex,
         captures: Captures | None = None,
+        backlog_max: int = BACKLOG_MAX,
     ) -> None:
         """Serve the system behind `engine` and `store`.
 
@@ -110,12 +118,14 @@ class ControllerService:
             clock: tells when a key has expired.
             draw_id: makes an id for a run or a message that came without one.
             captures: what was captured of runs that went wrong; None for nothing.
+            backlog_max: how many runs may wait for an orchestrator before no more are started.
         """
         self._engine = engine
         self._registry = registry
         self._store = store
         self._draw_id = draw_id
         self._captures = captures
+        self._backlog = Backlog(store, clock, backlog_max)
         self.keys = Keyring(store, clock)
         self.callbacks: Callbacks | None = None
         """Reads the tokens of callbacks; without it nobody's is good."""
@@ -125,9 +135,12 @@ class ControllerService:
         """The workflows this controller knows."""
         return self._registry
 
+    def _as(self, actor: str) -> Engine:
+        return self._engine.acting_as(actor) if actor else self._engine
+
     # --- Runs ----------------------------------------------------------------------------------------------------
 
-    async def start(
+    async def start(  # noqa: PLR0913 - one for each thing a start may say
         self,
         workflow: str,
         text: bytes,
@@ -138,6 +151,8 @@ class ControllerService:
         policy: IdPolicy | None = None,
         attributes: Mapping[str, str] | None = None,
         memo: Mapping[str, str] | None = None,
+        only: Collection[str] = (),
+        by: str = "",
     ) -> tuple[Run, bool]:
         """Start a run; once this returns it cannot be lost.
 
@@ -150,6 +165,8 @@ class ControllerService:
             policy: what to do when there is a run with this id; None is that the same work is the same run.
             attributes: what the run is to be found by, as written: `12.5` is a number, `eu` a text.
             memo: what to note about it, by name.
+            only: the workflows whose runs the caller has to do with; none is all of them.
+            by: who does it, for the audit log; empty leaves it out.
 
         Returns:
             The run, and whether this call made it.
@@ -158,10 +175,14 @@ class ControllerService:
             UnknownNameError: there is no such workflow.
             InputError: the input, the run id, the attributes or the memo do not fit.
             RunConflictError: the id is taken by another workflow or input, or by a run that the policy refuses.
+            BacklogFullError: too many runs wait for an orchestrator.
         """
         definition = self._registry.workflow(workflow)
         if run_id is not None:
             _check_run_id(run_id)
+            if only and policy is not None:
+                await self._check_business(run_id, only)
+        await self._backlog.check()
         payload = _canonical(definition, text, f"the input of {workflow}")
         request = StartRequest(
             workflow,
@@ -175,10 +196,23 @@ class ControllerService:
             memo=check_memo(memo or {}),
         )
         if policy is None:
-            (started,) = await self._engine.start([request])
+            (started,) = await self._as(by).start([request])
         else:
-            started = await self._engine.start_next(request, policy)
+            started = await self._as(by).start_next(request, policy)
         return await self.run(request.run_id), started.created
+
+    async def _check_business(self, run_id: str, only: Collection[str]) -> None:
+        """Refuse a policy that would give somebody a run, or end one, of a workflow they have nothing to do with."""
+        try:
+            workflow = await self.workflow_of(run_id)
+        except RunNotFoundError:
+            return
+        if workflow not in only:
+            raise RunConflictError(run_id, "workflow")
+
+    async def workflow_of(self, run_id: str) -> str:
+        """Return which workflow a run is of. Raises RunNotFoundError."""
+        return (await self._engine.describe(run_id)).workflow
 
     async def run(self, run_id: str, *, payloads: bool = True) -> Run:
         """Return a run, with its result or error when it has ended. Raises RunNotFoundError."""
@@ -206,8 +240,9 @@ class ControllerService:
         cursor: str | None = None,
         limit: int = 50,
         payloads: bool = False,
+        only: Collection[str] = (),
     ) -> RunPage:
-        """Return runs, newest first.
+        """Return runs, newest first; with `only`, those of these workflows.
 
         Raises:
             InputError: the status or the cursor is none of ours.
@@ -221,7 +256,8 @@ class ControllerService:
                 created_before=created_before,
                 error=error,
                 attributes=dict(attributes or {}),
-            )
+            ),
+            only,
         )
         try:
             records, following = await self._engine.runs(where=where, cursor=cursor, limit=min(limit, RUNS_MAX))
@@ -261,7 +297,9 @@ class ControllerService:
 
     # --- Messages ------------------------------------------------------------------------------------------------
 
-    async def signal(self, run_id: str, name: str, text: bytes, operation_id: str | None = None) -> Accepted:
+    async def signal(
+        self, run_id: str, name: str, text: bytes, operation_id: str | None = None, by: str = ""
+    ) -> Accepted:
         """Deliver a signal durably; a workflow may wait for names it declares no handler for.
 
         Raises:
@@ -270,7 +308,7 @@ class ControllerService:
         """
         payload = await self._message("signal", run_id, name, text)
         operation_id = operation_id or self._draw_id()
-        await self._engine.signal(run_id, name, payload, operation_id)
+        await self._as(by).signal(run_id, name, payload, operation_id)
         return Accepted(run_id=run_id, name=name, operation_id=operation_id)
 
     async def answer_callback(self, token: str, text: bytes) -> None:
@@ -333,24 +371,24 @@ class ControllerService:
 
     # --- Operating -----------------------------------------------------------------------------------------------
 
-    async def cancel(self, run_id: str, reason: str = "", operation_id: str | None = None) -> Run:
+    async def cancel(self, run_id: str, reason: str = "", operation_id: str | None = None, by: str = "") -> Run:
         """Ask a run to stop, durably. Raises RunNotFoundError, RunClosedError."""
-        await self._engine.cancel(run_id, reason, operation_id or self._draw_id())
+        await self._as(by).cancel(run_id, reason, operation_id or self._draw_id())
         return await self.run(run_id)
 
-    async def terminate(self, run_id: str, reason: str = "", operation_id: str | None = None) -> Run:
+    async def terminate(self, run_id: str, reason: str = "", operation_id: str | None = None, by: str = "") -> Run:
         """End a run without asking its code, durably. Raises RunNotFoundError, RunClosedError."""
-        await self._engine.terminate(run_id, reason, operation_id or self._draw_id())
+        await self._as(by).terminate(run_id, reason, operation_id or self._draw_id())
         return await self.run(run_id)
 
-    async def pause(self, run_id: str, by: str, reason: str = "") -> Run:
+    async def pause(self, run_id: str, by: str, reason: str = "", actor: str = "") -> Run:
         """Keep a run from moving. Raises RunNotFoundError, RunClosedError."""
-        await self._engine.pause(run_id, by, reason)
+        await self._as(actor).pause(run_id, by, reason)
         return await self.run(run_id)
 
-    async def resume(self, run_id: str) -> Run:
+    async def resume(self, run_id: str, by: str = "") -> Run:
         """Let a parked or paused run go on. Raises RunNotFoundError, RunClosedError, RunStateError."""
-        await self._engine.resume(run_id)
+        await self._as(by).resume(run_id)
         return await self.run(run_id)
 
     async def explain(self, run_id: str) -> Explained:
@@ -363,19 +401,28 @@ class ControllerService:
             causes=[cause_document(each) for each in found.causes],
         )
 
-    async def bulk(self, wanted: Bulk, by: str, operation_id: str | None = None) -> BulkAnswer:
+    async def bulk(
+        self,
+        wanted: Bulk,
+        by: str,
+        operation_id: str | None = None,
+        only: Collection[str] = (),
+        actor: str = "",
+    ) -> BulkAnswer:
         """Do one thing to the next runs that a filter means, or say to how many it would be done.
+
+        With `only`, those of these workflows are meant, and no others.
 
         Raises:
             InputError: a status or the cursor is none of ours.
         """
-        where = meant(wanted.verb, _filter(wanted.where))
+        where = meant(wanted.verb, _filter(wanted.where, only))
         try:
             matched = await self._engine.count(where, MATCHED_MAX)
             if wanted.preview:
                 return BulkAnswer(matched=matched, done=[], refused=[], next=wanted.cursor)
             request = BulkRequest(wanted.verb, where, operation_id or self._draw_id(), wanted.reason, by)
-            page = await self._engine.bulk(request, wanted.cursor, wanted.limit)
+            page = await self._as(actor).bulk(request, wanted.cursor, wanted.limit)
         except (ValueError, OverflowError):
             raise InputError("the request", (("/cursor", "expected the `next` of a part"),)) from None
         return BulkAnswer(
@@ -385,7 +432,7 @@ class ControllerService:
             next=page.next,
         )
 
-    async def fork(self, run_id: str, wanted: ForkBody) -> tuple[ForkAnswer, bool]:
+    async def fork(self, run_id: str, wanted: ForkBody, by: str = "") -> tuple[ForkAnswer, bool]:
         """Start a run that begins with what another one recorded; say whether this call made it.
 
         Raises:
@@ -403,7 +450,7 @@ class ControllerService:
             wanted.code,
             wanted.new_keys,
         )
-        forked = await self._engine.fork(request)
+        forked = await self._as(by).fork(request)
         answer = ForkAnswer(
             run=await self.run(forked.run_id),
             recorded=list(forked.recorded),
@@ -443,10 +490,32 @@ class ControllerService:
         """Return every place in every lock's queue."""
         return LockList(locks=[lock_document(each) for each in await self._store.locks()])
 
-    async def break_lock(self, name: str) -> BrokenLock:
+    async def break_lock(self, name: str, by: str = "") -> BrokenLock:
         """Take a lock from its holder by force."""
-        (holder,) = await self._store.write([BreakLock(name)])
+        store = audited(self._store, by) if by else self._store
+        (holder,) = await store.write([BreakLock(name)])
         return BrokenLock(name=name, holder=holder or None)
+
+    async def audit(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> AuditPage:
+        """Return entries of the audit log, newest first.
+
+        Raises:
+            InputError: the cursor is none of ours.
+        """
+        where = AuditFilter(actor, action, target)
+        try:
+            entries, following = await self._store.audit(where, cursor, min(limit, AUDIT_MAX))
+        except (ValueError, OverflowError):
+            raise InputError("the filter", (("/cursor", "expected the `next` of a page"),)) from None
+        return AuditPage(entries=[audit_document(each) for each in entries], next=following)
 
     async def captures(self, *, cursor: str | None = None, limit: int = 50) -> CapturePage:
         """Return captures, newest first.
@@ -495,7 +564,7 @@ def _check_run_id(run_id: str) -> None:
         raise InputError("the run id", (("", problem),))
 
 
-def _filter(where: Where) -> RunFilter:
+def _filter(where: Where, only: Collection[str] = ()) -> RunFilter:
     if any(each not in STATUSES for each in where.status):
         raise InputError("the filter", (("/status", f"expected one of {', '.join(sorted(STATUSES))}"),))
     return RunFilter(
@@ -505,6 +574,7 @@ def _filter(where: Where) -> RunFilter:
         where.created_before.timestamp() if where.created_before is not None else None,
         where.error,
         tuple(where.attributes.items()),
+        tuple(sorted(only)),
     )
 
 

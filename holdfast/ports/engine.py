@@ -210,6 +210,12 @@ class LocalOrchestrator(Protocol):
 class Engine(Protocol):
     """Starts runs, talks to them, and reads them."""
 
+    def acting_as(self, actor: str) -> Engine:
+        """Return this engine as `actor` uses it: what is done through it goes into the audit log in the same commit.
+
+        Made for one act, or for the life of a client that runs nothing itself.
+        """
+
     async def start(self, requests: Sequence[StartRequest]) -> list[Started]:
         """Start runs durably; a run that exists with the same input is returned as it is.
 

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from holdfast.history import Codec, Page
 from holdfast.ports.operations import (
+    AuditEntry,
+    AuditFilter,
     ChunkRecord,
     EntryRecord,
     FanOutRecord,
@@ -108,6 +110,9 @@ class Store(Protocol):
     async def count(self, where: RunFilter, limit: int) -> int:
         """Return how many runs `where` means, but no more than `limit`."""
 
+    async def waiting(self, limit: int) -> int:
+        """Return how many executions are ready to be claimed and nobody has, but no more than `limit`."""
+
     async def outcomes(self, fan_out_id: int, start: int, stop: int) -> list[ItemOutcome]:
         """Return the outcomes recorded for items `start` to `stop` (exclusive) of a fan-out, by index."""
 
@@ -134,6 +139,11 @@ class Store(Protocol):
 
     async def keys(self) -> list[KeyRecord]:
         """Return all API keys."""
+
+    async def audit(
+        self, where: AuditFilter, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[AuditEntry], str | None]:
+        """Return entries of the audit log, newest first, and the cursor of the next page (None at the end)."""
 
     async def uncaptured(self, limit: int) -> list[RunRecord]:
         """Return executions that failed, timed out or are parked and are not marked captured, newest first.

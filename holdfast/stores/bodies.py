@@ -273,8 +273,12 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.CloseEntry,
         ops.TakeRequests,
         ops.MarkCaptured,
+        ops.Audited,
+        ops.PruneAudit,
         ops.Prune,
         ops.PutKey,
+        ops.RotateKey,
+        ops.NoteUse,
         ops.RevokeKey,
     }
 )

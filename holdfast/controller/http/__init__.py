@@ -4,7 +4,7 @@ Owns: everything that is HTTP.
 Must not know: how the service does what it does.
 """
 
-from holdfast.controller.http.access import EXEMPT, Public, ScopedRoute, check_routes, requires
+from holdfast.controller.http.access import EXEMPT, About, Public, ScopedRoute, check_routes, requires
 from holdfast.controller.http.application import create_app
 from holdfast.controller.http.problems import RefusalError
 from holdfast.controller.http.server import Server, serve
@@ -12,6 +12,7 @@ from holdfast.controller.http.settings import HttpSettings, check_bind, is_loopb
 
 __all__ = [
     "EXEMPT",
+    "About",
     "HttpSettings",
     "Public",
     "RefusalError",

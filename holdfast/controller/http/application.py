@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from holdfast.controller.http import callbacks, captures, fleet, front, health, keys, messages, runs, workflows
+from holdfast.controller.http import audit, callbacks, captures, fleet, front, health, keys, messages, runs, workflows
 from holdfast.controller.http.access import Doorkeeper, ScopedRoute, check_routes
 from holdfast.controller.http.body import BodyLimit
+from holdfast.controller.http.limits import HeadLimit
 from holdfast.controller.http.origin import OriginCheck
 from holdfast.controller.http.parts import Parts
 from holdfast.controller.http.problems import HANDLERS, CatchAll
@@ -28,6 +29,7 @@ ROUTERS = (
     fleet.router,
     captures.router,
     keys.router,
+    audit.router,
     health.router,
     front.router,
 )
@@ -64,10 +66,11 @@ def create_app(
     )
     app.router.route_class = ScopedRoute
     app.state.parts = Parts(service, settings)
-    app.state.doorkeeper = Doorkeeper(service.keys, settings.host)
+    app.state.doorkeeper = Doorkeeper(service.keys, settings, service.workflow_of)
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
     app.add_middleware(CatchAll)
+    app.add_middleware(HeadLimit, bytes_max=settings.head_bytes_max)
     app.add_middleware(
         OriginCheck, doorkeeper=app.state.doorkeeper, allowed_hosts=frozenset(map(str.lower, settings.allowed_hosts))
     )

@@ -15,7 +15,7 @@ from holdfast.authoring import CallSignature
 from holdfast.controller.documents import BrokenLock, LockList, LockName, PoolList, WorkerList
 from holdfast.controller.http.access import ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, reference, takes
-from holdfast.controller.http.parts import TheBody, TheService, json_response
+from holdfast.controller.http.parts import TheBody, ThePrincipal, TheService, json_response
 from holdfast.controller.keys import Scope
 from holdfast.controller.strict import read_json
 
@@ -52,8 +52,8 @@ async def list_locks(service: TheService) -> Response:
 
 @router.post("/v1/locks/break", responses=describes(BrokenLock), openapi_extra=takes(reference(LockName)))
 @requires(Scope.OPERATE)
-async def break_lock(service: TheService, body: TheBody) -> Response:
+async def break_lock(service: TheService, body: TheBody, principal: ThePrincipal) -> Response:
     """Take a lock from its holder by force; the next in line gets it, and the old holder's token is refused."""
     read_json(body or b"null", "the request")
     (wanted,), _ = _LOCK_NAME.decode_call(body or b"null")
-    return json_response(await service.break_lock(wanted.name))
+    return json_response(await service.break_lock(wanted.name, principal.actor))

@@ -13,9 +13,17 @@ from starlette.responses import Response
 
 from holdfast.client import ANSWER_SECONDS
 from holdfast.controller.documents import Accepted, Answer
-from holdfast.controller.http.access import ScopedRoute, requires
+from holdfast.controller.http.access import About, ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, takes
-from holdfast.controller.http.parts import RunId, TheBody, TheOperationId, ThePartsOf, TheService, json_response
+from holdfast.controller.http.parts import (
+    RunId,
+    TheBody,
+    TheOperationId,
+    ThePartsOf,
+    ThePrincipal,
+    TheService,
+    json_response,
+)
 from holdfast.controller.keys import Scope
 
 router = APIRouter(route_class=ScopedRoute, tags=["messages"])
@@ -34,16 +42,21 @@ _ARGUMENTS = {"description": "Nothing, the one argument, or an object of the arg
     responses=describes(Accepted, 202),
     openapi_extra=takes(_ARGUMENTS),
 )
-@requires(Scope.SIGNAL)
+@requires(Scope.SIGNAL, About.RUN)
 async def send_signal(
-    service: TheService, run_id: RunId, name: MessageName, body: TheBody, operation_id: TheOperationId
+    service: TheService,
+    run_id: RunId,
+    name: MessageName,
+    body: TheBody,
+    operation_id: TheOperationId,
+    principal: ThePrincipal,
 ) -> Response:
     """Send a signal. Once this answers it cannot be lost."""
-    return json_response(await service.signal(run_id, name, body, operation_id), 202)
+    return json_response(await service.signal(run_id, name, body, operation_id, principal.actor), 202)
 
 
 @router.post("/v1/runs/{run_id}/updates/{name}", responses=describes(Answer), openapi_extra=takes(_ARGUMENTS))
-@requires(Scope.SIGNAL)
+@requires(Scope.SIGNAL, About.RUN)
 async def send_update(
     parts: ThePartsOf,
     run_id: RunId,
@@ -58,7 +71,7 @@ async def send_update(
 
 
 @router.get("/v1/runs/{run_id}/queries/{name}", responses=describes(Answer))
-@requires(Scope.READ)
+@requires(Scope.READ, About.RUN)
 async def ask_query(
     parts: ThePartsOf,
     run_id: RunId,
@@ -74,7 +87,7 @@ async def ask_query(
 
 
 @router.post("/v1/runs/{run_id}/queries/{name}", responses=describes(Answer), openapi_extra=takes(_ARGUMENTS))
-@requires(Scope.READ)
+@requires(Scope.READ, About.RUN)
 async def ask_query_with_body(
     parts: ThePartsOf, run_id: RunId, name: MessageName, body: TheBody, timeout: Seconds = ANSWER_SECONDS
 ) -> Response:

@@ -63,6 +63,7 @@ TREATMENTS: Final[Mapping[type[HoldfastError], Treatment]] = {
     errors.UpdateRejectedError: Treatment(422),
     errors.QueryError: Treatment(500),
     errors.NoOrchestratorError: Treatment(503, retry=True),
+    errors.BacklogFullError: Treatment(503, retry=True),
     errors.LeaseError: Treatment(409),
     errors.StoreError: Treatment(500, hidden=True),
     errors.StoreBusyError: Treatment(503, retry=True),

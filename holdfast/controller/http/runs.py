@@ -28,7 +28,7 @@ from holdfast.controller.documents import (
     Run,
     RunPage,
 )
-from holdfast.controller.http.access import ScopedRoute, requires
+from holdfast.controller.http.access import About, ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, reference, takes
 from holdfast.controller.http.parts import (
     Parts,
@@ -82,9 +82,10 @@ _REASON: Final = CallSignature(_reason, name="the request")
     | describes(Run, 200, "It had been made with this input before."),
     openapi_extra=takes({"description": "Input of the workflow."}),
 )
-@requires(Scope.START)
+@requires(Scope.START, About.WORKFLOW)
 async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the query
     parts: ThePartsOf,
+    principal: ThePrincipal,
     name: str,
     body: TheBody,
     operation_id: TheOperationId,
@@ -126,6 +127,8 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
         policy=None if policy == IdPolicy() else policy,
         attributes=_pairs("attribute", attribute),
         memo=_pairs("memo", memo),
+        only=principal.workflows,
+        by=principal.actor,
     )
     headers = {"Location": f"/v1/runs/{_path_segment(run.run_id)}"}
     seconds = preferred_wait(prefer or [])
@@ -137,9 +140,10 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
 
 
 @router.get("/v1/runs", responses=describes(RunPage))
-@requires(Scope.READ)
+@requires(Scope.READ, About.SELECTION)
 async def list_runs(  # noqa: PLR0913, PLR0917 - one for each parameter of the query
     service: TheService,
+    principal: ThePrincipal,
     workflow: Annotated[str | None, Query(description="Only runs of this workflow.")] = None,
     status: Annotated[str | None, Query(description="Only runs of this status, such as RUNNING.")] = None,
     created_from: Annotated[datetime | None, Query(description="Only runs made then or later.")] = None,
@@ -164,12 +168,13 @@ async def list_runs(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
             cursor=cursor,
             limit=limit,
             payloads=payloads,
+            only=principal.workflows,
         )
     )
 
 
 @router.get("/v1/runs/{run_id}", responses=describes(Run))
-@requires(Scope.READ)
+@requires(Scope.READ, About.RUN)
 async def read_run(service: TheService, run_id: RunId) -> Response:
     """Read a run, with its result or error when it has ended."""
     return json_response(await service.run(run_id))
@@ -179,7 +184,7 @@ async def read_run(service: TheService, run_id: RunId) -> Response:
     "/v1/runs/{run_id}/result",
     responses=describes(Run, 200, "It has ended.") | describes(Run, 202, "It has not ended yet."),
 )
-@requires(Scope.READ)
+@requires(Scope.READ, About.RUN)
 async def read_result(
     parts: ThePartsOf,
     run_id: RunId,
@@ -191,7 +196,7 @@ async def read_result(
 
 
 @router.get("/v1/runs/{run_id}/history", responses=describes(HistoryPage))
-@requires(Scope.READ)
+@requires(Scope.READ, About.RUN)
 async def read_history(
     service: TheService,
     run_id: RunId,
@@ -204,7 +209,7 @@ async def read_history(
 
 
 @router.get("/v1/runs/{run_id}/explain", responses=describes(Explained))
-@requires(Scope.READ)
+@requires(Scope.READ, About.RUN)
 async def explain_run(service: TheService, run_id: RunId) -> Response:
     """Say why a run does not move, as a chain of causes."""
     return json_response(await service.explain(run_id))
@@ -217,7 +222,7 @@ async def explain_run(service: TheService, run_id: RunId) -> Response:
         204: {"description": "The run has ended and nothing is left to come."},
     },
 )
-@requires(Scope.READ)
+@requires(Scope.READ, About.RUN)
 async def stream_events(
     parts: ThePartsOf,
     run_id: RunId,
@@ -246,10 +251,12 @@ async def stream_events(
     responses=describes(Run, 202, "The run will be asked to stop."),
     openapi_extra=takes(reference(Reason)),
 )
-@requires(Scope.OPERATE)
-async def cancel_run(service: TheService, run_id: RunId, body: TheBody, operation_id: TheOperationId) -> Response:
+@requires(Scope.OPERATE, About.RUN)
+async def cancel_run(
+    service: TheService, run_id: RunId, body: TheBody, operation_id: TheOperationId, principal: ThePrincipal
+) -> Response:
     """Ask a run to stop; its code may clean up first."""
-    return json_response(await service.cancel(run_id, _reason_in(body), operation_id), 202)
+    return json_response(await service.cancel(run_id, _reason_in(body), operation_id, principal.actor), 202)
 
 
 @router.post(
@@ -258,10 +265,12 @@ async def cancel_run(service: TheService, run_id: RunId, body: TheBody, operatio
     responses=describes(Run, 202, "The run will be ended."),
     openapi_extra=takes(reference(Reason)),
 )
-@requires(Scope.OPERATE)
-async def terminate_run(service: TheService, run_id: RunId, body: TheBody, operation_id: TheOperationId) -> Response:
+@requires(Scope.OPERATE, About.RUN)
+async def terminate_run(
+    service: TheService, run_id: RunId, body: TheBody, operation_id: TheOperationId, principal: ThePrincipal
+) -> Response:
     """End a run without asking its code."""
-    return json_response(await service.terminate(run_id, _reason_in(body), operation_id), 202)
+    return json_response(await service.terminate(run_id, _reason_in(body), operation_id, principal.actor), 202)
 
 
 @router.post(
@@ -269,17 +278,22 @@ async def terminate_run(service: TheService, run_id: RunId, body: TheBody, opera
     responses=describes(Run, 200, "The run does not move."),
     openapi_extra=takes(reference(Reason)),
 )
-@requires(Scope.OPERATE)
+@requires(Scope.OPERATE, About.RUN)
 async def pause_run(service: TheService, run_id: RunId, body: TheBody, principal: ThePrincipal) -> Response:
     """Keep a run from moving until it is resumed."""
-    return json_response(await service.pause(run_id, principal.name, _reason_in(body)))
+    return json_response(await service.pause(run_id, principal.name, _reason_in(body), principal.actor))
 
 
 @router.post("/v1/runs/{run_id}/resume", status_code=202, responses=describes(Run, 202, "The run goes on."))
-@requires(Scope.OPERATE)
-async def resume_run(service: TheService, run_id: RunId, body: TheBody) -> Response:  # noqa: ARG001 - read and not used
+@requires(Scope.OPERATE, About.RUN)
+async def resume_run(
+    service: TheService,
+    run_id: RunId,
+    body: TheBody,  # noqa: ARG001 - read and not used
+    principal: ThePrincipal,
+) -> Response:
     """Let a parked or paused run go on."""
-    return json_response(await service.resume(run_id), 202)
+    return json_response(await service.resume(run_id, principal.actor), 202)
 
 
 @router.post(
@@ -289,26 +303,28 @@ async def resume_run(service: TheService, run_id: RunId, body: TheBody) -> Respo
     | describes(ForkAnswer, 200, "It had been made before."),
     openapi_extra=takes(reference(ForkBody)),
 )
-@requires(Scope.OPERATE)
-async def fork_run(service: TheService, run_id: RunId, body: TheBody, operation_id: TheOperationId) -> Response:
+@requires(Scope.OPERATE, About.RUN)
+async def fork_run(
+    service: TheService, run_id: RunId, body: TheBody, operation_id: TheOperationId, principal: ThePrincipal
+) -> Response:
     """Start a run whose history begins with what another one recorded; an Idempotency-Key names it."""
     read_json(body or b"null", "the request")
     (wanted,), _ = _FORK.decode_call(body or b"null")
     if wanted.id is None and operation_id is not None:
         wanted = msgspec.structs.replace(wanted, id=operation_id)
-    answer, created = await service.fork(run_id, wanted)
+    answer, created = await service.fork(run_id, wanted, principal.actor)
     return json_response(answer, 201 if created else 200)
 
 
 @router.post("/v1/bulk", responses=describes(BulkAnswer), openapi_extra=takes(reference(Bulk)))
-@requires(Scope.OPERATE)
+@requires(Scope.OPERATE, About.SELECTION)
 async def operate_many(
     service: TheService, body: TheBody, principal: ThePrincipal, operation_id: TheOperationId
 ) -> Response:
     """Cancel, terminate, pause or resume the next runs that a filter means; what is refused is listed."""
     read_json(body or b"null", "the request")
     (wanted,), _ = _BULK.decode_call(body or b"null")
-    return json_response(await service.bulk(wanted, principal.name, operation_id))
+    return json_response(await service.bulk(wanted, principal.name, operation_id, principal.workflows, principal.actor))
 
 
 def preferred_wait(headers: list[str]) -> int | None:

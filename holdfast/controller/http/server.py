@@ -17,6 +17,7 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
+from holdfast.controller.http.connection import PatientProtocol
 from holdfast.controller.http.parts import parts_of
 from holdfast.controller.http.settings import check_bind, is_loopback
 from holdfast.errors import SettingsError
@@ -52,7 +53,8 @@ class Server:
         self.port: int = address[1]
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=PatientProtocol,
+            h11_max_incomplete_event_size=self._parts.settings.head_bytes_max,
             ws="none",
             lifespan="on",
             log_config=None,

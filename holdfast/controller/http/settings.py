@@ -32,6 +32,14 @@ class HttpSettings:
     """How many streams of events are served at a time."""
     drain_seconds: float = 5.0
     """How long a server that stops waits for requests under way."""
+    head_bytes_max: int = 32 * 1024
+    """Largest head of a request taken: its address and its headers."""
+    head_seconds_max: float = 10.0
+    """How long the head of a request may take to arrive."""
+    requests_max: int = 1_000
+    """How many requests are served at a time, streams not counted."""
+    rate_limit: str = ""
+    """How many requests each key may make, such as `600/m`; empty for any number. A key's own limit goes before it."""
     allowed_hosts: tuple[str, ...] = ()
     """Further names, besides those of this machine, under which an API without keys may be addressed."""
 

@@ -28,6 +28,12 @@ from holdfast.ports.operations.appending import (
     QueueFanOut,
     QueueTask,
 )
+from holdfast.ports.operations.audit import (
+    Audited,
+    AuditEntry,
+    AuditFilter,
+    PruneAudit,
+)
 from holdfast.ports.operations.base import (
     Value,
 )
@@ -53,8 +59,10 @@ from holdfast.ports.operations.fan_outs import (
 )
 from holdfast.ports.operations.keys import (
     KeyRecord,
+    NoteUse,
     PutKey,
     RevokeKey,
+    RotateKey,
 )
 from holdfast.ports.operations.ledger import (
     CloseEntry,
@@ -184,8 +192,12 @@ Operation: TypeAlias = (
     | TakeRequests
     | Answer
     | MarkCaptured
+    | Audited
+    | PruneAudit
     | Prune
     | PutKey
+    | RotateKey
+    | NoteUse
     | RevokeKey
 )
 
@@ -213,6 +225,9 @@ __all__ = [
     "Answer",
     "Append",
     "Ask",
+    "AuditEntry",
+    "AuditFilter",
+    "Audited",
     "Beat",
     "BeatTasks",
     "BreakLock",
@@ -252,6 +267,7 @@ __all__ = [
     "MemberRecord",
     "Membership",
     "NewChild",
+    "NoteUse",
     "OpenEntry",
     "Operation",
     "Outgoing",
@@ -260,6 +276,7 @@ __all__ = [
     "Pause",
     "PoolRecord",
     "Prune",
+    "PruneAudit",
     "Pruned",
     "PutKey",
     "QueueFanOut",
@@ -278,6 +295,7 @@ __all__ = [
     "RetryOwnTask",
     "RetryTask",
     "RevokeKey",
+    "RotateKey",
     "RunFilter",
     "RunRecord",
     "StartNext",

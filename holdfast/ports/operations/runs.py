@@ -78,6 +78,8 @@ class RunFilter(Value, frozen=True):
     """Text in what is kept of its failure, or in why it is parked. Upper and lower case count."""
     attributes: tuple[tuple[str, str], ...] = ()
     """(name, text) pairs: it has each of these attributes with a value that is written so, such as `12` or `eu`."""
+    workflows: tuple[str, ...] = ()
+    """It is a run of one of these; none of them is any workflow."""
 
 
 class Totals(Value, frozen=True):

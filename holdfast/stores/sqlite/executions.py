@@ -262,11 +262,25 @@ def _bindings(where: RunFilter, cursor: str | None, limit: int) -> tuple[Any, ..
     before = int(cursor) if cursor else _ID_MAX
     statuses = _encode_json(where.statuses).decode() if where.statuses else None
     times = (where.created_from, where.created_before)
-    common = (before, where.workflow, limit, statuses, *times, where.error or None)
+    common = (before, _workflows(where), limit, statuses, *times, where.error or None)
     if not where.attributes:
         return common
     (name, key), *others = ((name, attribute_key(text)) for name, text in where.attributes)
     return *common, name, key, _encode_json(others).decode()
+
+
+def _workflows(where: RunFilter) -> str | None:
+    """Return the workflows that are meant, as a JSON array; None is all of them."""
+    names = where.workflows
+    if where.workflow is not None:
+        names = (where.workflow,) if not names or where.workflow in names else ()
+    return _encode_json(names).decode() if names or where.workflow is not None else None
+
+
+def count_waiting(connection: apsw.Connection, limit: int) -> int:
+    """Return how many executions are ready to be claimed, but no more than `limit`."""
+    ((found,),) = _rows(connection, "count_ready_executions", (limit,))
+    return int(found)
 
 
 def count(connection: apsw.Connection) -> dict[str, int]:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from holdfast.stores.sqlite import (
+    audit,
     captures,
     delivery,
     executions,
@@ -35,6 +36,7 @@ def handlers() -> Mapping[type, Handler]:
     """Return the handler of every operation but those that begin or continue a history, which `log` carries out."""
     found: dict[type, Handler] = {}
     for module in (
+        audit,
         captures,
         delivery,
         executions,

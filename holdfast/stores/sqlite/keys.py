@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from holdfast.errors import RunConflictError
-from holdfast.ports.operations import KeyRecord, PutKey, RevokeKey
+from holdfast.ports.operations import KeyRecord, NoteUse, PutKey, RevokeKey, RotateKey
 from holdfast.stores.sqlite import statements
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from holdfast.stores.sqlite.session import Handler, Session
 
 _encode_json = msgspec.json.Encoder().encode
-_decode_scopes = msgspec.json.Decoder(tuple[str, ...]).decode
+_decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 def put(session: Session, operation: PutKey) -> bool:
@@ -29,14 +29,43 @@ def put(session: Session, operation: PutKey) -> bool:
     Raises:
         RunConflictError: the name or the hash belongs to another key, revoked ones included.
     """
-    scopes = _encode_json(operation.scopes).decode()
-    wanted = (operation.name, operation.key_hash, scopes, operation.expires_at, None)
-    found = session.rows("find_key", (operation.name, operation.key_hash))
+    scopes, workflows = (_encode_json(each).decode() for each in (operation.scopes, operation.workflows))
+    name, key_hash, expires_at, rate_limit = (
+        operation.name,
+        operation.key_hash,
+        operation.expires_at,
+        operation.rate_limit,
+    )
+    found = session.rows("find_key", (name, key_hash))
     if found:
-        if found == [wanted]:
+        if found == [(name, key_hash, scopes, expires_at, workflows, rate_limit, None)]:
             return True
+        raise RunConflictError(name, "API key")
+    session.run("put_key", (name, key_hash, scopes, session.now, expires_at, workflows, rate_limit))
+    return True
+
+
+def rotate(session: Session, operation: RotateKey) -> bool:
+    """Give a key another secret, and let the one it had be good for a while; return whether there is such a key.
+
+    Raises:
+        RunConflictError: it was revoked, or the hash belongs to another key.
+    """
+    found = session.rows("find_key", (operation.name, operation.key_hash))
+    mine = next((each for each in found if each[0] == operation.name), None)
+    if mine is None:
+        return False
+    if len(found) > 1 or mine[-1] is not None:
         raise RunConflictError(operation.name, "API key")
-    session.run("put_key", (operation.name, operation.key_hash, scopes, session.now, operation.expires_at))
+    if mine[1] != operation.key_hash:
+        until = session.now + operation.overlap_seconds
+        session.run("rotate_key", (operation.name, operation.key_hash, until))
+    return True
+
+
+def note_use(session: Session, operation: NoteUse) -> bool:
+    """Note when keys were used last."""
+    session.run_many("note_key_use", operation.used)
     return True
 
 
@@ -51,15 +80,30 @@ def read_keys(connection: apsw.Connection) -> list[KeyRecord]:
         KeyRecord(
             name=name,
             key_hash=key_hash,
-            scopes=_decode_scopes(scopes),
+            scopes=_decode_names(scopes),
             created_at=created_at,
             expires_at=expires_at,
             revoked=bool(revoked),
+            workflows=_decode_names(workflows),
+            rate_limit=rate_limit,
+            last_used_at=last_used_at,
+            old_hash=old_hash or b"",
+            old_until=old_until or 0.0,
         )
-        for name, key_hash, scopes, created_at, expires_at, revoked in connection.execute(
-            statements.load()["read_keys"]
-        )
+        for (
+            name,
+            key_hash,
+            scopes,
+            created_at,
+            expires_at,
+            revoked,
+            workflows,
+            rate_limit,
+            last_used_at,
+            old_hash,
+            old_until,
+        ) in connection.execute(statements.load()["read_keys"])
     ]
 
 
-HANDLERS: Final[dict[type, Handler]] = {PutKey: put, RevokeKey: revoke}
+HANDLERS: Final[dict[type, Handler]] = {PutKey: put, RotateKey: rotate, NoteUse: note_use, RevokeKey: revoke}

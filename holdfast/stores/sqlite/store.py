@@ -24,6 +24,7 @@ from holdfast.errors import HoldfastWarning, StoreError
 from holdfast.history import unchained
 from holdfast.ports.operations import Join, Leave, RunFilter, Totals
 from holdfast.stores.sqlite import (
+    audit,
     captures,
     chunks,
     executions,
@@ -61,6 +62,8 @@ if TYPE_CHECKING:
     from holdfast.ports.bus import Bus
     from holdfast.ports.clock import Clock
     from holdfast.ports.operations import (
+        AuditEntry,
+        AuditFilter,
         ChunkRecord,
         EntryRecord,
         FanOutRecord,
@@ -344,6 +347,11 @@ class SQLiteStore:
         with translated(self.path):
             return executions.count_found(self._read(), where, limit)
 
+    async def waiting(self, limit: int) -> int:
+        """Return how many executions are ready to be claimed and nobody has, but no more than `limit`."""
+        with translated(self.path):
+            return executions.count_waiting(self._read(), limit)
+
     async def outcomes(self, fan_out_id: int, start: int, stop: int) -> list[ItemOutcome]:
         """Return the outcomes recorded for items `start` to `stop` (exclusive) of a fan-out, by index."""
         with translated(self.path):
@@ -390,6 +398,17 @@ class SQLiteStore:
         """Return all API keys."""
         with translated(self.path):
             return keys.read_keys(self._read())
+
+    async def audit(
+        self, where: AuditFilter, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[AuditEntry], str | None]:
+        """Return entries of the audit log, newest first, and the cursor of the next page (None at the end).
+
+        Raises:
+            ValueError: the cursor is not one of ours.
+        """
+        with translated(self.path):
+            return audit.read_page(self._read(), where, cursor, limit)
 
     async def uncaptured(self, limit: int) -> list[RunRecord]:
         """Return executions that failed, timed out or are parked and are not marked captured, newest first."""

@@ -24,6 +24,7 @@ from holdfast.authoring import Registry, query, signal, task, update, workflow
 from holdfast.bus import LocalBus
 from holdfast.client import EmbeddedEngine
 from holdfast.controller import ControllerService, Scope
+from holdfast.controller.backlog import BACKLOG_MAX
 from holdfast.controller.http import HttpSettings, create_app
 from holdfast.replay.captures import CaptureFolder
 from holdfast.stores import SQLiteStore
@@ -141,8 +142,9 @@ class Api:
 
 @asynccontextmanager
 async def serving(folder: Path, *, definitions: Iterable[Any] = DEFINITIONS, **options: Any) -> AsyncIterator[Api]:
-    """Give an API on a store of its own. `options` are HttpSettings, and `routers`."""
+    """Give an API on a store of its own. `options` are HttpSettings, `routers` and `backlog_max`."""
     routers = options.pop("routers", ())
+    backlog_max = options.pop("backlog_max", BACKLOG_MAX)
     clock = Clock()
     path = folder / "store.db"
     bus = LocalBus(path)
@@ -152,7 +154,9 @@ async def serving(folder: Path, *, definitions: Iterable[Any] = DEFINITIONS, **o
     try:
         engine = EmbeddedEngine(store, bus, clock, lambda: 7)
         captures = CaptureFolder(folder / "captures")
-        service = ControllerService(engine, Registry(*definitions), store, clock, captures=captures)
+        service = ControllerService(
+            engine, Registry(*definitions), store, clock, captures=captures, backlog_max=backlog_max
+        )
         app = create_app(service, settings=HttpSettings(**options), routers=routers)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
             yield Api(app, service, engine, store, clock, http)

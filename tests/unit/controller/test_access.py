@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from fastapi import APIRouter
 from fastapi.routing import iter_route_contexts
@@ -9,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from holdfast.controller import Scope
-from holdfast.controller.http import EXEMPT, Public, ScopedRoute, check_routes, requires
+from holdfast.controller.http import EXEMPT, About, Public, ScopedRoute, check_routes, requires
 from holdfast.controller.http.application import ROUTERS
 from holdfast.errors import DefinitionError
 from tests.unit.controller.rig import check_problem, on_loop, serving
@@ -40,9 +42,11 @@ EXPECTED = {
     ("POST", "/v1/locks/break"): Scope.OPERATE,
     ("GET", "/v1/captures"): Scope.READ,
     ("GET", "/v1/captures/{name}"): Scope.READ,
+    ("GET", "/v1/audit"): Scope.ADMIN,
     ("GET", "/v1/keys"): Scope.ADMIN,
     ("POST", "/v1/keys"): Scope.ADMIN,
     ("DELETE", "/v1/keys/{name}"): Scope.ADMIN,
+    ("POST", "/v1/keys/{name}/rotate"): Scope.ADMIN,
     ("GET", "/openapi.json"): Scope.READ,
     ("GET", "/healthz"): Public.YES,
     ("POST", "/v1/callbacks/{token}"): Public.YES,
@@ -63,7 +67,8 @@ def routes_of(app):
 
 def concrete(path):
     """Return a path with something in place of its parameters."""
-    return path.replace("{run_id}", "r-1").replace("{name}", "x").replace("{code}", "HF601").encode()
+    path = path.replace("{run_id}", "r-1").replace("{code}", "HF601")
+    return re.sub(r"\{[^}]*\}", "x", path).encode()
 
 
 @on_loop
@@ -164,6 +169,124 @@ async def test_no_spelling_of_a_path_slips_past(tmp_path, path):
         assert b'"keys"' not in reply.body
         reply = await api.raw("GET", path, authorization=f"Bearer {secrets['start']}")
         assert reply.status in {403, 404}
+
+
+def spellings(path):
+    """Return other ways to write a path, of which some server somewhere made the path itself."""
+    head, _, tail = path.rpartition(b"/")
+    yield b"/" + path
+    yield path + b"/"
+    yield path + b"//"
+    yield path + b"/."
+    yield path + b"/x/%2e%2e"
+    yield path + b"/../" + tail
+    yield path + b";x"
+    yield path + b";/healthz"
+    yield path + b"%00"
+    yield path + b"%20"
+    yield path + b".json"
+    yield path + b"?/healthz"
+    yield path + b"/healthz"
+    yield head + b"//" + tail
+    yield head + b"/./" + tail
+    yield head + b"/%2e/" + tail
+    yield head + b"%2f" + tail
+    yield head + b"\\" + tail
+    yield b"/healthz/.." + path
+    yield b"/healthz/%2e%2e" + path
+    yield b"/healthz%2f%2e%2e" + path
+    yield path.upper()
+    yield path.replace(b"v1", b"%761")
+
+
+OVERRIDES = {
+    "x-http-method-override": "GET",
+    "x-http-method": "GET",
+    "x-method-override": "GET",
+    "x-original-url": "/healthz",
+    "x-rewrite-url": "/healthz",
+    "x-forwarded-path": "/healthz",
+    "x-forwarded-for": "127.0.0.1",
+    "x-forwarded-user": "admin",
+    "forwarded": "for=127.0.0.1;host=localhost",
+}
+
+
+@on_loop
+async def test_no_spelling_of_any_route_slips_past(tmp_path):
+    """Every route object, spelled in every odd way and with headers that ask for another one: nothing is served."""
+    async with serving(tmp_path) as api:
+        secrets = await api.make_keys()
+        for (method, path), required in routes_of(api.app).items():
+            if required is Public.YES:
+                continue
+            other = secrets["signal" if required is not Scope.SIGNAL else "start"]
+            for spelled in (concrete(path), *spellings(concrete(path))):
+                for key in ({}, {"authorization": f"Bearer {other}"}):
+                    reply = await api.raw(method, spelled, **key, **OVERRIDES)
+                    assert reply.status in {401, 403, 404, 405}, (method, spelled, key, reply)
+
+
+@on_loop
+async def test_a_key_for_some_workflows_has_to_do_with_no_other(tmp_path):
+    """Each route with a key for another workflow: refused, or as if nothing were there; a new route is closed."""
+    async with serving(tmp_path) as api:
+        await api.http.post("/v1/workflows/greet/runs?id=r-1", json="bob")
+        await api.make_keys()
+        issued = await api.service.keys.create("other", [Scope.ADMIN], workflows=["idle"])
+        headers = {"authorization": f"Bearer {issued.secret}"}
+        abouts = {
+            (method, each.path): each.original_route.about
+            for each in iter_route_contexts(api.app.routes)
+            for method in each.methods
+        }
+        for (method, path), required in routes_of(api.app).items():
+            if required is Public.YES:
+                continue
+            reply = await api.raw(method, concrete(path), **headers)
+            match abouts[method, path]:
+                case About.RUN:
+                    assert check_problem(reply, 404, "HF601")["detail"].startswith("there is no run 'r-1'")
+                case About.SELECTION:
+                    assert reply.status in {200, 422}, (method, path, reply)
+                    assert b"r-1" not in reply.body
+                    assert b"greet" not in reply.body
+                case _:
+                    assert "idle" in check_problem(reply, 403)["detail"], (method, path)
+        assert (await api.http.get("/v1/runs/r-1", headers={"authorization": f"Bearer {api.secrets['read']}"})).json()[
+            "status"
+        ] == "RUNNING"
+
+
+@on_loop
+async def test_a_key_for_some_workflows_works_for_those(tmp_path):
+    """It starts, reads, finds and operates runs of its own workflows, and bulk touches no others."""
+    async with serving(tmp_path) as api:
+        issued = await api.service.keys.create("own", [Scope.ADMIN], workflows=["greet", "idle"])
+        root = await api.service.keys.create("root", [Scope.ADMIN])
+        http = api.http
+        mine = {"authorization": f"Bearer {issued.secret}"}
+        all_of_it = {"authorization": f"Bearer {root.secret}"}
+        order = {"order": {"account": "a"}}
+        assert (await http.post("/v1/workflows/Review/runs?id=o-1", json=order, headers=all_of_it)).status_code == 201
+        assert (await http.post("/v1/workflows/greet/runs?id=g-1", json="bob", headers=mine)).status_code == 201
+        assert (await http.post("/v1/workflows/idle/runs?id=i-1", headers=mine)).status_code == 201
+        listed = (await http.get("/v1/runs", headers=mine)).json()["runs"]
+        assert [each["run_id"] for each in listed] == ["i-1", "g-1"]
+        listed = (await http.get("/v1/runs?workflow=greet", headers=mine)).json()["runs"]
+        assert [each["run_id"] for each in listed] == ["g-1"]
+        assert (await http.get("/v1/runs?workflow=Review", headers=mine)).json()["runs"] == []
+        names = [each["name"] for each in (await http.get("/v1/workflows", headers=mine)).json()["workflows"]]
+        assert names == ["greet", "idle"]
+        assert (await http.get("/v1/runs/g-1/history", headers=mine)).status_code == 200
+        bulk = {"verb": "pause", "where": {}}
+        done = (await http.post("/v1/bulk", json=bulk, headers=mine)).json()
+        assert (done["matched"], sorted(done["done"])) == (2, ["g-1", "i-1"])
+        assert (await http.get("/v1/runs/o-1", headers=all_of_it)).json()["status"] == "RUNNING"
+        for policy in ("use_existing", "terminate_existing"):
+            path = f"/v1/workflows/greet/runs?id=o-1&id_conflict_policy={policy}"
+            check_problem(await http.post(path, json="bob", headers=mine), 409, "HF603")
+        assert (await http.get("/v1/runs/o-1", headers=all_of_it)).json()["status"] == "RUNNING"
 
 
 @on_loop

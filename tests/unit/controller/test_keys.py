@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-from holdfast.controller.keys import CACHE_SECONDS, Keyring, Principal, Scope, find_principal, hash_secret, issue_key
+from holdfast.controller.keyring import CACHE_SECONDS, USE_SECONDS, Keyring
+from holdfast.controller.keys import Principal, Scope, find_principal, hash_secret, issue_key
+from holdfast.controller.quota import Rate
 from holdfast.errors import InputError, RunConflictError, UnknownNameError
 from holdfast.ports.operations import KeyRecord
 from tests.unit.controller.rig import START, on_loop, serving
@@ -109,3 +111,77 @@ async def test_impossible_keys_are_refused(tmp_path):
             await keys.revoke("cd")
         with pytest.raises(InputError):
             await keys.create("late", [Scope.READ], expires_at=START)
+
+
+def test_a_key_says_for_which_workflows_and_how_often():
+    """What a key is for is stored with it, once each, and told of whoever uses it; what does not fit is refused."""
+    issued = issue_key("ci", [Scope.READ], workflows=["a", "b", "a"], rate_limit="600/m")
+    assert (issued.stored.workflows, issued.stored.rate_limit) == (("a", "b"), "600/m")
+    kept = KeyRecord("ci", issued.stored.key_hash, ("read",), START, None, False, ("a", "b"), "600/m")
+    principal = find_principal([kept], issued.secret, START)
+    assert principal == Principal("ci", frozenset({"read"}), frozenset({"a", "b"}), Rate(600, 60))
+    assert [principal.may_see(each) for each in ("a", "c")] == [True, False]
+    for wrong in ({"workflows": [""]}, {"workflows": [str(each) for each in range(101)]}, {"rate_limit": "fast"}):
+        with pytest.raises(InputError) as refused:
+            issue_key("ci", [Scope.READ], **wrong)
+        assert refused.value.problems[0][0] == f"/{next(iter(wrong))}"
+
+
+@on_loop
+async def test_a_renewed_key_has_two_secrets_for_a_while(tmp_path):
+    """The new secret is good at once, the old one until the overlap is over, and both end with the key."""
+    async with serving(tmp_path) as api:
+        keys = api.service.keys
+        first = await keys.create("ci", [Scope.READ])
+        second = await keys.rotate("ci", 10.0)
+        assert await keys.identify(second.secret) == await keys.identify(first.secret)
+        api.clock.time += 10.0
+        assert await keys.identify(first.secret) is None
+        third = await keys.rotate("ci", 10.0)
+        assert await keys.identify(second.secret) is not None
+        fourth = await keys.rotate("ci", 0.0)
+        assert [await keys.identify(each.secret) is not None for each in (second, third, fourth)] == [
+            False,
+            False,
+            True,
+        ]
+        await keys.revoke("ci")
+        assert await keys.identify(fourth.secret) is None
+        with pytest.raises(RunConflictError):
+            await keys.rotate("ci")
+        with pytest.raises(UnknownNameError):
+            await keys.rotate("cd")
+        with pytest.raises(InputError):
+            await keys.rotate("ci", -1.0)
+
+
+@on_loop
+async def test_it_is_known_when_a_key_was_used_last(tmp_path):
+    """Within a minute, over all controllers, and with one write a minute at most."""
+    async with serving(tmp_path) as api:
+        here, there = api.service.keys, Keyring(api.store, api.clock)
+        issued = await here.create("ci", [Scope.READ])
+
+        async def used(keyring):
+            await keyring.identify(issued.secret)
+            return (await api.store.keys())[0].last_used_at
+
+        assert (await api.store.keys())[0].last_used_at is None
+        assert await used(here) == START
+        api.clock.time += USE_SECONDS / 2
+        assert await used(here) == START
+        assert await used(there) == START
+        api.clock.time += USE_SECONDS / 2
+        assert await used(there) == START + USE_SECONDS
+        assert await used(here) == START + USE_SECONDS
+
+
+@on_loop
+async def test_a_store_that_takes_no_writes_keeps_nobody_from_reading(tmp_path):
+    """When a key was used is not worth refusing a request for."""
+    async with serving(tmp_path) as api:
+        issued = await api.service.keys.create("ci", [Scope.READ])
+        api.store._writer.free_bytes_min = 1 << 60
+        api.store._writer._unchecked = 0
+        assert await api.service.keys.identify(issued.secret) is not None
+        assert (await api.store.keys())[0].last_used_at is None

@@ -144,3 +144,63 @@ async def test_paths_on_the_wire_do_not_slip_past(tmp_path):
             assert (await speak(server, chunked)).split(b" ", 2)[1] in {b"400", b"401"}
         finally:
             await server.stop()
+
+
+@on_loop
+async def test_a_head_that_drips_is_not_waited_for(tmp_path):
+    """A connection that says nothing is closed, one whose head does not end is told so, and others are served."""
+    async with serving(tmp_path, head_seconds_max=0.2) as api:
+        server = await serve(api.app, port=0)
+        try:
+            silent, dripping = [await asyncio.open_connection(server.host, server.port) for _ in range(2)]
+            dripping[1].write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+            answer = await dripping[0].read()
+            assert answer.startswith(b"HTTP/1.1 408 ")
+            assert b"head_seconds_max" not in answer
+            assert b"0.2 s" in answer
+            assert await silent[0].read() == b""
+            for _, writer in (silent, dripping):
+                writer.close()
+                await writer.wait_closed()
+            request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            assert (await speak(server, request)).startswith(b"HTTP/1.1 200 ")
+        finally:
+            await server.stop()
+
+
+@on_loop
+async def test_a_second_request_may_take_as_long_as_the_first(tmp_path):
+    """A kept connection gets a new time for each head, and a body that is on its way is no head."""
+    async with serving(tmp_path, head_seconds_max=0.2) as api:
+        server = await serve(api.app, port=0)
+        try:
+            reader, writer = await asyncio.open_connection(server.host, server.port)
+            head = b"POST /v1/workflows/greet/runs?id=r HTTP/1.1\r\nHost: localhost\r\n"
+            writer.write(head + b"Content-Type: application/json\r\nContent-Length: 5\r\n\r\n")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.4):
+                    await reader.read(1)
+            writer.write(b'"bob"')
+            assert (await reader.readline()).startswith(b"HTTP/1.1 201 ")
+            rest = await reader.readuntil(b"}")
+            writer.write(b"GET /healthz HTTP/1.1\r\n")
+            tail = await reader.read()
+            assert b"HTTP/1.1 408 " in rest + tail
+            writer.close()
+            await writer.wait_closed()
+        finally:
+            await server.stop()
+
+
+@on_loop
+async def test_an_endless_head_is_cut_off(tmp_path):
+    """A head that grows past the limit is refused as too large, whether it ends or not."""
+    async with serving(tmp_path, head_bytes_max=10_000) as api:
+        server = await serve(api.app, port=0)
+        try:
+            start = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: "
+            for text in (start + b"y" * 50_000, start + b"y" * 50_000 + b"\r\n\r\n"):
+                assert (await speak(server, text)).startswith(b"HTTP/1.1 431 ")
+            assert (await speak(server, b"nonsense\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+        finally:
+            await server.stop()

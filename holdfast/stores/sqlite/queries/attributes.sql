@@ -16,7 +16,7 @@ UPDATE memos SET execution = ?2 WHERE execution = ?1
 -- name: find_executions_with_attributes
 SELECT e.id FROM attributes AS a CROSS JOIN executions AS e ON e.id = a.execution
 WHERE a.name = ?8 AND a.key = ?9 AND a.execution < ?1
-  AND e.newest = 1 AND (?2 IS NULL OR e.workflow = ?2)
+  AND e.newest = 1 AND (?2 IS NULL OR e.workflow IN (SELECT value FROM json_each(?2)))
   AND (?4 IS NULL OR e.status IN (SELECT value FROM json_each(?4)))
   AND (?5 IS NULL OR e.created_at >= ?5) AND (?6 IS NULL OR e.created_at < ?6)
   AND (?7 IS NULL OR instr(e.parked, ?7)
@@ -31,7 +31,7 @@ ORDER BY a.execution DESC LIMIT ?3
 SELECT count(*) FROM (
   SELECT 1 FROM attributes AS a CROSS JOIN executions AS e ON e.id = a.execution
   WHERE a.name = ?8 AND a.key = ?9 AND a.execution < ?1
-    AND e.newest = 1 AND (?2 IS NULL OR e.workflow = ?2)
+    AND e.newest = 1 AND (?2 IS NULL OR e.workflow IN (SELECT value FROM json_each(?2)))
     AND (?4 IS NULL OR e.status IN (SELECT value FROM json_each(?4)))
     AND (?5 IS NULL OR e.created_at >= ?5) AND (?6 IS NULL OR e.created_at < ?6)
     AND (?7 IS NULL OR instr(e.parked, ?7)

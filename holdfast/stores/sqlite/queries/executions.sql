@@ -24,6 +24,11 @@ WHERE workflow = ?1 AND ready = 1 AND owner IS NULL AND status = 'RUNNING'
   AND (?3 = '' OR (pin IN ('', ?3) AND misfit <> ?3))
 ORDER BY id LIMIT ?2
 
+-- name: count_ready_executions
+SELECT count(*) FROM (
+  SELECT 1 FROM executions WHERE ready = 1 AND owner IS NULL AND status = 'RUNNING' LIMIT ?1
+)
+
 -- name: pin_execution
 UPDATE executions SET pin = ?2 WHERE id = ?1 AND pin = ''
 
@@ -109,15 +114,15 @@ SELECT e.id, e.run_id, e.number, e.workflow, e.status, e.created_at, e.closed_at
 FROM executions AS e WHERE e.id = ?1
 
 -- name: list_executions
-SELECT id FROM executions WHERE newest = 1 AND id < ?1 AND (?2 IS NULL OR workflow = ?2) ORDER BY id DESC LIMIT ?3
+SELECT id FROM executions WHERE newest = 1 AND id < ?1 AND (?2 IS NULL OR workflow IN (SELECT value FROM json_each(?2))) ORDER BY id DESC LIMIT ?3
 
 -- name: list_executions_of_status
 SELECT id FROM executions
-WHERE newest = 1 AND status = ?4 AND id < ?1 AND (?2 IS NULL OR workflow = ?2) ORDER BY id DESC LIMIT ?3
+WHERE newest = 1 AND status = ?4 AND id < ?1 AND (?2 IS NULL OR workflow IN (SELECT value FROM json_each(?2))) ORDER BY id DESC LIMIT ?3
 
 -- name: find_executions
 SELECT id FROM executions
-WHERE newest = 1 AND id < ?1 AND (?2 IS NULL OR workflow = ?2)
+WHERE newest = 1 AND id < ?1 AND (?2 IS NULL OR workflow IN (SELECT value FROM json_each(?2)))
   AND (?4 IS NULL OR status IN (SELECT value FROM json_each(?4)))
   AND (?5 IS NULL OR created_at >= ?5) AND (?6 IS NULL OR created_at < ?6)
   AND (?7 IS NULL OR instr(parked, ?7)
@@ -127,7 +132,7 @@ ORDER BY id DESC LIMIT ?3
 -- name: count_found_executions
 SELECT count(*) FROM (
   SELECT 1 FROM executions
-  WHERE newest = 1 AND id < ?1 AND (?2 IS NULL OR workflow = ?2)
+  WHERE newest = 1 AND id < ?1 AND (?2 IS NULL OR workflow IN (SELECT value FROM json_each(?2)))
     AND (?4 IS NULL OR status IN (SELECT value FROM json_each(?4)))
     AND (?5 IS NULL OR created_at >= ?5) AND (?6 IS NULL OR created_at < ?6)
     AND (?7 IS NULL OR instr(parked, ?7)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import RunConflictError
-from holdfast.ports.operations import KeyRecord, PutKey, RevokeKey
+from holdfast.ports.operations import KeyRecord, NoteUse, PutKey, RevokeKey, RotateKey
 from tests.unit.stores.sqlite.desk import Desk, desk_at
 
 
@@ -48,3 +48,27 @@ def test_revoked_is_for_good(desk: Desk) -> None:
     assert desk.do(RevokeKey("ops")) is True
     assert isinstance(desk.do(PutKey("ops", b"h1", ())), RunConflictError)
     assert [each.revoked for each in desk.ask(desk.store.keys())] == [True]
+
+
+def test_a_key_has_another_secret_and_the_one_before_for_a_while(desk: Desk) -> None:
+    """The very same change again changes nothing; a name nobody has, a revoked key and a taken hash are refused."""
+    desk.do(PutKey("ops", b"h1", ("read",)))
+    desk.do(PutKey("ci", b"other", ("read",)))
+    for _ in range(2):
+        assert desk.do(RotateKey("ops", b"h2", 60.0)) is True
+        record = desk.ask(desk.store.keys())[1]
+        assert (record.key_hash, record.old_hash, record.old_until) == (b"h2", b"h1", desk.now + 60.0)
+    assert desk.do(RotateKey("nobody", b"h3", 60.0)) is False
+    assert isinstance(desk.do(RotateKey("ops", b"other", 60.0)), RunConflictError)
+    desk.do(RevokeKey("ops"))
+    assert isinstance(desk.do(RotateKey("ops", b"h3", 60.0)), RunConflictError)
+
+
+def test_what_a_key_is_for_and_its_use_are_kept(desk: Desk) -> None:
+    """Workflows and rate come back as they were put; a use never goes back in time."""
+    desk.do(PutKey("ci", b"h", ("read",), None, ("a", "b"), "600/m"))
+    assert desk.ask(desk.store.keys())[0].last_used_at is None
+    for used, kept in ((5.0, 5.0), (3.0, 5.0), (7.0, 7.0)):
+        assert desk.do(NoteUse((("ci", used), ("nobody", used)))) is True
+        record = desk.ask(desk.store.keys())[0]
+        assert (record.workflows, record.rate_limit, record.last_used_at) == (("a", "b"), "600/m", kept)

@@ -1,0 +1,85 @@
+"""Who does what: every act of somebody goes into the audit log in the commit that does it.
+
+Owns: which operations are acts, and what each is called there.
+Must not know: who there is, where the log is kept.
+
+This stands between whoever acts and the store, so that no way of doing something leads past it: one run or many, with
+an idempotency key or without. What the system does by itself never comes through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
+
+import msgspec
+
+from holdfast.ports.operations import (
+    Audited,
+    BreakLock,
+    Carrying,
+    Deliver,
+    Membership,
+    Operation,
+    Pause,
+    PutKey,
+    Resume,
+    RevokeKey,
+    RotateKey,
+    StartNext,
+    StartRun,
+)
+from holdfast.ports.store import Store
+
+ACTS: Final[dict[type, Callable[[Any], tuple[str, str, str]]]] = {
+    StartRun: lambda act: ("start", act.run_id, act.workflow),
+    StartNext: lambda act: ("start", act.run_id, act.workflow),
+    Deliver: lambda act: (act.kind, act.run_id, act.name),
+    Pause: lambda act: ("pause", act.run_id, ""),
+    Resume: lambda act: ("resume", act.run_id, ""),
+    BreakLock: lambda act: ("break-lock", act.name, ""),
+    PutKey: lambda act: ("create-key", act.name, " ".join(act.scopes)),
+    RotateKey: lambda act: ("rotate-key", act.name, ""),
+    RevokeKey: lambda act: ("revoke-key", act.name, ""),
+}
+"""What each act is called in the log, what it was done to, and what else is said of it."""
+
+
+class AuditingStore:
+    """A store, as somebody uses it: what they do is noted with it."""
+
+    def __init__(self, store: Store, actor: str, *, source: str = "") -> None:
+        """Note `actor` with what goes into `store`; with `source`, what is started there is a fork of that."""
+        self._store = store
+        self._actor = actor
+        self._source = source
+
+    def __getattr__(self, name: str) -> Any:
+        """Pass every read on to the store itself."""
+        return getattr(self._store, name)
+
+    def forking(self, source: str) -> Store:
+        """Return the same, for the one who forks `source`."""
+        return audited(self._store, self._actor, source=source)
+
+    async def write(self, operations: Sequence[Operation], membership: Membership | None = None) -> list[Any]:
+        """Carry out `operations`, and note the acts among them. See `Store.write`."""
+        return await self._store.write([self._noted(each) for each in operations], membership)
+
+    def _noted(self, operation: Operation) -> Operation:
+        if isinstance(operation, Carrying):
+            if operation.act is None or isinstance(operation, Audited):
+                return operation
+            return msgspec.structs.replace(operation, act=self._noted(cast("Operation", operation.act)))
+        describe = ACTS.get(type(operation))
+        if describe is None:
+            return operation
+        action, target, detail = describe(operation)
+        if self._source and action == "start":
+            action, detail = "fork", self._source
+        return Audited(act=operation, actor=self._actor, action=action, target=target, detail=detail)
+
+
+def audited(store: Store, actor: str, *, source: str = "") -> Store:
+    """Return `store` as `actor` uses it."""
+    return cast("Store", AuditingStore(store, actor, source=source))
