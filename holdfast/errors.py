@@ -36,6 +36,7 @@
     │   ├── NoOrchestratorError
     │   ├── RunStateError
     │   ├── CallbackError
+    │   │   └── CallbackGoneError
     │   ├── ForkError
     │   └── BacklogFullError
     ├── LeaseError                 somebody else holds it, or took it
@@ -621,15 +622,32 @@ class RunStateError(RequestError):
 
 @dataclass(eq=False)
 class CallbackError(RequestError):
-    """A callback that nobody waits for: its token is wrong, was used, or has expired."""
+    """A callback that was never made: its token is wrong."""
 
     code: ClassVar[str] = "HF609"
 
     def message(self) -> str:
         """Say all that anybody may know."""
         return (
-            "this callback is not good: it was never made, was used, has expired, or its run has ended\n"
-            "Each callback takes one answer. Ask whoever gave it to you for another one."
+            "this callback is not good: nobody who has this store's key has made it\n"
+            "Post to the whole URL that you were given, unchanged; or ask whoever gave it to you for another one."
+        )
+
+
+@dataclass(eq=False)
+class CallbackGoneError(CallbackError):
+    """A callback that was made here, and that nobody waits for any more."""
+
+    code: ClassVar[str] = "HF611"
+
+    why: str
+    """Such as `it was answered before`."""
+
+    def message(self) -> str:
+        """Say why it takes no answer."""
+        return (
+            f"this callback takes no answer: {self.why}\n"
+            "The answer was not kept. Ask whoever gave you the URL for another one, if an answer is still wanted."
         )
 
 

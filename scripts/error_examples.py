@@ -110,6 +110,7 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             remedy="Only a run that is PARKED or PAUSED can. See what it waits for: holdfast runs show ord-1187",
         ),
         errors.CallbackError(),
+        errors.CallbackGoneError(why="it was answered before"),
         errors.ForkError(execution="ord-1187", what="step chargge#1", remedy="Its steps: reserve#1, charge#1, ship#1"),
         errors.BacklogFullError(limit=100_000),
         # Leases.

@@ -24,6 +24,8 @@ from holdfast.authoring import (
     now,
     patched,
     random,
+    run_info,
+    set_attributes,
     side_effect,
     start_child,
     uuid4,
@@ -242,6 +244,11 @@ async def _effect(_: Scene, item: int) -> Any:
     return await side_effect(lambda: item)
 
 
+async def _attributes(_: Scene, name: str, value: int) -> Any:
+    set_attributes({name: value or None})
+    return sorted(run_info().attributes.items())
+
+
 async def _saga(scene: Scene, *nodes: Node) -> list[Any]:
     async with Saga() as saga:
         seen = []
@@ -329,6 +336,7 @@ _ACTS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
     "map": _map,
     "patch": _patch,
     "effect": _effect,
+    "attributes": _attributes,
     "saga": _saga,
     "try": _try,
     "finally": _finally,
@@ -396,6 +404,7 @@ LEAVES: tuple[tuple[Any, ...], ...] = (
     ("map", (1, 2, 3)),
     ("patch", ("old", "new")),
     ("effect", range(3)),
+    ("attributes", ("region", "stage"), range(3)),
     ("child", range(3)),
     ("begin_child", range(3)),
     ("start_child", range(3)),

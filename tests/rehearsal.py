@@ -50,6 +50,7 @@ from holdfast.history import (
     RunSideEffect,
     ScheduleTask,
     SendMessage,
+    SetAttributes,
     SideEffectRecorded,
     SignalReceived,
     StartChild,
@@ -344,7 +345,7 @@ def say(issued: Issued | Command) -> str:
             return f"callback {command.step}"
         case ParkRun():
             return f"park {command.step} {command.reason}"
-        case StartChild() | SendMessage() | ContinueRun():
+        case StartChild() | SendMessage() | SetAttributes() | ContinueRun():
             return _say_of_others(command)
         case CancelTask() | CancelTimer() | CancelFanOut() | CancelChild() | CancelSideEffect():
             return f"cancel {command.step}"
@@ -370,12 +371,14 @@ def _say_answer(command: CompleteUpdate) -> str:
     return f"answer {command.update_id} {(command.result or b'').decode()}"
 
 
-def _say_of_others(command: StartChild | SendMessage | ContinueRun) -> str:
+def _say_of_others(command: StartChild | SendMessage | SetAttributes | ContinueRun) -> str:
     match command:
         case StartChild():
             return f"child {command.step} {command.input.decode()}"
         case SendMessage():
             return f"send {command.step} to {command.run_id} {command.input.decode()}"
+        case SetAttributes():
+            return f"attributes {as_json(command.attributes).decode()}"
         case ContinueRun():
             return f"continue {command.input.decode()}"
 

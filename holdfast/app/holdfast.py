@@ -178,10 +178,11 @@ class Holdfast:
         """Signal a run, and start it if there is none; return its handle. See `WorkflowClient.signal_with_start`."""
         return self._blocking(self.client.signal_with_start, workflow, *args, id=id, signal=signal, **kwargs)
 
-    def start_many(self, workflow: Any, inputs: Iterable[tuple[str | None, Any]]) -> list[Any]:
+    def start_many(self, workflow: Any, inputs: Iterable[tuple[str | None, Any]], **options: Any) -> list[Any]:
         """Start many runs in one commit. See `WorkflowClient.start_many`."""
         portal = self._sync()
-        return [Blocking(each, portal) for each in portal.call(self.client.start_many, workflow, inputs)]
+        started = portal.call(self.client.start_many, workflow, inputs, **options)
+        return [Blocking(each, portal) for each in started]
 
     def submit(self, task: Any, *args: Any, id: str | None = None, **kwargs: Any) -> Any:
         """Run one task durably and return its handle, whose methods block. See `WorkflowClient.submit`."""

@@ -10,6 +10,7 @@ from holdfast.authoring.codec import PAYLOAD_BYTES_MAX
 from holdfast.authoring.durations import Duration, parse_duration
 from holdfast.authoring.effects import side_effect
 from holdfast.authoring.fan_out import Err, Ok, Results, map_tasks
+from holdfast.authoring.finding import set_attributes
 from holdfast.authoring.guard import DeterminismGuard
 from holdfast.authoring.inside import (
     all_handlers_finished,
@@ -99,6 +100,7 @@ __all__ = [
     "random",
     "run_info",
     "semaphore",
+    "set_attributes",
     "side_effect",
     "signal",
     "source_files",

@@ -7,7 +7,7 @@ Must not know: which engine starts runs and carries messages.
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, TypeVar, cast, overload
 
 from holdfast.authoring.durations import Duration, parse_duration
@@ -16,6 +16,7 @@ from holdfast.authoring.places import calling_place
 from holdfast.authoring.references import encode_message, startable
 from holdfast.authoring.workflow import WorkflowDefinition
 from holdfast.errors import DefinitionError
+from holdfast.history import AttributeValue, check_memo, encode_attributes
 from holdfast.ports.runtime import ChildCall, WorkflowRuntime
 
 R = TypeVar("R")
@@ -63,6 +64,8 @@ def start_child(
     key: str | None = None,
     parent_close: ParentClose = "terminate",
     timeout: Duration | None = None,
+    attributes: Mapping[str, AttributeValue | None] | None = None,
+    memo: Mapping[str, str] | None = None,
     **kwargs: Any,
 ) -> Child[R]: ...
 @overload
@@ -73,6 +76,8 @@ def start_child(
     key: str | None = None,
     parent_close: ParentClose = "terminate",
     timeout: Duration | None = None,
+    attributes: Mapping[str, AttributeValue | None] | None = None,
+    memo: Mapping[str, str] | None = None,
     **kwargs: Any,
 ) -> Child[R]: ...
 @overload
@@ -83,6 +88,8 @@ def start_child(
     key: str | None = None,
     parent_close: ParentClose = "terminate",
     timeout: Duration | None = None,
+    attributes: Mapping[str, AttributeValue | None] | None = None,
+    memo: Mapping[str, str] | None = None,
     **kwargs: Any,
 ) -> Child[Any]: ...
 def start_child(
@@ -92,6 +99,8 @@ def start_child(
     key: str | None = None,
     parent_close: ParentClose = "terminate",
     timeout: Duration | None = None,
+    attributes: Mapping[str, AttributeValue | None] | None = None,
+    memo: Mapping[str, str] | None = None,
     **kwargs: Any,
 ) -> Child[Any]:
     """Start a child: a run of its own, with its own history. Returns at once; await it for its result.
@@ -112,12 +121,16 @@ def start_child(
             (`cancel`) or left alone (`abandon`). A run that was cancelled only asks.
         timeout: how long it may take, with all executions it goes on as, such as `"2h"` or 90 seconds; then it ends as
             TIMED_OUT. By default for ever. One that is found is left its own.
+        attributes: what it is to be found by, such as `{"region": "eu"}`: as `set_attributes`. One that is found is
+            left its own.
+        memo: what to note about it, as text by name. One that is found is left its own.
         kwargs: the child's input.
 
     Raises:
         OutsideWorkflowError: no workflow is running here.
         DefinitionError: `parent_close`, `id` or `timeout` cannot be.
         EncodeError: the input cannot travel.
+        InputError: the attributes or the memo do not fit.
     """
     runtime = running("start_child()", "From outside: await client.start(...)")
     if parent_close not in PARENT_CLOSE:
@@ -142,6 +155,8 @@ def start_child(
         decode=target.decode_result,
         encode_message=encode_message,
         timeout=0.0 if timeout is None else parse_duration(timeout, "timeout of start_child()"),
+        attributes=encode_attributes(attributes or {}),
+        memo=check_memo(memo or {}),
     )
     return cast("Child[Any]", runtime.start_child(call))
 

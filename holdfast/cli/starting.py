@@ -16,11 +16,26 @@ from holdfast.cli.runs import finish
 from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
 from holdfast.client import IdConflictPolicy, IdReusePolicy, RunHandle
 from holdfast.errors import InputError
-from holdfast.history import read_attribute
+from holdfast.history import AttributeValue, read_attribute
 from holdfast.ports.operations import ID_CONFLICT_POLICIES, ID_REUSE_POLICIES, SAME_INPUT, TERMINAL
 
 IdOption = Annotated[str | None, typer.Option("--id", help="Run id; the same id again is the same run.")]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the result.")]
+AttributeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attribute",
+        metavar="NAME=VALUE",
+        help="What the run is found by, such as region=eu; 12.5 is a number, true a boolean. As often as it takes.",
+        show_default=False,
+    ),
+]
+MemoOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--memo", metavar="NAME=TEXT", help="What to note about it. As often as it takes.", show_default=False
+    ),
+]
 TimeoutOption = Annotated[float | None, typer.Option("--timeout", help="Seconds to wait at most.")]
 
 
@@ -39,21 +54,8 @@ def start(  # noqa: PLR0917 - one for each word of the command line
     id_conflict_policy: Annotated[
         str, typer.Option(help=f"When the run of this id is open: {', '.join(ID_CONFLICT_POLICIES)}.")
     ] = SAME_INPUT,
-    attribute: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--attribute",
-            metavar="NAME=VALUE",
-            help="What the run is found by, such as region=eu; 12.5 is a number, true a boolean. As often as it takes.",
-            show_default=False,
-        ),
-    ] = None,
-    memo: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--memo", metavar="NAME=TEXT", help="What to note about it. As often as it takes.", show_default=False
-        ),
-    ] = None,
+    attribute: AttributeOption = None,
+    memo: MemoOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,7 +63,6 @@ def start(  # noqa: PLR0917 - one for each word of the command line
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        attributes = {name: read_attribute(each) for name, each in read_pairs("--attribute", attribute or ()).items()}
         handle = await client.start(
             workflow,
             read_json(input),
@@ -69,7 +70,7 @@ def start(  # noqa: PLR0917 - one for each word of the command line
             timeout=run_timeout,
             id_reuse_policy=cast("IdReusePolicy", id_reuse_policy),  # looked at by the client
             id_conflict_policy=cast("IdConflictPolicy", id_conflict_policy),
-            attributes=attributes,
+            attributes=_attributes(attribute),
             memo=read_pairs("--memo", memo or ()),
         )
         await _say_if_nobody_runs(output, client, handle)
@@ -78,7 +79,7 @@ def start(  # noqa: PLR0917 - one for each word of the command line
     with_client(output, store, body)
 
 
-def submit(
+def submit(  # noqa: PLR0917 - as above
     task: Annotated[str, typer.Argument(help="A task's name, or module:function.")],
     args: Annotated[
         list[str] | None, typer.Argument(metavar="[ARGS]...", help="JSON values; bare words are text.")
@@ -86,6 +87,8 @@ def submit(
     id: IdOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = None,
+    attribute: AttributeOption = None,
+    memo: MemoOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -96,7 +99,13 @@ def submit(
         from holdfast.cli.functions import resolve
 
         try:
-            handle = await client.submit(resolve(task), *(_value(each) for each in args or ()), id=id)
+            handle = await client.submit(
+                resolve(task),
+                *(_value(each) for each in args or ()),
+                id=id,
+                attributes=_attributes(attribute),
+                memo=read_pairs("--memo", memo or ()),
+            )
         except TypeError as error:  # as Python says that a function cannot be called like that
             raise InputError(f"the input of {task}", (("", str(error)),)) from None
         await _say_if_nobody_runs(output, client, handle)
@@ -126,6 +135,10 @@ async def _finish(output: Output, handle: RunHandle[Any], *, wait: bool, timeout
         await finish(output, handle, timeout, created=handle.created)
     else:
         output.fields({"run_id": handle.run_id, "created": handle.created})
+
+
+def _attributes(given: list[str] | None) -> dict[str, AttributeValue | None]:
+    return {name: read_attribute(each) for name, each in read_pairs("--attribute", given or ()).items()}
 
 
 def _value(text: str) -> Any:

@@ -93,11 +93,9 @@ class WorkflowClient:
         """
         target = startable(workflow)
         request = msgspec.structs.replace(
-            _request(target, id, args, kwargs),
+            _request(target, id, args, kwargs, attributes, memo),
             timeout=_seconds(timeout, "timeout"),
             execution_timeout=_seconds(execution_timeout, "execution_timeout"),
-            attributes=encode_attributes(attributes or {}),
-            memo=check_memo(memo or {}),
         )
         policy = _policy(id_reuse_policy, id_conflict_policy)
         if policy == IdPolicy():
@@ -115,6 +113,8 @@ class WorkflowClient:
         signal_args: Sequence[Any] | Mapping[str, Any] = (),
         operation_id: str | None = None,
         id_reuse_policy: IdReusePolicy = "same_input",
+        attributes: Mapping[str, AttributeValue | None] | None = None,
+        memo: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> RunHandle[Any]:
         """Signal a run, and start it in the same commit when there is none: once this returns neither can be lost.
@@ -128,15 +128,17 @@ class WorkflowClient:
             operation_id: names this message; sent again with the same one while the run is open, it is delivered once.
             id_reuse_policy: as of `start`, when the run has ended. One that is found and not started again refuses the
                 signal.
+            attributes: as of `start`; a run that is found keeps its own.
+            memo: as of `start`; a run that is found keeps its own.
             kwargs: its input.
 
         Raises:
             RunClosedError: the run has ended, and the policy does not start it again.
             RunConflictError: it has ended, and the policy refuses it or had other work.
-            InputError, EncodeError: the input or the signal's arguments do not fit.
+            InputError, EncodeError: the input, the signal's arguments, the attributes or the memo do not fit.
         """
         target = startable(workflow)
-        request = _request(target, id, args, kwargs)
+        request = _request(target, id, args, kwargs, attributes, memo)
         if isinstance(signal_args, Mapping):
             name, payload = encode_message(signal, (), dict(signal_args))
         else:
@@ -146,18 +148,28 @@ class WorkflowClient:
         started = await self.engine.start_next(request, policy, message)
         return RunHandle(self.engine, id, target.decode_result, created=started.created)
 
-    async def start_many(self, workflow: Any, inputs: Iterable[tuple[str | None, Any]]) -> list[RunHandle[Any]]:
+    async def start_many(
+        self,
+        workflow: Any,
+        inputs: Iterable[tuple[str | None, Any]],
+        *,
+        attributes: Mapping[str, AttributeValue | None] | None = None,
+        memo: Mapping[str, str] | None = None,
+    ) -> list[RunHandle[Any]]:
         """Start many runs of a one-input workflow in one commit.
 
         Args:
             workflow: a workflow, or its registered name.
             inputs: (run id or None, input) pairs.
+            attributes: as of `start`, of each of them.
+            memo: as of `start`, of each of them.
 
         Raises:
             RunConflictError: an id is taken; the other runs were started.
+            InputError, EncodeError: an input, the attributes or the memo do not fit; none was started.
         """
         target = startable(workflow)
-        requests = [_request(target, run_id, (value,), {}) for run_id, value in inputs]
+        requests = [_request(target, run_id, (value,), {}, attributes, memo) for run_id, value in inputs]
         if not requests:
             return []
         started = await self.engine.start(requests)
@@ -166,20 +178,30 @@ class WorkflowClient:
             for request, each in zip(requests, started, strict=True)
         ]
 
-    async def submit(self, task: Any, *args: Any, id: str | None = None, **kwargs: Any) -> RunHandle[Any]:
+    async def submit(
+        self,
+        task: Any,
+        *args: Any,
+        id: str | None = None,
+        attributes: Mapping[str, AttributeValue | None] | None = None,
+        memo: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> RunHandle[Any]:
         """Run one task durably, without writing a workflow.
 
         Args:
             task: a task, or a plain function at module level.
-            args: its arguments.
+            args: its arguments; one that is called like an option here goes by position.
             id: the run id; a new UUID when None.
+            attributes: as of `start`.
+            memo: as of `start`.
             kwargs: its arguments.
 
         Raises:
             As `start`.
         """
         target = startable(task, as_task=True)
-        request = _request(target, id, args, kwargs)
+        request = _request(target, id, args, kwargs, attributes, memo)
         (started,) = await self.engine.start([request])
         return RunHandle(self.engine, request.run_id, target.decode_result, created=started.created)
 
@@ -301,13 +323,22 @@ class WorkflowClient:
                 return
 
 
-def _request(target: Startable, run_id: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StartRequest:
+def _request(
+    target: Startable,
+    run_id: str | None,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    attributes: Mapping[str, AttributeValue | None] | None,
+    memo: Mapping[str, str] | None,
+) -> StartRequest:
     return StartRequest(
         target.name,
         run_id if run_id is not None else uuid4().hex,
         target.encode_call(args, kwargs),
         target.code_version,
         pin=target.pin,
+        attributes=encode_attributes(attributes) if attributes else {},
+        memo=check_memo(memo) if memo else {},
     )
 
 

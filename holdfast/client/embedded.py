@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import copy
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +19,7 @@ from holdfast.client.auditing import AuditingStore, audited
 from holdfast.client.beginning import first_event, first_page, input_digest, start_next
 from holdfast.client.bulk import operate_on_many
 from holdfast.client.ends import Ends
-from holdfast.client.explaining import Situation, decide_causes
+from holdfast.client.explaining import Situation, can_answer, decide_causes
 from holdfast.client.forking import start_fork
 from holdfast.errors import (
     FencedError,
@@ -34,6 +35,7 @@ from holdfast.ports.answers import decode_answer
 from holdfast.ports.bus import REQUESTS, RUNS, Bus
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import (
+    WAITING,
     Begin,
     BulkPage,
     BulkRequest,
@@ -45,6 +47,7 @@ from holdfast.ports.engine import (
     Outcome,
     RecordedEvent,
     StartRequest,
+    Waiting,
     decode_end,
     encode_memo,
 )
@@ -69,6 +72,8 @@ from holdfast.ports.store import Store
 
 RUNS_FOLLOWED_MAX: Final = 10
 """How far a chain of runs that wait for one another is followed."""
+WAITING_SECONDS: Final = 2.0
+"""How long somebody who explains a run waits for its owner to say what its code waits for."""
 LOOK_SECONDS: Final = 0.25
 """How often to look for an answer or an end although nothing rang."""
 
@@ -282,7 +287,7 @@ class EmbeddedEngine:
 
     async def _situation(self, record: RunRecord) -> Situation:
         store = self._store
-        return Situation(
+        situation = Situation(
             now=await store.now(),
             run=record,
             events=[each.event for each in await self._read(record, 0)],
@@ -293,6 +298,17 @@ class EmbeddedEngine:
             pools=await store.pools(),
             locks=await store.locks(),
         )
+        if can_answer(situation):
+            return replace(situation, waiting=await self._waiting(record))
+        return situation
+
+    async def _waiting(self, record: RunRecord) -> Waiting | None:
+        """Return what a run's code says that it waits for; None when nobody says."""
+        try:
+            answer = await self._ask("query", record.run_id, WAITING, b"null", "", WAITING_SECONDS)
+        except HoldfastError:
+            return None
+        return msgspec.json.decode(answer, type=Waiting)
 
     async def describe(self, run_id: str) -> RunRecord:
         """Return a run's newest execution. See `Engine.describe`."""
@@ -356,7 +372,8 @@ class EmbeddedEngine:
         """Yield events as they are recorded. See `Engine.watch`."""
         record = await self.describe(run_id)
         while True:
-            closed = (await self.describe(record.execution)).status in TERMINAL
+            now = await self._store.execution(record.execution_id)  # the run may go on as another one
+            closed = now is None or now.status in TERMINAL
             for each in await self._read(record, after):
                 after = each.id
                 yield each

@@ -17,6 +17,7 @@ import msgspec
 from holdfast.history import (
     AnyEvent,
     Attempt,
+    CallbackOpened,
     ChildCancelRequested,
     ChildScheduled,
     ChildStarted,
@@ -28,15 +29,18 @@ from holdfast.history import (
     LockReleased,
     LockRequested,
     MessageSent,
+    SignalReceived,
     TaskCancelled,
     TaskScheduled,
     TimerCancelled,
     TimerStarted,
 )
-from holdfast.ports.engine import Cause
+from holdfast.ports.callbacks import expiry_of, name_of, token_of
+from holdfast.ports.engine import Cause, Waiting
 from holdfast.ports.operations import (
     PARKED,
     PAUSED,
+    RUNNING,
     TERMINAL,
     FanOutRecord,
     InboxRow,
@@ -68,6 +72,13 @@ class Situation:
     members: Sequence[MemberRecord] = ()
     pools: Sequence[PoolRecord] = ()
     locks: Sequence[LockRecord] = ()
+    waiting: Waiting | None = None
+    """What its code says; None when nobody was asked, or could say."""
+
+
+def can_answer(situation: Situation) -> bool:
+    """Say whether there is somebody who can tell what the code of the run waits for."""
+    return situation.run.status == RUNNING and _nobody(situation) is None
 
 
 def decide_causes(situation: Situation) -> tuple[Cause, ...]:
@@ -85,7 +96,7 @@ def decide_causes(situation: Situation) -> tuple[Cause, ...]:
     nobody = _nobody(situation)
     waits = tuple(_waits(situation))[:CAUSES_MAX]
     if nobody is not None:
-        return (nobody, *(each for each in waits if each.kind not in {"timer", "message"}))
+        return (nobody, *(each for each in waits if each.kind not in {"timer", "message", "callback"}))
     return waits
 
 
@@ -133,21 +144,37 @@ def _waits(situation: Situation) -> Iterator[Cause]:
                 yield _fan_out(situation, step, event)
             case ChildScheduled(run_id=child):
                 yield Cause("child", f"it waits for its child {step}, run {child}", step, event.time, run=child)
+            case CallbackOpened():
+                yield _callback(situation, step, event)
             case MessageSent(run_id=other):
                 yield Cause("step", f"whether {step} reached run {other} is on its way", step, event.time)
             case TaskScheduled(task=task):
                 yield Cause("task", f"the outcome of task {task} ({step}) is on its way", step, event.time)
             case _:
                 yield Cause("step", f"{step} has no outcome yet", step, event.time)
-    if not steps and not situation.queue:
-        since = situation.events[-1].time if situation.events else situation.run.created_at
-        yield Cause("message", "nothing is under way: its code waits for a signal or an update", since=since)
+    yield from _message(situation, is_idle=not steps and not situation.queue)
+
+
+def _message(situation: Situation, *, is_idle: bool) -> Iterator[Cause]:
+    waiting = situation.waiting or Waiting()
+    since = situation.events[-1].time if situation.events else situation.run.created_at
+    where = f"  ({waiting.where})" if waiting.where else ""
+    if waiting.signals:
+        names = " or ".join(repr(each) for each in waiting.signals)
+        remedy = f"holdfast signal {situation.run.run_id} {waiting.signals[0]}"
+        yield Cause("message", f"its code waits for signal {names}{where}", since=since, remedy=remedy)
+    elif is_idle:
+        text = f"nothing is under way: its code waits for a signal or an update{where}"
+        yield Cause("message", text, since=since)
 
 
 def _open_steps(events: Sequence[AnyEvent]) -> dict[str, AnyEvent]:
     steps: dict[str, AnyEvent] = {}
+    callbacks: dict[str, str] = {}
     for event in events:
-        step = getattr(event, "step", None)
+        step = callbacks.get(event.name) if isinstance(event, SignalReceived) else getattr(event, "step", None)
+        if isinstance(event, CallbackOpened):
+            callbacks[name_of(token_of(event.url))] = event.step
         if step is None:
             continue
         if isinstance(event, _BEGUN):
@@ -197,6 +224,16 @@ def _fan_out(situation: Situation, step: str, event: FanOutStarted) -> Cause:
     record = next((each for each in situation.fan_outs if each.step == step), None)
     done = f"{record.done} of {record.count} items done, {record.failed} failed" if record is not None else "beginning"
     return Cause("fan-out", f"{step} of {event.task}: {done}", step, event.time)
+
+
+def _callback(situation: Situation, step: str, event: CallbackOpened) -> Cause:
+    expires_at = expiry_of(token_of(event.url))
+    if 0 < expires_at <= situation.now:
+        text = f"{step} has no answer, and its URL has expired: none can come any more"
+    else:
+        until = f", within {_seconds(expires_at - situation.now)}" if expires_at else ""
+        text = f"{step} has no answer yet: an outside system is to post it to the callback's URL{until}"
+    return Cause("callback", text, step, event.time)
 
 
 def _lock(situation: Situation, step: str, name: str, since: float) -> Cause:

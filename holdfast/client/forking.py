@@ -21,7 +21,16 @@ import msgspec
 
 from holdfast.engine import ForkPlan, decide_fork
 from holdfast.errors import ForkError, HoldfastError, LeaseHeld, LockLost
-from holdfast.history import ROOT, AnyEvent, LockGranted, WorkflowStarted, page_place, seal
+from holdfast.history import (
+    ROOT,
+    AnyEvent,
+    AttributesSet,
+    LockGranted,
+    WorkflowStarted,
+    merge_attributes,
+    page_place,
+    seal,
+)
 from holdfast.locks import LockLines, PlaceLease
 from holdfast.ports.engine import Forked, ForkRequest, encode_memo
 from holdfast.ports.operations import LeasedPlace, RunRecord, StartRun
@@ -108,6 +117,15 @@ async def _operation(
             for held, lease in zip(plan.locks, leases, strict=True)
         ),
         fan_outs=tuple(fan_outs[step] for step in plan.fan_outs),
-        attributes=tuple(started.attributes.items()),
+        attributes=tuple(_attributes(started, events).items()),
         memo=encode_memo(started.memo),
     )
+
+
+def _attributes(started: WorkflowStarted, events: Sequence[AnyEvent]) -> dict[str, str]:
+    """Return what a fork is found by when it begins: what the source was found by at the cut."""
+    attributes = started.attributes
+    for event in events:
+        if isinstance(event, AttributesSet):
+            attributes = merge_attributes(attributes, event.attributes)
+    return attributes

@@ -59,6 +59,7 @@ from holdfast.controller.keyring import Keyring
 from holdfast.controller.strict import read_json
 from holdfast.errors import (
     CallbackError,
+    CallbackGoneError,
     DefinitionError,
     HoldfastError,
     InputError,
@@ -72,7 +73,16 @@ from holdfast.ports.callbacks import Callbacks, name_of
 from holdfast.ports.captures import Captures
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import BulkRequest, Engine, ForkRequest, StartRequest
-from holdfast.ports.operations import TERMINAL, AuditFilter, BreakLock, Deliver, IdPolicy, RunFilter
+from holdfast.ports.names import numbered
+from holdfast.ports.operations import (
+    CONTINUED_AS_NEW,
+    TERMINAL,
+    AuditFilter,
+    BreakLock,
+    Deliver,
+    IdPolicy,
+    RunFilter,
+)
 from holdfast.ports.store import Store
 
 RUN_ID: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f/]{1,255}")
@@ -270,7 +280,7 @@ class ControllerService:
     ) -> HistoryPage:
         """Return the events of a run after event id `after`. Raises RunNotFoundError."""
         record = await self._engine.describe(run_id)
-        recorded = await self._engine.history(record.execution, after)
+        recorded = await self._engine.history(numbered(record.run_id, record.execution), after)
         page = recorded[: min(limit, EVENTS_MAX)]
         return HistoryPage(
             run_id=record.run_id,
@@ -289,7 +299,7 @@ class ControllerService:
         record = await self._engine.describe(run_id)
         if record.status in TERMINAL and after >= record.last_event:
             return None
-        return self._watch(record.execution, after, payloads)
+        return self._watch(numbered(record.run_id, record.execution), after, payloads)
 
     async def _watch(self, execution: str, after: int, payloads: bool) -> AsyncIterator[dict[str, Any]]:  # noqa: FBT001
         async for each in self._engine.watch(execution, after):
@@ -315,17 +325,20 @@ class ControllerService:
         """Hand the answer of an outside system to the run that waits for it, durably and once.
 
         Raises:
-            CallbackError: nobody waits for it.
+            CallbackError: there is no such callback.
+            CallbackGoneError: nobody waits for it any more.
             InputError: the answer is no JSON.
         """
         if self.callbacks is None:
             raise CallbackError
-        execution = self.callbacks.read(token, await self._store.now())
+        run_id, number = self.callbacks.read(token, await self._store.now())
         payload = msgspec.json.encode(read_json(text or b"null", "the answer"))
         name = name_of(token)
-        (result,) = await self._store.write([Deliver(execution, "signal", name, payload, name, once=True)])
-        if isinstance(result, RunNotFoundError | RunClosedError):
+        (result,) = await self._store.write([Deliver(run_id, "signal", name, payload, name, once=True, number=number)])
+        if isinstance(result, RunNotFoundError):
             raise CallbackError
+        if isinstance(result, RunClosedError):
+            raise CallbackGoneError(_ended(result.status))
         if isinstance(result, HoldfastError):
             raise result
 
@@ -562,6 +575,13 @@ def _check_run_id(run_id: str) -> None:
     if not RUN_ID.fullmatch(run_id):
         problem = "expected 1 to 255 characters without '/' and control characters, and neither '.' nor '..'"
         raise InputError("the run id", (("", problem),))
+
+
+def _ended(status: str) -> str:
+    """Return why nobody waits for a callback of an execution that has ended."""
+    if status == CONTINUED_AS_NEW:
+        return "its run went on as a new execution, which does not wait for it"
+    return f"its run has ended: {status}"
 
 
 def _filter(where: Where, only: Collection[str] = ()) -> RunFilter:

@@ -13,6 +13,7 @@ import msgspec
 
 from holdfast.history import (
     AcquireLock,
+    AttributesSet,
     CallbackOpened,
     CancelChild,
     CancelFanOut,
@@ -42,6 +43,7 @@ from holdfast.history import (
     RunSideEffect,
     ScheduleTask,
     SendMessage,
+    SetAttributes,
     SideEffectCancelled,
     SideEffectRequested,
     StartChild,
@@ -133,6 +135,10 @@ def _callback_opened(time: float, cause: int, ordinal: int, command: OpenCallbac
     return CallbackOpened(time, cause, ordinal, command.step, command.url)
 
 
+def _attributes_set(time: float, cause: int, ordinal: int, command: SetAttributes) -> AttributesSet:
+    return AttributesSet(time, cause, ordinal, command.attributes)
+
+
 def _child_scheduled(time: float, cause: int, ordinal: int, command: StartChild) -> ChildScheduled:
     return ChildScheduled(
         time, cause, ordinal, command.step, command.workflow, command.run_id, command.input, command.parent_close
@@ -178,6 +184,7 @@ _DECISIONS: Final[dict[type, Callable[[float, int, int, Any], DecisionEvent]]] =
     CancelSideEffect: _side_effect_cancelled,
     ParkRun: _parked,
     OpenCallback: _callback_opened,
+    SetAttributes: _attributes_set,
     StartChild: _child_scheduled,
     CancelChild: _child_cancel_requested,
     SendMessage: _message_sent,

@@ -186,6 +186,16 @@ class Execution:
         return [*self.messages.mail.unread(), *self.messages.late]
 
     @property
+    def awaited(self) -> tuple[str, ...]:
+        """Names of the signals that code waits for by name; of callbacks' answers too."""
+        return self.messages.mail.awaited()
+
+    @property
+    def turned_away(self) -> set[str]:
+        """Updates that no handler has seen, because the code had just ended when they came."""
+        return self.messages.turned_away
+
+    @property
     def issued(self) -> int:
         """How many commands the code has issued so far."""
         return self.steps.issued
@@ -225,6 +235,7 @@ class Execution:
             self.messages.late.append(event)
         if not isinstance(event, UpdateAccepted):
             return []
+        self.messages.turned_away.add(event.update_id)
         self.steps.issued += 1
         return [Issued(event_id, 0, CompleteUpdate(event.update_id, None, CUT_OFF))]
 
@@ -232,6 +243,7 @@ class Execution:
 
     def _on_started(self, event: WorkflowStarted) -> None:
         self.runtime.started = event
+        self.runtime.attributes = event.attributes
         self.draws.seed = event.seed
         self.loop.call_soon(self.code.begin, event.input, context=self.code.context)
 

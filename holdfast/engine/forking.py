@@ -10,6 +10,8 @@ A fork keeps the events up to its cut. Every prefix of a history replays, so the
 was asked for and has no outcome yet at the cut is left out, except for timers: to whoever recovers the fork it was
 issued just now, and is carried out like that. Ids of events move up, and the causes of decisions with them.
 
+A callback that is open at the cut is made anew, or has the answer that the source got: see `fork_callbacks`.
+
 A child that is under way at the cut begins anew, as the fork's own: what the other one has done is not the fork's
 to know. That is only possible where nothing that is kept has to do with the first one. A message to another run stays
 sent: it has the answer that the source got, however late.
@@ -28,10 +30,12 @@ from typing import Final
 
 import msgspec
 
+from holdfast.engine.fork_callbacks import Callbacks, decide_callbacks
 from holdfast.errors import ForkError
 from holdfast.history import (
     CLOSING,
     AnyEvent,
+    CallbackOpened,
     ChildCancelRequested,
     ChildCompleted,
     ChildFailed,
@@ -48,6 +52,7 @@ from holdfast.history import (
     MessageDelivered,
     MessageSent,
     SideEffectRequested,
+    SignalReceived,
     TaskCancelled,
     TaskCompleted,
     TaskFailed,
@@ -57,6 +62,7 @@ from holdfast.history import (
     TimerStarted,
     WorkflowStarted,
 )
+from holdfast.ports.callbacks import name_of, token_of
 
 START: Final = "start"
 """The cut before everything but the start."""
@@ -139,9 +145,14 @@ def decide_fork(
     standing = _Standing(kept)
     overridden = dict(override or {})
     _check_children(kept, standing, overridden, source.execution)
-    events_out, places = _renumbered(kept, standing.reissued(overridden))
+    left_out = standing.reissued(overridden)
+    callbacks = decide_callbacks(
+        kept, events[len(kept) :], standing.open_callbacks(overridden), left_out, source.execution
+    )
+    events_out, places = _renumbered(kept, left_out | callbacks.anew)
     _rename_children(events_out, source.execution, run_id)
     _answer_messages(events_out, events, standing)
+    _answer_callbacks(events_out, standing, callbacks)
     for step, result in overridden.items():
         _override(events_out, standing, step, result, source.execution)
     keys = {} if new_keys else _keys(events, source, standing, overridden)
@@ -184,8 +195,12 @@ def _cut(events: Sequence[AnyEvent], at: str) -> int:
         if not 1 <= int(at) <= whole:
             raise ForkError(source.execution, f"event {at}", f"Its events that can be kept are 1 to {whole}.")
         return int(at)
+    opened = next((each for each in events if isinstance(each, CallbackOpened) and each.step == at), None)
+    answer = "" if opened is None else name_of(token_of(opened.url))
     for index, event in enumerate(events):
         if index and isinstance(event, Input) and getattr(event, "step", None) == at:
+            return index
+        if isinstance(event, SignalReceived) and event.name == answer:
             return index
     if any(isinstance(each, Decision) and getattr(each, "step", None) == at for each in events):
         return whole
@@ -209,6 +224,8 @@ class _Standing:
         """Steps that have their outcome, with its index."""
         self.held: dict[str, tuple[int, LockRequested]] = {}
         self.fan_outs: dict[str, None] = {}
+        self._callbacks: dict[str, str] = {}
+        """Steps of callbacks, by the name of the message that answers them."""
         self._kept = kept
         for index, event in enumerate(kept):
             self._take(index, event)
@@ -222,8 +239,13 @@ class _Standing:
         }
         return {*found.values(), *(self.begun[step] for step in found if step in self.begun)}
 
+    def open_callbacks(self, overridden: Mapping[str, bytes]) -> dict[str, int]:
+        """Return the callbacks that have no answer, with the index of their decision."""
+        callbacks = (step for step in self._callbacks.values() if step in self.open and step not in overridden)
+        return {step: self.open[step] for step in callbacks}
+
     def _take(self, index: int, event: AnyEvent) -> None:
-        step = getattr(event, "step", None)
+        step = self._callbacks.get(event.name) if isinstance(event, SignalReceived) else getattr(event, "step", None)
         if step is None:
             return
         if isinstance(event, ChildStarted):
@@ -237,6 +259,8 @@ class _Standing:
             self.open[step] = index
             if isinstance(event, TimerStarted | MessageSent):
                 self.stays.add(step)
+            elif isinstance(event, CallbackOpened):
+                self._callbacks[name_of(token_of(event.url))] = step
         elif isinstance(event, Input):
             opened = self.open.pop(step, None)
             self.resolved[step] = index
@@ -301,6 +325,17 @@ def _answer_messages(events_out: list[AnyEvent], events: Sequence[AnyEvent], sta
     events_out += [MessageDelivered(time, -1, step, answers.get(step)) for step in sent if step in standing.open]
 
 
+def _answer_callbacks(events_out: list[AnyEvent], standing: _Standing, callbacks: Callbacks) -> None:
+    """Give what the source was answered after the cut, at URLs that were given away before it."""
+    time = max(each.time for each in events_out)
+    for step, answer in callbacks.answers.items():
+        standing.resolved[step] = len(events_out)
+        del standing.open[step]
+        events_out.append(msgspec.structs.replace(answer, time=time))
+    # Those that nobody can answer any more are not made anew either.
+    standing.stays.update(step for step, index in standing.open_callbacks({}).items() if index not in callbacks.anew)
+
+
 def _override(events: list[AnyEvent], standing: _Standing, step: str, result: bytes, execution: str) -> None:
     for index, event in enumerate(events):
         if isinstance(event, _OUTCOMES) and event.step == step:
@@ -309,12 +344,16 @@ def _override(events: list[AnyEvent], standing: _Standing, step: str, result: by
         if isinstance(event, _CHILDS_OUTCOMES) and event.step == step:
             events[index] = ChildCompleted(event.time, event.issued, step, result)
             return
+        if isinstance(event, CallbackOpened) and event.step == step:
+            _override_answer(events, event, result)
+            return
     known = {each.step: each for each in events if isinstance(each, TaskScheduled | ChildScheduled)}
     if step not in known or step not in standing.open:
         raise ForkError(
             execution,
             f"a result of {step}",
-            f"Only a task or child recorded before the cut, or under way at it, can be given one: {_some([*known])}",
+            "Only a task, child or callback recorded before the cut, or under way at it, can be given one: "
+            f"{_some([*known])}",
         )
     time = max(each.time for each in events)
     match known[step]:
@@ -324,6 +363,15 @@ def _override(events: list[AnyEvent], standing: _Standing, step: str, result: by
             if step not in standing.begun:
                 events.append(ChildStarted(time, -1, step, child))
             events.append(ChildCompleted(time, -1, step, result))
+
+
+def _override_answer(events: list[AnyEvent], callback: CallbackOpened, result: bytes) -> None:
+    name = name_of(token_of(callback.url))
+    for index, event in enumerate(events):
+        if isinstance(event, SignalReceived) and event.name == name:
+            events[index] = msgspec.structs.replace(event, input=result)
+            return
+    events.append(SignalReceived(max(each.time for each in events), -1, name, result, name, ""))
 
 
 def _keys(

@@ -43,6 +43,10 @@ class Mail:
             for _, event in sorted((each for kept in self._unread.values() for each in kept), key=lambda each: each[0])
         ]
 
+    def awaited(self) -> tuple[str, ...]:
+        """Return the names of the signals that somebody waits for, in the order of their first wait."""
+        return tuple(name for name, waiting in self._waiting.items() if any(not each.done() for each in waiting))
+
     def wait(self, name: str, future: asyncio.Future[bytes]) -> None:
         """Resolve `future` with the oldest unread signal called `name`, or with the next one."""
         unread = self._unread.get(name)

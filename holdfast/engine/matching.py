@@ -14,6 +14,7 @@ import msgspec
 
 from holdfast.engine.decisions import Issued, decision_of
 from holdfast.history import (
+    AttributesSet,
     ChildScheduled,
     DecisionEvent,
     FanOutStarted,
@@ -45,7 +46,7 @@ class Difference(StrEnum):
 
 ENDS: Final = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled, WorkflowContinued)
 """Decisions that end a run."""
-_INPUT_FIELDS: Final = {"input", "digest", "count", "run_id", "parent_close"}
+_INPUT_FIELDS: Final = {"input", "digest", "count", "run_id", "parent_close", "attributes"}
 _DURATION_FIELDS: Final = {"seconds", "due"}
 _RESULT_FIELDS: Final = {"result", "failure", "reason"}
 _FREE_FIELDS: Final = {"time", "pool"}
@@ -210,6 +211,8 @@ def identity_of(decision: DecisionEvent) -> str:
             return f"answer {decision.update_id}"
         case PatchMarked():
             return f"patch {decision.patch_id}"
+        case AttributesSet():
+            return "attributes"
         case _:
             return decision.step
 
@@ -235,6 +238,9 @@ def describe_decision(decision: DecisionEvent) -> str:
             return f"child {decision.step} (input {_clip(decision.input)}{given}{close})"
         case MessageSent():
             return f"{decision.step} to run {decision.run_id} (input {_clip(decision.input)})"
+        case AttributesSet():
+            changes = (f"{name}={text}" if text else f"no {name}" for name, text in decision.attributes.items())
+            return f"attributes {_clip(', '.join(changes))}"
         case WorkflowContinued():
             return f"continue as new (input {_clip(decision.input)})"
         case WorkflowCompleted():

@@ -28,7 +28,7 @@ CUT_OFF: Final = Failure("CancelledError", "the run ended before the update did"
 class Messages:
     """The messages of one execution, and their handlers."""
 
-    __slots__ = ("_code", "_draws", "_steps", "_updates", "handlers", "late", "mail")
+    __slots__ = ("_code", "_draws", "_steps", "_updates", "handlers", "late", "mail", "turned_away")
 
     def __init__(self, code: Code, steps: Steps, draws: Draws) -> None:
         """Hand messages to `code`; answers are issued through `steps`, and readers may not touch `draws`."""
@@ -40,6 +40,8 @@ class Messages:
         """Signals that no handler takes."""
         self.late: list[SignalReceived | CancelRequested] = []
         """What came when the code had just ended: one page held both."""
+        self.turned_away: set[str] = set()
+        """Updates that came when the code had just ended: no handler has seen them."""
         self.handlers: dict[asyncio.Future[Any], str] = {}
         """Asynchronous handlers that are running."""
 

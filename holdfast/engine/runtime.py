@@ -35,12 +35,16 @@ from holdfast.history import (
     RunSideEffect,
     ScheduleTask,
     SendMessage,
+    SetAttributes,
     StartChild,
     StartFanOut,
     TaskOptions,
     WorkflowStarted,
+    decode_attributes,
+    merge_attributes,
 )
 from holdfast.ports.callbacks import unsigned
+from holdfast.ports.names import numbered
 from holdfast.ports.program import Program
 from holdfast.ports.runtime import ChildCall, FanOutOutcome, RunInfo
 
@@ -61,6 +65,7 @@ class Runtime:
         "_open_fan_out",
         "_program",
         "_steps",
+        "attributes",
         "callbacks",
         "patches",
         "sign",
@@ -88,6 +93,8 @@ class Runtime:
         """Makes the URL of a callback from execution, step, and when it expires."""
         self.callbacks: dict[str, str] = {}
         """URLs that history has, by step: a replay makes no others, wherever it is and whatever its key."""
+        self.attributes: dict[str, str] = {}
+        """What the run is found by, as it is recorded, with what its code has changed."""
         self.started: WorkflowStarted | None = None
 
     # --- Steps -------------------------------------------------------------------------------------------------
@@ -153,9 +160,15 @@ class Runtime:
         started = self.started
         assert started is not None
         expires_at = self._loop.now + seconds if seconds else 0.0
-        url = self.callbacks.get(step) or self.sign(started.execution, step, expires_at)
+        url = self.callbacks.get(step) or self.sign(numbered(started.run_id, started.execution), step, expires_at)
         self._steps.issue(OpenCallback(step, url))
         return url
+
+    def set_attributes(self, changes: Mapping[str, str]) -> None:
+        """Change what the run is found by. See `WorkflowRuntime`."""
+        self._steps.check("set attributes")
+        self.attributes = merge_attributes(self.attributes, changes)
+        self._steps.issue(SetAttributes(dict(changes)))
 
     # --- Other runs --------------------------------------------------------------------------------------------
 
@@ -165,7 +178,15 @@ class Runtime:
         assert self.started is not None
         run_id = call.run_id or f"{self.started.execution}:{step}"
         command = StartChild(
-            step, call.workflow, run_id, call.payload, call.parent_close, call.code_version, call.timeout
+            step,
+            call.workflow,
+            run_id,
+            call.payload,
+            call.parent_close,
+            call.code_version,
+            call.timeout,
+            dict(call.attributes),
+            dict(call.memo),
         )
         future = self._steps.issue_step(command, step, machines.CHILD, call.decode, ChildFuture)
 
@@ -247,4 +268,5 @@ class Runtime:
             memo=dict(started.memo),
             deadline=datetime.fromtimestamp(started.due, UTC) if started.due else None,
             parent=started.parent,
+            attributes=decode_attributes(self.attributes),
         )

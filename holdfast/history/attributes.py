@@ -67,10 +67,32 @@ def encode_attributes(values: Mapping[str, AttributeValue | None]) -> dict[str, 
         elif text:
             encoded[name] = text
     if len(encoded) > ATTRIBUTES_MAX:
-        problems.append(("", f"has {len(encoded)} names, and {ATTRIBUTES_MAX} are the most (ATTRIBUTES_MAX)"))
+        problems.append(("", _too_many(len(encoded))))
     if problems:
         raise InputError("the set of attributes", tuple(problems))
     return encoded
+
+
+def encode_changes(values: Mapping[str, AttributeValue | None]) -> dict[str, str]:
+    """Return changes of attributes as they are recorded, by name; an empty text takes the name away.
+
+    Raises:
+        InputError: as `encode_attributes`.
+    """
+    encoded = encode_attributes(values)
+    return {str(name): encoded.get(str(name), "") for name in values}
+
+
+def merge_attributes(before: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:
+    """Return recorded attributes after a recorded change of them.
+
+    Raises:
+        InputError: there are more than ATTRIBUTES_MAX.
+    """
+    merged = {name: text for name, text in {**before, **changes}.items() if text}
+    if len(merged) > ATTRIBUTES_MAX:
+        raise InputError("the set of attributes", (("", _too_many(len(merged))),))
+    return merged
 
 
 def decode_attributes(encoded: Mapping[str, str]) -> dict[str, AttributeValue]:
@@ -110,6 +132,10 @@ def check_memo(memo: Mapping[str, str]) -> dict[str, str]:
         problem = f"is longer than {MEMO_CHARACTERS_MAX:,} characters (MEMO_CHARACTERS_MAX)"
         raise InputError("the memo", (("", problem),))
     return dict(memo)
+
+
+def _too_many(count: int) -> str:
+    return f"has {count} names, and {ATTRIBUTES_MAX} are the most (ATTRIBUTES_MAX)"
 
 
 def _is_text(given: object) -> bool:

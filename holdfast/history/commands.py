@@ -156,6 +156,12 @@ class OpenCallback(msgspec.Struct, gc=False):
     url: str
 
 
+class SetAttributes(msgspec.Struct, gc=False):
+    """Change what the run is found by: literals, by name; an empty one takes the name away."""
+
+    attributes: dict[str, str]
+
+
 class StartChild(msgspec.Struct, gc=False):
     """Start a child: a run of its own. `input` is JSON text."""
 
@@ -168,6 +174,9 @@ class StartChild(msgspec.Struct, gc=False):
     code_version: str = ""
     timeout: float = 0.0
     """How long the child may take, with all executions it goes on as, in seconds; 0 is for ever."""
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+    """What it is to be found by: literals, by name."""
+    memo: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class CancelChild(msgspec.Struct, gc=False):
@@ -228,6 +237,7 @@ Command: TypeAlias = (
     | CancelSideEffect
     | ParkRun
     | OpenCallback
+    | SetAttributes
     | StartChild
     | CancelChild
     | SendMessage

@@ -363,6 +363,13 @@ class CallbackOpened(Decision, array_like=True, gc=False, tag=52):
     url: str
 
 
+class AttributesSet(Decision, array_like=True, gc=False, tag=53):
+    """The code changed what the run is found by. See `holdfast.history.attributes`."""
+
+    attributes: dict[str, str]
+    """Literals, by name; an empty one takes the name away."""
+
+
 class WorkflowCompleted(Decision, array_like=True, gc=False, tag=48):
     """The run has its result."""
 
@@ -435,6 +442,7 @@ DecisionEvent: TypeAlias = (
     | SideEffectCancelled
     | RunParked
     | CallbackOpened
+    | AttributesSet
     | ChildScheduled
     | ChildCancelRequested
     | MessageSent

@@ -48,6 +48,7 @@ from holdfast.history import (
     RunSideEffect,
     ScheduleTask,
     SendMessage,
+    SetAttributes,
     StartChild,
     StartFanOut,
     StartTimer,
@@ -232,6 +233,9 @@ class Dispatcher:
         match command:
             case StartTimer() | CancelTimer() | CompleteUpdate() | OpenCallback():
                 live.entries.append(issued)
+            case SetAttributes():
+                live.entries.append(issued)
+                live.beside.attributes.update(command.attributes)
             case CancelTask():
                 self._cancel(live, issued, command)
             case AcquireLock():

@@ -19,6 +19,7 @@ from holdfast.history import (
     ROOT,
     AnyEvent,
     Codec,
+    ContinueRun,
     Input,
     MarkPatch,
     Page,
@@ -142,6 +143,11 @@ class Live:
             return False
         return any(type(each.command) is ParkRun for each in self.execution.open.values())
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it ends because its run goes on as a new execution."""
+        return type(self.closing) is Issued and type(self.closing.command) is ContinueRun
+
     def mark(self, issued: Issued) -> None:
         """Let a patch's mark stand first in the next page. See `holdfast.engine.patches`."""
         marks = 0
@@ -217,7 +223,7 @@ class Live:
 class Beside:
     """What a write makes and drops together with the events that say so."""
 
-    __slots__ = ("children", "fan_outs", "lock", "messages", "queue", "stop", "unlock", "unqueue")
+    __slots__ = ("attributes", "children", "fan_outs", "lock", "messages", "queue", "stop", "unlock", "unqueue")
 
     def __init__(self) -> None:
         """Make and drop nothing yet."""
@@ -229,6 +235,7 @@ class Beside:
         self.children: list[NewChild] = []
         self.stop: list[ChildCancel] = []
         self.messages: list[OutgoingMessage] = []
+        self.attributes: dict[str, str] = {}
 
     @property
     def outgoing(self) -> Outgoing | None:
@@ -247,6 +254,7 @@ class Beside:
         self.children += later.children
         self.stop += later.stop
         self.messages += later.messages
+        self.attributes.update(later.attributes)
         return self
 
     def withdraw(self, step: str) -> bool:

@@ -31,6 +31,7 @@ from holdfast.history import (
     seal,
 )
 from holdfast.orchestrator.live import Live
+from holdfast.ports.engine import encode_memo
 from holdfast.ports.operations import Continuation, NewChild, OutgoingMessage
 
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -49,8 +50,10 @@ def make_child(live: Live, command: StartChild, now: float, codec: Codec | None)
         int(CURRENT),
         command.code_version,
         PYTHON,
+        command.memo,
         deadline=now + command.timeout if command.timeout else 0.0,
         parent=live.name,
+        attributes=command.attributes,
     )
     blobs: dict[bytes, bytes] = {}
     return NewChild(
@@ -63,6 +66,8 @@ def make_child(live: Live, command: StartChild, now: float, codec: Codec | None)
         blobs=tuple(blobs.items()),
         code_version=command.code_version,
         deadline=event.deadline,
+        attributes=tuple(command.attributes.items()),
+        memo=encode_memo(command.memo),
     )
 
 
@@ -110,7 +115,7 @@ def make_continuation(live: Live, last_page: Sequence[AnyEvent], now: float, cod
         before.execution_timeout,
         parent=before.parent,
         continued=live.name,
-        attributes=before.attributes,
+        attributes=live.execution.runtime.attributes,
     )
     unread = [*live.execution.unread(), *(each for each in last_page if isinstance(each, _CARRIED))]
     carried = [msgspec.structs.replace(each, issued=-1) for each in unread]

@@ -70,9 +70,9 @@ from holdfast.orchestrator.offspring import make_continuation
 from holdfast.orchestrator.timers import DEADLINE, Timers
 from holdfast.ports.answers import encode_error, encode_result
 from holdfast.ports.bus import CLOSED, REQUESTS, RUNS, TASKS, Bus
-from holdfast.ports.callbacks import unsigned
+from holdfast.ports.callbacks import is_answer, unsigned
 from holdfast.ports.clock import Clock
-from holdfast.ports.engine import TIME_IS_UP, Outcome
+from holdfast.ports.engine import TIME_IS_UP, WAITING, Outcome, Waiting
 from holdfast.ports.operations import (
     CONTINUED_AS_NEW,
     PARKED,
@@ -89,6 +89,7 @@ from holdfast.ports.operations import (
     Reap,
     Reaped,
     ReleaseRuns,
+    ReturnRequest,
     RunRecord,
     Started,
     TakeRequests,
@@ -315,9 +316,12 @@ class Orchestrator:
                 return await self._query_stored(record, name, payload)
             if self._programs(record.workflow) is None:
                 return None
-            if not record.owner:
+            if record.owner:
+                async with self._claiming:  # if it is this member's, it may be on its way into memory
+                    live = self._by_run.get(run_id)
+            else:
                 await self._claim((record.workflow,))
-            live = self._by_run.get(run_id)
+                live = self._by_run.get(run_id)
             if live is None:
                 if kind == "query":
                     return await self._query_stored(record, name, payload)
@@ -376,6 +380,8 @@ class Orchestrator:
         known = live.updates.get(update_id)
         if known is None:
             if update_id not in live.updates:
+                if live.goes_on:
+                    return None  # it is for the execution that follows
                 if live.closing is not None or live.execution.closed:
                     raise RunClosedError(live.run_id, "closing")
                 self._validate(live, name, payload)
@@ -412,8 +418,9 @@ class Orchestrator:
     async def _answer(self, request: Any) -> None:
         try:
             result = await self.ask(request.kind, request.run_id, request.name, request.body, request.operation_id)
-            if result is None:
-                return  # its owner answers
+            if result is None:  # its owner answers: another member, or this one once it has the run in memory
+                await self._store.write([ReturnRequest(request.request_id)], self._membership)
+                return
             body = encode_result(result)
         except HoldfastError as error:
             body = encode_error(error)
@@ -673,6 +680,7 @@ class Orchestrator:
             stable=stable,
             park=park,
             outgoing=beside.outgoing,
+            attributes=tuple(beside.attributes.items()),
         )
 
     def _written(self, live: Live, page: Page | None, events: list[AnyEvent]) -> None:
@@ -741,19 +749,26 @@ class Orchestrator:
 
     def _answered(self, live: Live, event: UpdateCompleted) -> None:
         live.updates[event.update_id] = event
+        if live.goes_on and event.update_id in live.execution.turned_away:
+            _cancel_all(self._answers.pop((live.execution_id, event.update_id), ()))
+            return  # no code has seen it: it is for the execution that follows
         for future in self._answers.pop((live.execution_id, event.update_id), ()):
             if not future.done():
                 future.set_result(event)
 
     def _closed(self, live: Live, outcome: Outcome) -> None:
-        if outcome.status != CONTINUED_AS_NEW:  # else whoever waits for the run's end is told to look elsewhere
+        if outcome.status != CONTINUED_AS_NEW:
             for future in self._ends.pop(live.run_id, ()):
                 if not future.done():
                     future.set_result(outcome)
-        for update_id in live.updates:
-            for answer in self._answers.pop((live.execution_id, update_id), ()):
-                if not answer.done():
-                    answer.set_exception(RunClosedError(live.run_id, outcome.status))
+            for update_id in live.updates:
+                for answer in self._answers.pop((live.execution_id, update_id), ()):
+                    if not answer.done():
+                        answer.set_exception(RunClosedError(live.run_id, outcome.status))
+        else:
+            # Whoever waits for the run's end, or for an answer that no code was asked for, is told to look elsewhere.
+            self._asked = True
+            self._look_wanted.set()
         self._forget(live)
         self._bus.ring([CLOSED])
         if self._tell_closed is not None:
@@ -925,6 +940,9 @@ def _cancel_all(futures: Iterable[asyncio.Future[Any]]) -> None:
 
 
 def _query_execution(execution: Execution, name: str, payload: bytes) -> bytes:
+    if name == WAITING:
+        signals = tuple(each for each in execution.awaited if not is_answer(each))
+        return msgspec.json.encode(Waiting(signals, execution.where()))
     try:
         return execution.query(name, payload)
     except UnknownNameError:

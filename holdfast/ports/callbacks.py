@@ -5,8 +5,9 @@ Must not know: where the key is kept, how a token travels, what is done with an 
 
     token = base64url(JSON [execution, step, when it expires]) . base64url(HMAC-SHA256 of that under the store's key)
 
-A token says by itself whom it is for, so nothing has to be stored for a callback that is never answered. The name under
-which a run waits is made from the signature: an answer to one execution is none to another.
+A token says by itself whom it is for, so nothing has to be stored for a callback that is never answered. It always says
+which execution of the run, `ord-1@1`: a run that went on as a new one does not wait for what the one before asked. The
+name under which a run waits is made from the signature: an answer to one execution is none to another.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from holdfast.errors import CallbackError
+from holdfast.errors import CallbackError, CallbackGoneError
 
 KEY_NAME: Final = "callbacks"
 """Under which name the store keeps the key."""
@@ -27,6 +28,7 @@ KEY_BYTES: Final = 32
 TOKEN_CHARACTERS_MAX: Final = 2_000
 PATH: Final = "/v1/callbacks/"
 
+_NAME: Final = "callback "
 _decode: Final = msgspec.json.Decoder(tuple[str, str, float]).decode
 
 
@@ -39,19 +41,26 @@ class Callbacks:
     """Where the API is for outside systems, such as `https://flows.example.com`."""
 
     def sign(self, execution: str, step: str, expires_at: float) -> str:
-        """Return the URL of a callback; `expires_at` is in seconds since the epoch, 0 for never."""
+        """Return the URL of a callback.
+
+        Args:
+            execution: whose it is, by its name with the number (`holdfast.ports.names`).
+            step: the callback's.
+            expires_at: in seconds since the epoch, 0 for never.
+        """
         content = _encode64(msgspec.json.encode((execution, step, expires_at)))
         return f"{self.base_url}{PATH}{content}.{_encode64(self._signature(content))}"
 
-    def read(self, token: str, now: float) -> str:
-        """Return the execution that a token is for.
+    def read(self, token: str, now: float) -> tuple[str, int]:
+        """Return the run that a token is for, and which execution of it, from 1.
 
         Args:
             token: as it came.
             now: seconds since the epoch.
 
         Raises:
-            CallbackError: it was not made under this key, or has expired.
+            CallbackError: it was not made under this key.
+            CallbackGoneError: it has expired.
         """
         content, _, signature = token.partition(".")
         if len(token) > TOKEN_CHARACTERS_MAX or not content.isascii() or not signature.isascii():
@@ -64,8 +73,9 @@ class Callbacks:
             raise CallbackError
         execution, _, expires_at = _decode(base64.urlsafe_b64decode(content + "=="))
         if expires_at and now >= expires_at:
-            raise CallbackError
-        return execution
+            raise CallbackGoneError("it has expired")
+        run_id, _, number = execution.rpartition("@")
+        return (run_id, int(number)) if run_id and number.isdecimal() else (execution, 1)
 
     def _signature(self, content: str) -> bytes:
         return hmac.digest(self.key, content.encode(), "sha256")
@@ -81,9 +91,19 @@ def token_of(url: str) -> str:
     return url.rpartition("/")[2]
 
 
+def expiry_of(token: str) -> float:
+    """Return when a token expires, in seconds since the epoch, whoever made it; 0 is never."""
+    return _decode(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))[2]
+
+
 def name_of(token: str) -> str:
     """Return the name of the message that answers a callback."""
-    return f"callback {token.rpartition('.')[2][:22]}"
+    return f"{_NAME}{token.rpartition('.')[2][:22]}"
+
+
+def is_answer(name: str) -> bool:
+    """Say whether a message called `name` answers a callback."""
+    return name.startswith(_NAME)
 
 
 def _encode64(content: bytes) -> str:

@@ -156,7 +156,7 @@ class Cause(msgspec.Struct, frozen=True):
 
     kind: str
     """A word for programs: paused, parked, no-orchestrator, no-code, owner, running, retry, no-worker, slots, timer,
-    lock, deadlock, fan-out, child, task, step, message, cancel, ended."""
+    lock, deadlock, fan-out, child, callback, task, step, message, cancel, ended."""
     text: str
     step: str = ""
     since: float | None = None
@@ -167,6 +167,19 @@ class Cause(msgspec.Struct, frozen=True):
     """The run that this is about, where it is another one."""
     causes: tuple[Cause, ...] = ()
     """Why that run does not move."""
+
+
+WAITING: Final = "holdfast.waiting"
+"""The query that every run answers by itself: with a `Waiting`."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What a run's code waits for, beside its steps."""
+
+    signals: tuple[str, ...] = ()
+    """Names of the signals that are waited for by name."""
+    where: str = ""
+    """Where its code waits, such as `automations.py:88, in Review.run`."""
 
 
 class Explanation(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
-from holdfast.history import TaskOptions
+from holdfast.history import AttributeValue, TaskOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class RunInfo:
     """When the execution times out: aware, UTC; None is never."""
     parent: str = ""
     """The execution that started this one as its child."""
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    """What the run is found by, with what its code has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,9 @@ class ChildCall:
     """Turns a signal's handler and arguments into its name and JSON text."""
     timeout: float = 0.0
     """How long the child may take, with all executions it goes on as, in seconds; 0 is for ever."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """What it is to be found by: literals, by name."""
+    memo: Mapping[str, str] = field(default_factory=dict)
 
 
 class WorkflowRuntime(Protocol):
@@ -150,6 +155,13 @@ class WorkflowRuntime(Protocol):
         """Return a new one-time URL, good for `seconds` (0: while the run is open).
 
         What is posted there comes as the signal that `holdfast.ports.callbacks.name_of` names.
+        """
+
+    def set_attributes(self, changes: Mapping[str, str]) -> None:
+        """Change what the run is found by: literals of `holdfast.history.attributes`; empty ones take names away.
+
+        Raises:
+            InputError: there would be too many; nothing was changed.
         """
 
     def handlers_finished(self) -> bool:

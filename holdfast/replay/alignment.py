@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from holdfast.engine import ENDS, content_of, decide_change
-from holdfast.history import DecisionEvent, PatchMarked
+from holdfast.history import AttributesSet, DecisionEvent, PatchMarked
 
 COMPARED_MAX: Final = 300
 """How many decisions are compared, from the first that differ on. The time grows with the square."""
@@ -22,7 +22,7 @@ COMPARED_MAX: Final = 300
 Pair: TypeAlias = tuple[int | None, int | None]
 """Places in the recorded and in the attempted sequence; None where the other side stands alone."""
 
-_ALONE_KINDS: Final = (*ENDS, PatchMarked)
+_ALONE_KINDS: Final = (*ENDS, PatchMarked, AttributesSet)
 """Decisions that do not become others."""
 
 _ALONE: Final = 1.0

@@ -77,7 +77,7 @@ class Family:
         self, workflow: WorkflowDefinition[Any, Any], started: WorkflowStarted, step: str
     ) -> ChildCompleted | ChildFailed | None:
         for number in range(2, EXECUTIONS_MAX + 2):
-            rerun, waits_for = self._run(workflow, started)
+            rerun, waits_for, attributes = self._run(workflow, started)
             now = rerun.course.now
             match rerun.end:
                 case WorkflowCompleted(result=bytes() as result):
@@ -89,7 +89,13 @@ class Family:
                 case WorkflowContinued(input=input):
                     name = f"{started.run_id}@{number}"
                     started = msgspec.structs.replace(
-                        started, time=now, execution=name, input=input, seed=_seed(name), continued=started.execution
+                        started,
+                        time=now,
+                        execution=name,
+                        input=input,
+                        seed=_seed(name),
+                        continued=started.execution,
+                        attributes=attributes,
                     )
                 case _:
                     waits = ", ".join(waits_for) or "a message"
@@ -100,14 +106,16 @@ class Family:
         )
         return None
 
-    def _run(self, workflow: WorkflowDefinition[Any, Any], started: WorkflowStarted) -> tuple[Rerun, tuple[str, ...]]:
-        """Run one execution; return it, and what it still waits for."""
+    def _run(
+        self, workflow: WorkflowDefinition[Any, Any], started: WorkflowStarted
+    ) -> tuple[Rerun, tuple[str, ...], dict[str, str]]:
+        """Run one execution; return it, what it still waits for, and its attributes."""
         history = History((started,))
         rerun = Rerun(history, self._crew, self.raise_child)
         execution = WatchedExecution(workflow, self._guard, rerun.course.open_fan_out, commands_max=COMMANDS_BEYOND_MAX)
         try:
             rerun.go_on(execution, retrace(execution, history))
-            return rerun, tuple(execution.idle_steps)
+            return rerun, tuple(execution.idle_steps), execution.runtime.attributes
         finally:
             execution.evict()
             self.warnings += (f"child {started.run_id}: {each}" for each in rerun.warnings)
@@ -125,7 +133,9 @@ def _born(parent: WorkflowStarted, command: StartChild, now: float) -> WorkflowS
         int(CURRENT),
         command.code_version,
         parent.python,
+        command.memo,
         parent=parent.execution,
+        attributes=command.attributes,
     )
 
 

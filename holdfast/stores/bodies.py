@@ -130,10 +130,8 @@ def _append(codec: Codec, operation: ops.Append) -> ops.Append:
 
 
 def _outgoing(codec: Codec, outgoing: ops.Outgoing) -> ops.Outgoing:
-    for child in outgoing.children:
-        _check_page(child.page)
     return ops.Outgoing(
-        children=tuple(_replace(each, input_digest=codec.digests(each.input_digest)[0]) for each in outgoing.children),
+        children=tuple(_new_child(codec, each) for each in outgoing.children),
         stop=outgoing.stop,
         messages=tuple(
             _replace(
@@ -143,6 +141,13 @@ def _outgoing(codec: Codec, outgoing: ops.Outgoing) -> ops.Outgoing:
             for each in outgoing.messages
         ),
     )
+
+
+def _new_child(codec: Codec, child: ops.NewChild) -> ops.NewChild:
+    _check_page(child.page)
+    newest, *others = codec.digests(child.input_digest)
+    memo = encrypt(codec, child.memo, place_of("memo", child.run_id))
+    return _replace(child, input_digest=newest, other_digests=tuple(others), memo=memo)
 
 
 def _queue_task(codec: Codec, execution_id: int, task: ops.QueueTask) -> ops.QueueTask:
@@ -272,6 +277,7 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.RenewEntry,
         ops.CloseEntry,
         ops.TakeRequests,
+        ops.ReturnRequest,
         ops.MarkCaptured,
         ops.Audited,
         ops.PruneAudit,

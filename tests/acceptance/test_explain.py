@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from holdfast import Retry, lock, signal, start_child, task, workflow
+from holdfast import Client, Retry, lock, signal, start_child, task, wait_for_signal, workflow
 from holdfast.cli.output import Exit
 from holdfast.ports.engine import Cause
 from tests.acceptance.test_operating import call, stack, until
@@ -75,7 +75,13 @@ class Review:
         self.said.set()
 
 
-DEFINITIONS = (rendering, waiting, waiting_for_a_child, rendering_freely, failing, Review, render, flaky)
+@workflow
+async def asking(name: str) -> str:
+    """Wait for a signal by its name, but not for ever."""
+    return await wait_for_signal(name, timeout="1h", type=str)
+
+
+DEFINITIONS = (asking, rendering, waiting, waiting_for_a_child, rendering_freely, failing, Review, render, flaky)
 
 
 async def first_cause(app: Any, run_id: str, kind: str) -> Cause:
@@ -111,7 +117,16 @@ async def get_stuck(tmp_path: Path) -> None:
         assert "(attempt 2)" in cause.text
         assert "because ConnectionError: no route to bank" in cause.text
         await app.client.start(Review, id="m-1")
-        assert "waits for a signal" in (await first_cause(app, "m-1", "message")).text
+        text = (await first_cause(app, "m-1", "message")).text
+        assert "waits for a signal" in text
+        assert "in Review.run" in text
+        await app.client.start(asking, "approve", id="a-1")
+        await first_cause(app, "a-1", "timer")
+        async with await Client.connect(f"sqlite:///{tmp_path}/holdfast.db") as elsewhere:
+            for client in (app.client, elsewhere):
+                causes = (await client.handle("a-1").explain()).causes
+                assert [each.kind for each in causes] == ["timer", "message"]
+                assert "waits for signal 'approve'" in causes[1].text
         await app.client.handle("m-1").pause("lunch", by="ada")
         assert (await first_cause(app, "m-1", "paused")).text == "paused by ada: lunch"
         await app.client.start("nobody_has_it", id="n-1")

@@ -58,6 +58,7 @@ TREATMENTS: Final[Mapping[type[HoldfastError], Treatment]] = {
     errors.RunConflictError: Treatment(409),
     errors.RunStateError: Treatment(409),
     errors.CallbackError: Treatment(404),
+    errors.CallbackGoneError: Treatment(410),
     errors.ForkError: Treatment(422),
     errors.UnknownNameError: Treatment(404),
     errors.UpdateRejectedError: Treatment(422),

@@ -31,7 +31,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -39,6 +39,7 @@ from holdfast.errors import HistoryError
 from holdfast.history.events import (
     AnyEvent,
     Attempt,
+    AttributesSet,
     CancelRequested,
     DecisionEvent,
     InputEvent,
@@ -66,6 +67,7 @@ from holdfast.history.temporal.failures import read_failure, timeout_of
 from holdfast.history.temporal.members import Members
 from holdfast.history.temporal.payloads import read_arguments
 from holdfast.history.temporal.records import Record, read_records
+from holdfast.history.temporal.search import read_attributes
 from holdfast.history.transcript import History
 
 ENGINE: Final = "temporal"
@@ -91,6 +93,14 @@ def from_temporal(content: bytes) -> History | None:
 def seed_of(run_id: str) -> int:
     """Return what seeds `random()` and `uuid4()` in an execution that Temporal calls `run_id`."""
     return int.from_bytes(blake2b(run_id.encode("utf-8", "replace"), digest_size=7).digest(), "big")
+
+
+def _readable_attributes(value: Any, where: str) -> dict[str, str]:
+    """Return what a run was found by at its start; nothing where Holdfast has no words for it: code does not ask."""
+    try:
+        return {name: text for name, text in read_attributes(value, where).items() if text}
+    except HistoryError:
+        return {}
 
 
 class _Translation:
@@ -240,6 +250,7 @@ class _Translation:
             0,
             "",
             "",
+            attributes=_readable_attributes(members.get("searchAttributes"), record.where),
         )
 
     def signaled(self, record: Record) -> SignalReceived:
@@ -369,6 +380,10 @@ class _Translation:
         patch = Members(msgspec.json.decode(payload), PATCH_DETAILS, record.where)
         return PatchMarked(record.time, 0, 0, patch.needed_text("id"), bool(patch.get("deprecated")))
 
+    def attributes_set(self, record: Record) -> AttributesSet | None:
+        changes = read_attributes(record.members.get("searchAttributes"), record.where)
+        return AttributesSet(record.time, 0, 0, changes) if changes else None  # else they are Temporal's own
+
     def nothing(self, _: Record) -> None:
         """Take a decision that workflow code here does not make."""
 
@@ -397,7 +412,7 @@ _DECISIONS: Final[dict[str, Callable[[_Translation, Record], DecisionEvent | Non
     "WorkflowExecutionFailed": _Translation.workflow_failed,
     "WorkflowExecutionCanceled": _Translation.workflow_canceled,
     "MarkerRecorded": _Translation.marker,
-    "UpsertWorkflowSearchAttributes": _Translation.nothing,
+    "UpsertWorkflowSearchAttributes": _Translation.attributes_set,
     "WorkflowPropertiesModified": _Translation.nothing,
 }
 """What the code asked for; it stands right behind the task that it was asked in."""

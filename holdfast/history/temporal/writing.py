@@ -28,6 +28,7 @@ from holdfast.history.events import (
     CLOSING,
     AnyEvent,
     Attempt,
+    AttributesSet,
     BlobRef,
     CancelRequested,
     Decision,
@@ -54,6 +55,7 @@ from holdfast.history.events import (
 )
 from holdfast.history.temporal.failures import write_failure, write_timeout
 from holdfast.history.temporal.payloads import write_arguments, write_payload, write_result
+from holdfast.history.temporal.search import write_attributes
 from holdfast.history.temporal.translation import PATCH_DETAILS, PATCH_MARKER
 
 IDENTITY: Final = "holdfast"
@@ -166,6 +168,7 @@ class _Writer:
     # --- Inputs --------------------------------------------------------------------------------------------------
 
     def started(self, event: WorkflowStarted) -> None:
+        more = {"searchAttributes": write_attributes(event.attributes)} if event.attributes else {}
         run = str(UUID(bytes=blake2b(event.execution.encode(), digest_size=16).digest(), version=4))
         self._add(
             "WorkflowExecutionStarted",
@@ -181,6 +184,7 @@ class _Writer:
             identity=IDENTITY,
             attempt=1,
             workflowId=event.run_id,
+            **more,
         )
 
     def signal(self, event: SignalReceived) -> None:
@@ -333,6 +337,9 @@ class _Writer:
             searchAttributes={"indexedFields": {"TemporalChangeVersion": listed}},
         )
 
+    def set_attributes(self, event: AttributesSet) -> None:
+        self._decide("UpsertWorkflowSearchAttributes", event, searchAttributes=write_attributes(event.attributes))
+
     def answer(self, event: UpdateCompleted) -> None:
         accepted = self._accepted.pop(event.update_id, 0)
         if event.failure is not None:
@@ -415,6 +422,7 @@ _DECISIONS: Final[dict[type, Callable[[_Writer, Any], None]]] = {
     TimerStarted: _Writer.start_timer,
     TimerCancelled: _Writer.cancel_timer,
     PatchMarked: _Writer.mark_patch,
+    AttributesSet: _Writer.set_attributes,
     UpdateCompleted: _Writer.answer,
     WorkflowCompleted: _Writer.complete,
     WorkflowFailed: _Writer.fail,

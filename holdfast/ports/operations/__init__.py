@@ -100,6 +100,7 @@ from holdfast.ports.operations.requests import (
     Answer,
     Ask,
     Request,
+    ReturnRequest,
     TakeRequests,
 )
 from holdfast.ports.operations.runs import (
@@ -190,6 +191,7 @@ Operation: TypeAlias = (
     | MarkDone
     | Ask
     | TakeRequests
+    | ReturnRequest
     | Answer
     | MarkCaptured
     | Audited
@@ -294,6 +296,7 @@ __all__ = [
     "Resume",
     "RetryOwnTask",
     "RetryTask",
+    "ReturnRequest",
     "RevokeKey",
     "RotateKey",
     "RunFilter",

@@ -74,6 +74,12 @@ class NewChild(Value, frozen=True):
     code_version: str = ""
     deadline: float = 0.0
     """When the child times out, unless it is found; 0 is never."""
+    other_digests: tuple[bytes, ...] = ()
+    """As of `StartRun`."""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """As of `StartRun`, unless it is found."""
+    memo: bytes = b""
+    """As of `StartRun`, unless it is found."""
 
 
 class ChildCancel(Value, frozen=True):
@@ -170,3 +176,5 @@ class Append(Value, frozen=True):
     misfit: str = ""
     """With `park`: the code version that the history does not fit. Another one lets the run go on, see `Fit`."""
     outgoing: Outgoing | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    """(name, literal) pairs that change what the run is found by; an empty literal takes the name away."""

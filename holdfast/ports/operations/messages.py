@@ -29,7 +29,9 @@ class Deliver(Value, frozen=True):
     operation_id: str
     sender: str = ""
     once: bool = False
-    """A second delivery under this operation id is refused with CallbackError, instead of being the same message."""
+    """A second delivery under this operation id is refused with CallbackGoneError, not taken for the same message."""
+    number: int = 0
+    """Which execution of the run it is for, and for no other; 0 is the newest, whichever that is."""
 
 
 class Delivered(Value, frozen=True):

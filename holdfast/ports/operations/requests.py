@@ -42,6 +42,12 @@ class Request(Value, frozen=True):
     operation_id: str
 
 
+class ReturnRequest(Value, frozen=True):
+    """Give back a request that the writing member took and could not answer; it may be taken again. Result: True."""
+
+    request_id: int
+
+
 class Answer(Value, frozen=True):
     """Answer a request. Result: True."""
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from holdfast.ports.operations import Append, ChildCancel, Closing, Continuation, NewChild, OutgoingMessage
     from holdfast.stores.sqlite.session import Session
 
+CARRIED_MAX: Final = 1_000
+"""Of how many messages a run still knows the operation ids when it goes on as a new execution: the newest ones."""
 STOP: Final = "parent-cancel"
 """Operation id of a cancellation by the parent: a second one would interrupt the child's clean-up."""
 
@@ -85,7 +87,7 @@ def go_on(session: Session, append: Append, continuation: Continuation, marks: i
     session.run("make_older", (before,))
     session.run("move_inbox", (before, after))
     session.run("drop_answers", (before,))
-    session.run("drop_carried", (before,))
+    session.run("drop_old_delivered", (before, CARRIED_MAX))
     for name in ("move_attributes", "move_memo", "move_delivered", "move_requests"):
         session.run(name, (before, after))
     if marks & parts.CHILDREN:
@@ -105,6 +107,8 @@ def _start(session: Session, parent: int, child: NewChild, create: Create, *, te
             pruning.keep_payloads(session, execution_id, child.blobs)
         if child.deadline:
             session.run("put_deadline", (execution_id, child.deadline))
+        if child.attributes or child.memo:
+            executions.put_notes(session, execution_id, child)
         session.run("put_child", (parent, child.step, execution_id, child.parent_close))
         if tells:
             inbox.put(session, parent, "child_started", child.step, child.run_id.encode(), "")
@@ -112,7 +116,8 @@ def _start(session: Session, parent: int, child: NewChild, create: Create, *, te
     found = session.row("newest_work", (child.run_id,))
     assert found is not None, "the unique index said that it is there"
     execution_id, owner, status, workflow, digest, outcome, number, marks = found
-    if (workflow, digest) != (child.workflow, child.input_digest) or execution_id == parent:
+    is_same = workflow == child.workflow and (digest == child.input_digest or digest in child.other_digests)
+    if not is_same or execution_id == parent:
         if tells:
             what = "workflow" if workflow != child.workflow else "input"
             inbox.put(session, parent, "child_refused", child.step, what.encode(), "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from holdfast.errors import CallbackError, RunClosedError, RunNotFoundError
+from holdfast.errors import CallbackGoneError, RunClosedError, RunNotFoundError
 from holdfast.ports.operations import PARKED, TERMINAL, Deliver, Delivered
 from holdfast.stores.sqlite import executions, inbox, parts
 
@@ -17,21 +17,26 @@ if TYPE_CHECKING:
 
 
 def deliver(session: Session, operation: Deliver) -> Delivered:
-    """Put a message into the inbox of a run's newest execution; terminate one that nobody owns without further ado.
+    """Put a message into the inbox of an execution; terminate one that nobody owns without further ado.
+
+    It is the run's newest one, or the one that the message names.
 
     Raises:
         RunNotFoundError: there is no such run.
         RunClosedError: it has ended.
-        CallbackError: it may be delivered once, and was.
+        CallbackGoneError: it may be delivered once, and was.
     """
-    found = executions.find(session.connection, operation.run_id)
+    if operation.number:
+        found = session.row("numbered_execution", (operation.run_id, operation.number))
+    else:
+        found = executions.find(session.connection, operation.run_id)
     if found is None:
         raise RunNotFoundError(operation.run_id)
     execution_id, owner, status = found
     if status in TERMINAL:
         raise RunClosedError(operation.run_id, status)
     if operation.once and session.row("find_delivered", (execution_id, operation.operation_id)) is not None:
-        raise CallbackError
+        raise CallbackGoneError("it was answered before")
     inbox_id = hand(
         session,
         found,

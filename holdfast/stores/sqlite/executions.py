@@ -23,9 +23,11 @@ from holdfast.ports.operations import PAUSED, RUNNING, ClaimedRun, ClaimRuns, Re
 from holdfast.stores.sqlite import statements
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import apsw
 
-    from holdfast.ports.operations import StartRun
+    from holdfast.ports.operations import NewChild, StartRun
     from holdfast.stores.sqlite.session import Handler, Session
 
 WOKEN_MAX: Final = 10_000
@@ -178,13 +180,23 @@ def _end_if_told(session: Session, execution_id: int) -> None:
         session.endings.append((execution_id, told[0]))
 
 
-def put_notes(session: Session, execution_id: int, start: StartRun) -> None:
+def put_notes(session: Session, execution_id: int, start: StartRun | NewChild) -> None:
     """Let a new execution be found by its attributes, and keep its memo."""
-    values = decode_attributes(dict(start.attributes))
-    rows = [(name, attribute_key(values[name]), execution_id, literal) for name, literal in start.attributes]
-    session.run_many("put_attribute", rows)
+    _put_attributes(session, execution_id, start.attributes)
     if start.memo:
         session.run("put_memo", (execution_id, start.memo))
+
+
+def change_attributes(session: Session, execution_id: int, changes: Sequence[tuple[str, str]]) -> None:
+    """Let an execution be found by other values of some attributes; those without one are taken away."""
+    session.run_many("drop_attribute", [(execution_id, name) for name, _ in changes])
+    _put_attributes(session, execution_id, [each for each in changes if each[1]])
+
+
+def _put_attributes(session: Session, execution_id: int, attributes: Sequence[tuple[str, str]]) -> None:
+    values = decode_attributes(dict(attributes))
+    rows = [(name, attribute_key(values[name]), execution_id, literal) for name, literal in attributes]
+    session.run_many("put_attribute", rows)
 
 
 def loosen(session: Session, member: int) -> None:

@@ -4,7 +4,8 @@ Owns: the tables `inbox` and `delivered`.
 Must not know: what a message means to the workflow that gets it.
 
 A message is in `inbox` until the page it went into is appended. Its operation id stays in `delivered` until the
-execution closes, so that somebody who never got the answer may deliver again.
+execution closes, so that somebody who never got the answer may deliver again. When the run goes on as a new execution,
+the newest ids go along, however often (`children.CARRIED_MAX`).
 """
 
 from __future__ import annotations

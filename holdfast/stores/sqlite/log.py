@@ -242,6 +242,8 @@ class Log:
             self._mark(session, held, execution_id, parts.change(session, operation))
         if operation.outgoing is not None:
             self._mark(session, held, execution_id, children.change(session, operation, self.create))
+        if operation.attributes:
+            executions.change_attributes(session, execution_id, operation.attributes)
         if operation.closing is not None:
             self._close(session, held, operation)
         elif operation.wake_changed:

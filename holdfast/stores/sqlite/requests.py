@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import RunNotFoundError
 from holdfast.ports.bus import REQUESTS, RUNS
-from holdfast.ports.operations import Answer, Ask, Request, TakeRequests
+from holdfast.ports.operations import Answer, Ask, Request, ReturnRequest, TakeRequests
 from holdfast.stores.sqlite import executions, statements
 
 if TYPE_CHECKING:
@@ -62,10 +62,16 @@ def answer(session: Session, operation: Answer) -> bool:
     return True
 
 
+def return_(session: Session, operation: ReturnRequest) -> bool:
+    """Give back a request that the writing member took; whoever owns its run then takes it."""
+    session.run("return_request", (operation.request_id, session.member))
+    return True
+
+
 def read_answer(connection: apsw.Connection, request_id: int) -> bytes | None:
     """Return the answer to a request, None while there is none."""
     found: bytes | None = connection.execute(statements.load()["read_answer"], (request_id,)).get
     return found
 
 
-HANDLERS: Final[dict[type, Handler]] = {Ask: ask, TakeRequests: take, Answer: answer}
+HANDLERS: Final[dict[type, Handler]] = {Ask: ask, TakeRequests: take, ReturnRequest: return_, Answer: answer}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from holdfast import Ledger, Retry, heartbeat, map_tasks, query, signal, task, task_info, update, workflow
+from holdfast import Ledger, Retry, heartbeat, map_tasks, query, signal, start_child, task, task_info, update, workflow
 from holdfast.errors import HoldfastError
 
 WORDS = {
@@ -119,3 +119,9 @@ async def wait(word: str) -> str:
     """Wait to be cancelled."""
     await asyncio.sleep(3600)
     return word
+
+
+@workflow
+async def join(word: str) -> str:
+    """Wait for a run that is there as for a child."""
+    return await start_child(wait, word, id="child")

@@ -18,7 +18,7 @@ from holdfast.errors import EncryptionError, RunCancelledError, RunConflictError
 from holdfast.ports.engine import StartRequest
 from holdfast.ports.operations import PARKED
 from tests.unit.app import secrets_told
-from tests.unit.app.secrets_told import WORDS, Talk, fall, speak, wait
+from tests.unit.app.secrets_told import WORDS, Talk, fall, join, speak, wait
 from tests.unit.worker.rig import on_loop, pause
 
 LARGE = WORDS["large"] + "x" * 10_000
@@ -126,6 +126,23 @@ async def test_encryption_is_turned_on_for_a_store_that_is_there() -> None:
         assert await handle.result() == WORDS["outcome"]
     assert "signal" not in readable()
     assert "outcome" not in readable()
+
+
+@pytest.mark.parametrize(("before", "after"), [(("env:OLD",), ("env:NEW", "env:OLD")), ((), ("env:NEW",))])
+@on_loop
+async def test_a_child_is_found_by_its_id_under_other_keys(before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    """The same work is the same child after a key was changed, and after encryption was turned on."""
+    async with running(*before) as app:
+        await app.client.start(wait, WORDS["input"], id="child")
+    async with running(*after) as app:
+        parent = await app.client.start(join, WORDS["input"], id="parent")
+        other = await app.client.start(join, "other work", id="other")
+        with pytest.raises(RunFailedError, match="another input"):
+            await other.result(timeout=20)
+        assert await app.client.engine.outcome("parent", 0.1) is None
+        await app.client.handle("child").cancel(WORDS["reason"])
+        with pytest.raises(RunFailedError, match=f"was cancelled: {WORDS['reason']}"):
+            await parent.result(timeout=20)
 
 
 @on_loop

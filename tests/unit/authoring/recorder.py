@@ -62,6 +62,7 @@ class Recorder:
         self.children: list[ChildCall] = []
         self.sent: list[tuple[str, str, bytes]] = []
         self.cancelled: list[tuple[str, str]] = []
+        self.attributes: dict[str, str] = {}
         self.finished = True
         self._random = Random(7)
 
@@ -133,6 +134,9 @@ class Recorder:
 
     def open_callback(self, seconds: float) -> str:
         return f"http://localhost/v1/callbacks/{seconds:g}.signature"
+
+    def set_attributes(self, changes: Mapping[str, str]) -> None:
+        self.attributes.update(changes)
 
     def park(self, reason: str) -> Future[None]:
         future = _future()

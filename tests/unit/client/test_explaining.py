@@ -8,6 +8,7 @@ import pytest
 from holdfast.client.explaining import Situation, decide_causes
 from holdfast.history import (
     Attempt,
+    CallbackOpened,
     ChildCancelRequested,
     ChildScheduled,
     ChildStarted,
@@ -15,10 +16,13 @@ from holdfast.history import (
     FanOutStarted,
     LockRequested,
     MessageSent,
+    SignalReceived,
     TaskCompleted,
     TaskScheduled,
     TimerStarted,
 )
+from holdfast.ports.callbacks import Callbacks, name_of, token_of, unsigned
+from holdfast.ports.engine import Waiting
 from holdfast.ports.operations import (
     FanOutRecord,
     InboxRow,
@@ -57,6 +61,9 @@ def lock(holder: str, expires_at: float | None = None) -> LockRecord:
 FAILURES = msgspec.msgpack.encode((Attempt(3, 1.0, 2.0, "", Failure("ConnectionError", "no route")),))
 WAITS = (LockRequested(900.0, 1, 0, "lock(till)#1", "till", 1),)
 CHILD = ChildScheduled(900.0, 1, 0, "pay#1", "pay", "r:pay#1", b"1", "terminate")
+ASKED = CallbackOpened(900.0, 1, 0, "callback#1", unsigned("r@1", "callback#1", 0.0))
+LATE = CallbackOpened(900.0, 1, 0, "callback#1", Callbacks(b"key").sign("r@1", "callback#1", NOW - 1))
+ANSWERED = SignalReceived(950.0, -1, name_of(token_of(ASKED.url)), b"1", "op")
 BEGUN = ChildStarted(901.0, -1, "pay#1", "r:pay#1")
 STOPPING = ChildCancelRequested(902.0, 2, 0, "pay#1")
 SENT = MessageSent(903.0, 1, 0, "signal(go)#1", "q", "signal", "go", b"[]")
@@ -107,6 +114,15 @@ HERE = {"members": (member(),)}
         (Situation(NOW, run(), (CHILD,), **HERE), "child", "its child pay#1, run r:pay#1"),
         (Situation(NOW, run(), (CHILD, BEGUN, STOPPING), **HERE), "child", "its child pay#1, run r:pay#1"),
         (Situation(NOW, run(), (SENT,), **HERE), "step", "whether signal(go)#1 reached run q"),
+        (Situation(NOW, run(), (ASKED,), **HERE), "callback", "callback#1 has no answer yet"),
+        (Situation(NOW, run(), (LATE,), **HERE), "callback", "has expired"),
+        (Situation(NOW, run(), (ASKED, ANSWERED), **HERE), "message", "a signal or"),
+        (
+            Situation(NOW, run(), waiting=Waiting(("go", "no"), "a.py:7, in f"), **HERE),
+            "message",
+            "'go' or 'no'  (a.py:7",
+        ),
+        (Situation(NOW, run(), waiting=Waiting((), "a.py:7, in f"), **HERE), "message", "an update  (a.py:7"),
         (Situation(NOW, run("CONTINUED_AS_NEW")), "ended", "it is CONTINUED_AS_NEW"),
         (Situation(NOW, run(), (TASK, TaskCompleted(950.0, -1, "charge#1", b"1")), **HERE), "message", "a signal or"),
     ],
@@ -130,3 +146,11 @@ def test_without_anybody_what_it_waits_for_is_said_too() -> None:
     """Who starts an orchestrator wants to know what comes next."""
     causes = decide_causes(Situation(NOW, run(), (TASK,), (queued(),)))
     assert [each.kind for each in causes] == ["no-orchestrator", "no-worker"]
+
+
+def test_a_signal_is_named_beside_the_timer_that_limits_its_wait() -> None:
+    """A wait with a time-out is two causes; the remedy is the command that ends it."""
+    timer = TimerStarted(9.0, 1, 0, "sleep#1", 1.0, NOW + 5)
+    causes = decide_causes(Situation(NOW, run(), (timer,), waiting=Waiting(("go",)), **HERE))
+    assert [each.kind for each in causes] == ["timer", "message"]
+    assert causes[1].remedy == "holdfast signal r go"

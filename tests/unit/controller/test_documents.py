@@ -43,6 +43,7 @@ EVENTS = [
     history.PatchMarked(TIME, 1, -1, "in-euro", True),
     history.SideEffectRequested(TIME, 1, 0, "side_effect#1"),
     history.SideEffectCancelled(TIME, 1, 0, "side_effect#1"),
+    history.AttributesSet(TIME, 1, 0, {"region": '"eu"', "stage": ""}),
     history.CallbackOpened(TIME, 1, 0, "callback#1", "https://flows.example.com/hunter2"),
     history.RunParked(TIME, 1, 0, "park#1", "enough"),
     history.TaskScheduled(TIME, 1, 0, "fetch#1", "fetch", SECRET),

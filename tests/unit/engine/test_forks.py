@@ -1,4 +1,4 @@
-"""What a fork keeps of children and of messages to other runs."""
+"""What a fork keeps of children, of callbacks and of messages to other runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from holdfast.authoring import get_run, start_child, workflow
+from holdfast.authoring import callback, get_run, map_tasks, start_child, workflow
 from holdfast.engine import ForkPlan, decide_fork
 from holdfast.errors import ChildError, ForkError, MessageError
-from holdfast.history import AnyEvent, ChildScheduled, ChildStarted, Failure, MessageDelivered
+from holdfast.history import AnyEvent, CallbackOpened, ChildScheduled, ChildStarted, Failure, MessageDelivered
+from holdfast.ports.callbacks import Callbacks, name_of, token_of
 from tests.errands import charge, fetch
 from tests.rehearsal import Rehearsal, Script, say
 
@@ -171,3 +172,79 @@ def test_what_was_sent_to_another_run_is_not_sent_again() -> None:
             fork, said = go_on(rehearsal, plan)
             assert said == asked
             fork.end()
+
+
+async def order(expires: str) -> list[Any]:
+    """Do something, give a URL away, wait for the answer."""
+    done = callback(expires=expires or None)
+    await charge(1)
+    await fetch(done.url)
+    return [await done]
+
+
+async def order_many(_: Any) -> list[Any]:
+    """Give a URL away among many items."""
+    done = callback()
+    await map_tasks(fetch, [done.url])
+    return [await done]
+
+
+def opened(rehearsal: Rehearsal) -> CallbackOpened:
+    """Return the callback that a run opened first."""
+    found: CallbackOpened = of(CallbackOpened, rehearsal.history)[0]
+    return found
+
+
+def test_a_callback_that_nobody_knows_of_is_made_anew() -> None:
+    """With a URL of the fork's own; what gives it away runs in the fork."""
+    rehearsal = record(order, ("complete", ("charge#1",)), ("fail", ("fetch#1",)))
+    url = opened(rehearsal).url
+    plan = decide_fork(rehearsal.history, "fetch#1", "fork-1")
+    assert (plan.recorded, plan.again) == (("charge#1",), ("callback#1", "fetch#1"))
+    fork, asked = go_on(rehearsal, plan)
+    assert asked[0] == "callback callback#1"
+    assert asked[1].startswith("task fetch#1 ")
+    assert url not in asked[1]
+    fork.end()
+
+
+def test_a_callback_that_was_given_away_has_the_answer_that_the_source_got() -> None:
+    """However late; without one it has to be said, and says so itself."""
+    rehearsal = record(order, ("complete", ("charge#1",)), ("complete", ("fetch#1",)))
+    whole = str(len(rehearsal.history))
+    with pytest.raises(ForkError, match="--override 'callback#1=JSON'"):
+        decide_fork(rehearsal.history, whole, "fork-1")
+    for step in (whole, "callback#1"):
+        plan = decide_fork(rehearsal.history, step, "fork-1", override={"callback#1": b"5"})
+        assert "callback#1" in plan.recorded
+        fork, asked = go_on(rehearsal, plan)
+        assert asked == ["result [5]"]
+        fork.end()
+    answered = record(order, ("complete", ("charge#1",)), ("complete", ("fetch#1",)))
+    answered.signal(name_of(token_of(opened(answered).url)), 7)
+    answered.write()
+    for at, override, result in ((whole, {}, 7), ("callback#1", {}, 7), ("callback#1", {"callback#1": b"8"}, 8)):
+        plan = decide_fork(answered.history, at, "fork-1", override=override)
+        assert (plan.recorded[-1], plan.again) == ("callback#1", ())
+        fork, asked = go_on(answered, plan)
+        assert asked == [f"result [{result}]"]
+        fork.end()
+    assert decide_fork(answered.history, "fetch#1", "fork-1").again == ("callback#1", "fetch#1")
+
+
+def test_a_callback_that_nobody_can_answer_any_more_is_no_hindrance() -> None:
+    """It has expired, so its code waits for it as the source's did; among many items it counts as given away."""
+    rehearsal = Rehearsal(Script(order))
+    rehearsal.execution.runtime.sign = Callbacks(b"key").sign
+    rehearsal.begin("1s")
+    rehearsal.complete("charge#1")
+    rehearsal.complete("fetch#1")
+    rehearsal.time += 2
+    rehearsal.signal("anything", 1)
+    rehearsal.write()
+    assert decide_fork(rehearsal.history, str(len(rehearsal.history)), "fork-1").again == ()
+    rehearsal.end()
+    among = record(order_many, ("fan_out", ("map#1", [(True, 1)])))
+    with pytest.raises(ForkError, match="callback#1"):
+        decide_fork(among.history, str(len(among.history)), "fork-1")
+    among.end()

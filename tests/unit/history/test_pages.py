@@ -187,6 +187,7 @@ def test_tags_are_for_ever() -> None:
         50: "WorkflowCancelled time cause ordinal reason",
         51: "WorkflowContinued time cause ordinal input",
         52: "CallbackOpened time cause ordinal step url",
+        53: "AttributesSet time cause ordinal attributes",
         64: "WorkflowTerminated time reason",
         65: "WorkflowTimedOut time reason",
     }

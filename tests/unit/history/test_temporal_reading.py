@@ -17,6 +17,7 @@ import pytest
 from holdfast.errors import HistoryError
 from holdfast.history import (
     Attempt,
+    AttributesSet,
     Failure,
     History,
     SignalReceived,
@@ -434,3 +435,39 @@ def test_hostile_files_end_at_once_and_in_one_kind_of_error(seed: int) -> None:
         result = WorkflowReplayer(ours.WORKFLOWS[name]).replay(load_history(content))
         assert result.engine == ENGINE
     assert time.process_time() - began < SECONDS_MAX
+
+
+def test_search_attributes_are_read_and_written() -> None:
+    """Each of our types goes out and comes back; what Temporal adds is left alone, lists of one are single values."""
+    changes = {"region": '"eu"', "total": "12.5", "count": "3", "paid": "true", "gone": ""}
+    changes["since"] = "2026-11-29T08:00:00+00:00"
+    started = WorkflowStarted(1.0, 0, "W", "r", "r", b"null", 1, 0, "", "", attributes={"region": '"us"'})
+    written = json.loads(to_temporal([started, AttributesSet(1.0, 1, 0, changes)]))
+    upsert = written["events"][-1]
+    assert upsert["eventType"] == "EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"
+    fields = upsert["upsertWorkflowSearchAttributesEventAttributes"]["searchAttributes"]["indexedFields"]
+    assert base64.b64decode(fields["since"]["metadata"]["type"]) == b"Datetime"
+    again = read(written).events
+    assert [each.attributes for each in again if isinstance(each, WorkflowStarted)] == [{"region": '"us"'}]
+    assert [each.attributes for each in again if isinstance(each, AttributesSet)] == [changes]
+    fields.clear()
+    fields |= {"TemporalChangeVersion": ["a", "b"], "region": ["eu"], "gone": []}
+    assert [each.attributes for each in read(written).events if isinstance(each, AttributesSet)] == [
+        {"region": '"eu"', "gone": ""}
+    ]
+    del fields["region"], fields["gone"]
+    assert not [each for each in read(written).events if isinstance(each, AttributesSet)]
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [({"tags": ["a", "b"]}, "no single value"), ({"no name": "a"}, "expected a name"), ({"status": 1}, "another name")],
+)
+def test_search_attributes_that_no_run_has_here_are_refused(field: dict[str, Any], words: str) -> None:
+    """The event and the attribute are named."""
+    started = WorkflowStarted(1.0, 0, "W", "r", "r", b"null", 1, 0, "", "")
+    written = json.loads(to_temporal([started, AttributesSet(1.0, 1, 0, {"region": '"eu"'})]))
+    upsert = written["events"][-1]["upsertWorkflowSearchAttributesEventAttributes"]
+    upsert["searchAttributes"]["indexedFields"] = field
+    with pytest.raises(HistoryError, match=f"{words}.*event 5"):
+        read(written)

@@ -3,6 +3,9 @@
 -- name: put_attribute
 INSERT INTO attributes (name, key, execution, value) VALUES (?1, ?2, ?3, ?4)
 
+-- name: drop_attribute
+DELETE FROM attributes WHERE execution = ?1 AND name = ?2
+
 -- name: put_memo
 INSERT INTO memos (execution, body) VALUES (?1, ?2)
 

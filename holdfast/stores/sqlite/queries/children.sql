@@ -53,14 +53,17 @@ WHERE execution = ?1 AND kind IN ('signal', 'cancel', 'terminate')
 -- name: drop_answers
 DELETE FROM inbox WHERE execution = ?1
 
--- name: drop_carried
-DELETE FROM delivered WHERE execution = ?1 AND carried > 0
+-- Ids come from the store-wide counter, so the highest are the newest messages'.
+-- name: drop_old_delivered
+DELETE FROM delivered WHERE execution = ?1 AND inbox_id <= (
+  SELECT inbox_id FROM delivered WHERE execution = ?1 ORDER BY inbox_id DESC LIMIT 1 OFFSET ?2
+)
 
 -- name: move_delivered
 UPDATE delivered SET execution = ?2, carried = carried + 1 WHERE execution = ?1
 
 -- name: move_requests
-UPDATE requests SET execution = ?2 WHERE execution = ?1 AND answer IS NULL
+UPDATE requests SET execution = ?2, owner = NULL WHERE execution = ?1 AND answer IS NULL
 
 -- name: add_parts
 UPDATE executions SET parts = parts | ?2 WHERE id = ?1

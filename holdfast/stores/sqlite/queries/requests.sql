@@ -27,6 +27,9 @@ UPDATE executions SET ready = 1 WHERE id = ?1 AND owner IS NULL AND ready = 0 AN
 -- name: answer
 UPDATE requests SET answer = ?2 WHERE id = ?1 AND answer IS NULL;
 
+-- name: return_request
+UPDATE requests SET owner = NULL WHERE id = ?1 AND owner = ?2 AND answer IS NULL;
+
 -- name: drop_expired_requests
 DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2);
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from holdfast.authoring import continue_as_new, get_run, signal, start_child, wait_for_signal, workflow
+from holdfast.authoring import continue_as_new, get_run, signal, start_child, update, wait_for_signal, workflow
 from holdfast.client import RunHandle
 from holdfast.errors import ChildError
 from holdfast.testing.conformance.runtime.scenario import Stage, scenario
@@ -154,4 +154,51 @@ async def a_run_continues_as_new_with_its_mail(stage: Stage) -> RunHandle[Any]:
     await stage.effects(1)
     await stage.middle()
     await run.signal("word", "c")
+    return run
+
+
+@workflow
+class Register:
+    """Takes names, and goes on as a new execution after each turn of its code, until it is closed."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.closed = False
+        self.changed = asyncio.Event()
+
+    async def run(self, names: list[str]) -> list[str]:
+        """Return the names, in order."""
+        if not names:
+            await apply_held("begun")
+        self.names = sorted({*names, *self.names})
+        await self.changed.wait()
+        if not self.closed:
+            continue_as_new(self.names)
+        return self.names
+
+    @update
+    def enter(self, name: str) -> str:
+        """Take a name."""
+        self.names.append(name)
+        self.changed.set()
+        return name
+
+    @signal
+    def close(self) -> None:
+        """End the run."""
+        self.closed = True
+        self.changed.set()
+
+
+@scenario(result=["a", "b", "c", "d", "e", "f"], effects=["begun"])
+async def updates_reach_the_execution_that_follows(stage: Stage) -> RunHandle[Any]:
+    """An update that comes while a run goes on as new is answered by the one that has it, or by the one after it."""
+    run = await stage.start(Register, [])
+    await stage.effects(1)
+    early = [asyncio.create_task(stage.update(run, Register.enter, name)) for name in "ab"]
+    await stage.middle()
+    answers = await asyncio.gather(*early, *(stage.update(run, Register.enter, name) for name in "cdef"))
+    if answers != list("abcdef"):
+        raise AssertionError(f"answers: {answers}")
+    await run.signal(Register.close)
     return run

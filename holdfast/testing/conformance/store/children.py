@@ -21,6 +21,7 @@ from holdfast.ports.operations import (
     TERMINATED,
     TIMED_OUT,
     Append,
+    Ask,
     ChildCancel,
     Closing,
     Continuation,
@@ -30,6 +31,7 @@ from holdfast.ports.operations import (
     OutgoingMessage,
     Reap,
     ReleaseRuns,
+    TakeRequests,
 )
 from holdfast.testing.conformance.store.harness import (
     LEASE,
@@ -265,6 +267,59 @@ async def a_run_goes_on_as_a_new_execution(harness: StoreHarness) -> None:
     expect([each.execution for each in await claim(store, member)] == ["r@2"], "anybody may claim it")
 
 
+async def operation_ids_go_along(harness: StoreHarness) -> None:
+    """What was delivered once stays delivered, however often the run goes on since."""
+    store = await harness.open()
+    member = await join(store)
+    execution, history = await own(store, member, "r")
+    first = await do(store, signal("r", "once"))
+    for number in (2, 3, 4):
+        closing = Closing(CONTINUED_AS_NEW, b"", Continuation(number, History().page()))
+        page = history.keep(history.page(closing=True))
+        await do(store, Append(execution, page, closing=closing, inbox_read=first.inbox_id), member)
+        (claimed,) = await claim(store, member)
+        execution, history = claimed.execution_id, History()
+        history.keep(history.page())
+        again = await do(store, signal("r", "once"))
+        expect(again.inbox_id == first.inbox_id, f"the same message is known in execution {number}")
+        expect(not await store.execution_inbox(execution), "and is not there a second time")
+
+
+async def requests_follow_a_run(harness: StoreHarness) -> None:
+    """What nobody has answered is asked of the next execution, and may be taken again by whoever had taken it."""
+    store = await harness.open()
+    member = await join(store)
+    execution, history = await own(store, member, "r")
+    request = await do(store, Ask("r", "update", "add", b"1", "op", await store.now() + LEASE))
+    taken = await do(store, TakeRequests(5), member)
+    expect([each.request_id for each in taken] == [request], "it is taken once")
+    closing = Closing(CONTINUED_AS_NEW, b"", Continuation(2, History().page()))
+    await do(store, Append(execution, history.page(closing=True), closing=closing), member)
+    (claimed,) = await claim(store, member)
+    taken = await do(store, TakeRequests(5), member)
+    expect([(each.request_id, each.execution_id) for each in taken] == [(request, claimed.execution_id)], "and again")
+
+
+async def a_message_is_for_one_execution(harness: StoreHarness) -> None:
+    """A message that names the execution it is for reaches that one or none."""
+    store = await harness.open()
+    member = await join(store)
+    execution, history = await own(store, member, "r")
+    first, second = (msgspec.structs.replace(signal("r", f"op{each}"), number=each) for each in (1, 2))
+    await refused(RunNotFoundError, store, second)
+    await do(store, first)
+    expect(len(await store.execution_inbox(execution)) == 1, "the first execution has its message")
+    closing = Closing(CONTINUED_AS_NEW, b"", Continuation(2, History().page()))
+    page = history.page(closing=True)
+    await do(store, Append(execution, page, closing=closing, inbox_read=1 << 60), member)
+    await refused(RunClosedError, store, msgspec.structs.replace(first, operation_id="late"))
+    await do(store, second)
+    newest = await store.run("r")
+    assert newest is not None
+    rows = await store.execution_inbox(newest.execution_id)
+    expect([each.operation_id for each in rows] == ["op2"], "the second has its own")
+
+
 async def answers_stay_behind(harness: StoreHarness) -> None:
     """What a step of an execution was answered never reaches the next one, whose steps have the same names."""
     store = await harness.open()
@@ -360,6 +415,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_child_is_asked_to_stop_once,
     a_message_goes_out_with_its_page,
     a_run_goes_on_as_a_new_execution,
+    operation_ids_go_along,
+    requests_follow_a_run,
+    a_message_is_for_one_execution,
     answers_stay_behind,
     the_last_word_to_oneself_is_nobodys,
     a_parked_run_is_cancelled_by_another,

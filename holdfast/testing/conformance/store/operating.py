@@ -415,6 +415,34 @@ async def runs_are_found_by_attributes(harness: StoreHarness) -> None:
     expect([each.execution for each in found] == ["a@2", "b"], "which is what is found")
 
 
+async def a_run_changes_what_it_is_found_by(harness: StoreHarness) -> None:
+    """With its page or not at all: values are set, changed and taken away by name, also in the page that goes on."""
+    store = await harness.open()
+    member = await join(store)
+    execution, history = await own(store, member, "r")
+
+    async def found(name: str, text: str) -> list[str]:
+        records, _ = await store.runs(where=RunFilter(attributes=((name, text),)))
+        return [each.execution for each in records]
+
+    given = (("stage", "1"), ("region", '"eu"'))
+    await do(store, Append(execution, history.keep(history.page()), attributes=given), member)
+    expect(await found("stage", "1") == ["r"], "what was set is found")
+    late = History()
+    late.last = 7
+    await refused(FencedError, store, Append(execution, late.page(), attributes=(("stage", "9"),)), member)
+    expect(await found("stage", "9") == [], "a refused page sets nothing")
+    page = history.page(closing=True)
+    closing = Closing(CONTINUED_AS_NEW, b"", Continuation(2, History().page()))
+    changes = (("stage", "2"), ("region", ""), ("nothing", ""))
+    await do(store, Append(execution, page, closing=closing, attributes=changes), member)
+    expect(await found("stage", "1") == [], "the value before is gone")
+    expect(await found("stage", "2") == ["r@2"], "the last change goes along")
+    after = await store.run("r")
+    assert after is not None
+    expect(after.attributes == {"stage": "2"}, "and what was taken away is gone")
+
+
 async def a_fork_begins_with_what_it_holds(harness: StoreHarness) -> None:
     """A run may be started as the holder of leased locks and of another's outcomes; a lost lease refuses the start."""
     store = await harness.open()
@@ -462,6 +490,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     chunks_of_a_paused_run_wait,
     runs_are_found_by_filter,
     runs_are_found_by_attributes,
+    a_run_changes_what_it_is_found_by,
     a_fork_begins_with_what_it_holds,
 )
 """Every check."""

@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.errors import FencedError, RunNotFoundError
 from holdfast.ports.bus import REQUESTS, RUNS
-from holdfast.ports.operations import Answer, Ask, Membership, ReleaseRuns, Request, TakeRequests
+from holdfast.ports.operations import Answer, Ask, Membership, ReleaseRuns, Request, ReturnRequest, TakeRequests
 from holdfast.stores.sqlite import requests
 from tests.unit.stores.sqlite.desk import Desk, desk_at
 
@@ -46,6 +46,21 @@ def test_a_request_is_taken_once_and_answered_once(desk: Desk) -> None:
     assert desk.do(Answer(request_id, b"late"), desk.host) is True
     assert desk.rings == set()
     assert desk.ask(desk.store.answer(request_id)) == b"!"
+
+
+def test_a_request_that_was_given_back_is_taken_again(desk: Desk) -> None:
+    """By whoever is responsible now; only its taker gives it back, and not once it is answered."""
+    desk.run("r")
+    request_id = ask(desk)
+    assert take(desk, desk.host) == [request_id]
+    other = desk.join()
+    desk.do(ReturnRequest(request_id), other)
+    assert take(desk, desk.host) == []
+    assert desk.do(ReturnRequest(request_id), desk.host) is True
+    assert take(desk, desk.host) == [request_id]
+    desk.do(Answer(request_id, b"!"), desk.host)
+    desk.do(ReturnRequest(request_id), desk.host)
+    assert take(desk, desk.host) == []
 
 
 def test_a_request_needs_a_run_and_its_taker_a_membership(desk: Desk) -> None:
