@@ -1,4 +1,4 @@
-"""The pages of docs/ that are made from the code: settings, command line, exit codes, state machines, error examples.
+"""The pages of docs/ that are made from the code: settings, command line, exit codes, states, what is observed, errors.
 
 Run as `python -m scripts.reference` to write them; with `--check` to change nothing and fail when one is not current.
 
@@ -28,6 +28,8 @@ from holdfast.controller.http.problems import treatment_of
 from holdfast.engine.machines import TABLES, diagram
 from holdfast.errors import HoldfastError
 from holdfast.history.schema import FILE_NAME, transcript_schema
+from holdfast.observe import FIELDS
+from holdfast.observe.metrics import OF_THE_PROCESS, OF_THE_STORE, STORE_UP
 from scripts.error_examples import EXAMPLES, error_classes
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -138,6 +140,26 @@ def _words(text: str | None) -> str:
     return (text or "").replace("|", "\\|")
 
 
+def log_fields_page() -> str:
+    """Return what each field of a log line means."""
+    rows = [f"| `{name}` | {words} |" for name, words in FIELDS.items()]
+    return "\n".join(["| field | meaning |", "|---|---|", *rows])
+
+
+def metrics_page() -> str:
+    """Return what each metric means, in one table for what is about the store and one for what is about a process."""
+    tables = (("About the store", (STORE_UP, *OF_THE_STORE)), ("About the process", OF_THE_PROCESS))
+    return "\n\n".join(f"## {title}\n\n{_metrics(metrics)}" for title, metrics in tables)
+
+
+def _metrics(metrics: Iterable[Any]) -> str:
+    rows = [
+        f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels)} | {each.help} |"
+        for each in metrics
+    ]
+    return "\n".join(["| metric | kind | labels | meaning |", "|---|---|---|---|", *rows])
+
+
 def exit_codes_page() -> str:
     """Return what each exit code means, and which errors end with it."""
     meanings = _member_docstrings(Exit)
@@ -212,6 +234,8 @@ PAGES: Final[dict[Path, Callable[[], str]]] = {
     DOCS / "reference" / "cli.md": cli_page,
     DOCS / "reference" / "exit-codes.md": exit_codes_page,
     DOCS / "reference" / "state-machines.md": state_machines_page,
+    DOCS / "reference" / "log-fields.md": log_fields_page,
+    DOCS / "reference" / "metrics.md": metrics_page,
     DOCS / "errors" / "README.md": errors_page,
     **{DOCS / "errors" / f"{each.code}.md": (lambda kind=each: error_page(kind)) for each in error_classes()},  # type: ignore[misc]
 }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from holdfast.app.reading import reading
     from holdfast.app.serving import Serving, serve, serving
     from holdfast.app.settings import Settings, load_settings
-    from holdfast.app.stack import ROLES, Stack
+    from holdfast.app.stack import ROLES, Stack, process_name
     from holdfast.app.verifying import verify_store
 
 _HOMES: Final[dict[str, str]] = {
@@ -38,6 +38,7 @@ _HOMES: Final[dict[str, str]] = {
     "load_settings": "holdfast.app.settings",
     "lock": "holdfast.app.locks",
     "make_key": "holdfast.app.encryption",
+    "process_name": "holdfast.app.stack",
     "reading": "holdfast.app.reading",
     "run": "holdfast.app.holdfast",
     "semaphore": "holdfast.app.locks",
@@ -61,6 +62,7 @@ __all__ = [
     "load_settings",
     "lock",
     "make_key",
+    "process_name",
     "reading",
     "run",
     "semaphore",

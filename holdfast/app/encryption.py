@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from holdfast.errors import EncryptionError, SettingsError
 from holdfast.history import Codec, is_encrypted, key_id_of
+from holdfast.observe import Meters, redact
 from holdfast.stores import AesGcmCodec, EncryptedStore, GroupCommit, SQLiteStore, new_key, parse_key
 
 if TYPE_CHECKING:
@@ -37,7 +38,14 @@ def load_codec(references: Sequence[str]) -> Codec | None:
     """
     if not references:
         return None
-    return AesGcmCodec([parse_key(_read(each), each) for each in references])
+    return AesGcmCodec([_load(each) for each in references])
+
+
+def _load(reference: str) -> bytes:
+    written = _read(reference).strip()
+    key = parse_key(written, reference)
+    redact(written, "encryption key")  # nothing that this process writes down shows it
+    return key
 
 
 def _read(reference: str) -> str:
@@ -65,8 +73,8 @@ def _read(reference: str) -> str:
             )
 
 
-def make_store(settings: Settings, clock: Clock, bus: Bus) -> Store:
-    """Return the store of `settings`, not open yet.
+def make_store(settings: Settings, clock: Clock, bus: Bus, meters: Meters | None = None) -> Store:
+    """Return the store of `settings`, not open yet; its transactions are counted in `meters`.
 
     Raises:
         SettingsError: `store` is something Holdfast cannot open, or a key is not where it should be.
@@ -74,7 +82,7 @@ def make_store(settings: Settings, clock: Clock, bus: Bus) -> Store:
     """
     codec = load_codec(settings.encryption_keys)
     file = SQLiteStore(settings.sqlite_path(), clock=clock, bus=bus, synchronous=settings.synchronous)
-    grouped = cast("Store", GroupCommit(cast("Store", file)))
+    grouped = cast("Store", GroupCommit(cast("Store", file), meters))
     return grouped if codec is None else cast("Store", EncryptedStore(grouped, codec))
 
 

@@ -17,14 +17,15 @@ from holdfast.app.settings import Settings
 from holdfast.app.surroundings import Renewer, Runner, Surroundings
 from holdfast.authoring import DeterminismGuard, Registry
 from holdfast.errors import HoldfastError, UnknownNameError
-from holdfast.observe import logger
+from holdfast.observe import Meters, logger
 from holdfast.orchestrator import Orchestrator, OrchestratorSettings
 from holdfast.ports.bus import Bus
 from holdfast.ports.operations import Join, Leave, Membership, Reap
 from holdfast.ports.program import Versioned
 from holdfast.ports.store import Store
+from holdfast.ports.task import TaskRunner
 from holdfast.replay.captures import Capturer
-from holdfast.worker import PoolWorker
+from holdfast.worker import ObservedRunner, PoolWorker
 
 log = logger("holdfast.app")
 
@@ -50,6 +51,7 @@ class Member:
         fenced: Callable[[], None],
         worn: Callable[[], None],
         sign: Callable[[str, str, float], str],
+        meters: Meters,
     ) -> None:
         """Describe the member.
 
@@ -63,6 +65,7 @@ class Member:
             surroundings: where time, chance and the like come from.
             fenced: called when it turns out to have lost its lease.
             sign: makes the URLs of callbacks.
+            meters: counts what it does.
             worn: called once when work had to be abandoned that still holds what it holds: replace the process.
         """
         self._name = name
@@ -75,6 +78,7 @@ class Member:
         self._fenced = fenced
         self._worn = worn
         self._sign = sign
+        self._meters = meters
         self.membership: Membership | None = None
         self.orchestrator: Orchestrator | None = None
         self._worker: PoolWorker | None = None
@@ -105,15 +109,16 @@ class Member:
         self._renewer = self._surroundings.make_renewer(settings, membership, self._fenced)
         await self._renewer.open()
         self._runner = self._surroundings.make_runner(self._registry, self._worn)
+        observed = ObservedRunner(self._runner, self._meters)
         if "orchestrator" in roles:
-            self.orchestrator = self._make_orchestrator(self._runner)
+            self.orchestrator = self._make_orchestrator(observed)
             await self.orchestrator.open(membership)
         if "worker" in roles:
             self._worker = PoolWorker(
                 self._store,
                 membership,
                 self._registry,
-                self._runner,
+                observed,
                 self._bus,
                 dict(settings.pools),
                 self._surroundings.clock,
@@ -143,7 +148,7 @@ class Member:
             except HoldfastError as error:
                 log.warning("could not leave in good order; the lease will expire", error=str(error))
 
-    def _make_orchestrator(self, runner: Runner) -> Orchestrator:
+    def _make_orchestrator(self, runner: TaskRunner) -> Orchestrator:
         settings = self._settings
         return Orchestrator(
             self._store,
@@ -157,6 +162,7 @@ class Member:
             jitter=self._surroundings.jitter,
             fenced=self._fenced,
             sign=self._sign,
+            meters=self._meters,
             closed=self._capturer.closed if self._capturer is not None and settings.capture_successes else None,
             settings=OrchestratorSettings(
                 live_runs_max=settings.live_runs_max,

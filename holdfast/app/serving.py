@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from holdfast.app.settings import Settings
 from holdfast.app.stack import Stack
 from holdfast.authoring import Registry
+from holdfast.observe import Publisher
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -28,6 +29,8 @@ class Serving:
     stack: Stack
     url: str
     """Where the controller listens; empty without one."""
+    metrics_url: str = ""
+    """Where a process without HTTP API shows its metrics; empty where nobody asked for that."""
 
 
 @contextlib.asynccontextmanager
@@ -37,14 +40,15 @@ async def serving(
     """Run a stack, and the controller's HTTP server with `http`, while the block lasts.
 
     Raises:
-        SettingsError: the address may not be served like this.
+        SettingsError: the address may not be served like this, or a port is taken.
         StoreError: the store cannot be opened.
     """
     stack = Stack(settings, registry, roles)
     await stack.open()
     try:
         if not http:
-            yield Serving(stack, "")
+            with _metrics(stack, settings.metrics_port) as url:
+                yield Serving(stack, "", url)
             return
         # Imported here, so that a worker without HTTP does not load a web framework.
         from holdfast.app.web import open_server
@@ -101,6 +105,20 @@ async def serve(
     finally:
         for each in STOP_SIGNALS:
             loop.remove_signal_handler(each)
+
+
+@contextlib.contextmanager
+def _metrics(stack: Stack, port: int | None) -> Iterator[str]:
+    if port is None:
+        yield ""
+        return
+    from holdfast.app.metrics_port import MetricsPort  # here, as few processes serve them
+
+    served = MetricsPort(Publisher(stack.meters), port)
+    try:
+        yield served.url
+    finally:
+        served.close()
 
 
 async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:

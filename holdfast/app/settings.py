@@ -104,7 +104,15 @@ class Settings(BaseSettings):
     )
     redact_emails: bool = Field(default=False, description="Take mail addresses out of captures, too.")
     log_format: Literal["auto", "json", "console"] = Field(default="auto", description="auto: console on a terminal.")
-    log_level: str = Field(default="INFO", description="Least severe level logged.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        default="INFO", description="Least severe level logged; INFO has a line for each HTTP request."
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Loopback port for the metrics of a process without HTTP API; 0 takes a free one.",
+    )
     tune_gc: bool = Field(default=True, description="Keep the garbage collector off the live runs.")
 
     @classmethod
@@ -118,6 +126,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments win over the environment, which wins over the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, level: object) -> object:
+        return level.upper() if isinstance(level, str) else level
 
     @field_validator("redact_patterns")
     @classmethod

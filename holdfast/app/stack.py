@@ -20,7 +20,7 @@ from holdfast.app.surroundings import Machine, Surroundings
 from holdfast.authoring import Registry
 from holdfast.bus import LocalBus
 from holdfast.client import EmbeddedEngine
-from holdfast.observe import logger
+from holdfast.observe import Meters, logger
 from holdfast.ports.callbacks import KEY_BYTES, KEY_NAME, Callbacks
 from holdfast.ports.operations import KeepSecret, Membership
 
@@ -31,6 +31,11 @@ log = logger("holdfast.app")
 
 ROLES: Final = ("orchestrator", "worker")
 """What a member of the fleet can do; a process with neither is a client."""
+
+
+def process_name() -> str:
+    """Return what this process is called among the members."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 class Stack:
@@ -57,7 +62,9 @@ class Stack:
         self.surroundings = surroundings if surroundings is not None else Machine()
         self.clock = self.surroundings.clock
         self.bus = LocalBus(settings.sqlite_path())
-        self.store = self.surroundings.make_store(settings, self.bus)
+        self.meters = Meters()
+        """What this process has done."""
+        self.store = self.surroundings.make_store(settings, self.bus, self.meters)
         self.engine = EmbeddedEngine(
             self.store, self.bus, self.clock, self.surroundings.draw_seed, None, lambda: self.membership
         )
@@ -72,7 +79,7 @@ class Stack:
     @property
     def name(self) -> str:
         """What this process is called among the members."""
-        return f"{socket.gethostname()}:{os.getpid()}"
+        return process_name()
 
     @property
     def membership(self) -> Membership | None:
@@ -131,6 +138,7 @@ class Stack:
             fenced=self._fenced,
             worn=self.worn.set,
             sign=self._callbacks.sign,
+            meters=self.meters,
         )
         self._member = member
         await member.join()

@@ -16,6 +16,7 @@ from typing import Protocol
 from holdfast.app.encryption import make_store
 from holdfast.app.settings import Settings
 from holdfast.authoring import Registry
+from holdfast.observe import Meters
 from holdfast.ports.bus import Bus
 from holdfast.ports.clock import Clock
 from holdfast.ports.operations import Membership
@@ -54,8 +55,8 @@ class Surroundings(Protocol):
     def draw_seed(self) -> int:
         """Return the seed of a run: an integer below 2**63."""
 
-    def make_store(self, settings: Settings, bus: Bus) -> Store:
-        """Return the store that the settings name, not open yet; its writes are group commits."""
+    def make_store(self, settings: Settings, bus: Bus, meters: Meters) -> Store:
+        """Return the store that the settings name, not open yet; its writes are group commits, counted in `meters`."""
 
     def make_runner(self, registry: Registry, worn: Callable[[], None]) -> Runner:
         """Return what runs attempts; `worn` is called once when it holds abandoned work."""
@@ -79,9 +80,9 @@ class Machine:
         """Return an integer below 2**63."""
         return secrets.randbits(63)
 
-    def make_store(self, settings: Settings, bus: Bus) -> Store:
+    def make_store(self, settings: Settings, bus: Bus, meters: Meters) -> Store:
         """Return the store on the file that the settings name."""
-        return make_store(settings, self.clock, bus)
+        return make_store(settings, self.clock, bus, meters)
 
     def make_runner(self, registry: Registry, worn: Callable[[], None]) -> Runner:
         """Return a runner on the event loop that is running now."""

@@ -41,6 +41,7 @@ async def open_server(stack: Stack, settings: Settings) -> Server:
         stack.clock,
         captures=capture_folder(settings),
         backlog_max=settings.backlog_max,
+        meters=stack.meters,
     )
     service.callbacks = await stack.callbacks()
     options = HttpSettings(**{name: getattr(settings, name) for name in SHARED})

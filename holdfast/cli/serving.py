@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.app import ROLES, Serving, Settings, load_settings, serve
+from holdfast.app import ROLES, Serving, Settings, load_settings, process_name, serve
 from holdfast.authoring import Registry
 from holdfast.cli.modules import ModulesArgument, load_registry
 from holdfast.cli.output import Output
@@ -17,6 +17,14 @@ from holdfast.observe import configure_logs
 
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on.", show_default=False)]
 PortOption = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default=False)]
+MetricsPortOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Loopback port for this process's metrics; 0 takes a free one. "
+        "Of several worker processes each takes the next one.",
+        show_default=False,
+    ),
+]
 PoolOption = Annotated[
     list[str] | None, typer.Option("--pool", metavar="NAME=SLOTS", help="Pool to serve.", show_default=False)
 ]
@@ -44,9 +52,14 @@ def controller(
     _serve(Output(as_json=as_json), modules, (), http=True, host=host, port=port, store=store)
 
 
-def orchestrator(modules: ModulesArgument = None, store: StoreOption = None, as_json: JsonOption = False) -> None:
+def orchestrator(
+    modules: ModulesArgument = None,
+    store: StoreOption = None,
+    metrics_port: MetricsPortOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Own runs and move them forward; their tasks go to workers."""
-    _serve(Output(as_json=as_json), modules, ("orchestrator",), http=False, store=store)
+    _serve(Output(as_json=as_json), modules, ("orchestrator",), http=False, store=store, metrics_port=metrics_port)
 
 
 def worker(
@@ -55,20 +68,22 @@ def worker(
     processes: Annotated[int, typer.Option(min=1, max=1024, help="How many worker processes to keep running.")] = 1,
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
     store: StoreOption = None,
+    metrics_port: MetricsPortOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Do the tasks of some pools."""
     output = Output(as_json=as_json)
     pools = shown(output, lambda: _pools(pool)) if pool else None
     if processes > 1:
-        raise typer.Exit(run_verb(output, lambda: _supervise(modules or [], pool or [], processes, store)))
-    _serve(output, modules, ("worker",), http=False, replaceable=supervised, store=store, pools=pools)
+        settings = shown(output, lambda: load_settings(store=store, metrics_port=metrics_port))
+        raise typer.Exit(run_verb(output, lambda: _supervise(settings, modules or [], pool or [], processes, store)))
+    options = {"store": store, "pools": pools, "metrics_port": metrics_port}
+    _serve(output, modules, ("worker",), http=False, replaceable=supervised, **options)
 
 
-async def _supervise(modules: list[str], pool: list[str], processes: int, store: str | None) -> int:
+async def _supervise(settings: Settings, modules: list[str], pool: list[str], processes: int, store: str | None) -> int:
     from holdfast.worker import Supervisor
 
-    settings = load_settings(store=store)
     _configure_logs(settings)
     load_registry(
         modules or list(settings.modules)
@@ -78,7 +93,12 @@ async def _supervise(modules: list[str], pool: list[str], processes: int, store:
         argv += ["--pool", each]
     if store is not None:
         argv += ["--store", store]
-    return await Supervisor(argv, processes).run()
+    port = settings.metrics_port
+
+    def command(index: int) -> list[str]:
+        return argv if port is None else [*argv, "--metrics-port", str(port + index if port else 0)]
+
+    return await Supervisor(command, processes).run()
 
 
 def _pools(values: list[str]) -> dict[str, int]:
@@ -117,6 +137,8 @@ def _serve(
                 facts["pools"] = settings.pools if "worker" in roles else {}
             if started.url:
                 facts["url"] = started.url
+            if started.metrics_url:
+                facts["metrics"] = started.metrics_url
             output.fields(facts if output.as_json else {name: _line(each) for name, each in facts.items()})
             sys.stdout.flush()
 
@@ -140,4 +162,4 @@ def _line(value: Any) -> str:
 
 def _configure_logs(settings: Settings) -> None:
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
-    configure_logs(json_lines=as_json, level=settings.log_level)
+    configure_logs(json_lines=as_json, level=settings.log_level, member=process_name())

@@ -69,6 +69,7 @@ from holdfast.errors import (
     UnknownNameError,
 )
 from holdfast.history import check_memo, encode_attributes, read_attribute
+from holdfast.observe import Meters, Publisher
 from holdfast.ports.callbacks import Callbacks, name_of
 from holdfast.ports.captures import Captures
 from holdfast.ports.clock import Clock
@@ -118,6 +119,7 @@ class ControllerService:
         draw_id: Callable[[], str] = lambda: uuid4().hex,
         captures: Captures | None = None,
         backlog_max: int = BACKLOG_MAX,
+        meters: Meters | None = None,
     ) -> None:
         """Serve the system behind `engine` and `store`.
 
@@ -129,6 +131,7 @@ class ControllerService:
             draw_id: makes an id for a run or a message that came without one.
             captures: what was captured of runs that went wrong; None for nothing.
             backlog_max: how many runs may wait for an orchestrator before no more are started.
+            meters: what this process counts.
         """
         self._engine = engine
         self._registry = registry
@@ -137,6 +140,8 @@ class ControllerService:
         self._captures = captures
         self._backlog = Backlog(store, clock, backlog_max)
         self.keys = Keyring(store, clock)
+        self.publisher = Publisher(meters if meters is not None else Meters(), store)
+        """Says how the fleet and this process are doing."""
         self.callbacks: Callbacks | None = None
         """Reads the tokens of callbacks; without it nobody's is good."""
 

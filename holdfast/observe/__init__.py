@@ -1,9 +1,13 @@
-"""What operators see, and what nobody may: logs, and the values that must never be written down.
+"""What operators see, and what nobody may: logs, metrics, and the values that must never be written down.
 
-One door to the logging library.
+One door to each library: `logs` to structlog, `metrics` to prometheus-client, which is loaded when somebody asks.
 """
 
+from holdfast.observe.fields import FIELDS
+from holdfast.observe.forms import forms
 from holdfast.observe.logs import configure_logs, logger
+from holdfast.observe.meters import Meters
+from holdfast.observe.publishing import Publisher
 from holdfast.observe.secrets import known_secrets, redact
 
-__all__ = ["configure_logs", "known_secrets", "logger", "redact"]
+__all__ = ["FIELDS", "Meters", "Publisher", "configure_logs", "forms", "known_secrets", "logger", "redact"]

@@ -29,7 +29,7 @@ _registered: Final[dict[str, str]] = {}
 
 
 def redact(value: str, name: str = "secret") -> str:
-    """Keep `value` out of every capture that this process writes, however it is escaped there; return it.
+    """Keep `value` out of every capture and log that this process writes, however it is escaped there; return it.
 
     Register secrets where they are read, at the top of a module: the process that writes a capture imports your
     modules, but may run none of your tasks.
@@ -52,6 +52,11 @@ def redact(value: str, name: str = "secret") -> str:
         )
     _registered[value] = name
     return value
+
+
+def registered() -> Mapping[str, str]:
+    """Return every value that `redact` was told of, and what each is called."""
+    return _registered
 
 
 def known_secrets(environment: Mapping[str, str]) -> dict[str, str]:

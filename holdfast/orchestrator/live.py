@@ -119,6 +119,11 @@ class Live:
         """When it was last advanced, for eviction."""
 
     @property
+    def about(self) -> dict[str, str]:
+        """The fields that say in a log which run it is about."""
+        return {"run_id": self.run_id, "execution": self.name, "workflow": self.workflow}
+
+    @property
     def flying(self) -> bool:
         """Whether a write of this execution is under way."""
         return self._flight is not None

@@ -61,7 +61,7 @@ from holdfast.history import (
     WorkflowTimedOut,
     describe_failure,
 )
-from holdfast.observe import logger
+from holdfast.observe import Meters, logger
 from holdfast.orchestrator.dispatch import Dispatcher
 from holdfast.orchestrator.live import Live, outcome_of
 from holdfast.orchestrator.loading import load, open_fan_out, read_history
@@ -145,6 +145,7 @@ class Orchestrator:
         jitter: Callable[[], float],
         fenced: Callable[[], None],
         sign: Callable[[str, str, float], str] = unsigned,
+        meters: Meters | None = None,
         closed: Callable[[str, str], None] | None = None,
         settings: OrchestratorSettings | None = None,
     ) -> None:
@@ -162,6 +163,7 @@ class Orchestrator:
             jitter: uniform in [0, 1).
             fenced: called once when this member turns out to have lost its lease.
             sign: makes the URL of a callback from execution, step, and when it expires.
+            meters: counts what becomes of runs.
             closed: called with the name and the status of each execution that has closed.
             settings: see OrchestratorSettings.
         """
@@ -174,6 +176,7 @@ class Orchestrator:
         self._guard = guard
         self._fenced = fenced
         self._sign = sign
+        self._meters = meters if meters is not None else Meters()
         self._tell_closed = closed
         self._jitter = jitter
         self._settings = settings or OrchestratorSettings()
@@ -371,6 +374,7 @@ class Orchestrator:
         try:
             if isinstance(events[-1], UNASKED):
                 events.pop()
+            self._meters.replayed()
             recover(execution, events)
             return _query_execution(execution, name, payload)
         finally:
@@ -503,7 +507,7 @@ class Orchestrator:
             await self._park(claimed, error)
             return
         except StoreError as error:
-            log.warning("run not loaded, trying again", run_id=claimed.run_id, error=str(error))
+            log.warning("run not loaded, trying again", **_about(claimed), error=str(error))
             self._spawn(self._disown, claimed.execution_id)
             return
         except HoldfastError as error:
@@ -512,6 +516,7 @@ class Orchestrator:
         if self._membership is None:
             live.execution.evict()
             return
+        self._meters.replayed()
         live.unstable = claimed.recoveries > 0
         self._admit(live)
         for step, due in list(live.timers.items()):
@@ -531,7 +536,8 @@ class Orchestrator:
 
     async def _park(self, claimed: ClaimedRun, error: HoldfastError) -> None:
         reason = f"DIVERGED {error}" if isinstance(error, DivergenceError) else f"UNREADABLE {error}"
-        log.error("run parked", run_id=claimed.run_id, reason=reason)
+        log.error("run parked", **_about(claimed), reason=reason)
+        self._meters.park(reason)
         misfit = _version_of(self._programs(claimed.workflow)) if isinstance(error, DivergenceError) else ""
         await self._store.write([Append(claimed.execution_id, None, park=reason, misfit=misfit)], self._membership)
 
@@ -542,12 +548,13 @@ class Orchestrator:
                 return
             self._forget(live)
             reason = f"UNREADABLE {error}"
-            log.error("run parked", run_id=live.run_id, reason=reason)
+            log.error("run parked", **live.about, reason=reason)
+            self._meters.park(reason)
             await self._store.write([Append(live.execution_id, None, park=reason)], self._membership)
 
     def _fail(self, live: Live, error: HoldfastError) -> None:
         """Let go of a run whose history its code cannot go on with. Replayed, it says the same, and is parked."""
-        log.error("run cannot go on", run_id=live.run_id, error=str(error))
+        log.error("run cannot go on", **live.about, error=str(error))
         self._give_up(live.execution_id, live)
 
     async def _read_mail(self) -> None:
@@ -710,13 +717,17 @@ class Orchestrator:
                 self._answered(live, event)
             event_id += 1
         if outcome is not None:
+            started = live.execution.runtime.started
+            began = events[-1].time if started is None else started.time
+            self._meters.closed(live.workflow, outcome.status, events[-1].time - began)
             self._closed(live, outcome)
         elif live.is_dirty:
             self._touch(live)
 
     def _parked(self, live: Live, reason: str, events: list[AnyEvent]) -> None:
         """Let go of an execution that parked itself: nobody owns it until it is resumed."""
-        log.warning("run parked", run_id=live.run_id, reason=reason)
+        log.warning("run parked", **live.about, reason=reason)
+        self._meters.park(reason)
         for event in events:
             if type(event) is UpdateCompleted:
                 self._answered(live, event)
@@ -732,7 +743,7 @@ class Orchestrator:
         if isinstance(refusal, InboxUnreadError):
             self._spawn(self._read_unread, live)
         else:
-            log.warning("append refused", run_id=live.run_id, error=str(refusal))
+            log.warning("append refused", **live.about, error=str(refusal))
             self._let_go(live)
             # If it is still this member's after all (a commit whose answer was lost), it is claimed again and replayed.
             self._spawn(self._disown, live.execution_id)
@@ -924,6 +935,11 @@ class Orchestrator:
 def _version_of(program: Versioned | None) -> str:
     """Return the code version that keeps runs apart; empty where there is no code."""
     return "" if program is None else program.code_version
+
+
+def _about(claimed: ClaimedRun) -> dict[str, str]:
+    """Return the fields that say in a log which run it is about."""
+    return {"run_id": claimed.run_id, "execution": claimed.execution, "workflow": claimed.workflow}
 
 
 def _parked_for(live: Live) -> str:

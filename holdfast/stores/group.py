@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any, Final
 
 from holdfast.errors import FencedError
+from holdfast.observe import Meters
 from holdfast.ports.operations import Membership, Operation
 from holdfast.ports.store import Store
 
@@ -25,9 +27,10 @@ GROUP_OPERATIONS_MAX: Final = 4_000
 class GroupCommit:
     """A store whose writes are carried out together. Reads go straight through."""
 
-    def __init__(self, store: Store) -> None:
-        """Group the writes to `store`."""
+    def __init__(self, store: Store, meters: Meters | None = None) -> None:
+        """Group the writes to `store`; count its transactions in `meters`."""
         self._store = store
+        self._meters = meters if meters is not None else Meters()
         self._waiting: list[_Write] = []
         self._wanted = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
@@ -91,6 +94,7 @@ class GroupCommit:
         if not writes:
             return
         operations = writes[0].operations if len(writes) == 1 else [op for each in writes for op in each.operations]
+        began = perf_counter()
         try:
             results = await self._store.write(operations, membership)
         except FencedError as error:
@@ -103,6 +107,7 @@ class GroupCommit:
             for each in writes:
                 each.fail(error)
         else:
+            self._meters.committed(len(operations), perf_counter() - began)
             start = 0
             for each in writes:
                 stop = start + len(each.operations)

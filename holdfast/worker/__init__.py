@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from holdfast.worker.attempt import Attempt
     from holdfast.worker.beats import Sidecar
+    from holdfast.worker.observed import ObservedRunner
     from holdfast.worker.pool import PoolWorker
     from holdfast.worker.runner import LocalRunner, Statistics
     from holdfast.worker.script import end_script_import
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _HOMES: Final = {
     "Attempt": "holdfast.worker.attempt",
     "LocalRunner": "holdfast.worker.runner",
+    "ObservedRunner": "holdfast.worker.observed",
     "PoolWorker": "holdfast.worker.pool",
     "Sidecar": "holdfast.worker.beats",
     "REPLACE_EXIT_CODE": "holdfast.worker.supervisor",
@@ -37,6 +39,7 @@ __all__ = [
     "REPLACE_EXIT_CODE",
     "Attempt",
     "LocalRunner",
+    "ObservedRunner",
     "PoolWorker",
     "Sidecar",
     "Statistics",

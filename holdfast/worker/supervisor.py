@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from holdfast.observe import logger
@@ -40,9 +40,15 @@ log = logger("holdfast.worker")
 class Supervisor:
     """Keeps some processes of one program running."""
 
-    def __init__(self, command: Sequence[str], processes: int, *, backoff_seconds: float = BACKOFF_SECONDS) -> None:
-        """Run `command` in `processes` processes."""
-        self._command = list(command)
+    def __init__(
+        self,
+        command: Sequence[str] | Callable[[int], Sequence[str]],
+        processes: int,
+        *,
+        backoff_seconds: float = BACKOFF_SECONDS,
+    ) -> None:
+        """Run `command`, or what it returns for each process by its number from 0, in `processes` processes."""
+        self._command = command
         self._count = processes
         self._backoff_seconds = backoff_seconds
         self._running: dict[int, asyncio.subprocess.Process] = {}
@@ -110,7 +116,8 @@ class Supervisor:
                     await self._stopping.wait()
 
     async def _run_once(self, index: int) -> int:
-        process = await asyncio.create_subprocess_exec(*tethered(self._command), process_group=0)
+        command = self._command(index) if callable(self._command) else self._command
+        process = await asyncio.create_subprocess_exec(*tethered(list(command)), process_group=0)
         self._running[index] = process
         if self._stopping.is_set():  # told to stop while it was being started
             _send(process.pid, signal.SIGTERM)

@@ -11,10 +11,23 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from holdfast.controller.http import audit, callbacks, captures, fleet, front, health, keys, messages, runs, workflows
+from holdfast.controller.http import (
+    audit,
+    callbacks,
+    captures,
+    fleet,
+    front,
+    health,
+    keys,
+    messages,
+    metrics,
+    runs,
+    workflows,
+)
 from holdfast.controller.http.access import Doorkeeper, ScopedRoute, check_routes
 from holdfast.controller.http.body import BodyLimit
 from holdfast.controller.http.limits import HeadLimit
+from holdfast.controller.http.observing import Observer
 from holdfast.controller.http.origin import OriginCheck
 from holdfast.controller.http.parts import Parts
 from holdfast.controller.http.problems import HANDLERS, CatchAll
@@ -31,6 +44,7 @@ ROUTERS = (
     keys.router,
     audit.router,
     health.router,
+    metrics.router,
     front.router,
 )
 
@@ -74,6 +88,7 @@ def create_app(
     app.add_middleware(
         OriginCheck, doorkeeper=app.state.doorkeeper, allowed_hosts=frozenset(map(str.lower, settings.allowed_hosts))
     )
+    app.add_middleware(Observer, meters=service.publisher.meters)
     for each in (*ROUTERS, *routers):
         app.include_router(each)
     check_routes(app)

@@ -24,6 +24,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast import errors
+from holdfast.controller.http.observing import method_of, route_of
 from holdfast.errors import HoldfastError
 from holdfast.observe import logger
 
@@ -231,7 +232,7 @@ class CatchAll:
 
 def _log(scope: Scope, error: BaseException) -> str:
     error_id = uuid4().hex
-    log.error("request failed", error_id=error_id, method=scope["method"], path=scope["path"], exc_info=error)
+    log.error("request failed", error_id=error_id, method=method_of(scope), route=route_of(scope), exc_info=error)
     return error_id
 
 

@@ -89,3 +89,9 @@ class Totals(Value, frozen=True):
     """Status to number of newest executions."""
     refused_writes: int
     """Writes refused because their author had lost its lease, since the store was made."""
+    ready: int = 0
+    """Runs that could go on, and that no orchestrator has."""
+    late: int = 0
+    """Runs that no orchestrator has, with a timer that is due."""
+    late_seconds: float = 0.0
+    """How long the first of these timers has been due."""

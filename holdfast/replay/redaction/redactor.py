@@ -32,7 +32,7 @@ from enum import IntEnum
 from typing import Any, Final
 from urllib.parse import quote_plus, unquote_plus
 
-from holdfast.replay.redaction.forms import forms
+from holdfast.observe import forms
 from holdfast.replay.redaction.keys import SecretKeys, words_of
 from holdfast.replay.redaction.patterns import Pattern, basic_password, find_secrets
 from holdfast.replay.redaction.placeholders import PLACEHOLDER, Placeholders

@@ -290,7 +290,7 @@ def _workflows(where: RunFilter) -> str | None:
 
 
 def count_waiting(connection: apsw.Connection, limit: int) -> int:
-    """Return how many executions are ready to be claimed, but no more than `limit`."""
+    """Return how many executions are ready to be claimed, but no more than `limit`; -1 is no limit."""
     ((found,),) = _rows(connection, "count_ready_executions", (limit,))
     return int(found)
 
@@ -299,6 +299,12 @@ def count(connection: apsw.Connection) -> dict[str, int]:
     """Return how many runs have which status."""
     counts: dict[str, int] = dict(_rows(connection, "count_executions"))
     return counts
+
+
+def count_late(connection: apsw.Connection, now: float) -> tuple[int, float]:
+    """Return for how many executions that nobody owns a timer is due, and for how long the first has been."""
+    ((late, first),) = _rows(connection, "count_late_executions", (now,))
+    return late, max(0.0, now - first) if first is not None else 0.0
 
 
 def next_wake(connection: apsw.Connection, after: float) -> float | None:

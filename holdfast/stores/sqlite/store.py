@@ -428,6 +428,9 @@ class SQLiteStore:
 
     async def totals(self) -> Totals:
         """Return counts over the whole store."""
+        now = await self.now()
         with translated(self.path):
             refused: int = self._read().execute(statements.load()["read_refused"]).get
-            return Totals(executions.count(self._read()), refused)
+            ready = executions.count_waiting(self._read(), -1)
+            late, late_seconds = executions.count_late(self._read(), now)
+            return Totals(executions.count(self._read()), refused, ready, late, late_seconds)

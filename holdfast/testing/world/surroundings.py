@@ -13,6 +13,7 @@ from typing import Final, cast
 from holdfast.app import Settings
 from holdfast.authoring import DeterminismGuard, Registry
 from holdfast.errors import DivergenceError
+from holdfast.observe import Meters
 from holdfast.ports.bus import Bus
 from holdfast.ports.operations import Beat, Membership
 from holdfast.ports.program import Program
@@ -76,7 +77,7 @@ class WorldSurroundings:
         """Return an integer below 2**63."""
         return self._chance.getrandbits(63)
 
-    def make_store(self, settings: Settings, bus: Bus) -> Store:
+    def make_store(self, settings: Settings, bus: Bus, meters: Meters) -> Store:
         """Return a store that can be severed."""
         store = cast(
             "Store",
@@ -86,7 +87,7 @@ class WorldSurroundings:
             programs = cast("Callable[[str], Program]", self._cast.registry.workflow)
             store = cast("Store", ReplayingStore(store, programs, DeterminismGuard(), self._divergences))
         self._severed = SeveredStore(store)
-        return cast("Store", GroupCommit(cast("Store", self._severed)))
+        return cast("Store", GroupCommit(cast("Store", self._severed), meters))
 
     def make_runner(self, registry: Registry, worn: Callable[[], None]) -> CastRunner:
         """Return a runner that knows the cast."""

@@ -48,6 +48,7 @@ EXPECTED = {
     ("DELETE", "/v1/keys/{name}"): Scope.ADMIN,
     ("POST", "/v1/keys/{name}/rotate"): Scope.ADMIN,
     ("GET", "/openapi.json"): Scope.READ,
+    ("GET", "/metrics"): Scope.READ,
     ("GET", "/healthz"): Public.YES,
     ("POST", "/v1/callbacks/{token}"): Public.YES,
     ("GET", "/readyz"): Public.YES,

@@ -132,7 +132,7 @@ async def test_what_is_not_for_callers_is_in_the_log(tmp_path, caplog, name):
         assert "RuntimeError" not in response.text
         (logged,) = [each for each in caplog.records if each.name == "holdfast.controller"]
         assert logged.error_id == problem["error_id"]
-        assert logged.path == f"/raise/{name}"
+        assert logged.route == "/raise/{name}"
         assert type(RAISED[name]).__name__ in logged.exception
 
 

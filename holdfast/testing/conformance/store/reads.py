@@ -64,7 +64,9 @@ async def runs_are_listed_by_page(harness: StoreHarness) -> None:
     expect([record.run_id for record in running] == ["r5", "r4", "r2", "r1"], "by workflow and status")
     named, rest = await store.runs(workflow="V")
     expect([record.run_id for record in named] == ["v"] and rest is None, "by workflow")
-    expect((await store.totals()).runs == {RUNNING: 5, FAILED: 3}, "and counted")
+    totals = await store.totals()
+    expect(totals.runs == {RUNNING: 5, FAILED: 3}, "and counted")
+    expect(totals.ready == 1, "those that could go on and that nobody has, too")
 
 
 async def a_run_is_found_by_name(harness: StoreHarness) -> None:

@@ -1,0 +1,56 @@
+"""Attempts that are seen: counted, and logged where they fail.
+
+Owns: what is noted of an attempt, wherever it came from - a first attempt, a queued task, an item of a fan-out.
+Must not know: how attempts run, how numbers are published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from holdfast.history import TaskOptions
+from holdfast.observe import Meters, logger
+from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall, TaskRunner
+
+log = logger("holdfast.worker")
+
+
+class ObservedRunner:
+    """Runs attempts as another runner does, and notes how they end. Implements `TaskRunner`."""
+
+    def __init__(self, runner: TaskRunner, meters: Meters) -> None:
+        """Run with `runner`, count in `meters`."""
+        self._knows = runner.knows
+        self._is_quick = runner.is_quick
+        self._start = runner.start
+        self._attempted = meters.attempted
+
+    def knows(self, task: str) -> bool:
+        """See `TaskRunner`."""
+        return self._knows(task)
+
+    def is_quick(self, task: str, options: TaskOptions) -> bool:
+        """See `TaskRunner`."""
+        return self._is_quick(task, options)
+
+    def start(self, call: TaskCall, done: Callable[[TaskCall, AttemptOutcome], None]) -> RunningAttempt | None:
+        """See `TaskRunner`."""
+        return self._start(call, partial(self._ended, done))
+
+    def _ended(self, done: Callable[[TaskCall, AttemptOutcome], None], call: TaskCall, outcome: AttemptOutcome) -> None:
+        self._attempted(call.task, outcome)
+        if outcome.failure is not None:
+            failure = outcome.failure
+            log.info(
+                "attempt failed",
+                run_id=call.run_id,
+                execution=call.execution,
+                step=call.step,
+                task=call.task,
+                attempt=call.attempt,
+                pool=call.options.pool,
+                seconds=round(outcome.ended - outcome.started, 6),
+                error=f"{failure.type}: {failure.message}",
+            )
+        done(call, outcome)
