@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from holdfast.app.holdfast import Client, Holdfast, run
     from holdfast.app.ledger import Ledger, heartbeat_monitor
     from holdfast.app.locks import lock, semaphore
+    from holdfast.app.notifying import new_notice_secret, notice_secret
     from holdfast.app.reading import reading
     from holdfast.app.serving import Serving, serve, serving
     from holdfast.app.settings import Settings, load_settings
@@ -39,6 +40,8 @@ _HOMES: Final[dict[str, str]] = {
     "lock": "holdfast.app.locks",
     "make_key": "holdfast.app.encryption",
     "process_name": "holdfast.app.stack",
+    "new_notice_secret": "holdfast.app.notifying",
+    "notice_secret": "holdfast.app.notifying",
     "reading": "holdfast.app.reading",
     "run": "holdfast.app.holdfast",
     "semaphore": "holdfast.app.locks",
@@ -62,6 +65,8 @@ __all__ = [
     "load_settings",
     "lock",
     "make_key",
+    "new_notice_secret",
+    "notice_secret",
     "process_name",
     "reading",
     "run",

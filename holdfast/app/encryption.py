@@ -1,18 +1,16 @@
 """The keys of a store, from where the settings say they are.
 
-Owns: references to keys, what a store looks like with them, and the check that they are the right ones.
+Owns: what a store looks like with them, and the check that they are the right ones.
 Must not know: ciphers.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from holdfast.errors import EncryptionError, SettingsError
+from holdfast.errors import EncryptionError
 from holdfast.history import Codec, is_encrypted, key_id_of
-from holdfast.observe import Meters, redact
+from holdfast.observe import Meters, read_reference
 from holdfast.stores import AesGcmCodec, EncryptedStore, GroupCommit, SQLiteStore, new_key, parse_key
 
 if TYPE_CHECKING:
@@ -38,39 +36,9 @@ def load_codec(references: Sequence[str]) -> Codec | None:
     """
     if not references:
         return None
-    return AesGcmCodec([_load(each) for each in references])
-
-
-def _load(reference: str) -> bytes:
-    written = _read(reference).strip()
-    key = parse_key(written, reference)
-    redact(written, "encryption key")  # nothing that this process writes down shows it
-    return key
-
-
-def _read(reference: str) -> str:
-    kind, _, name = reference.partition(":")
-    match kind:
-        case "env":
-            found = os.environ.get(name)
-            if found is None:
-                raise SettingsError(
-                    f"encryption_keys names {reference!r}, and there is no variable {name}", f"Set {name} to a key."
-                )
-            return found
-        case "file":
-            try:
-                return Path(name).read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise SettingsError(
-                    f"encryption_keys names {reference!r}, which cannot be read: {error}", "Check the path."
-                ) from None
-        case _:
-            # Not shown: it may be a key, written where the whole world reads it.
-            raise SettingsError(
-                "encryption_keys holds something that is no reference to a key",
-                "A key itself does not belong into settings. Say where it is: env:NAME or file:PATH",
-            )
+    return AesGcmCodec(
+        [parse_key(read_reference(each, "encryption_keys", "encryption key"), each) for each in references]
+    )
 
 
 def make_store(settings: Settings, clock: Clock, bus: Bus, meters: Meters | None = None) -> Store:

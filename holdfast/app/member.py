@@ -13,9 +13,11 @@ from collections.abc import Callable
 from typing import cast
 
 from holdfast.app.capturing import make_capturer
+from holdfast.app.notifying import make_notifier
 from holdfast.app.settings import Settings
 from holdfast.app.surroundings import Renewer, Runner, Surroundings
 from holdfast.authoring import DeterminismGuard, Registry
+from holdfast.controller.notices import Notifier
 from holdfast.errors import HoldfastError, UnknownNameError
 from holdfast.observe import Meters, logger
 from holdfast.orchestrator import Orchestrator, OrchestratorSettings
@@ -85,12 +87,14 @@ class Member:
         self._runner: Runner | None = None
         self._renewer: Renewer | None = None
         self._capturer: Capturer | None = None
+        self._notifier: Notifier | None = None
 
     async def join(self) -> None:
         """Become a member and begin to work."""
         settings, roles = self._settings, self._roles
         if "orchestrator" in roles:
             self._capturer = make_capturer(settings, self._registry, self._store, self._bus)
+            self._notifier = make_notifier(settings, self._store, self._bus, self._surroundings.jitter)
         if settings.tune_gc:
             tune_gc()
         join = Join(
@@ -128,6 +132,8 @@ class Member:
             await self._worker.open()
         if self._capturer is not None:
             await self._capturer.open()
+        if self._notifier is not None:
+            await self._notifier.open()
 
     async def leave(self, *, lost: bool = False) -> None:
         """Stop working and give everything back; with `lost`, only stop: it belongs to others by now."""
@@ -138,6 +144,8 @@ class Member:
             await self.orchestrator.close()
         if self._capturer is not None:
             await self._capturer.close(lost=lost)
+        if self._notifier is not None:
+            await self._notifier.close(lost=lost)
         if self._runner is not None:
             await self._runner.close()
         if self._renewer is not None:

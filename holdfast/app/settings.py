@@ -96,6 +96,13 @@ class Settings(BaseSettings):
     )
     capture_successes: float = Field(default=0.0, ge=0, le=1, description="Share of completed runs captured as well.")
     captures_max: int = Field(default=1_000, ge=1, description="Captures kept; the oldest go first.")
+    notify_secret: str = Field(
+        default="",
+        description="Where the secret is that signs notices: env:NAME, file:PATH. The store's own when empty.",
+    )
+    notify_allow: tuple[str, ...] = Field(
+        default=(), description="Where notices may go besides public addresses: 10.0.0.0/8, hooks.internal."
+    )
     redact_keys: tuple[str, ...] = Field(
         default=(), description="Further names whose values are secret, besides password, token and the like."
     )

@@ -91,18 +91,16 @@ class Stack:
         await self.store.open()
         try:
             await check_keys(self.store)
+            await self.bus.open()
+            if self.roles:
+                self._callbacks = await self.callbacks()
+                self._end_serving = serve(self.settings)  # what tasks lock and write down is in this store
+                await self._join()
         except BaseException:
+            self._end_serving()
+            await self.bus.close()
             await self.store.close()
             raise
-        await self.bus.open()
-        if self.roles:
-            self._callbacks = await self.callbacks()
-            self._end_serving = serve(self.settings)  # what tasks lock and write down is in this store
-            try:
-                await self._join()
-            except BaseException:
-                self._end_serving()
-                raise
 
     async def callbacks(self) -> Callbacks:
         """Return what signs and reads the tokens of callbacks, under this store's key."""

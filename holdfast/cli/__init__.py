@@ -21,6 +21,7 @@ from holdfast.cli import (
     keys,
     linting,
     messages,
+    notifying,
     operating,
     replaying,
     runs,
@@ -54,6 +55,7 @@ program.command()(fleet.pools)
 program.command()(fleet.workers)
 program.add_typer(fleet.locks, name="locks")
 program.add_typer(capturing.capture, name="capture")
+program.add_typer(notifying.notices, name="notices")
 program.command()(deploying.deploy_check)
 program.command()(linting.lint)
 program.add_typer(keys.keys, name="keys")

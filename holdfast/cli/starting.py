@@ -56,6 +56,15 @@ def start(  # noqa: PLR0917 - one for each word of the command line
     ] = SAME_INPUT,
     attribute: AttributeOption = None,
     memo: MemoOption = None,
+    notify: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--notify",
+            metavar="URL",
+            help="Who is told how the run has ended. As often as it takes.",
+            show_default=False,
+        ),
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -72,6 +81,7 @@ def start(  # noqa: PLR0917 - one for each word of the command line
             id_conflict_policy=cast("IdConflictPolicy", id_conflict_policy),
             attributes=_attributes(attribute),
             memo=read_pairs("--memo", memo or ()),
+            notify=notify or (),
         )
         await _say_if_nobody_runs(output, client, handle)
         await _finish(output, handle, wait=wait, timeout=timeout)

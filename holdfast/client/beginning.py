@@ -89,6 +89,7 @@ async def start_next(
             deadline=event.due,
             attributes=tuple(request.attributes.items()),
             memo=encode_memo(request.memo),
+            notices=tuple(each.encode() for each in request.notify),
             number=number,
             policy=policy,
             signal=signal,

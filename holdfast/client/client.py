@@ -20,6 +20,7 @@ from holdfast.client.handle import RunHandle
 from holdfast.errors import HoldfastError, InputError, LeaseError, RequestError
 from holdfast.history import AttributeValue, check_memo, encode_attributes
 from holdfast.ports.engine import BulkPage, BulkRequest, Engine, Forked, ForkRequest, StartRequest
+from holdfast.ports.notices import check_urls
 from holdfast.ports.operations import (
     ID_CONFLICT_POLICIES,
     ID_REUSE_POLICIES,
@@ -51,7 +52,7 @@ class WorkflowClient:
         """Speak to `engine`."""
         self.engine = engine
 
-    async def start(
+    async def start(  # noqa: PLR0913 - one for each thing that a run may begin with
         self,
         workflow: Any,
         *args: Any,
@@ -62,6 +63,7 @@ class WorkflowClient:
         id_conflict_policy: IdConflictPolicy = "same_input",
         attributes: Mapping[str, AttributeValue | None] | None = None,
         memo: Mapping[str, str] | None = None,
+        notify: str | Iterable[str] = (),
         **kwargs: Any,
     ) -> RunHandle[Any]:
         """Start a run; once this returns it cannot be lost.
@@ -82,6 +84,8 @@ class WorkflowClient:
             attributes: what the run is to be found by, such as `{"region": "eu", "total": 12.5}`: text, booleans,
                 numbers and aware times; None leaves one out. They are not encrypted.
             memo: what to note about it, as text by name; lists and descriptions show it.
+            notify: a URL, or up to five, that is told by a signed POST how the run has ended. When the same run is
+                started again, what was asked for first counts.
             kwargs: its input.
 
         Returns:
@@ -89,13 +93,14 @@ class WorkflowClient:
 
         Raises:
             RunConflictError: the id is taken by another workflow or input, or by a run that a policy refuses.
-            InputError, EncodeError: the input, the attributes or the memo do not fit.
+            InputError, EncodeError: the input, the attributes, the memo or a URL do not fit.
         """
         target = startable(workflow)
         request = msgspec.structs.replace(
             _request(target, id, args, kwargs, attributes, memo),
             timeout=_seconds(timeout, "timeout"),
             execution_timeout=_seconds(execution_timeout, "execution_timeout"),
+            notify=check_urls([notify] if isinstance(notify, str) else notify),
         )
         policy = _policy(id_reuse_policy, id_conflict_policy)
         if policy == IdPolicy():

@@ -147,6 +147,7 @@ class EmbeddedEngine:
                     event.due,
                     attributes=tuple(request.attributes.items()),
                     memo=encode_memo(request.memo),
+                    notices=tuple(each.encode() for each in request.notify),
                 )
             )
             events.append(event)

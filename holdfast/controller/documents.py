@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 from holdfast.controller.events import failure_document
 from holdfast.controller.keys import OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, Scope
 from holdfast.controller.times import iso_time, iso_time_or_none
-from holdfast.history import Failure, decode_attributes
+from holdfast.history import Failure, decode_attributes, is_encrypted
 from holdfast.ports import operations
 from holdfast.ports.captures import CaptureEntry
 from holdfast.ports.engine import Cause, Outcome, decode_end, decode_memo
@@ -33,6 +33,7 @@ from holdfast.ports.operations import (
     KeyRecord,
     LockRecord,
     MemberRecord,
+    NoticeRecord,
     PoolRecord,
     RunRecord,
 )
@@ -465,6 +466,31 @@ class AuditPage(Document, frozen=True):
     """Give it as `cursor` to get the next page; null at the end."""
 
 
+class Notice(Document, frozen=True):
+    """Somebody who is told that a run has ended."""
+
+    id: int
+    run_id: str
+    execution: str
+    url: str | None
+    """Null when it is encrypted, and the key is not here."""
+    status: str
+    """WAITING for the run's end, DUE, SENT, or UNSENT: given up."""
+    attempts: int
+    next_attempt_at: str | None
+    changed_at: str
+    error: str
+    """What was wrong with the last attempt."""
+
+
+class NoticePage(Document, frozen=True):
+    """Some notices, newest first."""
+
+    notices: list[Notice]
+    next: int | None
+    """Give it as `cursor` to get the next page; null at the end."""
+
+
 class Health(Document, frozen=True):
     """How this process is."""
 
@@ -604,6 +630,21 @@ def audit_document(entry: operations.AuditEntry) -> AuditEntry:
         action=entry.action,
         target=entry.target,
         detail=entry.detail,
+    )
+
+
+def notice_document(record: NoticeRecord) -> Notice:
+    """Return somebody who is told that a run has ended."""
+    return Notice(
+        id=record.notice_id,
+        run_id=record.run_id,
+        execution=record.execution,
+        url=None if is_encrypted(record.url) else record.url.decode(),
+        status=record.status,
+        attempts=record.attempt,
+        next_attempt_at=iso_time_or_none(record.due),
+        changed_at=iso_time(record.changed_at),
+        error=record.error,
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, cast
 from uuid import uuid4
@@ -38,6 +38,8 @@ from holdfast.controller.documents import (
     ForkBody,
     HistoryPage,
     LockList,
+    Notice,
+    NoticePage,
     PoolList,
     Refused,
     Run,
@@ -50,6 +52,7 @@ from holdfast.controller.documents import (
     capture_document,
     cause_document,
     lock_document,
+    notice_document,
     pool_document,
     run_document,
     worker_document,
@@ -75,6 +78,7 @@ from holdfast.ports.captures import Captures
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import BulkRequest, Engine, ForkRequest, StartRequest
 from holdfast.ports.names import numbered
+from holdfast.ports.notices import check_urls
 from holdfast.ports.operations import (
     CONTINUED_AS_NEW,
     TERMINAL,
@@ -82,6 +86,7 @@ from holdfast.ports.operations import (
     BreakLock,
     Deliver,
     IdPolicy,
+    ResendNotice,
     RunFilter,
 )
 from holdfast.ports.store import Store
@@ -101,10 +106,14 @@ RUNS_MAX: Final = 500
 AUDIT_MAX: Final = 500
 """How many entries of the audit log one page holds at most."""
 
+NOTICES_MAX: Final = 500
+"""How many notices one page of a list holds at most."""
+
 CAPTURES_MAX: Final = 500
 """How many captures one page of a list holds at most."""
 
 Kind = Literal["signal", "query", "update"]
+NoticeStatus = Literal["WAITING", "DUE", "SENT", "UNSENT"]
 
 
 class ControllerService:
@@ -168,6 +177,7 @@ class ControllerService:
         memo: Mapping[str, str] | None = None,
         only: Collection[str] = (),
         by: str = "",
+        notify: Sequence[str] = (),
     ) -> tuple[Run, bool]:
         """Start a run; once this returns it cannot be lost.
 
@@ -182,13 +192,14 @@ class ControllerService:
             memo: what to note about it, by name.
             only: the workflows whose runs the caller has to do with; none is all of them.
             by: who does it, for the audit log; empty leaves it out.
+            notify: URLs that are told how it has ended.
 
         Returns:
             The run, and whether this call made it.
 
         Raises:
             UnknownNameError: there is no such workflow.
-            InputError: the input, the run id, the attributes or the memo do not fit.
+            InputError: the input, the run id, the attributes, the memo or a URL do not fit.
             RunConflictError: the id is taken by another workflow or input, or by a run that the policy refuses.
             BacklogFullError: too many runs wait for an orchestrator.
         """
@@ -209,6 +220,7 @@ class ControllerService:
             execution_timeout=_seconds(execution_timeout, "execution_timeout"),
             attributes=encode_attributes({name: read_attribute(each) for name, each in (attributes or {}).items()}),
             memo=check_memo(memo or {}),
+            notify=check_urls(notify),
         )
         if policy is None:
             (started,) = await self._as(by).start([request])
@@ -534,6 +546,22 @@ class ControllerService:
         except (ValueError, OverflowError):
             raise InputError("the filter", (("/cursor", "expected the `next` of a page"),)) from None
         return AuditPage(entries=[audit_document(each) for each in entries], next=following)
+
+    async def notices(
+        self, *, run_id: str = "", status: str = "", cursor: int | None = None, limit: int = 50
+    ) -> NoticePage:
+        """Return who is told that runs have ended, the newest first."""
+        found = await self._store.notices(run_id=run_id, status=status, before=cursor, limit=limit + 1)
+        more = found[limit - 1].notice_id if len(found) > limit else None
+        return NoticePage(notices=[notice_document(each) for each in found[:limit]], next=more)
+
+    async def resend_notice(self, notice_id: int) -> Notice:
+        """Send a notice again that was heard or given up. Raises UnknownNameError."""
+        (found,) = await self._store.write([ResendNotice(notice_id)])
+        if not found:
+            raise UnknownNameError("notice that was heard or given up", str(notice_id), ())
+        (record,) = await self._store.notices(before=notice_id + 1, limit=1)
+        return notice_document(record)
 
     async def captures(self, *, cursor: str | None = None, limit: int = 50) -> CapturePage:
         """Return captures, newest first.

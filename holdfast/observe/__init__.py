@@ -8,6 +8,17 @@ from holdfast.observe.forms import forms
 from holdfast.observe.logs import configure_logs, logger
 from holdfast.observe.meters import Meters
 from holdfast.observe.publishing import Publisher
+from holdfast.observe.references import read_reference
 from holdfast.observe.secrets import known_secrets, redact
 
-__all__ = ["FIELDS", "Meters", "Publisher", "configure_logs", "forms", "known_secrets", "logger", "redact"]
+__all__ = [
+    "FIELDS",
+    "Meters",
+    "Publisher",
+    "configure_logs",
+    "forms",
+    "known_secrets",
+    "logger",
+    "read_reference",
+    "redact",
+]

@@ -85,6 +85,8 @@ class StartRequest(msgspec.Struct, frozen=True):
     """How long each of its executions may take, in seconds; 0 is for ever."""
     attributes: dict[str, str] = msgspec.field(default_factory=dict)
     """What it is to be found by: literals, by name."""
+    notify: tuple[str, ...] = ()
+    """URLs that are told how it has ended; see `holdfast.ports.notices`."""
 
 
 class Begin(msgspec.Struct, frozen=True):

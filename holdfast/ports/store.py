@@ -22,6 +22,7 @@ from holdfast.ports.operations import (
     LockRecord,
     MemberRecord,
     Membership,
+    NoticeRecord,
     Operation,
     PoolRecord,
     QueueRecord,
@@ -150,6 +151,21 @@ class Store(Protocol):
 
         It costs no more than what it returns, however many runs there are.
         """
+
+    async def notices(
+        self, *, status: str = "", run_id: str = "", before: int | None = None, limit: int = 50
+    ) -> list[NoticeRecord]:
+        """Return notices, the newest first.
+
+        Args:
+            status: only those of this status.
+            run_id: only those of this run.
+            before: only those with a smaller number.
+            limit: how many at most.
+        """
+
+    async def next_notice(self) -> float | None:
+        """Return when the next notice is due, None when there is none."""
 
     async def answer(self, request_id: int) -> bytes | None:
         """Return the answer to a request, None while there is none."""

@@ -96,6 +96,7 @@ def _start(codec: Codec, operation: ops.StartRun) -> ops.StartRun:
         operation,
         input_digest=newest,
         other_digests=tuple(others),
+        notices=tuple(encrypt(codec, each, place_of("notice", operation.run_id)) for each in operation.notices),
         memo=encrypt(codec, operation.memo, place_of("memo", operation.run_id)),
     )
 
@@ -282,6 +283,9 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.Audited,
         ops.PruneAudit,
         ops.Prune,
+        ops.ClaimNotices,
+        ops.SettleNotice,
+        ops.ResendNotice,
         ops.PutKey,
         ops.RotateKey,
         ops.NoteUse,
@@ -332,6 +336,10 @@ def _open_chunk(codec: Codec, chunk: ops.ClaimedChunk) -> ops.ClaimedChunk:
     return _replace(chunk, items=items)
 
 
+def _notices(codec: Codec, result: Any) -> Any:
+    return tuple(_replace(each, url=open_or_leave(codec, each.url, place_of("notice", each.run_id))) for each in result)
+
+
 def _requests(codec: Codec, result: Any) -> Any:
     if not isinstance(result, tuple):
         return result
@@ -348,5 +356,6 @@ DECRYPTS: Final[dict[type, Callable[[Codec, Any], Any]]] = {
     ops.ClaimTasks: _claimed_tasks,
     ops.ClaimChunks: _claimed_chunks,
     ops.TakeRequests: _requests,
+    ops.ClaimNotices: _notices,
 }
 """Operations whose results have bodies, and what decrypts them."""

@@ -123,6 +123,13 @@ class EncryptedStore:
         """Return executions to be captured. See `Store.uncaptured`."""
         return [self._open_record(each) for each in await self._store.uncaptured(limit)]
 
+    async def notices(self, **filters: Any) -> list[ops.NoticeRecord]:
+        """Return notices. See `Store.notices`."""
+        return [
+            _replace(each, url=open_or_leave(self.codec, each.url, place_of("notice", each.run_id)))
+            for each in await self._store.notices(**filters)
+        ]
+
     async def outcomes(self, fan_out_id: int, start: int, stop: int) -> list[ops.ItemOutcome]:
         """Return outcomes of a fan-out's items. See `Store.outcomes`. Raises EncryptionError."""
         return [

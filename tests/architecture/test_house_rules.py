@@ -20,7 +20,7 @@ MACHINE_PATH = re.compile("/wo@rk/|/ro@ot/".replace("@", ""))
 HOSTS = re.compile(
     r"localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|testserver"
     r"|([\w-]+\.)*example(\.(com|org|net))?|([\w-]+\.)*(test|invalid)"  # reserved for examples and tests
-    r"|json-schema\.org|www\.w3\.org|semver\.org|keepachangelog\.com|docs\.python\.org"
+    r"|json-schema\.org|www\.standardwebhooks\.com|www\.w3\.org|semver\.org|keepachangelog\.com|docs\.python\.org"
     r"|[{<$%].*"  # filled in at run time
 )
 URL = re.compile(r"https?://(?:[^\s/@\"'`<>()]*@)?(?P<host>\[[0-9a-f:]+\]|[{<$%]?[\w.{}-]*)")

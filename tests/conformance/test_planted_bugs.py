@@ -121,6 +121,13 @@ BUGS = (
     Bug("only_what_is_old_is_pruned", "prunable", "id <= ?2", "?2 = ?2"),
     Bug("only_what_is_old_is_pruned", "prunable", "closed_at < ?3", "?3 = ?3 AND closed_at > 0"),
     Bug("what_went_wrong_is_kept_for_its_capture", "prunable", "captured = status", "captured <> 'x'"),
+    Bug("a_notice_is_due_when_its_run_has_ended", "release_notices", "due = ?2", "due = ?2 + 1"),
+    Bug("a_notice_is_due_when_its_run_has_ended", "due_notices", "n.due <= ?1", "n.due <= ?1 OR n.status = 'WAITING'"),
+    Bug("a_notice_that_is_not_settled_is_due_again", "settle_notice", "AND attempt = ?2", "AND ?2 = ?2"),
+    Bug("a_notice_that_is_not_settled_is_due_again", "claim_notice", "due = ?3", "due = NULLIF(?3, ?3)"),
+    Bug("a_notice_is_tried_again_when_it_is_said", "settle_notice", "error = ?6", "error = substr(?6, 1, 3)"),
+    Bug("a_notice_is_tried_again_when_it_is_said", "resend_notice", "('SENT', 'UNSENT')", "('SENT', 'UNSENT', 'DUE')"),
+    Bug("notices_go_along_when_a_run_goes_on", "move_notices", "execution = ?1", "execution = -?1"),
 )
 
 

@@ -21,6 +21,7 @@ from holdfast.controller.http import (
     keys,
     messages,
     metrics,
+    notices,
     runs,
     workflows,
 )
@@ -41,6 +42,7 @@ ROUTERS = (
     workflows.router,
     fleet.router,
     captures.router,
+    notices.router,
     keys.router,
     audit.router,
     health.router,

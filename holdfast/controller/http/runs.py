@@ -109,6 +109,9 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
         Query(description="`region=eu`: what the run is found by. `12.5` is a number, `true` a boolean. Repeatable."),
     ] = None,
     memo: Annotated[list[str] | None, Query(description="`note=text`: what to note about it. Repeatable.")] = None,
+    notify: Annotated[
+        list[str] | None, Query(description="URL that is told by a signed POST how the run has ended. Repeatable.")
+    ] = None,
     prefer: Annotated[
         list[str] | None, Header(description="`wait=10` waits up to 10 seconds for the run's end.")
     ] = None,
@@ -129,6 +132,7 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
         memo=_pairs("memo", memo),
         only=principal.workflows,
         by=principal.actor,
+        notify=notify or (),
     )
     headers = {"Location": f"/v1/runs/{_path_segment(run.run_id)}"}
     seconds = preferred_wait(prefer or [])

@@ -92,6 +92,17 @@ from holdfast.ports.operations.messages import (
     Delivered,
     InboxRow,
 )
+from holdfast.ports.operations.notices import (
+    DUE,
+    SENT,
+    UNSENT,
+    WAITING,
+    ClaimedNotice,
+    ClaimNotices,
+    NoticeRecord,
+    ResendNotice,
+    SettleNotice,
+)
 from holdfast.ports.operations.pruning import (
     Prune,
     Pruned,
@@ -197,6 +208,9 @@ Operation: TypeAlias = (
     | Audited
     | PruneAudit
     | Prune
+    | ClaimNotices
+    | SettleNotice
+    | ResendNotice
     | PutKey
     | RotateKey
     | NoteUse
@@ -209,6 +223,7 @@ __all__ = [
     "CANCELLED",
     "COMPLETED",
     "CONTINUED_AS_NEW",
+    "DUE",
     "FAIL",
     "FAILED",
     "ID_CONFLICT_POLICIES",
@@ -218,11 +233,14 @@ __all__ = [
     "REJECT_DUPLICATE",
     "RUNNING",
     "SAME_INPUT",
+    "SENT",
     "TERMINAL",
     "TERMINATED",
     "TERMINATE_EXISTING",
     "TIMED_OUT",
+    "UNSENT",
     "USE_EXISTING",
+    "WAITING",
     "AcquireLease",
     "Answer",
     "Append",
@@ -238,9 +256,11 @@ __all__ = [
     "ChunkRecord",
     "ChunkState",
     "ClaimChunks",
+    "ClaimNotices",
     "ClaimRuns",
     "ClaimTasks",
     "ClaimedChunk",
+    "ClaimedNotice",
     "ClaimedRun",
     "ClaimedTask",
     "CloseEntry",
@@ -270,6 +290,7 @@ __all__ = [
     "Membership",
     "NewChild",
     "NoteUse",
+    "NoticeRecord",
     "OpenEntry",
     "Operation",
     "Outgoing",
@@ -293,6 +314,7 @@ __all__ = [
     "RenewEntry",
     "RenewLease",
     "Request",
+    "ResendNotice",
     "Resume",
     "RetryOwnTask",
     "RetryTask",
@@ -301,6 +323,7 @@ __all__ = [
     "RotateKey",
     "RunFilter",
     "RunRecord",
+    "SettleNotice",
     "StartNext",
     "StartRun",
     "StartSignal",

@@ -50,6 +50,8 @@ class StartRun(Value, frozen=True):
     """Encoded memo; the client's business. It goes along when the run goes on."""
     other_digests: tuple[bytes, ...] = ()
     """Further digests of the same input: what it was, or will be, known by under other keys."""
+    notices: tuple[bytes, ...] = ()
+    """URLs that are told how the run has ended."""
 
 
 SAME_INPUT = "same_input"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from holdfast.errors import HoldfastError, RunClosedError, RunNotFoundError
 from holdfast.ports.answers import encode_error, encode_result
 from holdfast.ports.operations import CANCELLED, TERMINAL
-from holdfast.stores.sqlite import delivery, executions, inbox, parts, pruning
+from holdfast.stores.sqlite import delivery, executions, inbox, notices, parts, pruning
 
 if TYPE_CHECKING:
     from holdfast.history import Page
@@ -75,7 +75,7 @@ def go_on(session: Session, append: Append, continuation: Continuation, marks: i
     found = session.row("execution_work", (before,))
     assert found is not None, "it was appended to just now"
     run_id, _, workflow, digest = found
-    row = (workflow, digest, continuation.code_version, marks & (parts.CHILDREN | parts.CHILD))
+    row = (workflow, digest, continuation.code_version, marks & (parts.CHILDREN | parts.CHILD | parts.NOTICES))
     after = create(session, run_id, continuation.number, row, continuation.page)
     if not after:
         raise ValueError(f"run {run_id!r} has an execution {continuation.number} already")
@@ -94,6 +94,8 @@ def go_on(session: Session, append: Append, continuation: Continuation, marks: i
         session.run("move_children", (before, after))
     if marks & parts.CHILD:
         session.run("move_parents", (before, after))
+    if marks & parts.NOTICES:
+        notices.move(session, before, after)
 
 
 # --- Behind them -----------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ from holdfast.history import Page, blob_digest
 from holdfast.ports.bus import CLOSED, RUNS
 from holdfast.ports.operations import Started
 from holdfast.stores.ending import decide_termination, decide_time_out
-from holdfast.stores.sqlite import children, executions, parts, pruning, statements, successors
+from holdfast.stores.sqlite import children, executions, notices, parts, pruning, statements, successors
 
 if TYPE_CHECKING:
     from holdfast.ports.operations import Append, Closing, Overtaken, StartNext, StartRun
@@ -192,7 +192,7 @@ class Log:
         if not connection.changes():
             return self._started_before(session, operation)
         execution_id = connection.last_insert_rowid()
-        if leased or operation.fan_outs:
+        if leased or operation.fan_outs or operation.notices:
             marks = parts.take_over(session, execution_id, operation, leased)
             session.run("set_parts", (execution_id, marks))
             if held is not None:
@@ -368,7 +368,7 @@ class Log:
         if closing.continuation is not None:
             children.go_on(session, operation, closing.continuation, marks, self.create)
         elif marks:
-            self._end_kin(session, execution_id, closing, marks)
+            self._tell_others(session, execution_id, closing, marks)
         held.forget(execution_id)
         session.rings.add(CLOSED)
 
@@ -387,13 +387,15 @@ class Log:
         session.run("drop_delivered", (execution_id,))
         if marks:
             parts.drop(session, execution_id, marks)
-            self._end_kin(session, execution_id, closing, marks)
+            self._tell_others(session, execution_id, closing, marks)
         session.rings.add(CLOSED)
 
     @staticmethod
-    def _end_kin(session: Session, execution_id: int, closing: Closing, marks: int) -> None:
+    def _tell_others(session: Session, execution_id: int, closing: Closing, marks: int) -> None:
         if marks & (parts.CHILDREN | parts.CHILD):
             children.close(session, execution_id, closing)
+        if marks & parts.NOTICES:
+            notices.release(session, execution_id)
 
 
 # --- Reads -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What an execution has besides its history and its mail: queued tasks, fan-outs, places in lock queues.
+"""What an execution has besides its history and its mail: queued tasks, fan-outs, places in lock queues, notices.
 
 Owns: the order in which these are made and dropped, and the marks that say whether there is anything to drop.
 Must not know: how any of them is stored.
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from holdfast.stores.sqlite import chunks, fan_outs, locks, tasks
+from holdfast.stores.sqlite import chunks, fan_outs, locks, notices, tasks
 
 if TYPE_CHECKING:
     from holdfast.ports.operations import Append, StartRun
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 TASKS: Final = 1
 FAN_OUTS: Final = 2
 LOCKS: Final = 4
+NOTICES: Final = 32
+"""Somebody is to be told that it has ended."""
 CHILDREN: Final = 8
 CHILD: Final = 16
 """It is somebody's child. This one and CHILDREN are `children`'s business, and are not dropped here."""
@@ -66,7 +68,8 @@ def take_over(session: Session, execution_id: int, start: StartRun, places: list
     """Give a new execution what `start` says it has from the beginning; return the marks of that."""
     locks.take_over(session, execution_id, places)
     fan_outs.copy(session, execution_id, start.fan_outs)
-    return (LOCKS if places else 0) | (FAN_OUTS if start.fan_outs else 0)
+    notices.put(session, execution_id, start.notices)
+    return (LOCKS if places else 0) | (FAN_OUTS if start.fan_outs else 0) | (NOTICES if start.notices else 0)
 
 
 def drop(session: Session, execution_id: int, marks: int) -> None:

@@ -36,6 +36,7 @@ from holdfast.stores.sqlite import (
     locks,
     log,
     members,
+    notices,
     requests,
     schema,
     statements,
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         LockRecord,
         MemberRecord,
         Membership,
+        NoticeRecord,
         Operation,
         PoolRecord,
         QueueRecord,
@@ -414,6 +416,18 @@ class SQLiteStore:
         """Return executions that failed, timed out or are parked and are not marked captured, newest first."""
         with translated(self.path):
             return captures.read_uncaptured(self._read(), limit)
+
+    async def notices(
+        self, *, status: str = "", run_id: str = "", before: int | None = None, limit: int = 50
+    ) -> list[NoticeRecord]:
+        """Return notices, the newest first. See `Store.notices`."""
+        with translated(self.path):
+            return notices.read_notices(self._read(), status, run_id, before, limit)
+
+    async def next_notice(self) -> float | None:
+        """Return when the next notice is due, None when there is none."""
+        with translated(self.path):
+            return notices.next_due(self._read())
 
     async def answer(self, request_id: int) -> bytes | None:
         """Return the answer to a request, None while there is none."""

@@ -24,7 +24,7 @@ from holdfast.ports.operations import (
     Overtaken,
     Started,
 )
-from holdfast.stores.sqlite import executions, inbox, pruning
+from holdfast.stores.sqlite import executions, inbox, notices, parts, pruning
 
 if TYPE_CHECKING:
     from holdfast.ports.operations import StartNext, StartSignal
@@ -62,7 +62,12 @@ def start_next(session: Session, operation: StartNext, create: Create) -> Starte
         return Overtaken(number)
     if found is not None:
         _make_place(session, found[2], found[4])
-    row = (operation.workflow, operation.input_digest, operation.code_version, 0)
+    row = (
+        operation.workflow,
+        operation.input_digest,
+        operation.code_version,
+        parts.NOTICES if operation.notices else 0,
+    )
     created = create(session, run_id, number, row, operation.page)
     if operation.blobs:
         pruning.keep_payloads(session, created, operation.blobs)
@@ -70,6 +75,8 @@ def start_next(session: Session, operation: StartNext, create: Create) -> Starte
         session.run("put_deadline", (created, operation.deadline))
     if operation.pin:
         session.run("pin_execution", (created, operation.pin))
+    if operation.notices:
+        notices.put(session, created, operation.notices)
     if operation.signal is not None:
         _signal(session, created, operation.signal)
     if operation.attributes or operation.memo:

@@ -10,9 +10,9 @@ import asyncio
 import functools
 import inspect
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,8 @@ from holdfast.history import TaskOptions
 from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall
 
 LOOK_AGAIN_SECONDS = 0.005
+
+Value = TypeVar("Value")
 
 
 def on_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -170,3 +172,11 @@ async def wait_until(condition: Callable[[], Any], seconds: float = 20.0) -> Non
     async with asyncio.timeout(seconds):
         while not condition():
             await pause()
+
+
+async def wait_for(look: Callable[[], Awaitable[Value | None]], seconds: float = 20.0) -> Value:
+    """Return what `look` finds, once it finds something."""
+    async with asyncio.timeout(seconds):
+        while (found := await look()) is None:
+            await pause()
+    return found

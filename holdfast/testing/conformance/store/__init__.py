@@ -18,6 +18,7 @@ from holdfast.testing.conformance.store import (
     histories,
     mail,
     members,
+    notices,
     operating,
     pruning,
     reads,
@@ -37,6 +38,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *children.CHECKS,
     *successors.CHECKS,
     *pruning.CHECKS,
+    *notices.CHECKS,
 )
 """Every check."""
 
