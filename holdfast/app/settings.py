@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_rate(cls, rate: str) -> str:
         if rate:
-            from holdfast.controller.quota import parse_rate
+            from holdfast.controller import parse_rate
 
             try:
                 parse_rate(rate)

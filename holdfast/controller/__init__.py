@@ -6,6 +6,7 @@ Must not know: how runs are carried out.
 
 from holdfast.controller.keyring import Keyring
 from holdfast.controller.keys import IssuedKey, Principal, RenewedKey, Scope, issue_key, renew_key
+from holdfast.controller.quota import parse_rate
 from holdfast.controller.service import ControllerService
 from holdfast.controller.strict import JSON_DEPTH_MAX, read_json
 
@@ -18,6 +19,7 @@ __all__ = [
     "RenewedKey",
     "Scope",
     "issue_key",
+    "parse_rate",
     "read_json",
     "renew_key",
 ]
