@@ -41,6 +41,8 @@ EXPECTED = {
     ("GET", "/v1/locks"): Scope.READ,
     ("POST", "/v1/locks/break"): Scope.OPERATE,
     ("GET", "/v1/captures"): Scope.READ,
+    ("GET", "/v1/notices"): Scope.READ,
+    ("POST", "/v1/notices/{id}/resend"): Scope.OPERATE,
     ("GET", "/v1/captures/{name}"): Scope.READ,
     ("GET", "/v1/audit"): Scope.ADMIN,
     ("GET", "/v1/keys"): Scope.ADMIN,
