@@ -39,9 +39,11 @@ if TYPE_CHECKING:
         update,
         uuid4,
         wait_for_signal,
+        webhook,
         workflow,
     )
     from holdfast.client import RunHandle
+    from holdfast.controller.webhooks import GitHub, Hmac, Slack, StandardWebhooks, Stripe
     from holdfast.errors import (
         AlreadyProcessed,
         ChildError,
@@ -67,6 +69,11 @@ _HOMES: Final[dict[str, str]] = {
     "run": "holdfast.app",
     "semaphore": "holdfast.app",
     "RunHandle": "holdfast.client",
+    "GitHub": "holdfast.controller.webhooks",
+    "Hmac": "holdfast.controller.webhooks",
+    "Slack": "holdfast.controller.webhooks",
+    "StandardWebhooks": "holdfast.controller.webhooks",
+    "Stripe": "holdfast.controller.webhooks",
     "AlreadyProcessed": "holdfast.errors",
     "ChildError": "holdfast.errors",
     "MessageError": "holdfast.errors",
@@ -87,6 +94,8 @@ __all__ = [
     "ChildError",
     "Client",
     "Err",
+    "GitHub",
+    "Hmac",
     "Holdfast",
     "HoldfastError",
     "LeaseHeld",
@@ -100,6 +109,9 @@ __all__ = [
     "RunFailedError",
     "RunHandle",
     "Saga",
+    "Slack",
+    "StandardWebhooks",
+    "Stripe",
     "TaskError",
     "TaskTimeoutError",
     "all_handlers_finished",
@@ -128,6 +140,7 @@ __all__ = [
     "update",
     "uuid4",
     "wait_for_signal",
+    "webhook",
     "workflow",
 ]
 

@@ -38,7 +38,10 @@
     │   ├── CallbackError
     │   │   └── CallbackGoneError
     │   ├── ForkError
-    │   └── BacklogFullError
+    │   ├── BacklogFullError
+    │   ├── SignatureError
+    │   └── DeliveryError
+    │       └── DeliveryConflictError
     ├── LeaseError                 somebody else holds it, or took it
     │   ├── LeaseHeld
     │   ├── LeaseLost
@@ -681,6 +684,46 @@ class BacklogFullError(RequestError):
             f"{self.limit:,} runs wait for an orchestrator already (backlog_max), and nothing was started\n"
             "Start more orchestrators: holdfast orchestrator MODULE. Then send this again."
         )
+
+
+@dataclass(eq=False)
+class SignatureError(RequestError):
+    """A delivery to a webhook that was not signed as it has to be."""
+
+    code: ClassVar[str] = "HF630"
+
+    reason: str
+    """Why, for the inbox. Callers are told the same whatever it was."""
+
+    def message(self) -> str:
+        """Say all that anybody may know."""
+        return (
+            "this delivery's signature is not good: it is missing, forged, too old or too new, or not for this body\n"
+            "Whoever runs this system finds the reason in its inbox: holdfast deliveries list"
+        )
+
+
+@dataclass(eq=False)
+class DeliveryError(RequestError):
+    """A genuine delivery of which no run and no signal could be made."""
+
+    code: ClassVar[str] = "HF631"
+
+    webhook: str
+    what: str
+    remedy: str = ""
+
+    def message(self) -> str:
+        """Name the webhook and what did not fit."""
+        remedy = f"\n{self.remedy}" if self.remedy else ""
+        return f"webhook {self.webhook!r} could not take the delivery: {self.what}{remedy}"
+
+
+@dataclass(eq=False)
+class DeliveryConflictError(DeliveryError):
+    """A delivery that says it is one that came before, and is not."""
+
+    code: ClassVar[str] = "HF632"
 
 
 # --- Leases ------------------------------------------------------------------------------------------------------

@@ -113,6 +113,13 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
         errors.CallbackGoneError(why="it was answered before"),
         errors.ForkError(execution="ord-1187", what="step chargge#1", remedy="Its steps: reserve#1, charge#1, ship#1"),
         errors.BacklogFullError(limit=100_000),
+        errors.SignatureError(reason="stale: signed 1,204 s ago, and 300 s are taken (tolerance)"),
+        errors.DeliveryError(webhook="stripe", what="id: body.data.object.id finds nothing"),
+        errors.DeliveryConflictError(
+            webhook="stripe",
+            what="another body came as delivery evt_1Nx before",
+            remedy="A sender names each delivery once.",
+        ),
         # Leases.
         errors.LeaseError(),
         errors.LeaseHeld(name="invoice-17", holder="web-2:4187"),

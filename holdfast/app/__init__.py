@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.app.connection import close_connections
     from holdfast.app.encryption import make_key
     from holdfast.app.holdfast import Client, Holdfast, run
+    from holdfast.app.inbox import open_inbox
     from holdfast.app.ledger import Ledger, heartbeat_monitor
     from holdfast.app.locks import lock, semaphore
     from holdfast.app.notifying import new_notice_secret, notice_secret
@@ -39,6 +40,7 @@ _HOMES: Final[dict[str, str]] = {
     "load_settings": "holdfast.app.settings",
     "lock": "holdfast.app.locks",
     "make_key": "holdfast.app.encryption",
+    "open_inbox": "holdfast.app.inbox",
     "process_name": "holdfast.app.stack",
     "new_notice_secret": "holdfast.app.notifying",
     "notice_secret": "holdfast.app.notifying",
@@ -67,6 +69,7 @@ __all__ = [
     "make_key",
     "new_notice_secret",
     "notice_secret",
+    "open_inbox",
     "process_name",
     "reading",
     "run",

@@ -110,6 +110,9 @@ class Settings(BaseSettings):
         default=(), description="Regular expressions of further secrets; group `secret` goes, or the whole match."
     )
     redact_emails: bool = Field(default=False, description="Take mail addresses out of captures, too.")
+    webhooks: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Webhooks, each a table of its own: see [Webhooks](../how-to/webhooks.md)."
+    )
     log_format: Literal["auto", "json", "console"] = Field(default="auto", description="auto: console on a terminal.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         default="INFO", description="Least severe level logged; INFO has a line for each HTTP request."

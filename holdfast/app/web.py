@@ -13,6 +13,7 @@ from holdfast.app.settings import Settings
 from holdfast.app.stack import Stack
 from holdfast.controller import ControllerService
 from holdfast.controller.http import HttpSettings, Server, create_app, serve
+from holdfast.controller.webhooks import DeskOptions, read_webhooks
 
 SHARED: Final = (
     "host",
@@ -32,7 +33,9 @@ async def open_server(stack: Stack, settings: Settings) -> Server:
     """Serve the API of `stack`; returns once requests are answered.
 
     Raises:
-        SettingsError: others would reach it without keys, or the address cannot be listened on.
+        SettingsError: others would reach it without keys, the address cannot be listened on, or a webhook's secret is
+            not where it should be.
+        DefinitionError, UnknownNameError: a webhook cannot work.
     """
     service = ControllerService(
         stack.engine,
@@ -42,7 +45,9 @@ async def open_server(stack: Stack, settings: Settings) -> Server:
         captures=capture_folder(settings),
         backlog_max=settings.backlog_max,
         meters=stack.meters,
+        webhooks=DeskOptions(read_webhooks(settings.webhooks), settings.redact_keys),
     )
+    service.webhooks.check()
     service.callbacks = await stack.callbacks()
     options = HttpSettings(**{name: getattr(settings, name) for name in SHARED})
     return await serve(create_app(service, settings=options))

@@ -9,6 +9,7 @@ from holdfast.authoring.children import Child, OtherRun, continue_as_new, get_ru
 from holdfast.authoring.codec import PAYLOAD_BYTES_MAX
 from holdfast.authoring.durations import Duration, parse_duration
 from holdfast.authoring.effects import side_effect
+from holdfast.authoring.expressions import Expression, InputMapping, Template
 from holdfast.authoring.fan_out import Err, Ok, Results, map_tasks
 from holdfast.authoring.finding import set_attributes
 from holdfast.authoring.guard import DeterminismGuard
@@ -43,6 +44,7 @@ from holdfast.authoring.task import (
     plain_task,
     task,
 )
+from holdfast.authoring.webhooks import Webhook, check_webhooks, webhook
 from holdfast.authoring.workflow import WorkflowDefinition, definition_of, find_definition, task_workflow, workflow
 
 __all__ = [
@@ -55,8 +57,10 @@ __all__ = [
     "DeterminismGuard",
     "Duration",
     "Err",
+    "Expression",
     "Finding",
     "HeldLock",
+    "InputMapping",
     "LockBlock",
     "MessageHandler",
     "Module",
@@ -74,11 +78,14 @@ __all__ = [
     "SyncTask",
     "TaskDefinition",
     "TaskFuture",
+    "Template",
     "Update",
+    "Webhook",
     "WorkflowDefinition",
     "all_handlers_finished",
     "callback",
     "calling_place",
+    "check_webhooks",
     "continue_as_new",
     "current_places",
     "definition_of",
@@ -112,5 +119,6 @@ __all__ = [
     "update",
     "uuid4",
     "wait_for_signal",
+    "webhook",
     "workflow",
 ]

@@ -1,4 +1,4 @@
-"""The workflows and tasks that a process knows, by name.
+"""The workflows, tasks and webhooks that a process knows, by name.
 
 Owns: finding definitions in modules, and that no name means two things.
 Must not know: decorators' internals, who runs what.
@@ -9,12 +9,13 @@ Nothing registers itself: importing a module changes nothing until a registry is
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import FunctionType, ModuleType
 from typing import Any, Final
 
 from holdfast.authoring.modules import Module, load_module, with_submodules
 from holdfast.authoring.task import TaskDefinition, plain_name, plain_task
+from holdfast.authoring.webhooks import Webhook, webhooks_of
 from holdfast.authoring.workflow import TASK_WORKFLOW_PREFIX, WorkflowDefinition, find_definition, task_workflow
 from holdfast.errors import DefinitionError, DuplicateNameError, UnknownNameError
 
@@ -32,7 +33,7 @@ class Registry:
     """
 
     def __init__(self, *definitions: Any) -> None:
-        """Know some workflows, tasks and plain functions.
+        """Know some workflows, tasks, webhooks and plain functions.
 
         Raises:
             DuplicateNameError: two of them share a name.
@@ -41,10 +42,13 @@ class Registry:
         self._workflows: dict[str, WorkflowDefinition[Any, Any]] = {}
         self._tasks: dict[str, TaskDefinition[Any, Any]] = {}
         self._functions: dict[str, FunctionType] = {}
+        self._webhooks: dict[str, list[Webhook]] = {}
         self.workflows: Mapping[str, WorkflowDefinition[Any, Any]] = _Workflows(self)
         """Workflows by name; `task:NAME` is the workflow of one step that a submitted task is."""
         self.tasks: Mapping[str, TaskDefinition[Any, Any]] = _Tasks(self)
         """Tasks by name; `module:function` is a plain function of a module that was registered."""
+        self.webhooks: Mapping[str, Sequence[Webhook]] = self._webhooks
+        """What is declared for each webhook, in its order."""
         for each in definitions:
             self.add(each)
 
@@ -66,15 +70,20 @@ class Registry:
         return registry
 
     def add(self, definition: Any) -> None:
-        """Know a workflow, a task, or a plain function as a task.
+        """Know a workflow with the webhooks that start it, a task, a webhook, or a plain function as a task.
 
         Raises:
             DuplicateNameError: its name means something else already.
             DefinitionError: it is none of these.
         """
         workflow = find_definition(definition)
+        webhooks = webhooks_of(definition)
+        for each in webhooks:
+            self._put_webhook(each)
         if workflow is not None:
             _put(self._workflows, workflow, "workflow")
+        elif webhooks:
+            pass
         elif isinstance(definition, TaskDefinition) or inspect.isfunction(definition):
             self.add_task(definition)
         else:
@@ -103,7 +112,7 @@ class Registry:
         """Know what a module defines or imports, and what the modules of a package do. See `from_modules`."""
         for each in with_submodules(load_module(module)):
             for value in list(vars(each).values()):
-                if isinstance(value, TaskDefinition) or find_definition(value) is not None:
+                if isinstance(value, TaskDefinition | Webhook) or find_definition(value) is not None:
                     self.add(value)
                 elif plain_functions and _is_plain(value, each):
                     self._functions[plain_name(value)] = value
@@ -125,6 +134,12 @@ class Registry:
         if found is None:
             raise UnknownNameError("task", name, _some(self._tasks))
         return found
+
+    def _put_webhook(self, declared: Webhook) -> None:
+        known = self._webhooks.setdefault(declared.name, [])
+        # One file imported under two names makes every declaration twice.
+        if not any(each is declared or _what_it_is(each) == _what_it_is(declared) for each in known):
+            known.append(declared)
 
     def prepare(self) -> None:
         """Resolve every annotation and make every adapter now, rather than when the first run needs it.
@@ -204,6 +219,10 @@ def _put(known: dict[str, Any], definition: Any, kind: str) -> None:
         f"{first.where}; {definition.where}",
         f'Give one another name: @{kind}(name="..."). It is how runs under way find their code.',
     )
+
+
+def _what_it_is(declared: Webhook) -> tuple[Any, ...]:
+    return declared.where, declared.on, declared.id, declared.start, declared.verify
 
 
 def _is_same(first: Any, second: Any) -> bool:

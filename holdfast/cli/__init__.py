@@ -14,6 +14,7 @@ from holdfast import __version__
 from holdfast.cli import (
     auditing,
     capturing,
+    delivering,
     demo,
     deploying,
     fleet,
@@ -54,6 +55,7 @@ program.command()(replaying.replay)
 program.command()(fleet.pools)
 program.command()(fleet.workers)
 program.add_typer(fleet.locks, name="locks")
+program.add_typer(delivering.deliveries, name="deliveries")
 program.add_typer(capturing.capture, name="capture")
 program.add_typer(notifying.notices, name="notices")
 program.command()(deploying.deploy_check)

@@ -17,7 +17,7 @@ from holdfast.authoring import parse_duration
 from holdfast.cli.output import Exit, Output
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown, with_client
 from holdfast.errors import HoldfastError
-from holdfast.ports.operations import Prune, PruneAudit
+from holdfast.ports.operations import Prune, PruneAudit, PruneDeliveries
 
 encryption = typer.Typer(help="Keys that payloads are encrypted with.", no_args_is_help=True)
 
@@ -56,11 +56,14 @@ def verify(store: StoreOption = None, as_json: JsonOption = False) -> None:
 
 
 def prune(
-    older_than: Annotated[str, typer.Option(metavar="AGE", help="Runs that ended longer ago than this: 30d, 12h.")],
+    older_than: Annotated[
+        str,
+        typer.Option(metavar="AGE", help="Runs that ended, and deliveries that came, longer ago than this: 30d, 12h."),
+    ],
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let go of the histories of runs that ended long ago, and of old audit entries; ids, statuses and results stay."""
+    """Let go of histories of runs that ended long ago, old deliveries and audit entries; ids and results stay."""
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
@@ -75,7 +78,10 @@ def prune(
         while went:
             went = await _prune_audit(client, before)
             entries += went
-        output.fields({"executions": runs, "payloads": payloads, "audit entries": entries})
+        deliveries = 0
+        while forgotten := (await client.store.write([PruneDeliveries(before)]))[0]:
+            deliveries += forgotten
+        output.fields({"executions": runs, "payloads": payloads, "deliveries": deliveries, "audit entries": entries})
 
     with_client(output, store, body)
 

@@ -11,7 +11,6 @@ the same run.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, cast
@@ -20,7 +19,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import UNSET
 
-from holdfast.authoring import MessageHandler, Registry, WorkflowDefinition, parse_duration
+from holdfast.authoring import MessageHandler, Registry, parse_duration
 from holdfast.client import audited, meant
 from holdfast.controller import catalogue
 from holdfast.controller.backlog import BACKLOG_MAX, Backlog
@@ -58,8 +57,10 @@ from holdfast.controller.documents import (
     worker_document,
 )
 from holdfast.controller.events import event_document
+from holdfast.controller.inputs import canonical, check_run_id, plain
 from holdfast.controller.keyring import Keyring
 from holdfast.controller.strict import read_json
+from holdfast.controller.webhooks import Desk, DeskOptions, Inbox
 from holdfast.errors import (
     CallbackError,
     CallbackGoneError,
@@ -91,9 +92,6 @@ from holdfast.ports.operations import (
 )
 from holdfast.ports.store import Store
 
-RUN_ID: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f/]{1,255}")
-"""A run id that can be part of a path: no slash, no control characters, neither `.` nor `..`."""
-
 EVENTS_MAX: Final = 1_000
 """How many events one page of a history holds at most."""
 
@@ -119,7 +117,7 @@ NoticeStatus = Literal["WAITING", "DUE", "SENT", "UNSENT"]
 class ControllerService:
     """Every verb of the API. Reads and writes through the engine and the store it was given."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - one for each part
         self,
         engine: Engine,
         registry: Registry,
@@ -129,6 +127,7 @@ class ControllerService:
         captures: Captures | None = None,
         backlog_max: int = BACKLOG_MAX,
         meters: Meters | None = None,
+        webhooks: DeskOptions = DeskOptions(),  # noqa: B008 - frozen
     ) -> None:
         """Serve the system behind `engine` and `store`.
 
@@ -141,6 +140,10 @@ class ControllerService:
             captures: what was captured of runs that went wrong; None for nothing.
             backlog_max: how many runs may wait for an orchestrator before no more are started.
             meters: what this process counts.
+            webhooks: what settings say about webhooks; those declared in code are in the registry.
+
+        Raises:
+            DefinitionError, UnknownNameError: a webhook cannot work.
         """
         self._engine = engine
         self._registry = registry
@@ -149,6 +152,8 @@ class ControllerService:
         self._captures = captures
         self._backlog = Backlog(store, clock, backlog_max)
         self.keys = Keyring(store, clock)
+        self.webhooks = Desk(engine, registry, store, clock, webhooks, self._backlog.check)
+        self.inbox = Inbox(store, self.webhooks)
         self.publisher = Publisher(meters if meters is not None else Meters(), store)
         """Says how the fleet and this process are doing."""
         self.callbacks: Callbacks | None = None
@@ -205,11 +210,11 @@ class ControllerService:
         """
         definition = self._registry.workflow(workflow)
         if run_id is not None:
-            _check_run_id(run_id)
+            check_run_id(run_id)
             if only and policy is not None:
                 await self._check_business(run_id, only)
         await self._backlog.check()
-        payload = _canonical(definition, text, f"the input of {workflow}")
+        payload = canonical(definition, text, f"the input of {workflow}")
         request = StartRequest(
             workflow,
             run_id or self._draw_id(),
@@ -390,13 +395,13 @@ class ControllerService:
             definition = self._registry.workflow(record.workflow)
         except UnknownNameError:
             # Its code is known elsewhere, and its orchestrator validates too.
-            return _plain(text, what)
+            return plain(text, what)
         handlers = {"signal": definition.signals, "query": definition.queries, "update": definition.updates}[kind]
         handler = cast("MessageHandler[Any, Any] | None", handlers.get(name))
         if handler is not None:
-            return _canonical(handler, text, what)
+            return canonical(handler, text, what)
         if kind == "signal":
-            return _plain(text, what)
+            return plain(text, what)
         raise UnknownNameError(kind, name, tuple(sorted(handlers)))
 
     # --- Operating -----------------------------------------------------------------------------------------------
@@ -470,7 +475,7 @@ class ControllerService:
             InputError: the new run's id, or its input, does not fit.
         """
         if wanted.id is not None:
-            _check_run_id(wanted.id)
+            check_run_id(wanted.id)
         request = ForkRequest(
             run_id,
             wanted.at,
@@ -496,7 +501,7 @@ class ControllerService:
             definition = self._registry.workflow(workflow)
         except UnknownNameError:
             return text  # its code is known elsewhere
-        return _canonical(definition, text, f"the input of {workflow}")
+        return canonical(definition, text, f"the input of {workflow}")
 
     # --- Catalogue and fleet -------------------------------------------------------------------------------------
 
@@ -604,12 +609,6 @@ class ControllerService:
         )
 
 
-def _check_run_id(run_id: str) -> None:
-    if not RUN_ID.fullmatch(run_id):
-        problem = "expected 1 to 255 characters without '/' and control characters, and neither '.' nor '..'"
-        raise InputError("the run id", (("", problem),))
-
-
 def _ended(status: str) -> str:
     """Return why nobody waits for a callback of an execution that has ended."""
     if status == CONTINUED_AS_NEW:
@@ -629,17 +628,6 @@ def _filter(where: Where, only: Collection[str] = ()) -> RunFilter:
         tuple(where.attributes.items()),
         tuple(sorted(only)),
     )
-
-
-def _canonical(definition: WorkflowDefinition[Any, Any] | MessageHandler[Any, Any], text: bytes, what: str) -> bytes:
-    text = text or b"null"
-    read_json(text, what)
-    args, kwargs = definition.signature.decode_call(text)
-    return definition.signature.encode_call(args, kwargs)
-
-
-def _plain(text: bytes, what: str) -> bytes:
-    return msgspec.json.encode(read_json(text or b"null", what))
 
 
 def _seconds(duration: str, name: str) -> float:

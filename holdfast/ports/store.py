@@ -14,6 +14,8 @@ from holdfast.ports.operations import (
     AuditEntry,
     AuditFilter,
     ChunkRecord,
+    DeliveryFilter,
+    DeliveryRecord,
     EntryRecord,
     FanOutRecord,
     InboxRow,
@@ -145,6 +147,20 @@ class Store(Protocol):
         self, where: AuditFilter, cursor: str | None = None, limit: int = 50
     ) -> tuple[list[AuditEntry], str | None]:
         """Return entries of the audit log, newest first, and the cursor of the next page (None at the end)."""
+
+    async def deliveries(
+        self, where: DeliveryFilter, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[DeliveryRecord], str | None]:
+        """Return deliveries to webhooks, newest first, without headers and bodies, and the next page's cursor.
+
+        Args:
+            where: which are meant.
+            cursor: where the page before ended.
+            limit: how many at most.
+        """
+
+    async def delivery(self, delivery_id: int) -> DeliveryRecord | None:
+        """Return a delivery with its headers and its body."""
 
     async def uncaptured(self, limit: int) -> list[RunRecord]:
         """Return executions that failed, timed out or are parked and are not marked captured, newest first.

@@ -11,6 +11,7 @@ Where a body stands:
     mail                    run, kind, name, operation id               ask             the same
     answer                  request                                     ledger          name
     memo                    run
+    delivery                webhook, delivery id, part: headers or body
 
 Attributes are not bodies either: a run is found by them.
 
@@ -229,6 +230,23 @@ def _answer(codec: Codec, operation: ops.Answer) -> ops.Answer:
     return _replace(operation, body=encrypt(codec, operation.body, place_of("answer", operation.request_id)))
 
 
+def _note_delivery(codec: Codec, operation: ops.NoteDelivery) -> ops.NoteDelivery:
+    newest, *others = codec.digests(operation.digest)
+    whose = operation.webhook, operation.key
+    return _replace(
+        operation,
+        digest=newest,
+        other_digests=tuple(others),
+        headers=encrypt(codec, operation.headers, delivery_place(*whose, "headers")),
+        body=encrypt(codec, operation.body, delivery_place(*whose, "body")),
+    )
+
+
+def delivery_place(webhook: str, key: str, part: str) -> bytes:
+    """Return the place of a part of what a webhook was sent."""
+    return place_of("delivery", webhook, key, part)
+
+
 def _item_place(execution_id: int, step: str, index: int) -> bytes:
     return place_of("item", execution_id, step, index)
 
@@ -252,6 +270,7 @@ ENCRYPTS: Final[dict[type, Callable[[Codec, Any], Any]]] = {
     ops.MarkDone: _mark_done,
     ops.Ask: _ask,
     ops.Answer: _answer,
+    ops.NoteDelivery: _note_delivery,
 }
 """Operations that carry what users wrote, and what encrypts it."""
 
@@ -286,6 +305,7 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.ClaimNotices,
         ops.SettleNotice,
         ops.ResendNotice,
+        ops.PruneDeliveries,
         ops.PutKey,
         ops.RotateKey,
         ops.NoteUse,

@@ -30,6 +30,7 @@ from holdfast.stores.bodies import (
     DECRYPTS,
     ENCRYPTS,
     PLAIN,
+    delivery_place,
     item_outcome_place,
     open_or_leave,
     open_progress,
@@ -136,6 +137,18 @@ class EncryptedStore:
             _replace(each, body=self.codec.decrypt(each.body, item_outcome_place(fan_out_id, each.index)))
             for each in await self._store.outcomes(fan_out_id, start, stop)
         ]
+
+    async def delivery(self, delivery_id: int) -> ops.DeliveryRecord | None:
+        """Return a delivery with its headers and its body. See `Store.delivery`. Raises EncryptionError."""
+        record = await self._store.delivery(delivery_id)
+        if record is None:
+            return None
+        whose = record.webhook, record.key
+        return _replace(
+            record,
+            headers=self.codec.decrypt(record.headers, delivery_place(*whose, "headers")),
+            body=self.codec.decrypt(record.body, delivery_place(*whose, "body")),
+        )
 
     async def queue(self, execution_id: int) -> list[ops.QueueRecord]:
         """Return an execution's queued tasks. See `Store.queue`."""

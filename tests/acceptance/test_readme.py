@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.walkthrough import WalkError, section, walk
+from tests.programs import require_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,6 +43,14 @@ def test_long_tasks(tmp_path: Path, port: int) -> None:
     """The script with tasks in child processes prints what the page shows."""
     text = (ROOT / "docs" / "how-to" / "long-tasks.md").read_text(encoding="utf-8")
     assert walk(text, tmp_path, port) == 1
+
+
+def test_webhooks(tmp_path: Path, port: int) -> None:
+    """A push, signed with openssl and sent with curl, starts a workflow once; a forged one is refused, and noted."""
+    require_program("curl", "apt-get install curl")
+    require_program("openssl", "apt-get install openssl")
+    text = (ROOT / "docs" / "how-to" / "webhooks.md").read_text(encoding="utf-8")
+    assert walk(text, tmp_path, port) == 5
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ from holdfast.errors import DefinitionError, RunNotFoundError
 
 ATTRIBUTE: Final = "__holdfast_scope__"
 ABOUT: Final = "__holdfast_about__"
-EXEMPT: Final = frozenset({"/", "/errors/{code}", "/healthz", "/readyz", "/v1/callbacks/{token}"})
-"""The routes that anybody may use: they tell nothing about runs, or a token in the path says who may.
+EXEMPT: Final = frozenset({"/", "/errors/{code}", "/healthz", "/readyz", "/v1/callbacks/{token}", "/v1/hooks/{name}"})
+"""The routes that anybody may use: they tell nothing about runs, or a token or a signature says who may.
 
 Each also says so itself, by Public.YES.
 """

@@ -40,11 +40,16 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         announced = headers.get("content-length", "0")
+        is_announced = announced.isascii() and announced.isdecimal() and int(announced[:20]) > self._bytes_max
         received = 0
         ended = announced == "0" and "transfer-encoding" not in headers
 
         async def count() -> Message:
             nonlocal received, ended
+            if is_announced and not received:
+                # Told to whoever reads it: a webhook notes what it is sent too much of.
+                await self._drain(receive, 0, ended=False)
+                raise self._refusal()
             message = await receive()
             if message["type"] == "http.request":
                 received += len(message.get("body", b""))
@@ -59,10 +64,6 @@ class BodyLimit:
                 message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
             await send(message)
 
-        if announced.isascii() and announced.isdecimal() and int(announced[:20]) > self._bytes_max:
-            await self._drain(receive, 0, ended=False)
-            await self._refusal().response(scope)(scope, receive, close_after)
-            return
         await self._app(scope, count, close_after)
 
     async def _drain(self, receive: Receive, received: int, *, ended: bool) -> None:

@@ -22,6 +22,7 @@ from holdfast.controller.documents import Document
 from holdfast.controller.http.access import Public, ScopedRoute
 from holdfast.controller.http.problems import MEDIA_TYPE, Problem
 from holdfast.controller.keys import Scope
+from holdfast.controller.webhooks import documents as webhook_documents
 from holdfast.errors import DefinitionError
 
 START_PATH: Final = "/v1/workflows/{name}/runs"
@@ -84,7 +85,8 @@ def _operations(app: FastAPI, described: dict[str, Any]) -> Iterator[tuple[dict[
 def _schemas() -> dict[str, Any]:
     kinds = [
         each
-        for each in vars(documents).values()
+        for module in (documents, webhook_documents)
+        for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, Document) and each is not Document
     ]
     _, schemas = msgspec.json.schema_components([*kinds, Problem], ref_template=_SHARED + "{name}")

@@ -47,6 +47,15 @@ from holdfast.ports.operations.claiming import (
     Fit,
     ReleaseRuns,
 )
+from holdfast.ports.operations.deliveries import (
+    REFUSED_DELIVERIES_MAX,
+    DeliveryFilter,
+    DeliveryRecord,
+    DeliveryState,
+    NotedDelivery,
+    NoteDelivery,
+    PruneDeliveries,
+)
 from holdfast.ports.operations.fan_outs import (
     ChunkRecord,
     ChunkState,
@@ -211,6 +220,8 @@ Operation: TypeAlias = (
     | ClaimNotices
     | SettleNotice
     | ResendNotice
+    | NoteDelivery
+    | PruneDeliveries
     | PutKey
     | RotateKey
     | NoteUse
@@ -230,6 +241,7 @@ __all__ = [
     "ID_REUSE_POLICIES",
     "PARKED",
     "PAUSED",
+    "REFUSED_DELIVERIES_MAX",
     "REJECT_DUPLICATE",
     "RUNNING",
     "SAME_INPUT",
@@ -268,6 +280,9 @@ __all__ = [
     "Continuation",
     "Deliver",
     "Delivered",
+    "DeliveryFilter",
+    "DeliveryRecord",
+    "DeliveryState",
     "EntryRecord",
     "FanOutRecord",
     "FanOutSummary",
@@ -289,7 +304,9 @@ __all__ = [
     "MemberRecord",
     "Membership",
     "NewChild",
+    "NoteDelivery",
     "NoteUse",
+    "NotedDelivery",
     "NoticeRecord",
     "OpenEntry",
     "Operation",
@@ -300,6 +317,7 @@ __all__ = [
     "PoolRecord",
     "Prune",
     "PruneAudit",
+    "PruneDeliveries",
     "Pruned",
     "PutKey",
     "QueueFanOut",

@@ -20,7 +20,7 @@ import msgspec
 
 from holdfast.errors import SettingsError
 from holdfast.history import AnyEvent, Attempt, CaptureNote, Failure, FanOutStarted, History, ItemOutcome
-from holdfast.replay.redaction.keys import SecretKeys
+from holdfast.observe import SecretKeys
 from holdfast.replay.redaction.patterns import ALWAYS, EMAIL, Pattern
 from holdfast.replay.redaction.redactor import Redactor
 

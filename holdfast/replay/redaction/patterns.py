@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.replay.redaction.placeholders import PLACEHOLDER
+from holdfast.observe import PLACEHOLDER
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-PLACEHOLDER: Final = re.compile(r"REDACTED(?:-[a-z0-9]+)*-\d+")
-
 _DIGITS: Final = re.compile(r"\d(?:[ -]?\d)*")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")

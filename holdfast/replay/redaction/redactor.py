@@ -32,10 +32,9 @@ from enum import IntEnum
 from typing import Any, Final
 from urllib.parse import quote_plus, unquote_plus
 
-from holdfast.observe import forms
-from holdfast.replay.redaction.keys import SecretKeys, words_of
+from holdfast.observe import PLACEHOLDER, SecretKeys, forms, words_of
 from holdfast.replay.redaction.patterns import Pattern, basic_password, find_secrets
-from holdfast.replay.redaction.placeholders import PLACEHOLDER, Placeholders
+from holdfast.replay.redaction.placeholders import Placeholders
 
 UNPACKED_MAX: Final = 5
 """How many wrappings (JSON in base64 in JSON ...) are opened; secrets below are found by their value only."""

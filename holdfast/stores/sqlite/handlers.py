@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from holdfast.stores.sqlite import (
     audit,
     captures,
+    deliveries,
     delivery,
     executions,
     fan_outs,
@@ -39,6 +40,7 @@ def handlers() -> Mapping[type, Handler]:
     for module in (
         audit,
         captures,
+        deliveries,
         delivery,
         executions,
         fan_outs,

@@ -27,6 +27,7 @@ from holdfast.stores.sqlite import (
     audit,
     captures,
     chunks,
+    deliveries,
     executions,
     fan_outs,
     head,
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
         AuditEntry,
         AuditFilter,
         ChunkRecord,
+        DeliveryFilter,
+        DeliveryRecord,
         EntryRecord,
         FanOutRecord,
         InboxRow,
@@ -411,6 +414,22 @@ class SQLiteStore:
         """
         with translated(self.path):
             return audit.read_page(self._read(), where, cursor, limit)
+
+    async def deliveries(
+        self, where: DeliveryFilter, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[DeliveryRecord], str | None]:
+        """Return deliveries to webhooks, newest first, without headers and bodies, and the next page's cursor.
+
+        Raises:
+            ValueError: the cursor is not one of ours.
+        """
+        with translated(self.path):
+            return deliveries.read_page(self._read(), where, cursor, limit)
+
+    async def delivery(self, delivery_id: int) -> DeliveryRecord | None:
+        """Return a delivery with its headers and its body."""
+        with translated(self.path):
+            return deliveries.read(self._read(), delivery_id)
 
     async def uncaptured(self, limit: int) -> list[RunRecord]:
         """Return executions that failed, timed out or are parked and are not marked captured, newest first."""

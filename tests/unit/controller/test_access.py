@@ -45,6 +45,11 @@ EXPECTED = {
     ("POST", "/v1/notices/{id}/resend"): Scope.OPERATE,
     ("GET", "/v1/captures/{name}"): Scope.READ,
     ("GET", "/v1/audit"): Scope.ADMIN,
+    ("POST", "/v1/hooks/{name}"): Public.YES,
+    ("GET", "/v1/deliveries"): Scope.READ,
+    ("GET", "/v1/deliveries/{delivery}"): Scope.READ,
+    ("POST", "/v1/deliveries/{delivery}/redeliver"): Scope.OPERATE,
+    ("POST", "/v1/deliveries/redeliver"): Scope.OPERATE,
     ("GET", "/v1/keys"): Scope.ADMIN,
     ("POST", "/v1/keys"): Scope.ADMIN,
     ("DELETE", "/v1/keys/{name}"): Scope.ADMIN,
@@ -70,7 +75,7 @@ def routes_of(app):
 
 def concrete(path):
     """Return a path with something in place of its parameters."""
-    path = path.replace("{run_id}", "r-1").replace("{code}", "HF601")
+    path = path.replace("{run_id}", "r-1").replace("{code}", "HF601").replace("{delivery}", "1")
     return re.sub(r"\{[^}]*\}", "x", path).encode()
 
 

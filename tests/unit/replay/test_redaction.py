@@ -28,9 +28,8 @@ from holdfast.history import (
     WorkflowStarted,
     to_json,
 )
-from holdfast.observe import forms, known_secrets, redact
+from holdfast.observe import SecretKeys, forms, known_secrets, redact
 from holdfast.replay.redaction import RedactionRules, redact_history
-from holdfast.replay.redaction.keys import SecretKeys
 from holdfast.replay.redaction.patterns import is_card
 from holdfast.replay.redaction.redactor import Strength, strength_of
 

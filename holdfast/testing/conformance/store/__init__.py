@@ -15,6 +15,7 @@ from typing import Final
 from holdfast.testing.conformance.store import (
     children,
     claims,
+    deliveries,
     histories,
     mail,
     members,
@@ -39,6 +40,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *successors.CHECKS,
     *pruning.CHECKS,
     *notices.CHECKS,
+    *deliveries.CHECKS,
 )
 """Every check."""
 

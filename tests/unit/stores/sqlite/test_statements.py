@@ -25,6 +25,7 @@ MAY_SCAN = {
     "forget_members": "as above, and only when one joins",
     "read_locks": "the whole table was asked for",
     "read_keys": "the whole table was asked for",
+    "prune_deliveries": "the oldest, as many as it says",
     "read_slots": "as many rows as there are processes",
 }
 

@@ -1,6 +1,6 @@
 """Names whose values are secret, such as `password` and `X-Api-Key`.
 
-Owns: the names, and how a key is compared with them.
+Owns: the names, how a key is compared with them, and what a placeholder looks like.
 Must not know: values.
 """
 
@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from holdfast.replay.redaction.placeholders import PLACEHOLDER
+PLACEHOLDER: Final = re.compile(r"REDACTED(?:-[a-z0-9]+)*-\d+")
+"""What stands in a secret's place: it is none itself."""
 
 ANYWHERE: Final = frozenset(
     {"password", "passwords", "passwd", "passphrase", "passcode", "secret", "secrets", "credential", "credentials"}

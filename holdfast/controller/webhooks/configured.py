@@ -1,0 +1,124 @@
+"""Webhooks that are declared in settings: `[webhooks.NAME]` in `holdfast.toml`.
+
+Owns: what such a table may say.
+Must not know: where settings come from, what a declaration means.
+
+    [webhooks.stripe]
+    verify = "stripe"
+    secrets = ["env:STRIPE_SECRET"]
+    on = "charge.succeeded"
+    start = "OnPayment"
+    id = "pay-{body.data.object.id}"
+
+    [webhooks.github]
+    verify = "github"
+    secrets = ["env:GITHUB_SECRET"]
+
+    [[webhooks.github.routes]]
+    on = "push"
+    start = "Deploy"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from holdfast.authoring import Webhook, webhook
+from holdfast.controller.webhooks.generic import Hmac
+from holdfast.controller.webhooks.github import GitHub
+from holdfast.controller.webhooks.slack import Slack
+from holdfast.controller.webhooks.standard import StandardWebhooks
+from holdfast.controller.webhooks.stripe import Stripe
+from holdfast.errors import DefinitionError, SettingsError
+from holdfast.ports.webhooks import Verifier
+
+VERIFIERS: Final[Mapping[str, Callable[..., Verifier]]] = {
+    "github": GitHub,
+    "stripe": Stripe,
+    "slack": Slack,
+    "standard": StandardWebhooks,
+    "hmac": Hmac,
+}
+SIGNING: Final = frozenset(
+    {
+        "tolerance",
+        "header",
+        "prefix",
+        "encoding",
+        "algorithm",
+        "signed",
+        "timestamp_header",
+        "id_header",
+        "event_header",
+    }
+)
+"""What a table says about signatures, besides `verify` and `secrets`."""
+DOING: Final = frozenset(
+    {
+        "start",
+        "signal",
+        "id",
+        "input",
+        "message",
+        "on",
+        "filter",
+        "event",
+        "delivery",
+        "schema",
+        "id_reuse_policy",
+        "id_conflict_policy",
+    }
+)
+"""What a table, or each of its `routes`, says about what is done."""
+
+
+def read_webhooks(tables: Mapping[str, Any]) -> list[Webhook]:
+    """Return the webhooks of settings.
+
+    Args:
+        tables: what `webhooks` says, by name.
+
+    Raises:
+        SettingsError: a table says what cannot work.
+    """
+    return [each for name, table in tables.items() for each in _read(name, table)]
+
+
+def _read(name: str, table: Any) -> Iterator[Webhook]:
+    if not isinstance(table, Mapping):
+        raise _wrong(name, "is no table", "Begin it with its verifier: verify = ...")
+    make = VERIFIERS.get(table.get("verify", ""))
+    secrets = table.get("secrets")
+    if make is None:
+        raise _wrong(name, "does not say how it is signed", f"verify is one of {', '.join(VERIFIERS)}.")
+    if not isinstance(secrets, list):
+        raise _wrong(name, "does not say where its secrets are", 'Such as secrets = ["env:STRIPE_SECRET"].')
+    routes = table.get("routes", [{}])
+    if not isinstance(routes, list) or not routes or not all(isinstance(each, Mapping) for each in routes):
+        raise _wrong(name, "has routes that are no tables", f"Write each as [[webhooks.{name}.routes]].")
+    own = {key: value for key, value in table.items() if key not in {"verify", "secrets", "routes"}}
+    _check_names(name, own, SIGNING | DOING)
+    for each in routes:
+        _check_names(name, each, DOING)
+    signing = {key: value for key, value in own.items() if key in SIGNING}
+    doing = {key: value for key, value in own.items() if key in DOING}
+    try:
+        verifier = make(*secrets, **signing)
+        for each in routes:
+            yield replace(webhook(name, verify=verifier, **{**doing, **each}), where=f"[webhooks.{name}]")
+    except DefinitionError as error:
+        raise _wrong(name, f"cannot work: {error.what}", error.remedy) from None
+    except TypeError as error:
+        raise _wrong(name, f"says what its verifier does not take: {error}", "Leave it out.") from None
+
+
+def _check_names(name: str, table: Mapping[str, Any], known: frozenset[str]) -> None:
+    unknown = sorted(table.keys() - known)
+    if unknown:
+        raise _wrong(name, f"says {unknown[0]!r}, which means nothing there", f"There are {', '.join(sorted(known))}.")
+
+
+def _wrong(name: str, what: str, remedy: str) -> SettingsError:
+    return SettingsError(f"[webhooks.{name}] {what}", remedy)

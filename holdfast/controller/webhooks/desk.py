@@ -1,0 +1,352 @@
+"""Where deliveries arrive: checked, noted, and carried out, in this order.
+
+Owns: what is done with a delivery from its raw bytes to its answer; the inbox, and doing it again.
+Must not know: HTTP, how anything is signed.
+
+Theory of operation
+===================
+
+    verify   the raw body, before anything is read in it
+    read     the body, its id, what it is about
+    decide   which run, which signal, which input
+    write    one commit: the delivery is noted, and what it means is done
+    answer   the same for the same delivery, whoever asks, now and after a restart
+
+What fails before the signature is known to be good is told to nobody but the inbox. What fails after that is told to
+the sender too, and noted under the delivery's id: sent again, or done again from the inbox once the reason is gone, it
+is carried out once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, Final, NoReturn, cast
+
+import msgspec
+
+from holdfast.authoring import MessageHandler, Registry, Webhook, check_webhooks
+from holdfast.controller.inputs import canonical, plain
+from holdfast.controller.webhooks.deciding import Facts, Meaning, Nothing, decide, fallback_key, read_facts
+from holdfast.controller.webhooks.redaction import Redaction
+from holdfast.controller.webhooks.slack import Slack
+from holdfast.errors import (
+    BacklogFullError,
+    DeliveryConflictError,
+    DeliveryError,
+    HoldfastError,
+    InputError,
+    SignatureError,
+    StoreError,
+    UnknownNameError,
+)
+from holdfast.observe import logger
+from holdfast.ports.clock import Clock
+from holdfast.ports.engine import Begin, Engine
+from holdfast.ports.operations import (
+    Carrying,
+    Deliver,
+    DeliveryRecord,
+    DeliveryState,
+    NotedDelivery,
+    NoteDelivery,
+    Operation,
+    StartSignal,
+)
+from holdfast.ports.store import Store
+from holdfast.ports.webhooks import Delivery
+
+REFUSALS_NOTED_AT_A_TIME_MAX: Final = 50
+"""How many refused deliveries wait to be written down at a time; of more, only their number goes to the log."""
+REFUSED_BODY_BYTES_MAX: Final = 4_096
+"""A longer body of a refused delivery is not kept."""
+REASON_CHARACTERS_MAX: Final = 2_000
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+log = logger("holdfast.controller")
+_encode: Final = msgspec.json.Encoder().encode
+_decode_headers: Final = msgspec.json.Decoder(dict[str, str]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class DeskOptions:
+    """What settings say about webhooks."""
+
+    webhooks: Sequence[Webhook] = ()
+    """Those declared there, beside those in code."""
+    redact_keys: tuple[str, ...] = ()
+    """Further names whose values are secret."""
+
+
+async def _there_is_room() -> None:
+    """Find that another run may be started."""
+
+
+class Desk:
+    """Takes what webhooks are sent."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        registry: Registry,
+        store: Store,
+        clock: Clock,
+        options: DeskOptions = DeskOptions(),
+        check_room: Callable[[], Awaitable[None]] = _there_is_room,
+    ) -> None:
+        """Serve the webhooks of `registry`, and further ones.
+
+        Args:
+            engine: starts and signals runs.
+            registry: the workflows, and the webhooks declared in code.
+            store: holds the inbox.
+            clock: tells whether a signature is of about now.
+            options: what settings say about webhooks.
+            check_room: raises BacklogFullError while no more runs are to be started.
+
+        Raises:
+            DefinitionError: one of them cannot work.
+            UnknownNameError: one starts a workflow that there is not.
+        """
+        self._engine = engine
+        self._registry = registry
+        self._store = store
+        self._clock = clock
+        self._check_room = check_room
+        self.redaction = Redaction(options.redact_keys)
+        declared: dict[str, list[Webhook]] = {name: list(each) for name, each in registry.webhooks.items()}
+        for each in options.webhooks:
+            declared.setdefault(each.name, []).append(each)
+        check_webhooks(declared)
+        for each in (webhook for of_name in declared.values() for webhook in of_name):
+            if each.start:
+                registry.workflow(each.start)
+        self._declared: Mapping[str, Sequence[Webhook]] = declared
+        self._refusals = 0
+        self._unnoted = 0
+
+    def check(self) -> None:
+        """Make sure that the secrets of all webhooks are where they should be. Raises SettingsError."""
+        for each in self._declared.values():
+            each[0].verify.check()
+
+    # --- Taking ------------------------------------------------------------------------------------------------------
+
+    async def take(
+        self, name: str, headers: Headers, read_body: Callable[[], Awaitable[bytes]]
+    ) -> NotedDelivery | dict[str, Any]:
+        """Take a delivery; once this returns it cannot be lost.
+
+        Args:
+            name: the webhook's.
+            headers: of the request, as they came.
+            read_body: returns the body; raises SignatureError when there is none that could be checked.
+
+        Returns:
+            What came of it; or what the sender wants to be told instead.
+
+        Raises:
+            UnknownNameError: there is no such webhook.
+            SignatureError: it is not genuine, or a replay.
+            InputError, DeliveryError: it is genuine, and makes no sense here; it is tried again when it is sent again.
+            DeliveryConflictError: another body came under its id.
+            RunNotFoundError, RunClosedError, RunConflictError: the run cannot be started or signalled.
+            BacklogFullError: too many runs wait; nothing was noted.
+        """
+        declared = self._declared.get(name)
+        if declared is None:
+            raise UnknownNameError("webhook", name, ())
+        first = declared[0]
+        body = b""
+        try:
+            body = await read_body()
+            now = datetime.fromtimestamp(self._clock.now(), UTC)
+            delivery = first.verify.verify(headers, body, now=now)
+        except SignatureError as error:
+            await self._note_refused(first, headers, body, error.reason)
+            raise
+        kept = self.redaction.headers(headers, first.verify.signature_headers)
+        try:
+            facts = read_facts(declared, delivery, kept)
+        except (InputError, DeliveryError) as error:
+            key = delivery.id or fallback_key(delivery)
+            return await self._note_failed(first, delivery, Facts(key, delivery.event, {"webhook": name}), kept, error)
+        if isinstance(first.verify, Slack) and facts.event == "url_verification":
+            reason = "Slack asked whether there is somebody here, and was told"
+            await self._write(self._note(first, delivery, facts, kept, DeliveryState.IGNORED, reason), facts)
+            return {"challenge": facts.context["body"].get("challenge")}
+        return await self._carry_out(declared, delivery, facts, kept)
+
+    async def _carry_out(
+        self,
+        declared: Sequence[Webhook],
+        delivery: Delivery,
+        facts: Facts,
+        kept: dict[str, str],
+        *,
+        again: bool = False,
+        actor: str = "",
+    ) -> NotedDelivery:
+        first = declared[0]
+        try:
+            meaning = decide(declared, facts, self._registry)
+            if isinstance(meaning, Nothing):
+                note = self._note(first, delivery, facts, kept, DeliveryState.IGNORED, meaning.reason, again=again)
+                return await self._write(note, facts)
+            act = await self._act(meaning, facts)
+        except (StoreError, BacklogFullError):
+            raise  # nothing came of it: the sender tries again
+        except HoldfastError as error:
+            return await self._note_failed(first, delivery, facts, kept, error, again=again)
+        note = self._note(first, delivery, facts, kept, DeliveryState.ACCEPTED, again=again)
+
+        def carrying(made: Operation) -> Carrying:
+            return msgspec.structs.replace(note, act=made)
+
+        engine = self._engine.acting_as(actor) if actor else self._engine
+        return self._checked(await engine.carry_out(act, carrying), facts)
+
+    async def _act(self, meaning: Meaning, facts: Facts) -> Begin | Deliver:
+        operation_id = f"webhook {facts.context['webhook']} {facts.key}"
+        if meaning.start is not None:
+            await self._check_room()
+            signal = StartSignal(meaning.signal, meaning.message, operation_id) if meaning.signal else None
+            return Begin(meaning.start, meaning.policy, signal)
+        record = await self._engine.describe(meaning.run_id)
+        what = f"the input of signal {meaning.signal}"
+        try:
+            handler = self._registry.workflow(record.workflow).signals.get(meaning.signal)
+        except UnknownNameError:
+            handler = None  # its code is known elsewhere, and its orchestrator validates too
+        if handler is None:
+            payload = plain(meaning.message, what)
+        else:
+            payload = canonical(cast("MessageHandler[Any, Any]", handler), meaning.message, what)
+        return Deliver(meaning.run_id, "signal", meaning.signal, payload, operation_id)
+
+    # --- Noting ------------------------------------------------------------------------------------------------------
+
+    def _note(
+        self,
+        webhook: Webhook,
+        delivery: Delivery,
+        facts: Facts,
+        kept: dict[str, str],
+        state: DeliveryState,
+        reason: str = "",
+        *,
+        again: bool = False,
+    ) -> NoteDelivery:
+        return NoteDelivery(
+            webhook.name,
+            facts.key,
+            _digest(delivery.body),
+            state.value,
+            self.redaction.text(reason)[:REASON_CHARACTERS_MAX],
+            facts.event,
+            _encode(kept),
+            delivery.body,
+            len(delivery.body),
+            delivery.is_bound,
+            again,
+        )
+
+    async def _note_failed(
+        self,
+        webhook: Webhook,
+        delivery: Delivery,
+        facts: Facts,
+        kept: dict[str, str],
+        error: HoldfastError,
+        *,
+        again: bool = False,
+    ) -> NotedDelivery:
+        note = self._note(webhook, delivery, facts, kept, DeliveryState.FAILED, error.message(), again=again)
+        noted = await self._write(note, facts)
+        if noted.state != DeliveryState.FAILED:
+            return noted  # it was taken before: the same answer as then
+        raise error
+
+    async def _note_refused(self, webhook: Webhook, headers: Headers, body: bytes, reason: str) -> None:
+        """Note what is not genuine. Nothing of it is believed, and little of it is kept."""
+        if self._refusals >= REFUSALS_NOTED_AT_A_TIME_MAX:
+            self._unnoted += 1
+            return
+        self._refusals += 1
+        try:
+            kept = self.redaction.headers(headers, webhook.verify.signature_headers)
+            shown = self.redaction.body(body) if len(body) <= REFUSED_BODY_BYTES_MAX else None
+            note = NoteDelivery(
+                webhook.name,
+                "",
+                _digest(body),
+                DeliveryState.REFUSED.value,
+                reason[:REASON_CHARACTERS_MAX],
+                headers=_encode(kept),
+                body=b"" if shown is None else _encode(shown),
+                body_bytes=len(body),
+            )
+            await self._store.write([note])
+        finally:
+            self._refusals -= 1
+            if not self._refusals and self._unnoted:
+                log.warning("refused deliveries came faster than they are noted", unnoted=self._unnoted)
+                self._unnoted = 0
+
+    async def _write(self, note: NoteDelivery, facts: Facts) -> NotedDelivery:
+        (result,) = await self._store.write([note])
+        if isinstance(result, HoldfastError):
+            raise result
+        return self._checked(result, facts)
+
+    def _checked(self, noted: NotedDelivery, facts: Facts) -> NotedDelivery:
+        if noted.state == DeliveryState.REFUSED:
+            _raise_refused(noted, facts)
+        return noted
+
+    # --- Doing it again ----------------------------------------------------------------------------------------------
+
+    async def redeliver(self, record: DeliveryRecord, actor: str = "") -> NotedDelivery:
+        """Carry out a delivery of the inbox again, by what is declared now; one that was accepted stays as it is.
+
+        What it starts or signals is in the audit log as done by `actor`.
+
+        Raises:
+            DeliveryError: it was refused, or its webhook is not declared any more.
+            InputError, RunNotFoundError, RunClosedError, RunConflictError: as `take`.
+        """
+        declared = self._declared.get(record.webhook)
+        if record.state == DeliveryState.REFUSED:
+            raise DeliveryError(record.webhook, "it was refused", "Nobody knows who sent it. Have it sent again.")
+        if declared is None:
+            raise DeliveryError(record.webhook, "the webhook is not declared any more")
+        kept = _decode_headers(record.headers)
+        is_fallback = record.key == fallback_key(Delivery(record.body))
+        delivery = Delivery(record.body, "" if is_fallback else record.key, record.event)
+        try:
+            facts = read_facts(declared, delivery, kept)
+        except (InputError, DeliveryError) as error:
+            return await self._note_failed(
+                declared[0],
+                delivery,
+                Facts(record.key, record.event, {"webhook": record.webhook}),
+                kept,
+                error,
+                again=True,
+            )
+        # It is known under the key it came with, whatever expressions find today.
+        facts = Facts(record.key, facts.event, {**facts.context, "delivery": record.key})
+        return await self._carry_out(declared, delivery, facts, kept, again=True, actor=actor)
+
+
+def _raise_refused(noted: NotedDelivery, facts: Facts) -> NoReturn:
+    if noted.reason.startswith("replayed"):
+        raise SignatureError(noted.reason)
+    raise DeliveryConflictError(facts.context["webhook"], noted.reason, "A sender names each delivery once.")
+
+
+def _digest(body: bytes) -> bytes:
+    return blake2b(body, digest_size=16).digest()

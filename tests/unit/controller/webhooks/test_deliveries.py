@@ -1,0 +1,383 @@
+"""What comes to a webhook: taken once, refused alike, and in the inbox with the true reason."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from holdfast import GitHub, Hmac, Slack, StandardWebhooks, Stripe, webhook, workflow
+from holdfast.controller import Scope
+from holdfast.errors import DefinitionError, SettingsError, UnknownNameError
+from tests.unit.controller.rig import START, Review, check_problem, greet, on_loop, raw_request, serving
+from tests.unit.controller.webhooks.senders import SECRETS, github, plain, slack, standard, stripe
+
+AT = int(START)
+REFUSAL = "this delivery's signature is not good"
+
+
+@webhook("shop", verify=Hmac("env:HOOK_SHOP", header="X-Sign", algorithm="sha1"), id="order-{body.id}")
+@workflow
+async def ordered(order: dict[str, Any]) -> None:
+    """Start with the whole body."""
+
+
+DEFINITIONS = (
+    greet,
+    Review,
+    ordered,
+    webhook("pay", verify=Stripe("env:HOOK_STRIPE"), start=greet, id="pay-{body.data.id}", input="body.data.name"),
+    webhook(
+        "git", verify=GitHub("env:HOOK_GITHUB"), on="push", filter="!(body.deleted)", start=greet, input="body.ref"
+    ),
+    webhook(
+        "git",
+        verify=GitHub("env:HOOK_GITHUB"),
+        on=["review", "comment"],
+        signal=Review.approve,
+        id="r-{body.number}",
+        message="body.by",
+    ),
+    webhook(
+        "std",
+        verify=StandardWebhooks("env:HOOK_STANDARD"),
+        start="Review",
+        signal="approve",
+        id="r-{body.number}",
+        input={"order": {"account": "body.account", "lines": "body.lines"}, "note": "'by webhook'"},
+        message="body.by",
+    ),
+    webhook("chat", verify=Slack("env:HOOK_SLACK"), start=greet, input="body.event.text"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _secrets(monkeypatch):
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+
+
+def encode(body) -> bytes:
+    """Return JSON text."""
+    return msgspec.json.encode(body)
+
+
+async def send(api, name, sign, body, **options):
+    """Send a delivery, as its sender does."""
+    text = body if isinstance(body, bytes) else encode(body)
+    return await api.http.post(f"/v1/hooks/{name}", content=text, headers=sign(text, at=AT, **options))
+
+
+async def inbox(api, **where):
+    """Return the deliveries in the inbox, newest first."""
+    return (await api.http.get("/v1/deliveries", params=where)).json()["deliveries"]
+
+
+def payment(number=1, **more):
+    """Return what a payment provider sends."""
+    return {"id": f"evt_{number}", "type": "charge", "data": {"id": number, "name": "bob"}, **more}
+
+
+@on_loop
+async def test_a_delivery_starts_a_run_and_is_answered_alike_for_ever(tmp_path):
+    """202 with the run's id; three at once, later, through another process, signed anew: one run, the same answer."""
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        answers = await asyncio.gather(*(send(api, "pay", stripe, payment()) for _ in range(3)))
+        assert [each.status_code for each in answers] == [202] * 3
+        (answer,) = {each.content for each in answers}
+        assert msgspec.json.decode(answer) == {
+            "delivery": answers[0].json()["delivery"],
+            "state": "accepted",
+            "run_id": "pay-1",
+        }
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        api.clock.time += 3_600
+        text = encode(payment())
+        later = await api.http.post("/v1/hooks/pay", content=text, headers=stripe(text, at=AT + 3_600))
+        assert (later.status_code, later.content) == (202, answer)
+        runs = (await api.http.get("/v1/runs", params={"payloads": True})).json()["runs"]
+        assert [(each["run_id"], each["workflow"]) for each in runs] == [("pay-1", "greet")]
+        (started, *_) = await api.engine.history("pay-1")
+        assert started.event.input == b'"bob"'
+        (row,) = await inbox(api)
+        assert (row["state"], row["delivery_id"], row["event"], row["attempts"]) == ("accepted", "evt_1", "charge", 1)
+
+
+@on_loop
+async def test_what_is_not_genuine_is_refused_alike(tmp_path):
+    """Forged, stale, future, replayed, truncated, oversized: one answer, byte by byte; the inbox knows why."""
+    async with serving(tmp_path, definitions=DEFINITIONS, body_bytes_max=2_000) as api:
+        text = encode(payment())
+        good = stripe(text, at=AT)
+        big = encode(payment(note="x" * 3_000))
+        pieces = [big[each : each + 500] for each in range(0, len(big), 500)]
+        taken = await send(api, "git", github, {"ref": "main"})
+        assert taken.status_code == 202
+        answers = [
+            await api.http.post("/v1/hooks/pay", content=text, headers=headers)
+            for headers in (
+                stripe(text, at=AT, secret="somebody else's"),
+                stripe(text, at=AT - 301),
+                stripe(text, at=AT + 301),
+                {},
+            )
+        ]
+        answers.append(await api.http.post("/v1/hooks/pay", content=text[:-5], headers=good))
+        answers.append(await api.http.post("/v1/hooks/pay", content=big, headers=stripe(big, at=AT)))
+        headers = [("host", "localhost"), *stripe(big, at=AT).items()]
+        answers.append(await raw_request(api.app, "POST", b"/v1/hooks/pay", headers=headers, body=pieces))
+        bodies = {each.content if hasattr(each, "content") else each.body for each in answers}
+        assert len(bodies) == 1
+        for each in answers:
+            assert REFUSAL in check_problem(each, 401, "HF630")["detail"]
+        replayed = await send(api, "git", github, {"ref": "main"}, delivery="d-2")
+        assert REFUSAL in check_problem(replayed, 401, "HF630")["detail"]
+        assert {**replayed.json(), "instance": ""} == {**answers[0].json(), "instance": ""}
+        rows = await inbox(api, state="refused")
+        reasons = [each["reason"] for each in rows][::-1]
+        expected = ("forged", "stale", "future", "no header", "changed", "larger than", "larger than", "replayed")
+        assert len(reasons) == len(expected), reasons
+        for reason, words in zip(reasons, expected, strict=True):
+            assert words in reason, reasons
+        assert len((await api.http.get("/v1/runs")).json()["runs"]) == 1
+        detail = (await api.http.get(f"/v1/deliveries/{rows[-1]['delivery']}")).json()
+        assert detail["headers"]["stripe-signature"] == "REDACTED"
+        assert detail["body"] == payment()
+
+
+@on_loop
+async def test_the_first_declaration_that_fits_is_done(tmp_path):
+    """By event, then by filter; what nobody wants is taken all the same, so that nobody sends it for ever."""
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        await api.service.start("Review", b'{"order":{"account":"a"}}', "r-7")
+        pushed = await send(api, "git", github, {"ref": "main"}, delivery="d-1")
+        assert pushed.json()["run_id"] == "git-d-1"
+        deleted = await send(api, "git", github, {"ref": "gone", "deleted": True}, delivery="d-2")
+        assert (deleted.status_code, deleted.json()["state"]) == (202, "ignored")
+        assert "about 'push'" in deleted.json()["reason"]
+        text = encode({"number": 7, "by": "ann"})
+        headers = {**github(text, delivery="d-3"), "X-GitHub-Event": "review"}
+        signalled = [await api.http.post("/v1/hooks/git", content=text, headers=headers) for _ in range(2)]
+        assert [each.json()["run_id"] for each in signalled] == ["r-7"] * 2
+        record = await api.store.run("r-7")
+        (row,) = await api.store.execution_inbox(record.execution_id)
+        assert (row.name, row.body) == ("approve", b'"ann"')
+        assert [each["state"] for each in await inbox(api)] == ["accepted", "ignored", "accepted"]
+
+
+@on_loop
+async def test_a_run_is_started_and_signalled_in_one(tmp_path):
+    """With start and signal: the first delivery starts the run, each signals it; inputs are mapped and validated."""
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        body = {"number": 1, "account": "acme", "lines": [{"name": "x"}], "by": "ann"}
+        first = await send(api, "std", standard, body, delivery="m-1")
+        second = await send(api, "std", standard, {**body, "by": "bob", "account": "other"}, delivery="m-2")
+        assert [first.json()["run_id"], second.json()["run_id"]] == ["r-1", "r-1"]
+        (started, *_) = await api.engine.history("r-1")
+        expected = {"order": {"account": "acme", "lines": [{"name": "x", "count": 1}]}, "note": "by webhook"}
+        assert msgspec.json.decode(started.event.input) == expected
+        record = await api.store.run("r-1")
+        assert [each.body for each in await api.store.execution_inbox(record.execution_id)] == [b'"ann"', b'"bob"']
+
+
+@on_loop
+async def test_a_delivery_without_an_id_is_known_by_what_is_in_it(tmp_path):
+    """The same body is the same delivery; the decorated workflow gets it whole."""
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        for _ in range(2):
+            assert (await send(api, "shop", plain, {"id": 5, "lines": []})).json()["run_id"] == "order-5"
+        (row,) = await inbox(api)
+        assert row["delivery_id"].startswith("sha256:")
+
+
+@on_loop
+async def test_slack_gets_its_challenge_back(tmp_path):
+    """Without that no address can be entered there; only whoever signs it is answered."""
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        asked = await send(api, "chat", slack, {"type": "url_verification", "challenge": "abc"})
+        assert (asked.status_code, asked.json()) == (200, {"challenge": "abc"})
+        forged = await send(api, "chat", slack, {"type": "url_verification", "challenge": "abc"}, secret="not theirs")
+        check_problem(forged, 401, "HF630")
+        said = await send(api, "chat", slack, {"event_id": "Ev1", "event": {"type": "message", "text": "hi"}})
+        assert said.json()["run_id"] == "chat-Ev1"
+        assert [each["state"] for each in await inbox(api)] == ["accepted", "refused", "ignored"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (b"{", 422, "truncated"),
+        (b'{"id":"a","id":"a"}', 422, "more than once"),
+        (b'{"id":NaN}', 422, "malformed"),
+        (b"[" * 100_000, 422, "JSON_DEPTH_MAX"),
+        (payment(data={"name": "bob"}), 422, "finds nothing"),
+        (payment(data={"id": 1, "name": 7}), 422, "greet"),
+        (payment(data={"id": "a/b", "name": "bob"}), 422, "run id"),
+        (payment(data={"id": [1], "name": "bob"}), 422, "list"),
+        (payment(id={"no": "id"}), 422, "no short text"),
+    ],
+)
+@on_loop
+async def test_what_is_genuine_and_makes_no_sense_is_told_and_noted(tmp_path, body, status, words):
+    """The sender hears what does not fit, the inbox keeps it, and no run is started."""
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        for _ in range(2):
+            answer = await send(api, "pay", stripe, body)
+            problem = check_problem(answer, status)
+            assert words in str(problem)
+        (row,) = await inbox(api)
+        assert (row["state"], row["attempts"], row["run_id"]) == ("failed", 2, None)
+        assert words in row["reason"]
+        assert not (await api.http.get("/v1/runs")).json()["runs"]
+
+
+@on_loop
+async def test_another_body_under_the_same_id_is_refused(tmp_path):
+    """409: a sender names each delivery once."""
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        await send(api, "pay", stripe, payment())
+        problem = check_problem(await send(api, "pay", stripe, payment(note="other")), 409, "HF632")
+        assert "another body" in problem["detail"]
+        assert [each["state"] for each in await inbox(api)] == ["refused", "accepted"]
+
+
+@on_loop
+async def test_a_run_that_cannot_be_signalled_fails_the_delivery(tmp_path):
+    """404 while there is none, 409 for another input; sent again once it is there, it goes through."""
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        text = encode({"number": 9, "by": "ann"})
+        headers = {**github(text), "X-GitHub-Event": "comment"}
+        check_problem(await api.http.post("/v1/hooks/git", content=text, headers=headers), 404, "HF601")
+        await send(api, "pay", stripe, payment())
+        check_problem(await send(api, "pay", stripe, payment(2, data={"id": 1, "name": "eve"})), 409, "HF603")
+        assert [each["state"] for each in await inbox(api)] == ["failed", "accepted", "failed"]
+        await api.service.start("Review", b'{"order":{"account":"a"}}', "r-9")
+        answer = await api.http.post("/v1/hooks/git", content=text, headers=headers)
+        assert (answer.status_code, answer.json()["run_id"]) == (202, "r-9")
+
+
+@on_loop
+async def test_failed_deliveries_are_carried_out_again_after_a_fix(tmp_path):
+    """One by its number, many by filter; each starts once; what was refused cannot be trusted, and is not."""
+    broken = webhook("pay", verify=Stripe("env:HOOK_STRIPE"), start=greet, id="pay-{body.data.id}", input="body.nmae")
+    async with serving(tmp_path, definitions=(greet, broken)) as api:
+        for number in range(4):
+            check_problem(await send(api, "pay", stripe, payment(number)), 422)
+        await send(api, "pay", stripe, payment(), secret="nobody's secret")
+        again = await api.http.post("/v1/deliveries/redeliver", json={})
+        assert [len(again.json()[each]) for each in ("done", "failed")] == [0, 4]
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        refused, last, *_ = await inbox(api)
+        for _ in range(2):
+            answer = await api.http.post(f"/v1/deliveries/{last['delivery']}/redeliver")
+            assert (answer.status_code, answer.json()["run_id"]) == (202, "pay-3")
+        check_problem(await api.http.post(f"/v1/deliveries/{refused['delivery']}/redeliver"), 422, "HF631")
+        check_problem(await api.http.post("/v1/deliveries/999999/redeliver"), 404, "HF604")
+        parts = []
+        cursor: str | None = ""
+        while cursor is not None:
+            body = {"webhook": "pay", "limit": 2} | ({"cursor": cursor} if cursor else {})
+            part = (await api.http.post("/v1/deliveries/redeliver", json=body)).json()
+            parts += [each["run_id"] for each in part["done"]]
+            cursor = part["next"]
+        assert sorted(parts) == ["pay-0", "pay-1", "pay-2"]
+        assert len((await api.http.get("/v1/runs")).json()["runs"]) == 4
+        assert (await send(api, "pay", stripe, payment(2))).json()["run_id"] == "pay-2"
+        assert len((await api.http.get("/v1/runs")).json()["runs"]) == 4
+        assert {each["state"] for each in await inbox(api)} == {"accepted", "refused"}
+
+
+@on_loop
+async def test_what_was_ignored_is_done_on_purpose(tmp_path):
+    """After a declaration was added, by its number."""
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        await send(api, "git", github, {"ref": "gone", "deleted": True})
+    wanted = webhook("git", verify=GitHub("env:HOOK_GITHUB"), start=greet, input="body.ref")
+    async with serving(tmp_path, definitions=(greet, wanted)) as api:
+        assert (await send(api, "git", github, {"ref": "gone", "deleted": True})).json()["state"] == "ignored"
+        (row,) = await inbox(api)
+        done = (await api.http.post("/v1/deliveries/redeliver", json={"state": "ignored"})).json()["done"]
+        assert [(each["delivery"], each["run_id"]) for each in done] == [(row["delivery"], "git-d-1")]
+
+
+@on_loop
+async def test_secrets_are_kept_out_of_the_inbox(tmp_path, monkeypatch):
+    """Signatures, keys and cookies in headers, what is under telling names, and what is known to be secret."""
+    monkeypatch.setenv("PARTNER_TOKEN", "canary-known-0123")
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        body = payment(password="canary-password", note="it is canary-known-0123", apiKey=["canary-list"])
+        text = encode(body)
+        headers = stripe(text, at=AT) | {
+            "Authorization": "Bearer canary-bearer",
+            "Cookie": "session=canary-cookie",
+            "X-Api-Key": "canary-header",
+            "X-Plain": "as it is; canary-known-0123",
+        }
+        assert (await api.http.post("/v1/hooks/pay", content=text, headers=headers)).status_code == 202
+        headers["Stripe-Signature"] = stripe(text, at=AT, secret="canary-forged")["Stripe-Signature"]
+        assert (await api.http.post("/v1/hooks/pay", content=text, headers=headers)).status_code == 401
+        rows = await inbox(api)
+        shown = [(await api.http.get(f"/v1/deliveries/{each['delivery']}")).text for each in rows]
+        assert not any("canary" in each for each in [*shown, str(rows)])
+        assert all("as it is; REDACTED" in each for each in shown)
+        signature = stripe(text, at=AT)["Stripe-Signature"].rpartition("=")[2]
+        stored = (tmp_path / "store.db").read_bytes() + (tmp_path / "store.db-wal").read_bytes()
+        for each in ("canary-bearer", "canary-cookie", "canary-header", signature):
+            assert each.encode() not in stored
+
+
+@on_loop
+async def test_a_webhook_needs_no_key_and_its_inbox_does(tmp_path):
+    """The signature says who sends; a stranger learns neither names nor what came."""
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        keys = await api.make_keys()
+        assert (await send(api, "pay", stripe, payment())).status_code == 202
+        check_problem(await send(api, "nothing", stripe, payment()), 404, "HF604")
+        assert "pay" not in (await send(api, "nothing", stripe, payment())).json()["detail"]
+        check_problem(await api.http.get("/v1/deliveries"), 401)
+        bearer = {"Authorization": f"Bearer {keys[Scope.READ]}"}
+        assert (await api.http.get("/v1/deliveries", headers=bearer)).status_code == 200
+        check_problem(await api.http.post("/v1/deliveries/1/redeliver", headers=bearer), 403)
+
+
+@on_loop
+async def test_the_inbox_pages_and_filters(tmp_path):
+    """Newest first, by webhook, state, run and time."""
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        for number in range(5):
+            await send(api, "pay", stripe, payment(number))
+            api.clock.time += 10
+        page = (await api.http.get("/v1/deliveries", params={"limit": 2})).json()
+        assert [each["delivery_id"] for each in page["deliveries"]] == ["evt_4", "evt_3"]
+        page = (await api.http.get("/v1/deliveries", params={"limit": 2, "cursor": page["next"]})).json()
+        assert [each["delivery_id"] for each in page["deliveries"]] == ["evt_2", "evt_1"]
+        assert [each["delivery_id"] for each in await inbox(api, run_id="pay-3")] == ["evt_3"]
+        moment = datetime.fromtimestamp(START + 15, UTC).isoformat()
+        assert len(await inbox(api, received_before=moment)) == 2
+        assert len(await inbox(api, received_from=moment, webhook="pay", state="accepted")) == 3
+        assert not await inbox(api, webhook="git")
+        check_problem(await api.http.get("/v1/deliveries", params={"cursor": "x"}), 422)
+
+
+@on_loop
+async def test_a_controller_whose_webhooks_cannot_work_does_not_start(tmp_path):
+    """An unknown workflow, two verifiers on one path, a secret that is not there: said before the first delivery."""
+    verify = Stripe("env:HOOK_STRIPE")
+    for definitions, error in (
+        ((webhook("a", verify=verify, start="nobody"),), UnknownNameError),
+        (
+            (greet, webhook("a", verify=verify, start=greet), webhook("a", verify=GitHub("env:A"), start=greet)),
+            DefinitionError,
+        ),
+        ((webhook("a", verify=verify),), DefinitionError),
+    ):
+        with pytest.raises(error):
+            async with serving(tmp_path, definitions=definitions):
+                pass
+    missing = webhook("a", verify=Stripe("env:HOOK_MISSING"), start=greet)
+    async with serving(tmp_path, definitions=(greet, missing)) as api:
+        with pytest.raises(SettingsError, match="HOOK_MISSING"):
+            api.service.webhooks.check()
