@@ -130,8 +130,12 @@ class EmbeddedEngine:
         codec = self._store.codec
         operations: list[StartRun] = []
         events: list[WorkflowStarted] = []
-        for request in requests:
-            own = membership is not None and local is not None and local.knows(request.workflow)
+        for given in requests:
+            own = membership is not None and local is not None and local.knows(given.workflow)
+            request = given
+            if own and not given.code_version:
+                assert local is not None
+                request = local.versioned(given)
             event = first_event(request, request.run_id, now, self._draw_seed())
             page, blobs = first_page(event, codec)
             operations.append(

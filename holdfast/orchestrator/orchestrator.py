@@ -72,7 +72,7 @@ from holdfast.ports.answers import encode_error, encode_result
 from holdfast.ports.bus import CLOSED, REQUESTS, RUNS, TASKS, Bus
 from holdfast.ports.callbacks import is_answer, unsigned
 from holdfast.ports.clock import Clock
-from holdfast.ports.engine import TIME_IS_UP, WAITING, Outcome, Waiting
+from holdfast.ports.engine import TIME_IS_UP, WAITING, Outcome, StartRequest, Waiting
 from holdfast.ports.operations import (
     CONTINUED_AS_NEW,
     PARKED,
@@ -282,6 +282,13 @@ class Orchestrator:
     def knows(self, workflow: str) -> bool:
         """Say whether it runs this workflow."""
         return not self.draining and self._membership is not None and self._programs(workflow) is not None
+
+    def versioned(self, request: StartRequest) -> StartRequest:
+        """Return a start with the version of the code it is for. See `LocalOrchestrator`."""
+        program = self._programs(request.workflow)
+        version = _version_of(program)
+        pin = version if program is not None and program.pinned else ""
+        return msgspec.structs.replace(request, code_version=version, pin=pin)
 
     @property
     def membership(self) -> Membership | None:

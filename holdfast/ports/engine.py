@@ -206,6 +206,9 @@ class LocalOrchestrator(Protocol):
     def knows(self, workflow: str) -> bool:
         """Say whether it runs this workflow."""
 
+    def versioned(self, request: StartRequest) -> StartRequest:
+        """Return a start that does not know the code, with the version that this orchestrator has, pinned or not."""
+
     def adopt(self, started: Started, page: Page, event: WorkflowStarted) -> None:
         """Go on with an execution that was started as owned by this orchestrator's member."""
 

@@ -185,7 +185,7 @@ def test_a_failure_is_shown_readably(folder: Path) -> None:
         with pytest.raises(Exception, match="odd"):
             app.handle("h-3").result(timeout=30)
     shown = call("runs", "show", "h-3").stdout
-    assert "error       TaskError: [HF501] task halve#1 failed after 1 attempt: TypeError: odd" in shown
+    assert "error         TaskError: [HF501] task halve#1 failed after 1 attempt: TypeError: odd" in shown
     assert "\\n" not in shown
     assert json.loads(call("runs", "show", "h-3", "--json").stdout)["error"]["type"] == "TaskError"
 

@@ -382,7 +382,8 @@ async def test_a_run_started_by_name_is_pinned_by_whoever_takes_it_first(app: Ap
     async with app(new) as stack:
         handle = stack.client.handle("r")
         await handle.signal("on")
-        assert (await handle.describe()).owner == ""
+        record = await handle.describe()
+        assert (record.owner, record.code_version) == ("", "1")
     async with app(old) as stack:
         assert await stack.client.handle("r", old).result() == ["1", "one"]
 

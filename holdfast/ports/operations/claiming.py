@@ -16,7 +16,7 @@ class ClaimRuns(Value, frozen=True):
     limit: int
     versions: tuple[str, ...] = ()
     """The code version of each workflow; '' and none at all are any. A run that is pinned to another one, or that does
-    not fit this one, is not claimed."""
+    not fit this one, is not claimed. One that was started without a version has this one from now on."""
     pins: tuple[str, ...] = ()
     """Of these workflows a run that is not pinned is pinned to the version that claims it first."""
 

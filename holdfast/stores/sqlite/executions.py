@@ -74,13 +74,16 @@ def claim(session: Session, operation: ClaimRuns) -> tuple[ClaimedRun, ...]:
     del found[operation.limit :]
     session.run_many("own_execution", [(row[0], member) for row in found])
     session.run_many("own_inbox", [(row[0], member) for row in found])
+    known = {name: version for name, version in zip(operation.workflows, versions, strict=True) if version}
+    if known:
+        # Whoever started these did not know the code: they begin with the version that takes them first.
+        session.run_many("note_version", [(row[0], known[row[3]]) for row in found if not row[5] and row[3] in known])
     if operation.pins:
-        pins = {name: version for name, version in zip(operation.workflows, versions, strict=True) if version}
-        pinned = [(row[0], pins[row[3]]) for row in found if row[3] in operation.pins and row[3] in pins]
+        pinned = [(row[0], known[row[3]]) for row in found if row[3] in operation.pins and row[3] in known]
         session.run_many("pin_execution", pinned)
     return tuple(
         ClaimedRun(execution_id, run_id, name_of(run_id, number), workflow, recoveries)
-        for execution_id, run_id, number, workflow, recoveries in found
+        for execution_id, run_id, number, workflow, recoveries, _ in found
     )
 
 

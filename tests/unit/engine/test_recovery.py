@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from holdfast.authoring import lock, map_tasks
+from holdfast.authoring import lock, map_tasks, run_info, set_attributes
 from holdfast.engine.behaviours import KNOWN
 from holdfast.engine.matching import Difference, describe_decision
 from holdfast.engine.recovery import recover
-from holdfast.errors import DivergenceError, HistoryError
+from holdfast.errors import DivergenceError, HistoryError, InputError
 from holdfast.history import (
     AnyEvent,
+    AttributesSet,
     CancelRequested,
     Failure,
     FanOutCancelled,
@@ -36,6 +37,7 @@ from holdfast.history import (
     WorkflowStarted,
     WorkflowTerminated,
 )
+from holdfast.history.attributes import ATTRIBUTES_MAX
 from tests.errands import charge, fetch, undo
 from tests.rehearsal import START, Rehearsal, Script, say
 
@@ -516,3 +518,75 @@ def test_decisions_in_words() -> None:
         "failure E: no",
         "WorkflowCancelled why",
     }
+
+
+async def labelled(_: Any) -> Any:
+    """Say where it stands, before and after a task."""
+    set_attributes({"stage": "new", "region": "eu"})
+    await fetch("a")
+    set_attributes({"stage": "paid", "region": None})
+    return run_info().attributes
+
+
+async def labelled_otherwise(_: Any) -> Any:
+    """With another value."""
+    set_attributes({"stage": "new", "region": "us"})
+    await fetch("a")
+    return 1
+
+
+async def labelled_later(_: Any) -> Any:
+    """Without the first."""
+    await fetch("a")
+    set_attributes({"stage": "paid", "region": None})
+    return 1
+
+
+async def labelled_at_last(_: Any) -> Any:
+    """With one more, at the end."""
+    set_attributes({"stage": "new", "region": "eu"})
+    await fetch("a")
+    set_attributes({"stage": "paid", "region": None})
+    set_attributes({"stage": "sent"})
+    return 1
+
+
+def test_what_a_run_is_found_by_is_compared(rehearse: Rehearse) -> None:
+    """It is recorded with names taken away, replays, and each departure from it has its kind, words and line."""
+    history = record(rehearse, labelled).history
+    assert [each.attributes for each in history if isinstance(each, AttributesSet)] == [
+        {"stage": '"new"', "region": '"eu"'},
+        {"stage": '"paid"', "region": ""},
+    ]
+    assert history[-1].result == b'{"stage": "paid"}'  # type: ignore[union-attr]  # it completed
+    again = rehearse(Script(labelled))
+    execution, tail = again.recover(history)
+    assert tail == []
+    execution.evict()
+    first = 'attributes stage="new", region="eu"'
+    for run, kind, event_id, before, after in (
+        (labelled_otherwise, Difference.INPUT_CHANGED, 2, first, 'attributes stage="new", region="us"'),
+        (labelled_later, Difference.REMOVED, 2, first, 'task fetch#1 (input "a")'),
+        (labelled_at_last, Difference.INSERTED, 6, 'result {"stage": "paid"}', 'attributes stage="sent"'),
+    ):
+        error = depart(rehearse, history, run)
+        assert (error.kind, error.event_id, error.recorded, error.attempted) == (kind, event_id, before, after)
+
+
+def test_a_run_has_so_many_attributes_at_most(rehearse: Rehearse) -> None:
+    """Too many in all, or a value that none can have: nothing is changed, and the code may go on."""
+
+    async def overdo(_: Any) -> Any:
+        set_attributes({f"a{number}": number for number in range(ATTRIBUTES_MAX)})
+        problems = []
+        for more in ({"b": 1}, {"a0": None, "b": 1, "c": 2}, {"a0": float("inf")}, {"status": "x"}):
+            try:
+                set_attributes(more)
+            except InputError as error:
+                problems.append(error.problems[0][0])
+        set_attributes({"a0": None, "b": 1})
+        return [problems, len(run_info().attributes)]
+
+    history = record(rehearse, overdo).history
+    assert history[-1].result == b'[["", "", "/a0", "/status"], 32]'  # type: ignore[union-attr]  # it completed
+    assert len([each for each in history if isinstance(each, AttributesSet)]) == 2

@@ -76,6 +76,7 @@ def fill(folder: Path) -> None:
     with Holdfast(definitions=[steady, pinned, fails, double], store=store, tune_gc=False) as app:
         app.start(steady, 1, id="s-1")
         app.start(pinned, 2, id="p-1")
+        app.start("pinned", 2, id="p-2")
         app.start(steady, 3, id="s-2")
         app.handle("s-2").pause()
         with pytest.raises(RunFailedError):
@@ -89,6 +90,7 @@ def test_the_code_they_ran_with_fits(tmp_path: Path) -> None:
     assert {name: each.verdict for name, each in found.items() if name != "run s-2"} == {
         "run s-1": "IDENTICAL",
         "run p-1": "IDENTICAL",
+        "run p-2": "IDENTICAL",
         "capture f-1": "IDENTICAL",
     }
     assert found["run s-2"].verdict in {"IDENTICAL", "COMPATIBLE_NEW_TAIL"}  # paused before or after its first task
@@ -104,7 +106,8 @@ def test_changed_code_breaks_what_runs_with_it(tmp_path: Path) -> None:
     assert (broken.verdict, broken.workflow) == ("DIVERGED", "steady")
     assert "double#1" in broken.problem
     assert "test_deploy_check.py:" in broken.where
-    assert (found["run p-1"].verdict, found["run p-1"].breaks) == ("PINNED", False)
+    for pinned_run in ("run p-1", "run p-2"):  # one of them was started by name
+        assert (found[pinned_run].verdict, found[pinned_run].breaks) == ("PINNED", False)
     assert (found["capture f-1"].verdict, found["capture f-1"].breaks) == ("UNKNOWN_WORKFLOW", False)
 
 

@@ -19,7 +19,7 @@ UPDATE executions SET ready = 1 WHERE id IN (
 )
 
 -- name: ready_executions
-SELECT id, run_id, number, workflow, recoveries FROM executions
+SELECT id, run_id, number, workflow, recoveries, code_version FROM executions
 WHERE workflow = ?1 AND ready = 1 AND owner IS NULL AND status = 'RUNNING'
   AND (?3 = '' OR (pin IN ('', ?3) AND misfit <> ?3))
 ORDER BY id LIMIT ?2
@@ -31,6 +31,9 @@ SELECT count(*) FROM (
 
 -- name: pin_execution
 UPDATE executions SET pin = ?2 WHERE id = ?1 AND pin = ''
+
+-- name: note_version
+UPDATE executions SET code_version = ?2 WHERE id = ?1
 
 -- name: note_misfit
 UPDATE executions SET misfit = ?2 WHERE id = ?1

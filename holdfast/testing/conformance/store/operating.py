@@ -425,7 +425,7 @@ async def a_run_changes_what_it_is_found_by(harness: StoreHarness) -> None:
         records, _ = await store.runs(where=RunFilter(attributes=((name, text),)))
         return [each.execution for each in records]
 
-    given = (("stage", "1"), ("region", '"eu"'))
+    given = (("stage", "1"), ("region", '"eu"'), ("paid", "true"))
     await do(store, Append(execution, history.keep(history.page()), attributes=given), member)
     expect(await found("stage", "1") == ["r"], "what was set is found")
     late = History()
@@ -440,7 +440,7 @@ async def a_run_changes_what_it_is_found_by(harness: StoreHarness) -> None:
     expect(await found("stage", "2") == ["r@2"], "the last change goes along")
     after = await store.run("r")
     assert after is not None
-    expect(after.attributes == {"stage": "2"}, "and what was taken away is gone")
+    expect(after.attributes == {"stage": "2", "paid": "true"}, "what was taken away is gone, the rest is there")
 
 
 async def a_fork_begins_with_what_it_holds(harness: StoreHarness) -> None:

@@ -50,6 +50,21 @@ async def a_pinned_run_is_claimed_by_its_version_alone(harness: StoreHarness) ->
     expect(await claimed(store, member, "2") == [], "and now both are pinned")
 
 
+async def a_run_without_a_version_gets_its_first_claimers(harness: StoreHarness) -> None:
+    """Whoever starts a run by name does not know its code; the first version that takes it is the one it began with."""
+    store = await harness.open()
+    member = await join(store)
+    await do(store, start("by name"))
+    await do(store, msgspec.structs.replace(start("known"), code_version="1"))
+    expect(len(await claimed(store, member, "")) == 2, "who has no version takes both")
+    versions = []
+    for version in ("2", "3"):
+        await claimed(store, member, version)
+        records, _ = await store.runs()
+        versions.append({each.run_id: each.code_version for each in records})
+    expect(versions == [{"by name": "2", "known": "1"}] * 2, f"the first version stays: {versions}")
+
+
 async def a_run_that_does_not_fit_waits_for_other_code(harness: StoreHarness) -> None:
     """It goes on when another version says that it is there, and is not claimed by the one it does not fit."""
     store = await harness.open()
@@ -103,6 +118,7 @@ async def a_run_that_nobody_owns_times_out(harness: StoreHarness) -> None:
 
 CHECKS: Final[tuple[Check, ...]] = (
     a_pinned_run_is_claimed_by_its_version_alone,
+    a_run_without_a_version_gets_its_first_claimers,
     a_run_that_does_not_fit_waits_for_other_code,
     a_run_that_nobody_owns_times_out,
 )
