@@ -39,6 +39,8 @@
     │   │   └── CallbackGoneError
     │   ├── ForkError
     │   ├── BacklogFullError
+    │   ├── KeyReusedError
+    │   ├── KeyInUseError
     │   ├── SignatureError
     │   └── DeliveryError
     │       └── DeliveryConflictError
@@ -683,6 +685,38 @@ class BacklogFullError(RequestError):
         return (
             f"{self.limit:,} runs wait for an orchestrator already (backlog_max), and nothing was started\n"
             "Start more orchestrators: holdfast orchestrator MODULE. Then send this again."
+        )
+
+
+@dataclass(eq=False)
+class KeyReusedError(RequestError):
+    """The idempotency key was used for another request."""
+
+    code: ClassVar[str] = "HF621"
+
+    key: str
+
+    def message(self) -> str:
+        """Name the key, and say what it is for."""
+        return (
+            f"idempotency key {self.key!r} was used for another request\n"
+            "A key names one request: send the very same again to get its answer, or another request under another key."
+        )
+
+
+@dataclass(eq=False)
+class KeyInUseError(RequestError):
+    """A request with this idempotency key is being carried out."""
+
+    code: ClassVar[str] = "HF622"
+
+    key: str
+
+    def message(self) -> str:
+        """Name the key, and say when to come back."""
+        return (
+            f"a request with idempotency key {self.key!r} is being carried out and has no answer yet\n"
+            "Send it again in a moment: then it has its answer."
         )
 
 

@@ -120,6 +120,8 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             what="another body came as delivery evt_1Nx before",
             remedy="A sender names each delivery once.",
         ),
+        errors.KeyReusedError(key="8e03978e-40d5-43dd-bc93-6894a57f9324"),
+        errors.KeyInUseError(key="8e03978e-40d5-43dd-bc93-6894a57f9324"),
         # Leases.
         errors.LeaseError(),
         errors.LeaseHeld(name="invoice-17", holder="web-2:4187"),

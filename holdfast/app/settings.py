@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     backlog_max: int = Field(
         default=100_000, ge=1, description="Runs that may wait for an orchestrator before starts over HTTP get 503."
     )
+    idempotency_seconds: float = Field(
+        default=86_400.0,
+        ge=0,
+        description="How long the answer under an Idempotency-Key stands once its run has ended.",
+    )
     rate_limit: str = Field(
         default="", description="Requests each API key may make: 100/s, 600/m, 10000/h; empty for any number."
     )

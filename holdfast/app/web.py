@@ -46,6 +46,7 @@ async def open_server(stack: Stack, settings: Settings) -> Server:
         backlog_max=settings.backlog_max,
         meters=stack.meters,
         webhooks=DeskOptions(read_webhooks(settings.webhooks), settings.redact_keys),
+        keep_seconds=settings.idempotency_seconds,
     )
     service.webhooks.check()
     service.callbacks = await stack.callbacks()

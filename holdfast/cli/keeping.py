@@ -17,7 +17,7 @@ from holdfast.authoring import parse_duration
 from holdfast.cli.output import Exit, Output
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown, with_client
 from holdfast.errors import HoldfastError
-from holdfast.ports.operations import Prune, PruneAudit, PruneDeliveries
+from holdfast.ports.operations import Prune, PruneAudit, PruneDeliveries, PruneKeys
 
 encryption = typer.Typer(help="Keys that payloads are encrypted with.", no_args_is_help=True)
 
@@ -81,7 +81,15 @@ def prune(
         deliveries = 0
         while forgotten := (await client.store.write([PruneDeliveries(before)]))[0]:
             deliveries += forgotten
-        output.fields({"executions": runs, "payloads": payloads, "deliveries": deliveries, "audit entries": entries})
+        output.fields(
+            {
+                "executions": runs,
+                "payloads": payloads,
+                "deliveries": deliveries,
+                "audit entries": entries,
+                "idempotency keys": await _prune_keys(client, before),
+            }
+        )
 
     with_client(output, store, body)
 
@@ -89,6 +97,15 @@ def prune(
 async def _prune_audit(client: Client, before: float) -> int:
     (went,) = await client.store.write([PruneAudit(before)])
     return int(went)
+
+
+async def _prune_keys(client: Client, before: float) -> int:
+    keys = 0
+    after: int | None = 0
+    while after is not None:
+        (pruned,) = await client.store.write([PruneKeys(before, after)])
+        keys, after = keys + pruned.keys, pruned.next_after
+    return keys
 
 
 def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:

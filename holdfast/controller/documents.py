@@ -532,6 +532,23 @@ def run_document(record: RunRecord, *, payloads: bool = True) -> Run:
     )
 
 
+def begun_document(record: RunRecord, attributes: dict[str, str], memo: dict[str, str]) -> Run:
+    """Return a run as it began, whatever has become of it since."""
+    return msgspec.structs.replace(
+        run_document(record, payloads=False),
+        status=RUNNING,
+        closed_at=None,
+        parked=None,
+        paused=None,
+        owner=None,
+        last_event=1,
+        recoveries=0,
+        wake_at=None,
+        attributes=_values(attributes),
+        memo=memo,
+    )
+
+
 def cause_document(cause: Cause) -> WhyNot:
     """Return one reason why a run does not move."""
     return WhyNot(
@@ -546,7 +563,11 @@ def cause_document(cause: Cause) -> WhyNot:
 
 
 def _attributes(record: RunRecord) -> dict[str, str | bool | int | float]:
-    values = decode_attributes(record.attributes)
+    return _values(record.attributes)
+
+
+def _values(literals: dict[str, str]) -> dict[str, str | bool | int | float]:
+    values = decode_attributes(literals)
     return {name: each.isoformat() if isinstance(each, datetime) else each for name, each in values.items()}
 
 

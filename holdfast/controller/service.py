@@ -48,6 +48,7 @@ from holdfast.controller.documents import (
     Workflow,
     WorkflowList,
     audit_document,
+    begun_document,
     capture_document,
     cause_document,
     lock_document,
@@ -57,8 +58,11 @@ from holdfast.controller.documents import (
     worker_document,
 )
 from holdfast.controller.events import event_document
-from holdfast.controller.inputs import canonical, check_run_id, plain
+from holdfast.controller.inputs import RUN_ID, canonical, check_run_id, plain
 from holdfast.controller.keyring import Keyring
+from holdfast.controller.keys import LOCAL
+from holdfast.controller.once import KEEP_SECONDS, Once, OnceKey, fingerprint
+from holdfast.controller.once import operation_id as once_id
 from holdfast.controller.strict import read_json
 from holdfast.controller.webhooks import Desk, DeskOptions, Inbox
 from holdfast.errors import (
@@ -77,7 +81,7 @@ from holdfast.observe import Meters, Publisher
 from holdfast.ports.callbacks import Callbacks, name_of
 from holdfast.ports.captures import Captures
 from holdfast.ports.clock import Clock
-from holdfast.ports.engine import BulkRequest, Engine, ForkRequest, StartRequest
+from holdfast.ports.engine import Begin, BulkRequest, Engine, ForkRequest, StartRequest
 from holdfast.ports.names import numbered
 from holdfast.ports.notices import check_urls
 from holdfast.ports.operations import (
@@ -86,9 +90,11 @@ from holdfast.ports.operations import (
     AuditFilter,
     BreakLock,
     Deliver,
+    DoneBefore,
     IdPolicy,
     ResendNotice,
     RunFilter,
+    Started,
 )
 from holdfast.ports.store import Store
 
@@ -117,17 +123,19 @@ NoticeStatus = Literal["WAITING", "DUE", "SENT", "UNSENT"]
 class ControllerService:
     """Every verb of the API. Reads and writes through the engine and the store it was given."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - one for each part
+    def __init__(  # noqa: PLR0913 - one for each part and limit
         self,
         engine: Engine,
         registry: Registry,
         store: Store,
         clock: Clock,
         draw_id: Callable[[], str] = lambda: uuid4().hex,
+        *,
         captures: Captures | None = None,
         backlog_max: int = BACKLOG_MAX,
         meters: Meters | None = None,
         webhooks: DeskOptions = DeskOptions(),  # noqa: B008 - frozen
+        keep_seconds: float = KEEP_SECONDS,
     ) -> None:
         """Serve the system behind `engine` and `store`.
 
@@ -144,12 +152,14 @@ class ControllerService:
 
         Raises:
             DefinitionError, UnknownNameError: a webhook cannot work.
+            keep_seconds: how long the answer to a request with a key stands after its run has ended.
         """
         self._engine = engine
         self._registry = registry
         self._store = store
         self._draw_id = draw_id
         self._captures = captures
+        self._once = Once(store, keep_seconds)
         self._backlog = Backlog(store, clock, backlog_max)
         self.keys = Keyring(store, clock)
         self.webhooks = Desk(engine, registry, store, clock, webhooks, self._backlog.check)
@@ -183,6 +193,7 @@ class ControllerService:
         only: Collection[str] = (),
         by: str = "",
         notify: Sequence[str] = (),
+        key: str | None = None,
     ) -> tuple[Run, bool]:
         """Start a run; once this returns it cannot be lost.
 
@@ -198,6 +209,7 @@ class ControllerService:
             only: the workflows whose runs the caller has to do with; none is all of them.
             by: who does it, for the audit log; empty leaves it out.
             notify: URLs that are told how it has ended.
+            key: names this request of theirs: sent again, it is answered as it was. Without a run id it is that, too.
 
         Returns:
             The run, and whether this call made it.
@@ -207,8 +219,11 @@ class ControllerService:
             InputError: the input, the run id, the attributes, the memo or a URL do not fit.
             RunConflictError: the id is taken by another workflow or input, or by a run that the policy refuses.
             BacklogFullError: too many runs wait for an orchestrator.
+            KeyReusedError, KeyInUseError: the key is another request's, or this one is under way.
         """
         definition = self._registry.workflow(workflow)
+        if run_id is None and key is not None and RUN_ID.fullmatch(key):
+            run_id = key
         if run_id is not None:
             check_run_id(run_id)
             if only and policy is not None:
@@ -227,11 +242,28 @@ class ControllerService:
             memo=check_memo(memo or {}),
             notify=check_urls(notify),
         )
+        if key is not None:
+            return await self._start_once(request, policy or IdPolicy(), OnceKey(by or LOCAL, key), run_id or "", by)
         if policy is None:
             (started,) = await self._as(by).start([request])
         else:
             started = await self._as(by).start_next(request, policy)
         return await self.run(request.run_id), started.created
+
+    async def _start_once(
+        self, request: StartRequest, policy: IdPolicy, key: OnceKey, run_id: str, by: str
+    ) -> tuple[Run, bool]:
+        """Start a run under a key. What was made is described as it began, so that it is always answered alike."""
+        options = request.timeout, request.execution_timeout, request.attributes, request.memo, request.notify
+        asked = fingerprint("start", request.workflow, run_id, request.input, policy.reuse, policy.conflict, *options)
+        with self._once.doing(key):
+            note = self._once.note(key, asked, request.run_id)
+            result: Started | DoneBefore = await self._as(by).carry_out(Begin(request, policy), note)
+        begun = result.run_id if isinstance(result, DoneBefore) else request.run_id
+        if not result.created:
+            return await self.run(begun), False
+        record = await self._engine.describe(numbered(begun, result.execution))
+        return begun_document(record, request.attributes, request.memo), True
 
     async def _check_business(self, run_id: str, only: Collection[str]) -> None:
         """Refuse a policy that would give somebody a run, or end one, of a workflow they have nothing to do with."""
@@ -339,9 +371,31 @@ class ControllerService:
             InputError: the payload does not fit the handler.
         """
         payload = await self._message("signal", run_id, name, text)
-        operation_id = operation_id or self._draw_id()
-        await self._as(by).signal(run_id, name, payload, operation_id)
-        return Accepted(run_id=run_id, name=name, operation_id=operation_id)
+        drawn = operation_id or self._draw_id()
+        await self._tell(Deliver(run_id, "signal", name, payload, once_id(by, drawn)), operation_id, by)
+        return Accepted(run_id=run_id, name=name, operation_id=drawn)
+
+    async def _tell(self, message: Deliver, key: str | None, by: str) -> None:
+        """Deliver a message, once under a key.
+
+        Raises:
+            RunNotFoundError, RunClosedError.
+            KeyReusedError, KeyInUseError: the key is another request's, or this one is under way.
+        """
+        engine = self._as(by)
+        if key is None:
+            match message.kind:
+                case "signal":
+                    await engine.signal(message.run_id, message.name, message.body, message.operation_id)
+                case "cancel":
+                    await engine.cancel(message.run_id, message.body.decode(), message.operation_id)
+                case _:
+                    await engine.terminate(message.run_id, message.body.decode(), message.operation_id)
+            return
+        asked = fingerprint(message.kind, message.run_id, message.name, message.body)
+        mine = OnceKey(by or LOCAL, key)
+        with self._once.doing(mine):
+            await engine.carry_out(message, self._once.note(mine, asked, message.run_id))
 
     async def answer_callback(self, token: str, text: bytes) -> None:
         """Hand the answer of an outside system to the run that waits for it, durably and once.
@@ -375,18 +429,33 @@ class ControllerService:
         return Answer(result=msgspec.Raw(await self._engine.query(run_id, name, payload, seconds)))
 
     async def update(
-        self, run_id: str, name: str, text: bytes, seconds: float, operation_id: str | None = None
+        self, run_id: str, name: str, text: bytes, seconds: float, operation_id: str | None = None, by: str = ""
     ) -> Answer:
         """Return an update's answer, which is durable by then.
 
         Raises:
+            KeyReusedError, KeyInUseError: the operation id is another request's, or this one is under way.
             RunNotFoundError, RunClosedError, UnknownNameError, InputError, UpdateRejectedError.
             RunFailedError: the handler failed.
             NoOrchestratorError: nobody answered within `seconds`; it may still be carried out.
         """
         payload = await self._message("update", run_id, name, text)
-        operation_id = operation_id or self._draw_id()
-        return Answer(result=msgspec.Raw(await self._engine.update(run_id, name, payload, operation_id, seconds)))
+        drawn = once_id(by, operation_id or self._draw_id())
+        if operation_id is None:
+            return Answer(result=msgspec.Raw(await self._engine.update(run_id, name, payload, drawn, seconds)))
+        key = OnceKey(by or LOCAL, operation_id)
+        with self._once.doing(key):
+            asked = fingerprint("update", run_id, name, payload)
+            done = await self._once.claim(key, asked, run_id, seconds)
+            if done is not None and done.answer:
+                return Answer(result=msgspec.Raw(done.answer))
+            try:
+                answer = await self._engine.update(run_id, name, payload, drawn, seconds)
+            except HoldfastError:
+                await self._once.unclaim(key)
+                raise
+            await self._once.settle(key, answer)
+        return Answer(result=msgspec.Raw(answer))
 
     async def _message(self, kind: Kind, run_id: str, name: str, text: bytes) -> bytes:
         record = await self._engine.describe(run_id)
@@ -408,12 +477,14 @@ class ControllerService:
 
     async def cancel(self, run_id: str, reason: str = "", operation_id: str | None = None, by: str = "") -> Run:
         """Ask a run to stop, durably. Raises RunNotFoundError, RunClosedError."""
-        await self._as(by).cancel(run_id, reason, operation_id or self._draw_id())
+        drawn = once_id(by, operation_id or self._draw_id())
+        await self._tell(Deliver(run_id, "cancel", "", reason.encode(), drawn), operation_id, by)
         return await self.run(run_id)
 
     async def terminate(self, run_id: str, reason: str = "", operation_id: str | None = None, by: str = "") -> Run:
         """End a run without asking its code, durably. Raises RunNotFoundError, RunClosedError."""
-        await self._as(by).terminate(run_id, reason, operation_id or self._draw_id())
+        drawn = once_id(by, operation_id or self._draw_id())
+        await self._tell(Deliver(run_id, "terminate", "", reason.encode(), drawn), operation_id, by)
         return await self.run(run_id)
 
     async def pause(self, run_id: str, by: str, reason: str = "", actor: str = "") -> Run:

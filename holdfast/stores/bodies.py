@@ -10,6 +10,7 @@ Where a body stands:
     outcome                 of a task in the mail: execution, step      end, reason     execution (or child)
     mail                    run, kind, name, operation id               ask             the same
     answer                  request                                     ledger          name
+    kept answer             caller, key
     memo                    run
     delivery                webhook, delivery id, part: headers or body
 
@@ -247,6 +248,17 @@ def delivery_place(webhook: str, key: str, part: str) -> bytes:
     return place_of("delivery", webhook, key, part)
 
 
+def _do_once(codec: Codec, operation: ops.DoOnce) -> ops.DoOnce:
+    # Its act was encrypted before: see `EncryptedStore`. What was asked for is not to be guessed from its digest.
+    newest, *others = codec.digests(operation.fingerprint)
+    return _replace(operation, fingerprint=newest, other_fingerprints=tuple(others))
+
+
+def _settle(codec: Codec, operation: ops.Settle) -> ops.Settle:
+    place = place_of("kept answer", operation.caller, operation.key)
+    return _replace(operation, answer=encrypt(codec, operation.answer, place))
+
+
 def _item_place(execution_id: int, step: str, index: int) -> bytes:
     return place_of("item", execution_id, step, index)
 
@@ -271,6 +283,8 @@ ENCRYPTS: Final[dict[type, Callable[[Codec, Any], Any]]] = {
     ops.Ask: _ask,
     ops.Answer: _answer,
     ops.NoteDelivery: _note_delivery,
+    ops.DoOnce: _do_once,
+    ops.Settle: _settle,
 }
 """Operations that carry what users wrote, and what encrypts it."""
 
@@ -299,6 +313,8 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.TakeRequests,
         ops.ReturnRequest,
         ops.MarkCaptured,
+        ops.Unclaim,
+        ops.PruneKeys,
         ops.Audited,
         ops.PruneAudit,
         ops.Prune,
@@ -372,10 +388,18 @@ def _requests(codec: Codec, result: Any) -> Any:
     )
 
 
+def _done_before(codec: Codec, result: Any) -> Any:
+    if not isinstance(result, ops.DoneBefore):
+        return result
+    place = place_of("kept answer", result.caller, result.key)
+    return _replace(result, answer=open_or_leave(codec, result.answer, place))
+
+
 DECRYPTS: Final[dict[type, Callable[[Codec, Any], Any]]] = {
     ops.ClaimTasks: _claimed_tasks,
     ops.ClaimChunks: _claimed_chunks,
     ops.TakeRequests: _requests,
     ops.ClaimNotices: _notices,
+    ops.DoOnce: _done_before,
 }
 """Operations whose results have bodies, and what decrypts them."""

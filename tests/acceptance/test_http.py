@@ -195,6 +195,8 @@ async def test_a_run_is_talked_to(tmp_path):
         for _ in range(2):
             added = await client.post(f"{run}/updates/add", json="ink", headers={"Idempotency-Key": "u-1"})
             assert (added.status_code, added.json()) == (200, {"result": 2})
+        other = await client.post(f"{run}/updates/add", json="pencil", headers={"Idempotency-Key": "u-1"})
+        assert (other.status_code, other.json()["code"]) == (422, "HF621")
 
         async def code(method, path, status, **options):
             response = await client.request(method, run + path, **options)

@@ -63,11 +63,12 @@ async def send_update(
     name: MessageName,
     body: TheBody,
     operation_id: TheOperationId,
+    principal: ThePrincipal,
     timeout: Seconds = ANSWER_SECONDS,
 ) -> Response:
     """Send an update and wait for its answer, which is durable by then."""
     seconds = min(timeout, parts.settings.wait_seconds_max)
-    return json_response(await parts.service.update(run_id, name, body, seconds, operation_id))
+    return json_response(await parts.service.update(run_id, name, body, seconds, operation_id, principal.actor))
 
 
 @router.get("/v1/runs/{run_id}/queries/{name}", responses=describes(Answer))

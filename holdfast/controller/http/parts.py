@@ -62,7 +62,8 @@ async def _operation_id(
         str | None,
         Header(
             alias="Idempotency-Key",
-            description="Names this request: sent again with the same key, it is carried out once.",
+            description="Names this request of yours: sent again with the same key, it is carried out once and "
+            "answered as it was. Kept until the run has ended, and a day longer.",
         ),
     ] = None,
 ) -> str | None:

@@ -69,6 +69,8 @@ TREATMENTS: Final[Mapping[type[HoldfastError], Treatment]] = {
     errors.QueryError: Treatment(500),
     errors.NoOrchestratorError: Treatment(503, retry=True),
     errors.BacklogFullError: Treatment(503, retry=True),
+    errors.KeyReusedError: Treatment(422),
+    errors.KeyInUseError: Treatment(409, retry=True),
     errors.LeaseError: Treatment(409),
     errors.StoreError: Treatment(500, hidden=True),
     errors.StoreBusyError: Treatment(503, retry=True),

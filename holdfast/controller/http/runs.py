@@ -117,14 +117,11 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
     ] = None,
 ) -> Response:
     """Start a run of a workflow. Once this answers it cannot be lost."""
-    if id is not None and operation_id is not None and id != operation_id:
-        raise RefusalError(400, "?id= and Idempotency-Key differ, and both name the run; send one of them")
-    run_id = id if id is not None else operation_id
     policy = IdPolicy(id_reuse_policy, id_conflict_policy)
     run, created = await parts.service.start(
         name,
         body,
-        run_id,
+        id,
         timeout=timeout,
         execution_timeout=execution_timeout,
         policy=None if policy == IdPolicy() else policy,
@@ -133,6 +130,7 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
         only=principal.workflows,
         by=principal.actor,
         notify=notify or (),
+        key=operation_id,
     )
     headers = {"Location": f"/v1/runs/{_path_segment(run.run_id)}"}
     seconds = preferred_wait(prefer or [])

@@ -66,6 +66,14 @@ from holdfast.ports.operations.fan_outs import (
     ItemOutcome,
     RecordItems,
 )
+from holdfast.ports.operations.idempotency import (
+    DoneBefore,
+    DoOnce,
+    PrunedKeys,
+    PruneKeys,
+    Settle,
+    Unclaim,
+)
 from holdfast.ports.operations.keys import (
     KeyRecord,
     NoteUse,
@@ -214,6 +222,10 @@ Operation: TypeAlias = (
     | ReturnRequest
     | Answer
     | MarkCaptured
+    | DoOnce
+    | Settle
+    | Unclaim
+    | PruneKeys
     | Audited
     | PruneAudit
     | Prune
@@ -283,6 +295,8 @@ __all__ = [
     "DeliveryFilter",
     "DeliveryRecord",
     "DeliveryState",
+    "DoOnce",
+    "DoneBefore",
     "EntryRecord",
     "FanOutRecord",
     "FanOutSummary",
@@ -318,7 +332,9 @@ __all__ = [
     "Prune",
     "PruneAudit",
     "PruneDeliveries",
+    "PruneKeys",
     "Pruned",
+    "PrunedKeys",
     "PutKey",
     "QueueFanOut",
     "QueueRecord",
@@ -341,6 +357,7 @@ __all__ = [
     "RotateKey",
     "RunFilter",
     "RunRecord",
+    "Settle",
     "SettleNotice",
     "StartNext",
     "StartRun",
@@ -348,5 +365,6 @@ __all__ = [
     "Started",
     "TakeRequests",
     "Totals",
+    "Unclaim",
     "Value",
 ]

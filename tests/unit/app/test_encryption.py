@@ -15,8 +15,8 @@ import holdfast
 from holdfast import Client, Holdfast, Ledger
 from holdfast.app import close_connections, load_settings, make_key, verify_store
 from holdfast.errors import EncryptionError, RunCancelledError, RunConflictError, RunFailedError, SettingsError
-from holdfast.ports.engine import StartRequest
-from holdfast.ports.operations import PARKED
+from holdfast.ports.engine import Begin, StartRequest
+from holdfast.ports.operations import PARKED, AuditFilter, DoneBefore, DoOnce, Operation, Settle
 from tests.unit.app import secrets_told
 from tests.unit.app.secrets_told import WORDS, Talk, fall, join, speak, wait
 from tests.unit.worker.rig import on_loop, pause
@@ -62,10 +62,14 @@ async def tell_everything(app: Holdfast, *keys: str) -> None:
         await waiting.result()
 
 
+def content() -> bytes:
+    """Return what the files of the store hold."""
+    return b"".join(each.read_bytes() for each in Path().glob("store.db*") if each.is_file())
+
+
 def readable() -> set[str]:
     """Return the words that can be read in the files of the store."""
-    content = b"".join(each.read_bytes() for each in Path().glob("store.db*") if each.is_file())
-    return {name for name, word in WORDS.items() if word.encode() in content}
+    return {name for name, word in WORDS.items() if word.encode() in content()}
 
 
 @on_loop
@@ -243,3 +247,44 @@ def test_a_key_is_read_from_a_file() -> None:
 async def speak_once() -> str:
     """Say one word."""
     return "said"
+
+
+@on_loop
+async def test_answers_kept_for_a_key_are_encrypted() -> None:
+    """Neither what an update answered nor what was asked can be read; both are known again, also under new keys."""
+    answer = WORDS["update-answer"].encode()
+    asked = b"digest of a guess"
+
+    def claim(until: float) -> DoOnce:
+        return DoOnce(caller="ci", key="k", fingerprint=asked, run_id="r", keep_seconds=60.0, claimed_until=until)
+
+    for keys in (("env:OLD",), ("env:NEW", "env:OLD")):
+        async with await Client.connect("sqlite:///store.db", encryption_keys=keys) as client:
+            now = await client.store.now()
+            (found,) = await client.store.write([claim(now + 5.0)])
+            if found is True:
+                assert await client.store.write([Settle("ci", "k", answer)]) == [True]
+            else:
+                assert found == DoneBefore("", created=False, answer=answer, caller="ci", key="k", run_id="r")
+    assert asked not in content()
+    assert "update-answer" not in readable()
+
+
+@on_loop
+async def test_a_run_that_is_started_once_is_audited_and_encrypted() -> None:
+    """An act that is carried by a key and by the audit log is encrypted as it is without them."""
+    async with running("env:OLD") as app:
+        request = StartRequest("wait", "w", json.dumps(WORDS["input"]).encode())
+
+        def note(act: Operation) -> DoOnce:
+            return DoOnce(act=act, caller="ci", key="k", fingerprint=b"f", run_id="w", keep_seconds=60.0)
+
+        engine = app.stack.engine.acting_as("ci")
+        assert (await engine.carry_out(Begin(request), note)).created
+        done = DoneBefore("w", created=True, caller="ci", key="k", run_id="w")
+        assert await engine.carry_out(Begin(request), note) == done
+        entries, _ = await app.stack.store.audit(AuditFilter())
+        assert [(each.actor, each.action, each.target, each.detail) for each in entries] == [
+            ("ci", "start", "w", "wait")
+        ]
+    assert "input" not in readable()

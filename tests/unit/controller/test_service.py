@@ -179,14 +179,16 @@ def test_prefer_is_read_or_ignored(headers, seconds):
 
 
 @on_loop
-async def test_two_ids_are_one_too_many(tmp_path):
-    """?id= and Idempotency-Key both name the run, so they may not differ."""
+async def test_a_key_names_the_run_that_has_no_other_name(tmp_path):
+    """?id= names the run, and an Idempotency-Key does where there is none; one that is no run id names the request."""
     async with serving(tmp_path) as api:
-        both = "/v1/workflows/idle/runs?id=a"
-        assert (await api.http.post(both, headers={"Idempotency-Key": "b"})).status_code == 400
-        assert (await api.http.post(both, headers={"Idempotency-Key": "a"})).status_code == 201
-        again = await api.http.post("/v1/workflows/idle/runs", headers={"Idempotency-Key": '"a"'})
-        assert (again.status_code, again.json()["run_id"]) == (200, "a")
+        path = "/v1/workflows/idle/runs"
+        for query, key, run_id in (("?id=a", "k", "a"), ("", '"b"', "b"), ("", "c/d", None)):
+            made = await api.http.post(path + query, headers={"Idempotency-Key": key})
+            assert made.status_code == 201
+            assert run_id in {None, made.json()["run_id"]}
+            again = await api.http.post(path + query, headers={"Idempotency-Key": key})
+            assert (again.status_code, again.content) == (201, made.content)
         for wrong in ("", "x" * 300, "a\tb"):
             answer = await api.http.post("/v1/workflows/idle/runs", headers={"Idempotency-Key": wrong})
             assert answer.status_code == 400, wrong
