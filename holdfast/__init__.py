@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         webhook,
         workflow,
     )
+    from holdfast.authoring.schedules import schedule
     from holdfast.client import RunHandle
     from holdfast.controller.webhooks import GitHub, Hmac, Slack, StandardWebhooks, Stripe
     from holdfast.errors import (
@@ -85,6 +86,7 @@ _HOMES: Final[dict[str, str]] = {
     "TaskError": "holdfast.errors",
     "TaskTimeoutError": "holdfast.errors",
     "redact": "holdfast.observe",
+    "schedule": "holdfast.authoring.schedules",
 }
 """Names that do not live in `holdfast.authoring`."""
 
@@ -130,6 +132,7 @@ __all__ = [
     "redact",
     "run",
     "run_info",
+    "schedule",
     "semaphore",
     "set_attributes",
     "side_effect",

@@ -42,8 +42,9 @@
     │   ├── KeyReusedError
     │   ├── KeyInUseError
     │   ├── SignatureError
-    │   └── DeliveryError
-    │       └── DeliveryConflictError
+    │   ├── DeliveryError
+    │   │   └── DeliveryConflictError
+    │   └── ScheduleError
     ├── LeaseError                 somebody else holds it, or took it
     │   ├── LeaseHeld
     │   ├── LeaseLost
@@ -758,6 +759,21 @@ class DeliveryConflictError(DeliveryError):
     """A delivery that says it is one that came before, and is not."""
 
     code: ClassVar[str] = "HF632"
+
+
+@dataclass(eq=False)
+class ScheduleError(RequestError):
+    """A schedule does not allow what was asked of it."""
+
+    code: ClassVar[str] = "HF640"
+
+    schedule: str
+    what: str
+    remedy: str = ""
+
+    def message(self) -> str:
+        """Name the schedule, what is in the way, and what there is to do."""
+        return f"schedule {self.schedule!r} {self.what}" + (f"\n{self.remedy}" if self.remedy else "")
 
 
 # --- Leases ------------------------------------------------------------------------------------------------------

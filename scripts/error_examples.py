@@ -111,6 +111,11 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
         ),
         errors.CallbackError(),
         errors.CallbackGoneError(why="it was answered before"),
+        errors.ScheduleError(
+            schedule="nightly",
+            what="has an open run, nightly-20261129T010000Z, and its policy is skip",
+            remedy="Wait for its end, cancel it, or give the schedule another overlap policy.",
+        ),
         errors.ForkError(execution="ord-1187", what="step chargge#1", remedy="Its steps: reserve#1, charge#1, ship#1"),
         errors.BacklogFullError(limit=100_000),
         errors.SignatureError(reason="stale: signed 1,204 s ago, and 300 s are taken (tolerance)"),

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from holdfast.app.reading import reading
     from holdfast.app.serving import Serving, serve, serving
     from holdfast.app.settings import Settings, load_settings
-    from holdfast.app.stack import ROLES, Stack, process_name
+    from holdfast.app.stack import CONTROLLER, ROLES, Stack, process_name
     from holdfast.app.verifying import verify_store
 
 _HOMES: Final[dict[str, str]] = {
+    "CONTROLLER": "holdfast.app.stack",
     "Client": "holdfast.app.holdfast",
     "Holdfast": "holdfast.app.holdfast",
     "Ledger": "holdfast.app.ledger",
@@ -53,6 +54,7 @@ _HOMES: Final[dict[str, str]] = {
 }
 
 __all__ = [
+    "CONTROLLER",
     "ROLES",
     "Client",
     "Holdfast",

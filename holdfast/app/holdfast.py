@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from holdfast.app.portal import Blocking, Portal
 from holdfast.app.settings import Settings, load_settings
-from holdfast.app.stack import ROLES, Stack
+from holdfast.app.stack import ROLES, WORKING_ROLES, Stack
 from holdfast.authoring import Registry, definition_of
 from holdfast.client import RunHandle, WorkflowClient, audited
 from holdfast.errors import SettingsError
@@ -72,7 +72,7 @@ class Client(WorkflowClient):
 
 
 class Holdfast:
-    """Client, orchestrator and worker in this process, on one store.
+    """Client, controller, orchestrator and worker in this process, on one store.
 
     ```python
     async with Holdfast(modules=["automations"]) as app:
@@ -99,7 +99,7 @@ class Holdfast:
             modules: modules, or names or paths of modules, in which workflows and tasks are found.
             store: such as `sqlite:///holdfast.db`; from the settings when None.
             definitions: further workflows and tasks.
-            roles: what this process does: `orchestrator`, `worker`, or neither.
+            roles: what this process does: `controller` (schedules), `orchestrator`, `worker`, or nothing.
             settings: all settings, instead of `store` and `options`.
             options: any setting by name, such as `lease_seconds=5`.
 
@@ -241,5 +241,6 @@ def run(
     end_script_import()
     definition = definition_of(workflow)
     module = sys.modules.get(definition.fn.__module__)
+    options = {"roles": WORKING_ROLES} | options  # a script that waits for one run is no place for schedules
     with Holdfast([module] if module is not None else [], store, definitions=[workflow], **options) as app:
         return app.start(workflow, *args, id=id, attributes=attributes, memo=memo).result()

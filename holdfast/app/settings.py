@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -27,6 +28,34 @@ FILE_NAME = "holdfast.toml"
 PREFIX: Final = "HOLDFAST_"
 LIKENESS: Final = 0.8
 """How like a setting's a variable's name has to be, to be taken for a slip of the pen (ratio of equal characters)."""
+
+
+class ScheduleSettings(BaseModel):
+    """A schedule in `holdfast.toml`: one table `[schedules.NAME]`. What each key means: see `holdfast.schedule`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    workflow: str
+    """A workflow's name; `task:NAME` for a task."""
+    cron: str | tuple[str, ...] | None = None
+    every: float | str | None = None
+    at: datetime | str | tuple[datetime | str, ...] | None = None
+    timezone: str = "UTC"
+    input: Any = None
+    """The workflow's argument, or a table of its arguments by name."""
+    anchor: datetime | str | None = None
+    overlap: str = "skip"
+    catch_up: float | str | None = None
+    jitter: float | str = 0
+    pause_on_failure: bool = False
+    start: datetime | str | None = None
+    end: datetime | str | None = None
+    timeout: float | str | None = None
+
+    def wording(self) -> dict[str, Any]:
+        """Return all that says what the schedule is, but its input."""
+        given = {name: getattr(self, name) for name in type(self).model_fields if name != "input"}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class Settings(BaseSettings):
@@ -59,6 +88,10 @@ class Settings(BaseSettings):
     )
     synchronous: Literal["FULL", "NORMAL"] = Field(
         default="FULL", description="SQLite durability. NORMAL may lose the last commits in a power cut."
+    )
+    schedules: dict[str, ScheduleSettings] = Field(
+        default_factory=dict,
+        description="Schedules by name: a table `[schedules.NAME]` each, see the how-to on schedules.",
     )
     encryption_keys: tuple[str, ...] = Field(
         default=(),

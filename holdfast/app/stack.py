@@ -26,11 +26,15 @@ from holdfast.ports.operations import KeepSecret, Membership
 
 if TYPE_CHECKING:
     from holdfast.app.member import Member
+    from holdfast.controller.schedules import Scheduler
 
 log = logger("holdfast.app")
 
-ROLES: Final = ("orchestrator", "worker")
-"""What a member of the fleet can do; a process with neither is a client."""
+CONTROLLER: Final = "controller"
+WORKING_ROLES: Final = ("orchestrator", "worker")
+"""What a member of the fleet can do."""
+ROLES: Final = (CONTROLLER, *WORKING_ROLES)
+"""What a process can do. A controller sees to schedules and takes in work from outside; without roles, a client."""
 
 
 def process_name() -> str:
@@ -59,6 +63,7 @@ class Stack:
         self.settings = settings
         self.registry = registry
         self.roles = frozenset(roles)
+        self._working = self.roles - {CONTROLLER}
         self.surroundings = surroundings if surroundings is not None else Machine()
         self.clock = self.surroundings.clock
         self.bus = LocalBus(settings.sqlite_path())
@@ -69,6 +74,8 @@ class Stack:
             self.store, self.bus, self.clock, self.surroundings.draw_seed, None, lambda: self.membership
         )
         self._member: Member | None = None
+        self.scheduler: Scheduler | None = None
+        """What acts on schedules, in a controller."""
         self._rejoining: asyncio.Task[None] | None = None
         self._closing = False
         self.worn = asyncio.Event()
@@ -92,11 +99,14 @@ class Stack:
         try:
             await check_keys(self.store)
             await self.bus.open()
-            if self.roles:
+            if self._working:
                 self._callbacks = await self.callbacks()
                 self._end_serving = serve(self.settings)  # what tasks lock and write down is in this store
                 await self._join()
+            if CONTROLLER in self.roles:
+                await self._open_scheduler()
         except BaseException:
+            await self._leave(lost=False)
             self._end_serving()
             await self.bus.close()
             await self.store.close()
@@ -111,6 +121,8 @@ class Stack:
     async def close(self) -> None:
         """Stop working in good order, leave the fleet, close everything."""
         self._closing = True
+        if self.scheduler is not None:
+            await self.scheduler.close()
         if self._rejoining is not None:
             self._rejoining.cancel()
             await asyncio.gather(self._rejoining, return_exceptions=True)
@@ -121,13 +133,19 @@ class Stack:
             await self.bus.close()
             await self.store.close()
 
+    async def _open_scheduler(self) -> None:
+        # Imported here, so that a client does not load a controller.
+        from holdfast.app.scheduling import open_scheduler
+
+        self.scheduler = await open_scheduler(self.registry, self.settings, self.store, self.bus, self.engine)
+
     async def _join(self) -> None:
         # Imported here, so that a client does not load orchestrator and worker.
         from holdfast.app.member import Member
 
         member = Member(
             name=self.name,
-            roles=self.roles,
+            roles=self._working,
             settings=self.settings,
             registry=self.registry,
             store=self.store,

@@ -11,13 +11,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import FunctionType, ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.authoring.modules import Module, load_module, with_submodules
 from holdfast.authoring.task import TaskDefinition, plain_name, plain_task
 from holdfast.authoring.webhooks import Webhook, webhooks_of
 from holdfast.authoring.workflow import TASK_WORKFLOW_PREFIX, WorkflowDefinition, find_definition, task_workflow
 from holdfast.errors import DefinitionError, DuplicateNameError, UnknownNameError
+
+if TYPE_CHECKING:
+    from holdfast.authoring.schedules.definition import ScheduleDefinition
 
 KNOWN_MAX: Final = 50
 """How many names an error lists."""
@@ -140,6 +143,22 @@ class Registry:
         # One file imported under two names makes every declaration twice.
         if not any(each is declared or _what_it_is(each) == _what_it_is(declared) for each in known):
             known.append(declared)
+
+    @property
+    def schedules(self) -> Mapping[str, ScheduleDefinition]:
+        """The schedules that stand above workflows and tasks, by name; raises DuplicateNameError."""
+        found: dict[str, ScheduleDefinition] = {}
+        definitions: list[Any] = [*self._workflows.values(), *self._tasks.values()]
+        for definition in definitions:
+            for each in definition.schedules:
+                first = found.setdefault(each.name, each)
+                if first is not each and (first.where, first.module) != (each.where, each.module):
+                    raise DuplicateNameError(
+                        f"two schedules are called {each.name!r}",
+                        f"{first.where}; {each.where}",
+                        "Give one another name: it begins the ids of the runs.",
+                    )
+        return found
 
     def prepare(self) -> None:
         """Resolve every annotation and make every adapter now, rather than when the first run needs it.

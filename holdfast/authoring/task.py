@@ -44,6 +44,8 @@ class TaskDefinition(Generic[P, R]):
     """Whether the function is a coroutine function."""
     timeout_set: bool = False
     """Whether its author chose the attempt time-out; a sync task then runs where it can be stopped."""
+    schedules: tuple[Any, ...] = ()
+    """When it is started by itself: the `ScheduleDefinition`s that stand above it."""
 
     def __init__(
         self,

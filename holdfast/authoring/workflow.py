@@ -47,6 +47,8 @@ class WorkflowDefinition(Generic[P, R]):
     """The code version that was given by hand."""
     pinned = False
     """Its runs are for code of the version they began with alone."""
+    schedules: tuple[Any, ...] = ()
+    """When it is started by itself: the `ScheduleDefinition`s that stand above it."""
 
     def __init__(self, subject: Any, run: Callable[..., Any], *, name: str, signature: CallSignature) -> None:
         """Define a workflow; use `@workflow`.

@@ -26,6 +26,7 @@ from holdfast.cli import (
     operating,
     replaying,
     runs,
+    scheduling,
     serving,
     starting,
 )
@@ -60,6 +61,7 @@ program.add_typer(capturing.capture, name="capture")
 program.add_typer(notifying.notices, name="notices")
 program.command()(deploying.deploy_check)
 program.command()(linting.lint)
+program.add_typer(scheduling.schedules, name="schedules")
 program.add_typer(keys.keys, name="keys")
 program.command()(auditing.audit)
 program.add_typer(keeping.encryption, name="encryption")

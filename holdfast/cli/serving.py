@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.app import ROLES, Serving, Settings, load_settings, process_name, serve
+from holdfast.app import CONTROLLER, ROLES, Serving, Settings, load_settings, process_name, serve
 from holdfast.authoring import Registry
 from holdfast.cli.modules import ModulesArgument, load_registry
 from holdfast.cli.output import Output
@@ -48,8 +48,8 @@ def controller(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Serve the HTTP API."""
-    _serve(Output(as_json=as_json), modules, (), http=True, host=host, port=port, store=store)
+    """Serve the HTTP API, and see to schedules."""
+    _serve(Output(as_json=as_json), modules, (CONTROLLER,), http=True, host=host, port=port, store=store)
 
 
 def orchestrator(
@@ -124,7 +124,8 @@ def _serve(
         settings = load_settings(**options)
         _configure_logs(settings)
         names = modules or list(settings.modules)
-        registry = load_registry(names) if names or roles else Registry()
+        works = not {CONTROLLER}.issuperset(roles)
+        registry = load_registry(names) if names or works else Registry()
 
         def announce(started: Serving) -> None:
             facts: dict[str, Any] = {
@@ -133,7 +134,7 @@ def _serve(
                 "workflows": [each for each in registry.workflow_names() if not each.startswith("task:")],
                 "tasks": list(registry.task_names()),
             }
-            if roles:
+            if works:
                 facts["pools"] = settings.pools if "worker" in roles else {}
             if started.url:
                 facts["url"] = started.url

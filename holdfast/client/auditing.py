@@ -19,10 +19,13 @@ from holdfast.ports.operations import (
     BreakLock,
     Carrying,
     Deliver,
+    DropSchedule,
     Membership,
+    MoveSchedule,
     Operation,
     Pause,
     PutKey,
+    PutSchedule,
     Resume,
     RevokeKey,
     RotateKey,
@@ -41,8 +44,11 @@ ACTS: Final[dict[type, Callable[[Any], tuple[str, str, str]]]] = {
     PutKey: lambda act: ("create-key", act.name, " ".join(act.scopes)),
     RotateKey: lambda act: ("rotate-key", act.name, ""),
     RevokeKey: lambda act: ("revoke-key", act.name, ""),
+    PutSchedule: lambda act: ("put-schedule", act.name, ""),
+    DropSchedule: lambda act: ("delete-schedule", act.name, ""),
+    MoveSchedule: lambda act: (act.action and f"{act.action}-schedule", act.name, ""),
 }
-"""What each act is called in the log, what it was done to, and what else is said of it."""
+"""What each act is called in the log, what it was done to, and what else is said; one that has no name is no act."""
 
 
 class AuditingStore:
@@ -68,13 +74,16 @@ class AuditingStore:
 
     def _noted(self, operation: Operation) -> Operation:
         if isinstance(operation, Carrying):
-            if operation.act is None or isinstance(operation, Audited):
+            if isinstance(operation, Audited):
                 return operation
-            return msgspec.structs.replace(operation, act=self._noted(cast("Operation", operation.act)))
+            if operation.act is not None:
+                return msgspec.structs.replace(operation, act=self._noted(cast("Operation", operation.act)))
         describe = ACTS.get(type(operation))
         if describe is None:
             return operation
         action, target, detail = describe(operation)
+        if not action:
+            return operation
         if self._source and action == "start":
             action, detail = "fork", self._source
         return Audited(act=operation, actor=self._actor, action=action, target=target, detail=detail)

@@ -63,6 +63,7 @@ from holdfast.controller.keyring import Keyring
 from holdfast.controller.keys import LOCAL
 from holdfast.controller.once import KEEP_SECONDS, Once, OnceKey, fingerprint
 from holdfast.controller.once import operation_id as once_id
+from holdfast.controller.schedules.service import ScheduleService
 from holdfast.controller.strict import read_json
 from holdfast.controller.webhooks import Desk, DeskOptions, Inbox
 from holdfast.errors import (
@@ -166,6 +167,7 @@ class ControllerService:
         self.inbox = Inbox(store, self.webhooks)
         self.publisher = Publisher(meters if meters is not None else Meters(), store)
         """Says how the fleet and this process are doing."""
+        self.schedules = ScheduleService(store, engine, registry, draw_id)
         self.callbacks: Callbacks | None = None
         """Reads the tokens of callbacks; without it nobody's is good."""
 

@@ -20,6 +20,8 @@ REQUESTS: Final = "requests"
 """A query or an update waits for an answer, or has one."""
 CLOSED: Final = "closed"
 """A run ended."""
+SCHEDULES: Final = "schedules"
+"""A schedule was changed."""
 
 Listener: TypeAlias = Callable[[frozenset[str]], None]
 

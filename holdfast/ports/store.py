@@ -18,6 +18,7 @@ from holdfast.ports.operations import (
     DeliveryRecord,
     EntryRecord,
     FanOutRecord,
+    FireRecord,
     InboxRow,
     ItemOutcome,
     KeyRecord,
@@ -30,6 +31,7 @@ from holdfast.ports.operations import (
     QueueRecord,
     RunFilter,
     RunRecord,
+    ScheduleRecord,
     Totals,
 )
 
@@ -161,6 +163,21 @@ class Store(Protocol):
 
     async def delivery(self, delivery_id: int) -> DeliveryRecord | None:
         """Return a delivery with its headers and its body."""
+
+    async def schedules(self) -> list[ScheduleRecord]:
+        """Return all schedules, by name."""
+
+    async def schedule(self, name: str) -> ScheduleRecord | None:
+        """Return one schedule."""
+
+    async def due_schedules(self, now: float, limit: int) -> list[ScheduleRecord]:
+        """Return schedules that have to be looked at: their time has come by `now`, or one of their runs has ended."""
+
+    async def next_schedule(self) -> tuple[float | None, bool]:
+        """Return when a schedule has to be looked at next, and whether the end of some run is a reason to, before."""
+
+    async def fires(self, schedule: str, limit: int) -> list[FireRecord]:
+        """Return what was noted of a schedule's due times, newest first."""
 
     async def uncaptured(self, limit: int) -> list[RunRecord]:
         """Return executions that failed, timed out or are parked and are not marked captured, newest first.

@@ -11,7 +11,7 @@ Where a body stands:
     mail                    run, kind, name, operation id               ask             the same
     answer                  request                                     ledger          name
     kept answer             caller, key
-    memo                    run
+    memo                    run                                         input           schedule
     delivery                webhook, delivery id, part: headers or body
 
 Attributes are not bodies either: a run is found by them.
@@ -222,6 +222,10 @@ def _mark_done(codec: Codec, operation: ops.MarkDone) -> ops.MarkDone:
     return _replace(operation, result=codec.encrypt_alike(operation.result, place_of("ledger", operation.name)))
 
 
+def _put_schedule(codec: Codec, operation: ops.PutSchedule) -> ops.PutSchedule:
+    return _replace(operation, input=encrypt(codec, operation.input, place_of("schedule", operation.name)))
+
+
 def _ask(codec: Codec, operation: ops.Ask) -> ops.Ask:
     place = place_of("ask", operation.run_id, operation.kind, operation.name, operation.operation_id)
     return _replace(operation, body=encrypt(codec, operation.body, place))
@@ -280,6 +284,7 @@ ENCRYPTS: Final[dict[type, Callable[[Codec, Any], Any]]] = {
     ops.BeatTasks: _beat,
     ops.RecordItems: _record,
     ops.MarkDone: _mark_done,
+    ops.PutSchedule: _put_schedule,
     ops.Ask: _ask,
     ops.Answer: _answer,
     ops.NoteDelivery: _note_delivery,
@@ -326,6 +331,8 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.RotateKey,
         ops.NoteUse,
         ops.RevokeKey,
+        ops.MoveSchedule,
+        ops.DropSchedule,
     }
 )
 """Operations that carry names, numbers and times only."""

@@ -150,6 +150,19 @@ class EncryptedStore:
             body=self.codec.decrypt(record.body, delivery_place(*whose, "body")),
         )
 
+    async def schedules(self) -> list[ops.ScheduleRecord]:
+        """Return all schedules. See `Store.schedules`."""
+        return [self._open_schedule(each) for each in await self._store.schedules()]
+
+    async def schedule(self, name: str) -> ops.ScheduleRecord | None:
+        """Return one schedule. See `Store.schedule`."""
+        record = await self._store.schedule(name)
+        return None if record is None else self._open_schedule(record)
+
+    async def due_schedules(self, now: float, limit: int) -> list[ops.ScheduleRecord]:
+        """Return schedules that have to be looked at. See `Store.due_schedules`."""
+        return [self._open_schedule(each) for each in await self._store.due_schedules(now, limit)]
+
     async def queue(self, execution_id: int) -> list[ops.QueueRecord]:
         """Return an execution's queued tasks. See `Store.queue`."""
         return [self._open_queued(each) for each in await self._store.queue(execution_id)]
@@ -183,6 +196,9 @@ class EncryptedStore:
             parked=open_reason(self.codec, record.parked, record.execution_id),
             memo=open_or_leave(self.codec, record.memo, place_of("memo", record.run_id)),
         )
+
+    def _open_schedule(self, record: ops.ScheduleRecord) -> ops.ScheduleRecord:
+        return _replace(record, input=open_or_leave(self.codec, record.input, place_of("schedule", record.name)))
 
     async def _open_mail(self, row: ops.InboxRow) -> ops.InboxRow:
         match row.kind:

@@ -24,6 +24,7 @@ from holdfast.controller.http import (
     metrics,
     notices,
     runs,
+    schedules,
     workflows,
 )
 from holdfast.controller.http.access import Doorkeeper, ScopedRoute, check_routes
@@ -43,6 +44,7 @@ ROUTERS = (
     hooks.router,
     workflows.router,
     fleet.router,
+    schedules.router,
     captures.router,
     notices.router,
     keys.router,

@@ -22,6 +22,7 @@ from holdfast.controller.documents import Document
 from holdfast.controller.http.access import Public, ScopedRoute
 from holdfast.controller.http.problems import MEDIA_TYPE, Problem
 from holdfast.controller.keys import Scope
+from holdfast.controller.schedules import documents as schedule_documents
 from holdfast.controller.webhooks import documents as webhook_documents
 from holdfast.errors import DefinitionError
 
@@ -85,11 +86,11 @@ def _operations(app: FastAPI, described: dict[str, Any]) -> Iterator[tuple[dict[
 def _schemas() -> dict[str, Any]:
     kinds = [
         each
-        for module in (documents, webhook_documents)
+        for module in (documents, schedule_documents, webhook_documents)
         for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, Document) and each is not Document
     ]
-    _, schemas = msgspec.json.schema_components([*kinds, Problem], ref_template=_SHARED + "{name}")
+    _, schemas = msgspec.json.schema_components([*dict.fromkeys(kinds), Problem], ref_template=_SHARED + "{name}")
     return schemas
 
 

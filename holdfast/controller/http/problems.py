@@ -64,6 +64,7 @@ TREATMENTS: Final[Mapping[type[HoldfastError], Treatment]] = {
     errors.SignatureError: Treatment(401),
     errors.DeliveryError: Treatment(422),
     errors.DeliveryConflictError: Treatment(409),
+    errors.ScheduleError: Treatment(409),
     errors.UnknownNameError: Treatment(404),
     errors.UpdateRejectedError: Treatment(422),
     errors.QueryError: Treatment(500),

@@ -138,6 +138,21 @@ from holdfast.ports.operations.runs import (
     RunRecord,
     Totals,
 )
+from holdfast.ports.operations.schedules import (
+    FOUND,
+    MISSED,
+    REFUSED,
+    SKIPPED,
+    STARTED,
+    DropSchedule,
+    FireNote,
+    FireRecord,
+    Moved,
+    MoveSchedule,
+    PutSchedule,
+    ScheduleRecord,
+    ScheduleRun,
+)
 from holdfast.ports.operations.secrets import (
     KeepSecret,
 )
@@ -238,6 +253,9 @@ Operation: TypeAlias = (
     | RotateKey
     | NoteUse
     | RevokeKey
+    | PutSchedule
+    | MoveSchedule
+    | DropSchedule
 )
 
 __all__ = [
@@ -249,15 +267,20 @@ __all__ = [
     "DUE",
     "FAIL",
     "FAILED",
+    "FOUND",
     "ID_CONFLICT_POLICIES",
     "ID_REUSE_POLICIES",
+    "MISSED",
     "PARKED",
     "PAUSED",
+    "REFUSED",
     "REFUSED_DELIVERIES_MAX",
     "REJECT_DUPLICATE",
     "RUNNING",
     "SAME_INPUT",
     "SENT",
+    "SKIPPED",
+    "STARTED",
     "TERMINAL",
     "TERMINATED",
     "TERMINATE_EXISTING",
@@ -297,11 +320,14 @@ __all__ = [
     "DeliveryState",
     "DoOnce",
     "DoneBefore",
+    "DropSchedule",
     "EntryRecord",
     "FanOutRecord",
     "FanOutSummary",
     "FinishOwnTask",
     "FinishTask",
+    "FireNote",
+    "FireRecord",
     "Fit",
     "IdPolicy",
     "InboxRow",
@@ -317,6 +343,8 @@ __all__ = [
     "MarkDone",
     "MemberRecord",
     "Membership",
+    "MoveSchedule",
+    "Moved",
     "NewChild",
     "NoteDelivery",
     "NoteUse",
@@ -336,6 +364,7 @@ __all__ = [
     "Pruned",
     "PrunedKeys",
     "PutKey",
+    "PutSchedule",
     "QueueFanOut",
     "QueueRecord",
     "QueueTask",
@@ -357,6 +386,8 @@ __all__ = [
     "RotateKey",
     "RunFilter",
     "RunRecord",
+    "ScheduleRecord",
+    "ScheduleRun",
     "Settle",
     "SettleNotice",
     "StartNext",

@@ -20,9 +20,10 @@ class Audited(Carrying, frozen=True, kw_only=True):
     actor: str
     """A key's name, or `cli:` and a person's; `local` is anybody on a machine without keys."""
     action: str
-    """start, signal, cancel, terminate, pause, resume, fork, break-lock, create-key, rotate-key or revoke-key."""
+    """start, signal, cancel, terminate, pause, resume, fork, break-lock, create-key, rotate-key, revoke-key,
+    put-schedule, delete-schedule, pause-schedule, resume-schedule or backfill-schedule."""
     target: str
-    """The run's id, or the name of the lock or key."""
+    """The run's id, or the name of the lock, key or schedule."""
     detail: str = ""
     """A name that says more, such as the workflow that was started. Nothing of what users wrote."""
 

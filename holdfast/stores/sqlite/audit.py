@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from holdfast.errors import HoldfastError
-from holdfast.ports.operations import Audited, AuditEntry, AuditFilter, Overtaken, PruneAudit, Started
+from holdfast.ports.operations import Audited, AuditEntry, AuditFilter, Moved, Overtaken, PruneAudit, Started
 from holdfast.stores.sqlite import statements
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def _did_something(operation: Audited, result: Any) -> bool:
             return False
         case Started():
             return result.created or getattr(operation.act, "signal", None) is not None
+        case Moved():
+            return result.moved
         case _:
             return bool(result)
 

@@ -25,6 +25,7 @@ from holdfast.stores.sqlite import (
     parking,
     pruning,
     requests,
+    schedules,
     secrets,
     tasks,
 )
@@ -54,6 +55,7 @@ def handlers() -> Mapping[type, Handler]:
         parking,
         pruning,
         requests,
+        schedules,
         secrets,
         tasks,
     ):

@@ -39,6 +39,7 @@ from holdfast.stores.sqlite import (
     members,
     notices,
     requests,
+    schedules,
     schema,
     statements,
     tasks,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         DeliveryRecord,
         EntryRecord,
         FanOutRecord,
+        FireRecord,
         InboxRow,
         ItemOutcome,
         KeyRecord,
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
         PoolRecord,
         QueueRecord,
         RunRecord,
+        ScheduleRecord,
     )
 
 _DUE = (executions, members, tasks, chunks, locks)
@@ -430,6 +433,31 @@ class SQLiteStore:
         """Return a delivery with its headers and its body."""
         with translated(self.path):
             return deliveries.read(self._read(), delivery_id)
+
+    async def schedules(self) -> list[ScheduleRecord]:
+        """Return all schedules, by name."""
+        with translated(self.path):
+            return schedules.read_all(self._read())
+
+    async def schedule(self, name: str) -> ScheduleRecord | None:
+        """Return one schedule."""
+        with translated(self.path):
+            return schedules.read(self._read(), name)
+
+    async def due_schedules(self, now: float, limit: int) -> list[ScheduleRecord]:
+        """Return schedules that have to be looked at: their time has come by `now`, or one of their runs has ended."""
+        with translated(self.path):
+            return schedules.read_due(self._read(), now, limit)
+
+    async def next_schedule(self) -> tuple[float | None, bool]:
+        """Return when a schedule has to be looked at next, and whether the end of some run is a reason to, before."""
+        with translated(self.path):
+            return schedules.read_next(self._read())
+
+    async def fires(self, schedule: str, limit: int) -> list[FireRecord]:
+        """Return what was noted of a schedule's due times, newest first."""
+        with translated(self.path):
+            return schedules.read_fires(self._read(), schedule, limit)
 
     async def uncaptured(self, limit: int) -> list[RunRecord]:
         """Return executions that failed, timed out or are parked and are not marked captured, newest first."""

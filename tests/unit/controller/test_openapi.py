@@ -12,8 +12,11 @@ from pydantic import BaseModel
 from holdfast.authoring import workflow
 from holdfast.controller import documents
 from holdfast.controller.http.access import Public
+from holdfast.controller.schedules import documents as schedule_documents
 from holdfast.controller.webhooks import documents as webhook_documents
 from tests.unit.controller.rig import DEFINITIONS, Order, on_loop, serving
+
+KINDS = {**vars(documents), **vars(schedule_documents), **vars(webhook_documents)}
 
 
 class Leaf(BaseModel):
@@ -139,6 +142,7 @@ async def test_answers_are_what_the_description_says(tmp_path):
     async with serving(tmp_path) as api:
         paths = (await described(api))["paths"]
         await api.http.post("/v1/workflows/greet/runs?id=x", json="bob")
+        await api.http.put("/v1/schedules/greet", json={"workflow": "greet", "every": "1h", "input": "bob"})
         for path in paths:
             operation = paths[path].get("get")
             concrete = path.replace("{run_id}", "x").replace("{name}", "greet")
@@ -146,8 +150,7 @@ async def test_answers_are_what_the_description_says(tmp_path):
                 continue
             response = await api.http.get(concrete)
             content = operation["responses"][str(response.status_code)]["content"]["application/json"]
-            name = content["schema"]["$ref"].rpartition("/")[2]
-            kind = getattr(documents, name, None) or getattr(webhook_documents, name)
+            kind = KINDS[content["schema"]["$ref"].rpartition("/")[2]]
             strict = msgspec.defstruct(
                 "Strict", [], bases=(kind,), forbid_unknown_fields=True, frozen=True, kw_only=True
             )

@@ -23,6 +23,7 @@ from holdfast.testing.conformance.store import (
     operating,
     pruning,
     reads,
+    schedules,
     successors,
     versions,
 )
@@ -41,6 +42,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *pruning.CHECKS,
     *notices.CHECKS,
     *deliveries.CHECKS,
+    *schedules.CHECKS,
 )
 """Every check."""
 

@@ -26,6 +26,7 @@ MAY_SCAN = {
     "read_locks": "the whole table was asked for",
     "read_keys": "the whole table was asked for",
     "prune_deliveries": "the oldest, as many as it says",
+    "read_schedules": "the whole table was asked for",
     "read_slots": "as many rows as there are processes",
 }
 

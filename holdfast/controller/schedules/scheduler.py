@@ -1,0 +1,136 @@
+"""The loop that acts on schedules.
+
+Owns: when to look, and what to do when a look goes wrong.
+Must not know: the rules of schedules; other processes.
+
+Theory of operation
+===================
+
+Any number of schedulers may run on one store. Each sleeps until the next time at which some schedule has to be looked
+at, or until the bell says that a schedule was changed, or - while runs of schedules are open - that some run has ended.
+Then it takes steps until nothing is due. Two that wake at once decide the same, and the commit of only one is made.
+
+Nothing happens before its time: a timer only wakes the loop up, and the store's clock decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from holdfast.controller.schedules.acting import Actor
+from holdfast.controller.schedules.decision import decide_step
+from holdfast.controller.schedules.state import Schedule
+from holdfast.errors import HoldfastError
+from holdfast.observe import logger
+from holdfast.ports.bus import CLOSED, SCHEDULES, Bus
+from holdfast.ports.operations import ScheduleRecord
+from holdfast.ports.store import Store
+
+SCHEDULES_PER_LOOK: Final = 100
+"""How many schedules are read at a time."""
+REST_SECONDS: Final = 0.1
+"""How long the bell is not listened to after a look: runs may end by the thousand."""
+TROUBLE_SECONDS: Final = 5.0
+"""How long to wait after something went wrong."""
+
+log = logger("holdfast.controller")
+
+
+class Scheduler:
+    """Takes the steps of all schedules of a store, each at its time."""
+
+    def __init__(self, store: Store, bus: Bus, actor: Actor, poll_seconds: float) -> None:
+        """Act on the schedules of `store`.
+
+        Args:
+            store: where schedules are.
+            bus: wakes the loop when a schedule was changed, or a run has ended.
+            actor: carries steps out.
+            poll_seconds: how often to look although nothing rang.
+        """
+        self._store = store
+        self._bus = bus
+        self._actor = actor
+        self._poll_seconds = poll_seconds
+        self._rung = asyncio.Event()
+        self._is_watching = False
+        self._task: asyncio.Task[None] | None = None
+        self._stop_listening: Callable[[], None] | None = None
+        self.next_due: float | None = None
+        """When it looks next, by the store's clock; None when only the bell can tell."""
+
+    async def open(self) -> None:
+        """Begin."""
+        self._stop_listening = self._bus.listen(self._heard)
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="holdfast scheduler")
+
+    async def close(self) -> None:
+        """Stop; a step that is being written is written or not, as a whole."""
+        if self._stop_listening is not None:
+            self._stop_listening()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _heard(self, topics: frozenset[str]) -> None:
+        if SCHEDULES in topics or (self._is_watching and CLOSED in topics):
+            self._rung.set()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                now = await self._look()
+            except HoldfastError as error:
+                log.warning("the schedules could not be looked at", error=str(error))
+                await self._rest(TROUBLE_SECONDS)
+                continue
+            seconds = self._poll_seconds if self.next_due is None else min(self.next_due - now, self._poll_seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, seconds)):
+                    await self._rung.wait()
+                await self._rest(REST_SECONDS)
+
+    async def _rest(self, seconds: float) -> None:
+        """Let some time pass, in which the bell may ring."""
+        until = await self._store.now() + seconds
+        self.next_due = until if self.next_due is None else min(self.next_due, until)
+        await asyncio.sleep(seconds)
+
+    async def _look(self) -> float:
+        """Take steps until nothing is due; return the time by which that was so."""
+        self._rung.clear()
+        troubled: set[str] = set()
+        while True:
+            now = await self._store.now()
+            due = await self._store.due_schedules(now, SCHEDULES_PER_LOOK + len(troubled))
+            waiting = [each for each in due if each.name not in troubled]
+            if not waiting:
+                break
+            for record in waiting:
+                if not await self._step(record, now):
+                    troubled.add(record.name)
+        self.next_due, self._is_watching = await self._store.next_schedule()
+        if troubled:
+            self.next_due = now + TROUBLE_SECONDS
+        return now
+
+    async def _step(self, record: ScheduleRecord, now: float) -> bool:
+        """Take one step of a schedule; return whether it can be looked at again at once."""
+        try:
+            schedule = Schedule.read(record)
+            step = decide_step(schedule, now)
+            if not step.changes(schedule):
+                log.error("a schedule is due, and there is nothing to do about it", schedule=record.name)
+                return False
+            moved = await self._actor.take(schedule, step)
+        except (HoldfastError, msgspec.MsgspecError, ValueError, KeyError) as error:
+            log.warning("a schedule cannot go on", schedule=record.name, error=str(error))
+            return False
+        if moved.refused:
+            log.warning("a schedule could not do what was due", schedule=record.name, error=moved.refused)
+        return True
