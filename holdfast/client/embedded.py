@@ -72,7 +72,7 @@ from holdfast.ports.store import Store
 
 RUNS_FOLLOWED_MAX: Final = 10
 """How far a chain of runs that wait for one another is followed."""
-WAITING_SECONDS: Final = 2.0
+WAITING_SECONDS: Final = 1.0
 """How long somebody who explains a run waits for its owner to say what its code waits for."""
 LOOK_SECONDS: Final = 0.25
 """How often to look for an answer or an end although nothing rang."""

@@ -39,8 +39,9 @@ from typing import Any, Final
 import msgspec
 
 from holdfast.errors import HistoryError
+from holdfast.history.attributes import decode_attributes
 from holdfast.history.captures import CaptureNote
-from holdfast.history.events import AnyEvent, Attempt, BlobRef, FanOutCompleted, WorkflowStarted
+from holdfast.history.events import AnyEvent, Attempt, AttributesSet, BlobRef, FanOutCompleted, WorkflowStarted
 from holdfast.history.failures import Failure
 
 FORMAT: Final = "holdfast-history/1"
@@ -312,6 +313,8 @@ def _read_event(number: int, raw: msgspec.Raw) -> AnyEvent:
         if members:
             raise HistoryError(f"{name} has no {', '.join(sorted(members)[:5])}", where)
         event: AnyEvent = _KINDS[name](**values)
+        if isinstance(event, WorkflowStarted | AttributesSet):
+            decode_attributes({name: text for name, text in event.attributes.items() if text})
     except HistoryError as error:
         raise HistoryError(error.what, where) from None
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, ValueError, OverflowError) as error:

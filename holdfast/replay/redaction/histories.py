@@ -29,6 +29,8 @@ CODE_FIELDS: Final = frozenset(
 )
 """Text fields of events that name things in the code or the fleet."""
 
+_DATE: Final = re.compile(r"\d{4}-\d\d-")
+"""Begins a time among the literals of attributes; the others are JSON."""
 _KEY_IN_STEP: Final = re.compile(r"\[(.*)\]", re.DOTALL)
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -138,10 +140,19 @@ class _Cleaner:
                 return self.failure(value)
             case tuple() if name == "attempts":
                 return tuple(self.attempt(each) for each in value)
+            case dict() if name == "attributes":
+                return self.attributes(value)
             case dict():
                 return self.redactor.value(value)
             case _:
                 return value
+
+    def attributes(self, encoded: dict[str, str]) -> dict[str, str]:
+        """Return attributes whose values are clean, and literals still."""
+        values = {name: _decode(text) for name, text in encoded.items() if text and not _DATE.match(text)}
+        cleaned = self.redactor.value(values)
+        replaced = {name: _encode(each).decode() for name, each in cleaned.items() if each != values.get(name, each)}
+        return {**encoded, **replaced} if replaced else encoded
 
     def sole_name(self, event: AnyEvent, name: str) -> str:
         """Return the name of the only parameter that an input belongs to."""

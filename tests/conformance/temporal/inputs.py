@@ -12,4 +12,5 @@ INPUTS: Final[dict[str, Any]] = {
     "Race": "pen",
     "Patient": "wait",
     "Changed": "ink",
+    "Labelled": "ink",
 }

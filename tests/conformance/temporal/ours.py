@@ -12,7 +12,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
-from holdfast.authoring import Retry, TaskDefinition, patched, signal, task, update, workflow
+from holdfast.authoring import Retry, TaskDefinition, patched, set_attributes, signal, task, update, workflow
 from holdfast.errors import TaskError, TaskTimeoutError
 
 
@@ -158,7 +158,18 @@ class Changed:
         return article
 
 
+@workflow
+class Labelled:
+    """Says what it is about."""
+
+    async def run(self, article: str) -> str:
+        set_attributes({"article": article, "count": 3})
+        await fetch(article)
+        set_attributes({"article": None, "paid": True})
+        return article
+
+
 TASKS: Final[tuple[TaskDefinition[Any, Any], ...]] = (fetch, price, ship, note, refuse, stall)
 WORKFLOWS: Final[dict[str, Any]] = {
-    each.__name__: each for each in (Order, Shipment, Refused, Doomed, Race, Patient, Changed)
+    each.__name__: each for each in (Order, Shipment, Refused, Doomed, Race, Patient, Changed, Labelled)
 }

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from temporalio import activity, workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ActivityError
 from temporalio.exceptions import TimeoutError as OutOfTime
 
@@ -166,7 +166,22 @@ class Changed:
         return article
 
 
+ARTICLE: Final = SearchAttributeKey.for_keyword("article")
+COUNT: Final = SearchAttributeKey.for_int("count")
+PAID: Final = SearchAttributeKey.for_bool("paid")
+
+
+@workflow.defn(sandboxed=False)
+class Labelled:
+    @workflow.run
+    async def run(self, article: str) -> str:
+        workflow.upsert_search_attributes([ARTICLE.value_set(article), COUNT.value_set(3)])
+        await workflow.execute_activity(fetch, article, **HOW)
+        workflow.upsert_search_attributes([ARTICLE.value_unset(), PAID.value_set(True)])
+        return article
+
+
 ACTIVITIES: Final = (fetch, price, ship, note, refuse, stall)
 WORKFLOWS: Final[dict[str, Any]] = {
-    each.__name__: each for each in (Order, Shipment, Refused, Doomed, Race, Patient, Changed)
+    each.__name__: each for each in (Order, Shipment, Refused, Doomed, Race, Patient, Changed, Labelled)
 }

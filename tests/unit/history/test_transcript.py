@@ -181,3 +181,11 @@ def test_memos_are_not_shared() -> None:
     """Two histories without one have one each."""
     first, second = (from_json(to_json([START])).started.memo for _ in range(2))
     assert first is not second
+
+
+def test_an_attribute_that_is_no_literal_is_refused() -> None:
+    """Code would be told something that no run can be found by."""
+    text = to_json([WorkflowStarted(1.0, 0, "W", "r", "r", b"null", 1, 0, "", "", attributes={"region": '"eu"'})])
+    assert from_json(text).started.attributes == {"region": '"eu"'}
+    with pytest.raises(HistoryError, match="event 1"):
+        from_json(text.replace(b'\\"eu\\"', b"eu"))

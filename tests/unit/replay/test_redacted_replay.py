@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from holdfast import Holdfast, RunFailedError, map_tasks, task, workflow
-from holdfast.history import FanOutStarted, History, to_json
+from holdfast import Holdfast, RunFailedError, map_tasks, run_info, set_attributes, task, workflow
+from holdfast.history import FanOutStarted, History, decode_attributes, to_json
 from holdfast.replay import Verdict, WorkflowReplayer, load_history
 from holdfast.replay.captures import CaptureFolder
 from tests.unit.replay.test_redaction import scan
@@ -111,3 +111,29 @@ def test_a_fan_out_of_other_items_is_found_where_its_digest_is_known(capture: Hi
     ]
     result = WorkflowReplayer(pay).replay(History(events, capture.outcomes))
     assert [each.kind for each in result.divergences] == ["INPUT_CHANGED"]
+
+
+@workflow
+async def label(account: Account) -> list[str]:
+    """Put what is secret into attributes, which nobody should do, and fail."""
+    set_attributes({"user": account.user, "password": account.password, "pin": account.pin, "plain": 12.5})
+    await tell("labelled")
+    raise ValueError(sorted(run_info().attributes))
+
+
+def test_attributes_are_redacted_and_stay_literals(tmp_path: Path) -> None:
+    """Also those of the start; the capture replays to the same end."""
+    store = f"sqlite:///{tmp_path}/s.db"
+    account = Account(user="ada", password=PASSWORD, pin=839_461, card_number=CARD)
+    with Holdfast(definitions=[label, tell], store=store, capture_dir=tmp_path / "captures") as app:
+        handle = app.start(label, account, id="l-1", attributes={"token": PASSWORD, "region": "eu"})
+        with pytest.raises(RunFailedError):
+            handle.result(timeout=30)
+    (entry,) = CaptureFolder(tmp_path / "captures").entries()
+    text = entry.path.read_text("utf-8")
+    assert PASSWORD not in json.loads(json.dumps(text))
+    assert "839461" not in text
+    history = load_history(entry.path)
+    assert decode_attributes(history.started.attributes)["region"] == "eu"
+    result = WorkflowReplayer(label).replay(history)
+    assert (result.verdict, result.status) == (Verdict.IDENTICAL, "FAILED")

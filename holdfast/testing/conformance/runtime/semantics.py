@@ -1,4 +1,4 @@
-"""Scenarios about what a workflow remembers and undoes: patches, side effects, sagas.
+"""Scenarios about what a workflow remembers, says of itself and undoes: patches, side effects, attributes, sagas.
 
 Owns: the scenarios.
 Must not know: any engine.
@@ -10,8 +10,19 @@ import asyncio
 import os
 from typing import Any, Final
 
-from holdfast.authoring import Saga, deprecate_patch, patched, side_effect, task, workflow
+from holdfast.authoring import (
+    Saga,
+    continue_as_new,
+    deprecate_patch,
+    patched,
+    run_info,
+    set_attributes,
+    side_effect,
+    task,
+    workflow,
+)
 from holdfast.client import RunHandle
+from holdfast.ports.operations import RunFilter
 from holdfast.testing.conformance.runtime.scenario import LOOK_SECONDS, Stage, scenario
 from holdfast.testing.conformance.runtime.tasks import apply, apply_held, effect, folder
 
@@ -64,6 +75,36 @@ async def a_side_effect_is_recorded(stage: Stage) -> RunHandle[Any]:
     run = await stage.start(drawing_outside)
     await stage.effects(1)
     await stage.middle()
+    return run
+
+
+@workflow
+async def labelled(stage: int) -> dict[str, Any]:
+    """Say where it stands, around a step; go on as a new execution in between."""
+    set_attributes({"stage": stage, "first": stage == 1 or None})
+    await (apply_held if stage == 1 else apply)(f"stage {stage}")
+    if stage == 1:
+        continue_as_new(2)
+    set_attributes({"done": True})
+    return dict(run_info().attributes)
+
+
+@scenario(result={"region": "eu", "stage": 2, "done": True}, effects=["stage 1", "stage 2"])
+async def a_run_is_found_by_what_it_says_of_itself(stage: Stage) -> RunHandle[Any]:
+    """As soon as it goes on from there, through a restart, and in the execution that follows."""
+    run = await stage.start(labelled, 1, attributes={"region": "eu"})
+
+    async def found_by(*attributes: tuple[str, str]) -> bool:
+        records, _ = await stage.client.runs(where=RunFilter(attributes=attributes))
+        return [each.run_id for each in records] == [run.run_id]
+
+    await stage.effects(1)
+    while not await found_by(("region", "eu"), ("stage", "1"), ("first", "true")):
+        await asyncio.sleep(LOOK_SECONDS)
+    await stage.middle()
+    await run.result()
+    if not await found_by(("region", "eu"), ("stage", "2"), ("done", "true")):
+        raise AssertionError("its last attributes are not there")
     return run
 
 
