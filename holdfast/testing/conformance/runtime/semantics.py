@@ -99,7 +99,7 @@ async def a_run_is_found_by_what_it_says_of_itself(stage: Stage) -> RunHandle[An
         return [each.run_id for each in records] == [run.run_id]
 
     await stage.effects(1)
-    while not await found_by(("region", "eu"), ("stage", "1"), ("first", "true")):
+    while not await found_by(("region", "eu"), ("stage", "1"), ("first", "true")):  # noqa: ASYNC110 - it happens in another process
         await asyncio.sleep(LOOK_SECONDS)
     await stage.middle()
     await run.result()
