@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from holdfast.authoring.places import calling_place
 from holdfast.authoring.pointers import pointer
+from holdfast.authoring.schemas import DIALECT
 from holdfast.errors import DefinitionError
 
 SchemaSource: TypeAlias = Mapping[str, Any] | bool
@@ -43,6 +44,9 @@ def compile_schema(schema: SchemaSource, what: str) -> SchemaCheck:
     if not isinstance(schema, Mapping | bool):
         raise DefinitionError(f"{what} is {type(schema).__name__}, and a JSON Schema is an object", calling_place())
     plain = schema if isinstance(schema, bool) else dict(schema)
+    dialect = DIALECT if isinstance(plain, bool) else plain.get("$schema", DIALECT)
+    if dialect != DIALECT:
+        raise DefinitionError(f"{what} is of another dialect: {dialect!r}", calling_place(), f"Write it in {DIALECT}.")
     try:
         validator = jsonschema_rs.Draft202012Validator(
             plain, pattern_options=jsonschema_rs.RegexOptions(), retriever=_refuse, mask=MASK

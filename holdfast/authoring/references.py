@@ -54,10 +54,9 @@ def startable(subject: Any, *, as_task: bool = False) -> Startable:
         definition = task_workflow(plain_task(subject))
     else:
         definition = definition_of(subject)
-    signature = definition.signature
     version = definition.code_version
     pin = version if definition.pinned else ""
-    return Startable(definition.name, signature.encode_call, definition.decode_result, version, pin)
+    return Startable(definition.name, definition.encode_input, definition.decode_result, version, pin)
 
 
 def encode_message(

@@ -16,13 +16,17 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, Generic, NoReturn, ParamSpec, Protocol, TypeVar, cast, overload
 
+import msgspec
+
 from holdfast.authoring.codec import Schema
+from holdfast.authoring.json_schemas import SchemaCheck, SchemaSource, compile_schema
 from holdfast.authoring.messages import MessageHandler, Query, Signal, Update
 from holdfast.authoring.options import check_name
 from holdfast.authoring.places import calling_place, module_name, place_of
+from holdfast.authoring.schemas import document
 from holdfast.authoring.signature import CallSignature
 from holdfast.authoring.task import TaskDefinition
-from holdfast.errors import DefinitionError, OutsideWorkflowError
+from holdfast.errors import DefinitionError, InputError, OutsideWorkflowError
 from holdfast.ports.program import Handler
 from holdfast.ports.runtime import current_runtime
 
@@ -49,6 +53,8 @@ class WorkflowDefinition(Generic[P, R]):
     """Its runs are for code of the version they began with alone."""
     schedules: tuple[Any, ...] = ()
     """When it is started by itself: the `ScheduleDefinition`s that stand above it."""
+    _schema: SchemaSource | None = None
+    _problems_of: SchemaCheck | None = None
 
     def __init__(self, subject: Any, run: Callable[..., Any], *, name: str, signature: CallSignature) -> None:
         """Define a workflow; use `@workflow`.
@@ -71,7 +77,7 @@ class WorkflowDefinition(Generic[P, R]):
         self.__name__: str = subject.__name__
         self.__qualname__ = subject.__qualname__
         self.__module__ = subject.__module__
-        self.encode_input = signature.encode_call
+        self.encode_input: Callable[[tuple[Any, ...], Mapping[str, Any]], bytes] = signature.encode_call
         self.encode_result = signature.encode_result
         self.decode_result = signature.decode_result
 
@@ -114,8 +120,27 @@ class WorkflowDefinition(Generic[P, R]):
             cast("MessageHandler[Any, Any]", each).signature.prepare()
 
     def input_schema(self) -> Schema:
-        """Return the JSON Schema (draft 2020-12) of the workflow's input."""
+        """Return the JSON Schema (draft 2020-12) of the workflow's input: the one that was given, else its type's."""
+        if isinstance(self._schema, Mapping):
+            return document(dict(self._schema))
         return self.signature.input_schema()
+
+    def hold_to(self, schema: SchemaSource) -> None:
+        """Have inputs fit a JSON Schema besides their type. Raises DefinitionError."""
+        self._schema, self._problems_of = schema, compile_schema(schema, f"input_schema of workflow {self.name!r}")
+        self.encode_input = self._encode_input
+
+    def check_input(self, payload: bytes) -> None:
+        """Find that an input fits the JSON Schema that was given, if one was. Raises InputError."""
+        if self._problems_of is not None:
+            problems = self._problems_of(msgspec.json.decode(payload))
+            if problems:
+                raise InputError(f"the input of {self.name}", problems)
+
+    def _encode_input(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
+        payload = self.signature.encode_call(args, kwargs)
+        self.check_input(payload)
+        return payload
 
     def output_schema(self) -> Schema:
         """Return the JSON Schema (draft 2020-12) of the workflow's result."""
@@ -187,9 +212,21 @@ def workflow(definition: C, /) -> C: ...
 @overload
 def workflow(definition: Callable[P, Coroutine[Any, Any, R]], /) -> WorkflowDefinition[P, R]: ...
 @overload
-def workflow(*, name: str | None = None, version: str | None = None, pinned: bool = False) -> WorkflowDecorator: ...
 def workflow(
-    definition: Any = None, /, *, name: str | None = None, version: str | None = None, pinned: bool = False
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    pinned: bool = False,
+    input_schema: SchemaSource | None = None,
+) -> WorkflowDecorator: ...
+def workflow(
+    definition: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    pinned: bool = False,
+    input_schema: SchemaSource | None = None,
 ) -> Any:
     """Make a class with `async def run(self, ...)`, or an async function, a workflow.
 
@@ -206,6 +243,8 @@ def workflow(
             diverged goes on by itself when a process with another version joins.
         pinned: a run is for the version it began with alone: no process with another version goes on with it. Keep
             processes of the old version until their runs have ended.
+        input_schema: a JSON Schema (draft 2020-12) that whoever starts a run has to fit, besides the type of `run`. It
+            refers to nothing outside itself, and its patterns are matched in linear time.
 
     Raises:
         DefinitionError: it is neither, or its code calls what a replay would answer differently.
@@ -216,6 +255,8 @@ def workflow(
         known = definition_of(defined)
         known.version = "" if version is None else check_name("version", version, known.where)
         known.pinned = pinned
+        if input_schema is not None:
+            known.hold_to(input_schema)
         return defined
 
     return define if definition is None else define(definition)

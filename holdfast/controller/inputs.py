@@ -32,7 +32,10 @@ def canonical(definition: WorkflowDefinition[Any, Any] | MessageHandler[Any, Any
     text = text or b"null"
     read_json(text, what)
     args, kwargs = definition.signature.decode_call(text)
-    return definition.signature.encode_call(args, kwargs)
+    payload = definition.signature.encode_call(args, kwargs)
+    if isinstance(definition, WorkflowDefinition):
+        definition.check_input(payload)
+    return payload
 
 
 def plain(text: bytes, what: str) -> bytes:

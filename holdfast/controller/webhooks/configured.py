@@ -73,6 +73,10 @@ DOING: Final = frozenset(
 )
 """What a table, or each of its `routes`, says about what is done."""
 
+TEXTS: Final = (SIGNING | DOING) - {"tolerance", "input", "message", "on", "schema"}
+"""Those of them that are texts."""
+TEXT_EXAMPLE: Final = '"body.id"'
+
 
 def read_webhooks(tables: Mapping[str, Any]) -> list[Webhook]:
     """Return the webhooks of settings.
@@ -93,7 +97,7 @@ def _read(name: str, table: Any) -> Iterator[Webhook]:
     secrets = table.get("secrets")
     if make is None:
         raise _wrong(name, "does not say how it is signed", f"verify is one of {', '.join(VERIFIERS)}.")
-    if not isinstance(secrets, list):
+    if not isinstance(secrets, list) or not all(isinstance(each, str) for each in secrets):
         raise _wrong(name, "does not say where its secrets are", 'Such as secrets = ["env:STRIPE_SECRET"].')
     routes = table.get("routes", [{}])
     if not isinstance(routes, list) or not routes or not all(isinstance(each, Mapping) for each in routes):
@@ -115,6 +119,9 @@ def _read(name: str, table: Any) -> Iterator[Webhook]:
 
 
 def _check_names(name: str, table: Mapping[str, Any], known: frozenset[str]) -> None:
+    for each in sorted(TEXTS & table.keys()):
+        if not isinstance(table[each], str):
+            raise _wrong(name, f"says {each} = {table[each]!r}, which is no text", f"Such as {each} = {TEXT_EXAMPLE}.")
     unknown = sorted(table.keys() - known)
     if unknown:
         raise _wrong(name, f"says {unknown[0]!r}, which means nothing there", f"There are {', '.join(sorted(known))}.")
