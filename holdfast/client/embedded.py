@@ -56,11 +56,13 @@ from holdfast.ports.operations import (
     TERMINAL,
     Ask,
     Carrying,
+    Changes,
     Deliver,
     IdPolicy,
     Membership,
     Operation,
     Pause,
+    Position,
     Resume,
     RunFilter,
     RunRecord,
@@ -385,6 +387,14 @@ class EmbeddedEngine:
             if closed:
                 return
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def newest_change(self) -> Position:
+        """Return where a reader stands who has read everything. See `Engine.newest_change`."""
+        return await self._store.newest_change()
+
+    async def changes(self, after: Position, limit: int) -> Changes:
+        """Return how runs changed. See `Engine.changes`."""
+        return await self._store.changes(after, limit)
 
     async def outcome(self, run_id: str, timeout: float | None) -> Outcome | None:
         """Wait until a run has ended. See `Engine.outcome`."""

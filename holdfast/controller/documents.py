@@ -451,9 +451,10 @@ class AuditEntry(Document, frozen=True):
     actor: str
     """The name of the key that was used; `cli:` and a person's name; or `local`, on a machine without keys."""
     action: str
-    """start, signal, cancel, terminate, pause, resume, fork, break-lock, create-key, rotate-key or revoke-key."""
+    """start, signal, cancel, terminate, pause, resume, fork; break-lock, resend-notice; create-, rotate- or revoke-key;
+    put-, delete-, pause-, resume- or backfill-schedule."""
     target: str
-    """The run's id, or the name of the lock or key."""
+    """The run's id, the name of the lock, key or schedule, or the number of the notice."""
     detail: str
     """The workflow that was started, the signal that was sent, the run that was forked, the scopes of the key."""
 

@@ -61,6 +61,7 @@ from holdfast.controller.events import event_document
 from holdfast.controller.inputs import RUN_ID, canonical, check_run_id, plain
 from holdfast.controller.keyring import Keyring
 from holdfast.controller.keys import LOCAL
+from holdfast.controller.live import LiveChanges, Wanted, read_position
 from holdfast.controller.once import KEEP_SECONDS, Once, OnceKey, fingerprint
 from holdfast.controller.once import operation_id as once_id
 from holdfast.controller.schedules.service import ScheduleService
@@ -93,6 +94,7 @@ from holdfast.ports.operations import (
     Deliver,
     DoneBefore,
     IdPolicy,
+    Position,
     ResendNotice,
     RunFilter,
     Started,
@@ -360,6 +362,25 @@ class ControllerService:
     async def _watch(self, execution: str, after: int, payloads: bool) -> AsyncIterator[dict[str, Any]]:  # noqa: FBT001
         async for each in self._engine.watch(execution, after):
             yield event_document(each, payloads=payloads)
+
+    async def changes(
+        self,
+        after: str | None,
+        *,
+        workflow: str | None = None,
+        statuses: Collection[str] = (),
+        only: Collection[str] = (),
+    ) -> LiveChanges:
+        """Return how runs change after a position, as it happens; None is from now on.
+
+        With `only`, runs of these workflows. Raises InputError: a status or the position is none of ours.
+        """
+        _check_statuses(statuses)
+        newest = await self._engine.newest_change()
+        position = newest if after is None else read_position(after)
+        # Further than everything: the store was put back to an earlier state, and nothing is known of what was lost.
+        begin = Position(min(position.page, newest.page), min(position.change, newest.change))
+        return LiveChanges(self._engine, Wanted(workflow, statuses, only), begin)
 
     # --- Messages ------------------------------------------------------------------------------------------------
 
@@ -633,9 +654,10 @@ class ControllerService:
         more = found[limit - 1].notice_id if len(found) > limit else None
         return NoticePage(notices=[notice_document(each) for each in found[:limit]], next=more)
 
-    async def resend_notice(self, notice_id: int) -> Notice:
+    async def resend_notice(self, notice_id: int, by: str = "") -> Notice:
         """Send a notice again that was heard or given up. Raises UnknownNameError."""
-        (found,) = await self._store.write([ResendNotice(notice_id)])
+        store = audited(self._store, by) if by else self._store
+        (found,) = await store.write([ResendNotice(notice_id)])
         if not found:
             raise UnknownNameError("notice that was heard or given up", str(notice_id), ())
         (record,) = await self._store.notices(before=notice_id + 1, limit=1)
@@ -689,9 +711,13 @@ def _ended(status: str) -> str:
     return f"its run has ended: {status}"
 
 
-def _filter(where: Where, only: Collection[str] = ()) -> RunFilter:
-    if any(each not in STATUSES for each in where.status):
+def _check_statuses(statuses: Collection[str]) -> None:
+    if any(each not in STATUSES for each in statuses):
         raise InputError("the filter", (("/status", f"expected one of {', '.join(sorted(STATUSES))}"),))
+
+
+def _filter(where: Where, only: Collection[str] = ()) -> RunFilter:
+    _check_statuses(where.status)
     return RunFilter(
         where.workflow,
         tuple(where.status),

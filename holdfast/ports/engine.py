@@ -17,10 +17,12 @@ import msgspec
 from holdfast.history import AnyEvent, Failure, Page, WorkflowStarted, decrypted, is_encrypted
 from holdfast.ports.operations import (
     Carrying,
+    Changes,
     Deliver,
     IdPolicy,
     Operation,
     Pause,
+    Position,
     Resume,
     RunFilter,
     RunRecord,
@@ -351,6 +353,15 @@ class Engine(Protocol):
 
     def watch(self, run_id: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """Yield events as they are recorded, until the execution closes. Raises RunNotFoundError."""
+
+    async def newest_change(self) -> Position:
+        """Return where a reader of changes stands who has read everything."""
+
+    async def changes(self, after: Position, limit: int) -> Changes:
+        """Return how runs changed after a position, in the order of commits.
+
+        They began, ended, were parked, paused or set going again. At most `limit` pages of histories are looked at.
+        """
 
     async def outcome(self, run_id: str, timeout: float | None) -> Outcome | None:
         """Wait until a run has ended; None when it has not within `timeout` seconds. Raises RunNotFoundError."""

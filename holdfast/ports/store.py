@@ -13,6 +13,7 @@ from holdfast.history import Codec, Page
 from holdfast.ports.operations import (
     AuditEntry,
     AuditFilter,
+    Changes,
     ChunkRecord,
     DeliveryFilter,
     DeliveryRecord,
@@ -28,6 +29,7 @@ from holdfast.ports.operations import (
     NoticeRecord,
     Operation,
     PoolRecord,
+    Position,
     QueueRecord,
     RunFilter,
     RunRecord,
@@ -144,6 +146,12 @@ class Store(Protocol):
 
     async def keys(self) -> list[KeyRecord]:
         """Return all API keys."""
+
+    async def newest_change(self) -> Position:
+        """Return where a reader of changes stands who has read everything."""
+
+    async def changes(self, after: Position, limit: int) -> Changes:
+        """Return how runs changed after a position, in order; `limit` pages of histories are looked at, at most."""
 
     async def audit(
         self, where: AuditFilter, cursor: str | None = None, limit: int = 50

@@ -15,6 +15,7 @@ from holdfast.controller.http import (
     audit,
     callbacks,
     captures,
+    events,
     fleet,
     front,
     health,
@@ -39,6 +40,7 @@ from holdfast.controller.service import ControllerService
 
 ROUTERS = (
     runs.router,
+    events.router,
     messages.router,
     callbacks.router,
     hooks.router,

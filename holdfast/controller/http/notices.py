@@ -14,7 +14,7 @@ from starlette.responses import Response
 from holdfast.controller.documents import Notice, NoticePage
 from holdfast.controller.http.access import ScopedRoute, requires
 from holdfast.controller.http.openapi import describes
-from holdfast.controller.http.parts import TheService, json_response
+from holdfast.controller.http.parts import ThePrincipal, TheService, json_response
 from holdfast.controller.keys import Scope
 from holdfast.controller.service import NOTICES_MAX, NoticeStatus
 
@@ -37,7 +37,9 @@ async def list_notices(
 @router.post("/v1/notices/{id}/resend", status_code=202, responses=describes(Notice, 202))
 @requires(Scope.OPERATE)
 async def resend_notice(
-    service: TheService, id: Annotated[int, Path(ge=1, le=2**63 - 1, description="A notice's number.")]
+    service: TheService,
+    id: Annotated[int, Path(ge=1, le=2**63 - 1, description="A notice's number.")],
+    principal: ThePrincipal,
 ) -> Response:
     """Send a notice again that was heard or given up."""
-    return json_response(await service.resend_notice(id), 202)
+    return json_response(await service.resend_notice(id, principal.actor), 202)

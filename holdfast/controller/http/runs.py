@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from urllib.parse import quote
 
 import msgspec
@@ -42,7 +42,7 @@ from holdfast.controller.http.parts import (
     wait_unless_stopping,
 )
 from holdfast.controller.http.problems import RefusalError
-from holdfast.controller.http.stream import EventStream
+from holdfast.controller.http.stream import CountedStream, check_place
 from holdfast.controller.keys import Scope
 from holdfast.controller.service import EVENTS_MAX, RUNS_MAX
 from holdfast.controller.strict import read_json
@@ -237,14 +237,11 @@ async def stream_events(
         if not _EVENT_ID.fullmatch(last_event_id):
             raise RefusalError(400, "Last-Event-ID is none of ours: expected the number of an event")
         after = max(after, int(last_event_id))
-    if parts.streams >= parts.settings.streams_max:
-        raise RefusalError(
-            503, f"{parts.settings.streams_max} streams are open already (streams_max)", {"Retry-After": "10"}
-        )
+    check_place(parts)
     source = await parts.service.watch(run_id, after=after, payloads=payloads)
     if source is None:
         return Response(status_code=204)
-    return _CountedStream(parts, source)
+    return CountedStream(parts, source)
 
 
 @router.post(
@@ -336,21 +333,6 @@ def preferred_wait(headers: list[str]) -> int | None:
         if found is not None:
             return int(found["seconds"])
     return None
-
-
-class _CountedStream(EventStream):
-    """A stream that takes one of the `streams_max` places while it is open."""
-
-    def __init__(self, parts: Parts, source: Any) -> None:
-        super().__init__(source, parts.settings.keep_alive_seconds, parts.stopping)
-        self._parts = parts
-
-    async def __call__(self, *asgi: Any) -> None:
-        self._parts.streams += 1
-        try:
-            await super().__call__(*asgi)
-        finally:
-            self._parts.streams -= 1
 
 
 async def _ended(parts: Parts, run_id: str, seconds: float) -> Run:

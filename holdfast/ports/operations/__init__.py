@@ -41,6 +41,11 @@ from holdfast.ports.operations.captures import (
     MarkCaptured,
 )
 from holdfast.ports.operations.carrying import Carrying
+from holdfast.ports.operations.changes import (
+    Change,
+    Changes,
+    Position,
+)
 from holdfast.ports.operations.claiming import (
     ClaimedRun,
     ClaimRuns,
@@ -299,6 +304,8 @@ __all__ = [
     "BeatTasks",
     "BreakLock",
     "Carrying",
+    "Change",
+    "Changes",
     "ChildCancel",
     "ChunkRecord",
     "ChunkState",
@@ -357,6 +364,7 @@ __all__ = [
     "Overtaken",
     "Pause",
     "PoolRecord",
+    "Position",
     "Prune",
     "PruneAudit",
     "PruneDeliveries",

@@ -21,7 +21,8 @@ class Audited(Carrying, frozen=True, kw_only=True):
     """A key's name, or `cli:` and a person's; `local` is anybody on a machine without keys."""
     action: str
     """start, signal, cancel, terminate, pause, resume, fork, break-lock, create-key, rotate-key, revoke-key,
-    put-schedule, delete-schedule, pause-schedule, resume-schedule or backfill-schedule."""
+    put-schedule, delete-schedule, pause-schedule, resume-schedule, backfill-schedule or
+    resend-notice."""
     target: str
     """The run's id, or the name of the lock, key or schedule."""
     detail: str = ""

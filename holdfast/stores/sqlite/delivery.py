@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import CallbackGoneError, RunClosedError, RunNotFoundError
-from holdfast.ports.operations import PARKED, TERMINAL, Deliver, Delivered
-from holdfast.stores.sqlite import executions, inbox, parts
+from holdfast.ports.operations import PARKED, RUNNING, TERMINAL, Deliver, Delivered
+from holdfast.stores.sqlite import changes, executions, inbox, parts
 
 if TYPE_CHECKING:
     from holdfast.stores.sqlite.session import Handler, Session
@@ -76,6 +76,7 @@ def hand(
     if kind == "cancel" and status == PARKED:
         # Only its code can cancel it, so it gets one more try. No death is forgiven: poison parks it again at once.
         session.run("unpark_execution", (execution_id,))
+        changes.note(session, execution_id, RUNNING)
         parts.resume(session, execution_id, forgive=False)
     return inbox.put(session, execution_id, kind, name, body, operation_id, sender)
 

@@ -19,8 +19,8 @@ import msgspec
 
 from holdfast.history import attribute_key, decode_attributes
 from holdfast.ports.bus import RUNS
-from holdfast.ports.operations import PAUSED, RUNNING, ClaimedRun, ClaimRuns, ReleaseRuns, RunFilter, RunRecord
-from holdfast.stores.sqlite import statements
+from holdfast.ports.operations import PARKED, PAUSED, RUNNING, ClaimedRun, ClaimRuns, ReleaseRuns, RunFilter, RunRecord
+from holdfast.stores.sqlite import changes, statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +115,9 @@ def free_member(session: Session, member: int, recoveries_max: int | None) -> in
             f"{recoveries_max})"
         )
         rows = session.rows("park_poison", (member, recoveries_max, reason))
-        session.parked.extend(run_id for (run_id,) in rows)
+        for execution_id, run_id in rows:
+            changes.note(session, execution_id, PARKED)
+            session.parked.append(run_id)
         poison = len(rows)
     freed = session.run("free_executions", (member, int(recoveries_max is not None)))
     session.run("forget_all_taken", (member,))
@@ -137,6 +139,7 @@ def park(session: Session, execution_id: int, reason: str) -> bool:
         return False
     run_id, owner, _ = found
     session.run("park_execution", (execution_id, reason))
+    changes.note(session, execution_id, PARKED)
     _take(session, execution_id, owner)
     session.parked.append(run_id)
     _end_if_told(session, execution_id)
@@ -148,6 +151,7 @@ def pause(session: Session, execution_id: int, by: str, reason: str) -> None:
     found = session.row("execution_standing", (execution_id,))
     assert found is not None, "it was looked up in this transaction"
     session.run("pause_execution", (execution_id, by, reason, session.now))
+    changes.note(session, execution_id, PAUSED)
     _take(session, execution_id, found[1])
     _end_if_told(session, execution_id)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import RunClosedError, RunNotFoundError, RunStateError
 from holdfast.ports.bus import REQUESTS, RUNS
-from holdfast.ports.operations import PAUSED, TERMINAL, Fit, Pause, Resume
-from holdfast.stores.sqlite import executions, inbox, parts
+from holdfast.ports.operations import PAUSED, RUNNING, TERMINAL, Fit, Pause, Resume
+from holdfast.stores.sqlite import changes, executions, inbox, parts
 
 if TYPE_CHECKING:
     from holdfast.stores.sqlite.session import Handler, Session
@@ -49,6 +49,7 @@ def resume(session: Session, operation: Resume) -> bool:
             f"Only a run that is PARKED or PAUSED can. See what it waits for: holdfast runs show {operation.run_id}"
         )
         raise RunStateError(operation.run_id, status, "resumed", remedy)
+    changes.note(session, execution_id, RUNNING)
     parts.resume(session, execution_id, forgive=True)
     inbox.put(session, execution_id, "resume", "", b"", "")
     session.rings.update((RUNS, REQUESTS))  # updates wait for it as requests
@@ -59,6 +60,7 @@ def fit(session: Session, operation: Fit) -> int:
     """Let executions go on that were parked because they do not fit other code. No death is forgiven."""
     found = session.rows("fit_executions", (operation.workflow, operation.version))
     for (execution_id,) in found:
+        changes.note(session, execution_id, RUNNING)
         parts.resume(session, execution_id, forgive=False)
     if found:
         session.rings.add(RUNS)

@@ -30,6 +30,7 @@ from holdfast.stores.sqlite import (
     deliveries,
     executions,
     fan_outs,
+    feed,
     head,
     inbox,
     keys,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from holdfast.ports.operations import (
         AuditEntry,
         AuditFilter,
+        Changes,
         ChunkRecord,
         DeliveryFilter,
         DeliveryRecord,
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
         NoticeRecord,
         Operation,
         PoolRecord,
+        Position,
         QueueRecord,
         RunRecord,
         ScheduleRecord,
@@ -406,6 +409,16 @@ class SQLiteStore:
         """Return all API keys."""
         with translated(self.path):
             return keys.read_keys(self._read())
+
+    async def newest_change(self) -> Position:
+        """Return where a reader of changes stands who has read everything."""
+        with translated(self.path):
+            return feed.newest(self._read())
+
+    async def changes(self, after: Position, limit: int) -> Changes:
+        """Return how runs changed after a position, in order; `limit` pages of histories are looked at, at most."""
+        with translated(self.path):
+            return feed.read(self._read(), after, limit)
 
     async def audit(
         self, where: AuditFilter, cursor: str | None = None, limit: int = 50

@@ -136,8 +136,10 @@ class Api:
         return self.secrets
 
     async def raw(self, method: str, path: bytes, **headers: str) -> Reply:
-        """Send a request whose path nobody tidies up."""
-        return await raw_request(self.app, method, path, headers=[("host", "localhost"), *headers.items()])
+        """Send a request whose path nobody tidies up; of a stream, read the beginning."""
+        leave = asyncio.Event()
+        named = [("host", "localhost"), *headers.items()]
+        return await raw_request(self.app, method, path, headers=named, on_chunk=lambda _: leave.set(), leave=leave)
 
 
 @asynccontextmanager

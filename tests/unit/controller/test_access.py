@@ -53,6 +53,7 @@ EXPECTED = {
     ("POST", "/v1/schedules/{name}/backfill"): Scope.OPERATE,
     ("POST", "/v1/schedules/{name}/run"): Scope.START,
     ("GET", "/v1/audit"): Scope.ADMIN,
+    ("GET", "/v1/events"): Scope.READ,
     ("POST", "/v1/hooks/{name}"): Public.YES,
     ("GET", "/v1/deliveries"): Scope.READ,
     ("GET", "/v1/deliveries/{delivery}"): Scope.READ,

@@ -56,7 +56,7 @@ SELECT ready FROM executions WHERE id = ?1
 -- name: park_poison
 UPDATE executions SET status = 'PARKED', parked = ?3, owner = NULL, ready = 0, recoveries = recoveries + 1
 WHERE owner = ?1 AND recoveries >= ?2
-RETURNING run_id
+RETURNING id, run_id
 
 -- name: free_executions
 UPDATE executions SET owner = NULL, ready = 1, recoveries = recoveries + ?2 WHERE owner = ?1
