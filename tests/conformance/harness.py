@@ -7,17 +7,23 @@ Must not know: any scenario.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from holdfast import Client, Holdfast
 from holdfast.app import load_settings, verify_store
+from holdfast.app.stack import Stack
 from holdfast.client import WorkflowClient
-from holdfast.testing.conformance.runtime import FOLDER_VARIABLE, MODULES
+from holdfast.controller import ControllerService
+from holdfast.errors import CallbackError
+from holdfast.ports.callbacks import token_of
+from holdfast.testing.conformance.runtime import FIRST, FOLDER_VARIABLE, MODULES, VERSIONS
 from holdfast.testing.faults import FAULTS_VARIABLE
 from tests.conformance.stack import PLANT_VARIABLE
 
@@ -28,21 +34,46 @@ ROOT = Path(__file__).parents[2]
 class CalmHarness:
     """Everything in this process; nothing is killed."""
 
-    def __init__(self, folder: Path, client: WorkflowClient) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.client = client
+        self._app: Holdfast | None = None
+
+    @property
+    def client(self) -> WorkflowClient:
+        """The client of the stack that runs now."""
+        assert self._app is not None
+        return self._app.client
 
     async def strike(self) -> None:
         """Do nothing."""
+
+    async def deploy(self, version: str) -> None:
+        """End the stack in good order, and start another one."""
+        await self.close()
+        definitions = VERSIONS[version]
+        app = Holdfast(MODULES, f"sqlite:///{self.folder / 'store.db'}", definitions=definitions, log_level="ERROR")
+        self._app = await app.__aenter__()
+
+    async def answer(self, url: str, answer: Any) -> bool:
+        """Answer a callback as the controller does."""
+        assert self._app is not None
+        return await _answer(self._app.stack, url, answer)
+
+    async def close(self) -> None:
+        """End the stack in good order."""
+        app, self._app = self._app, None
+        if app is not None:
+            await app.__aexit__(None, None, None)
 
 
 class KilledHarness:
     """The stack in a process of its own, which is killed in the middle, and wherever a fault says so."""
 
-    def __init__(self, folder: Path, client: WorkflowClient, faults: str, plant: str) -> None:
+    def __init__(self, folder: Path, client: Client, faults: str, plant: str) -> None:
         self.folder = folder
         self.client = client
         self.kills = 0
+        self._version = FIRST
         self._faults = faults
         self._plant = plant
         self._process: asyncio.subprocess.Process | None = None
@@ -56,12 +87,22 @@ class KilledHarness:
             self._ready.clear()
             self._process.kill()
 
+    async def deploy(self, version: str) -> None:
+        """Kill the stack; the one that comes has other code."""
+        self._version = version
+        await self.strike()
+
+    async def answer(self, url: str, answer: Any) -> bool:
+        """Answer a callback as a controller in another process does."""
+        assert self.client._stack is not None
+        return await _answer(self.client._stack, url, answer)
+
     async def _keep(self) -> None:
         """Start the stack, and again whenever it was killed. The first one is armed."""
         faults = self._faults
         while True:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.conformance.stack", str(self.folder / "store.db")),
+                *(sys.executable, "-m", "tests.conformance.stack", str(self.folder / "store.db"), self._version),
                 stdout=subprocess.PIPE,
                 env={
                     **os.environ,
@@ -96,8 +137,12 @@ class KilledHarness:
 @asynccontextmanager
 async def calm(folder: Path) -> AsyncIterator[CalmHarness]:
     """Give the stack in this process; its store verifies in the end."""
-    async with Holdfast(MODULES, f"sqlite:///{folder / 'store.db'}", log_level="ERROR") as app:
-        yield CalmHarness(folder, app.client)
+    harness = CalmHarness(folder)
+    await harness.deploy(FIRST)
+    try:
+        yield harness
+    finally:
+        await harness.close()
     _verify(folder)
 
 
@@ -116,6 +161,16 @@ async def killed(folder: Path, faults: str = "", plant: str = "") -> AsyncIterat
     if not harness.kills:
         raise AssertionError("nothing was killed")
     _verify(folder)
+
+
+async def _answer(stack: Stack, url: str, answer: Any) -> bool:
+    service = ControllerService(stack.engine, stack.registry, stack.store, stack.clock)
+    service.callbacks = await stack.callbacks()
+    try:
+        await service.answer_callback(token_of(url), json.dumps(answer).encode())
+    except CallbackError:
+        return False
+    return True
 
 
 def _verify(folder: Path) -> None:

@@ -3,7 +3,7 @@
 Owns: serving the scenarios' workflows and tasks, with places where faults may strike.
 Must not know: scenarios' drivers, when it is killed.
 
-    python -m tests.conformance.stack STORE
+    python -m tests.conformance.stack STORE VERSION
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from contextlib import ExitStack
 
 from holdfast import Holdfast
-from holdfast.testing.conformance.runtime import MODULES
+from holdfast.testing.conformance.runtime import MODULES, VERSIONS
 from holdfast.testing.faults import Faults
 from tests.crash import planted
 from tests.crash.stack import install
@@ -24,12 +24,18 @@ PLANT_VARIABLE = "CONFORMANCE_PLANT"
 """Names a bug of `tests.crash.planted`."""
 
 
-async def serve(store: str) -> None:
+async def serve(store: str, version: str) -> None:
     """Run the stack until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with Holdfast(
-        MODULES, f"sqlite:///{store}", lease_seconds=2, max_recoveries=1_000, poll_seconds=0.2, log_level="ERROR"
+        MODULES,
+        f"sqlite:///{store}",
+        definitions=VERSIONS[version],
+        lease_seconds=2,
+        max_recoveries=1_000,
+        poll_seconds=0.2,
+        log_level="ERROR",
     ):
         print("ready", flush=True)
         await stop.wait()
@@ -40,4 +46,4 @@ if __name__ == "__main__":
         if plant := os.environ.get(PLANT_VARIABLE):
             planted.BUGS[plant]()
         install(Faults.armed(), block)
-        asyncio.run(serve(sys.argv[1]))
+        asyncio.run(serve(*sys.argv[1:]))

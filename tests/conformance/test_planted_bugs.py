@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
+from typing import Any
 
 import pytest
 
 from holdfast.errors import HoldfastError, StoreError
-from holdfast.stores.sqlite import statements
-from holdfast.testing.conformance import CHECKS
+from holdfast.stores.sqlite import children, log, statements
+from holdfast.testing.conformance import CHECKS, Check
 from tests.conformance.test_store import SQLiteHarness
 
 
@@ -134,6 +135,56 @@ BUGS = (
     Bug("a_notice_is_tried_again_when_it_is_said", "settle_notice", "error = ?6", "error = substr(?6, 1, 3)"),
     Bug("a_notice_is_tried_again_when_it_is_said", "resend_notice", "('SENT', 'UNSENT')", "('SENT', 'UNSENT', 'DUE')"),
     Bug("notices_go_along_when_a_run_goes_on", "move_notices", "execution = ?1", "execution = -?1"),
+    Bug("an_append_needs_its_place", "held_execution", "parts, tips.last", "parts, tips.last + 1"),
+    Bug("mail_needs_a_run", "newest_execution", "id, owner, status", "max(id), max(owner), max(status)"),
+    Bug("a_first_lease_may_last_longer", "join_member", "?7, ?8, ?9", "?7, ?7 + ?9 + ?8 * 0, ?9"),
+    Bug("a_slow_reaper_reaps_in_the_end", "note_reaper", "reaps_from = ?3", "reaps_from = ?2 + lease_seconds + ?3 * 0"),
+    Bug("member_numbers_are_never_used_again", "write_meta", "token = ?4", "token = token + ?4 * 0"),
+    Bug("a_pause_does_not_undo_a_termination", "execution_told_to_end", "'terminate'", "'end'"),
+    Bug("a_new_id_is_started_by_any_policy", "create_execution", "?6, 1, ?7", "?6, 0, ?7"),
+    Bug("an_open_run_is_refused_or_used", "started_before", "digest, id", "digest, id + 1"),
+    Bug("a_pinned_run_is_claimed_by_its_version_alone", "ready_executions", "pin IN ('', ?3)", "pin = pin"),
+    Bug("a_pinned_run_is_claimed_by_its_version_alone", "pin_execution", "pin = ?2", "pin = substr(?2, 9)"),
+    Bug("a_run_that_does_not_fit_waits_for_other_code", "ready_executions", "misfit <> ?3", "misfit = misfit"),
+    Bug("a_run_that_does_not_fit_waits_for_other_code", "fit_executions", "misfit NOT IN ('', ?2)", "misfit <> ?2"),
+    Bug("a_run_that_nobody_owns_times_out", "due_deadlines", "due <= ?1", "due <= ?1 + 1000"),
+    Bug("a_child_begins_with_its_parents_page", "create_execution", "?6, 1, ?7", "?6, 0, ?7"),
+    Bug("a_childs_end_reaches_its_parent", "parents_of", "child = ?1", "child = -?1"),
+    Bug("a_child_that_ended_wakes_its_parent", "make_ready", "ready = 1", "ready = 0"),
+    Bug("the_same_work_is_found_as_a_child", "newest_work", "input_digest", "x'6f'"),
+    Bug("a_parents_end_is_its_childrens", "put_child", "?4)", "substr(?4, 1, 6))"),
+    Bug("a_tree_ends_although_nobody_owns_it", "children_of", "parent = ?1", "parent = -?1"),
+    Bug("a_child_is_asked_to_stop_once", "put_delivered", "VALUES (?1, ?2, ?3)", "VALUES (?1, ?2 || ?3, ?3)"),
+    Bug("a_message_goes_out_with_its_page", "put_inbox", "?8, ?9", "substr(?8, 9), ?9"),
+    Bug("a_run_goes_on_as_a_new_execution", "move_delivered", "execution = ?2", "execution = ?1 + ?2 * 0"),
+    Bug("answers_stay_behind", "move_inbox", "AND kind IN ('signal', 'cancel', 'terminate')", ""),
+    Bug("answers_stay_behind", "drop_answers", "execution = ?1", "execution = -?1"),
+    Bug("a_parked_run_is_cancelled_by_another", "unpark_execution", "status = 'RUNNING'", "status = 'PARKED'"),
+    Bug("kin_follow_a_run", "move_children", "parent = ?2", "parent = ?1 + ?2 * 0"),
+    Bug("kin_follow_a_run", "move_parents", "child = ?2", "child = ?1 + ?2 * 0"),
+    Bug("a_childs_time_is_its_own", "put_deadline", "VALUES (?1, ?2)", "VALUES (?1, ?2 * 2)"),
+)
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A function that is wrong, where no statement could be, and the check that has to notice."""
+
+    caught_by: str
+    owner: ModuleType
+    function: str
+    wrong: Callable[..., Any]
+
+
+def _send_to_anybody(session: Any, sender: int, message: Any, *, tells: bool) -> None:
+    _SEND(session, sender if tells else -1, message, tells=tells)
+
+
+_SEND = children._send
+
+SLIPS = (
+    Slip("the_last_word_to_oneself_is_nobodys", children, "_send", _send_to_anybody),
+    Slip("payloads_are_kept_by_hash", log, "read_blob", lambda *_: bytes(range(256)) * 64),
 )
 
 
@@ -144,9 +195,28 @@ def test_a_planted_bug_is_caught(bug: Bug, tmp_path: Path, monkeypatch: pytest.M
     wrong = bug.plant(statements.load())
     load: Callable[[], Mapping[str, str]] = lambda: wrong  # noqa: E731 - one line, one use
     monkeypatch.setattr(statements, "load", load)
+    fails(check, tmp_path)
+
+
+@pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: slip.caught_by)
+def test_a_slip_is_caught(slip: Slip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check fails on a store that does it wrong."""
+    monkeypatch.setattr(slip.owner, slip.function, slip.wrong)
+    (check,) = (check for check in CHECKS if check.__name__ == slip.caught_by)
+    fails(check, tmp_path)
+
+
+def test_every_check_was_seen_to_fail() -> None:
+    """There is no check that nothing was planted for."""
+    planted = {bug.caught_by for bug in BUGS} | {slip.caught_by for slip in SLIPS}
+    assert [check.__name__ for check in CHECKS if check.__name__ not in planted] == []
+
+
+def fails(check: Check, folder: Path) -> None:
+    """Expect that a check fails on an empty store, because a promise is not kept."""
 
     async def run() -> None:
-        harness = SQLiteHarness(tmp_path / "store.db")
+        harness = SQLiteHarness(folder / "store.db")
         try:
             await check(harness)
         finally:

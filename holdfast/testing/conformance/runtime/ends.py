@@ -10,9 +10,10 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from holdfast.authoring import run_info, wait_for_signal, workflow
+from holdfast.authoring import continue_as_new, run_info, start_child, wait_for_signal, workflow
 from holdfast.client import RunHandle
-from holdfast.errors import RunConflictError, RunFailedError
+from holdfast.errors import ChildError, RunConflictError, RunFailedError
+from holdfast.ports.operations import TERMINAL, TIMED_OUT
 from holdfast.testing.conformance.runtime.scenario import Stage, scenario
 from holdfast.testing.conformance.runtime.tasks import apply, apply_held
 
@@ -111,6 +112,48 @@ async def a_terminated_run_is_not_asked(stage: Stage) -> RunHandle[Any]:
     await stage.middle()
     await run.terminate("enough")
     return run
+
+
+@workflow
+async def endless() -> None:
+    """Wait for ever; a clean-up is nothing that a time-out asks for."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await apply("cleaned up")
+
+
+@workflow
+async def restless(number: int) -> None:
+    """Go on as a new execution again and again, each of them in good time."""
+    await asyncio.sleep(0.02)
+    continue_as_new(number + 1)
+
+
+@scenario(status="TIMED_OUT", effects=["before"])
+async def a_run_whose_time_is_up_ends(stage: Stage) -> RunHandle[Any]:
+    """A time-out of an execution, and one of the whole run through all its executions, though killed before it."""
+    await stage.start(named, "before", id=" before")
+    await stage.effects(1)  # everything is up
+    run = await stage.start(restless, 1, timeout="400ms", execution_timeout="1h")
+    single = await stage.start(endless, id=" single", execution_timeout="400ms", timeout="1h")
+    child = await stage.start(limited, id=" child")
+    await stage.middle()
+    if (status := (await stage.status(single, *TERMINAL)).status) != TIMED_OUT:
+        raise AssertionError(f"the execution is {status}")
+    if (heard := await child.result()) != TIMED_OUT:
+        raise AssertionError(f"of its child, the parent heard {heard}")
+    return run
+
+
+@workflow
+async def limited() -> str:
+    """Have a child that takes too long, and say how that ended."""
+    try:
+        await start_child(endless, timeout="400ms")
+    except ChildError as error:
+        return error.status
+    return "it ended"
 
 
 @workflow

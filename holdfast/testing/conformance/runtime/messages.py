@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from holdfast.authoring import all_handlers_finished, query, signal, update, wait_for_signal, workflow
+from holdfast.authoring import all_handlers_finished, callback, query, signal, update, wait_for_signal, workflow
 from holdfast.client import RunHandle
 from holdfast.errors import UpdateRejectedError
 from holdfast.testing.conformance.runtime.scenario import Stage, scenario
-from holdfast.testing.conformance.runtime.tasks import apply, apply_held
+from holdfast.testing.conformance.runtime.tasks import apply, apply_held, note
 
 
 @workflow
@@ -170,4 +170,29 @@ async def a_run_can_wait_for_its_handlers(stage: Stage) -> RunHandle[Any]:
     await run.signal(Careful.work, "quick")
     await stage.effects(2)
     await stage.middle()
+    return run
+
+
+@workflow
+async def asking_outside() -> list[str]:
+    """Ask two outside systems, and tell them where to answer."""
+    first, second = callback(type=str), callback(type=str)
+    await note(first.url)
+    await note(second.url)
+    return [await apply_held(await first), await apply(await second), await first]
+
+
+@scenario(result=["yes", "no", "yes"], effects=["yes", "no"])
+async def a_callback_is_answered_once(stage: Stage) -> RunHandle[Any]:
+    """Whoever has its URL answers, once and for good, whatever is killed; a forged or used URL is nobody's."""
+    run = await stage.start(asking_outside)
+    await stage.until(lambda: len(stage.receiver.requests()) >= 2)
+    urls = list(dict.fromkeys(each.payload for each in stage.receiver.requests()))
+    took = [await stage.answer(urls[0][:-2] + urls[1][-2:], "forged"), await stage.answer(urls[0], "yes")]
+    await stage.effects(1)
+    took.append(await stage.answer(urls[0], "no"))
+    await stage.middle()
+    took += [await stage.answer(urls[0], "no"), await stage.answer(urls[1], "no")]
+    if took != [False, True, False, False, True]:
+        raise AssertionError(f"answers taken: {took}")
     return run

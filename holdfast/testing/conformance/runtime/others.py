@@ -7,13 +7,16 @@ Must not know: any engine.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final, Literal
 
 from holdfast.authoring import continue_as_new, get_run, signal, start_child, update, wait_for_signal, workflow
 from holdfast.client import RunHandle
 from holdfast.errors import ChildError
+from holdfast.ports.operations import CANCELLED, FAILED, RUNNING, TERMINAL, TERMINATED
 from holdfast.testing.conformance.runtime.scenario import Stage, scenario
 from holdfast.testing.conformance.runtime.tasks import apply, apply_held
+
+PARENT_CLOSE: Final[tuple[Literal["terminate", "cancel", "abandon"], ...]] = ("terminate", "cancel", "abandon")
 
 
 @workflow
@@ -97,6 +100,44 @@ async def a_cancelled_tree_cleans_up(stage: Stage) -> RunHandle[Any]:
     await run.cancel("enough", operation_id="once")
     await stage.middle()
     return run
+
+
+@workflow
+async def child_left_behind(word: str) -> str:
+    """Wait for a word; clean up by a step when asked to stop."""
+    try:
+        await apply(f"{word} begun")
+        return await apply(await wait_for_signal("word", type=str))
+    except asyncio.CancelledError:
+        await apply(f"{word} cleaned up")
+        raise
+
+
+@workflow
+async def parent_that_leaves() -> None:
+    """Start a child for each way in which a parent's end can be its child's, and fail."""
+    for each in PARENT_CLOSE:
+        await start_child(child_left_behind, each, key=each, parent_close=each).started
+    await apply_held("about to leave")
+    raise ValueError("it left")
+
+
+@scenario(
+    result="still there",
+    effects=["about to leave", *(f"{each} begun" for each in PARENT_CLOSE), "cancel cleaned up", "still there"],
+)
+async def a_parents_end_is_its_childrens_as_each_was_started(stage: Stage) -> RunHandle[Any]:
+    """One is terminated, one is asked to stop, one is left alone, whatever is killed in between."""
+    parent = await stage.start(parent_that_leaves)
+    await stage.effects(4)
+    await stage.middle()
+    await stage.status(parent, FAILED)
+    children = {each: stage.client.handle(f"{parent.run_id}:child_left_behind[{each}]") for each in PARENT_CLOSE}
+    ends = [(await stage.status(children[each], *TERMINAL)).status for each in ("terminate", "cancel")]
+    if ends != [TERMINATED, CANCELLED] or (await children["abandon"].describe()).status != RUNNING:
+        raise AssertionError(f"children: {ends}")
+    await children["abandon"].signal("word", "still there")
+    return children["abandon"]
 
 
 @workflow

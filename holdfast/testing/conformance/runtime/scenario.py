@@ -24,6 +24,7 @@ from holdfast.errors import (
     RunTerminatedError,
     RunTimedOutError,
 )
+from holdfast.ports.operations import RunRecord
 from holdfast.testing.conformance.runtime.tasks import FOLDER_VARIABLE, open_gate
 from holdfast.testing.receiver import Receiver
 
@@ -55,6 +56,15 @@ class RuntimeHarness(Protocol):
 
     async def strike(self) -> None:
         """Kill everything that runs workflows and tasks and start it again; or do nothing, in a calm run."""
+
+    async def deploy(self, version: str) -> None:
+        """Do as `strike`, and go on with MODULES and this version of VERSIONS, also in a calm run.
+
+        `client` may be another one afterwards.
+        """
+
+    async def answer(self, url: str, answer: Any) -> bool:
+        """Answer a callback as an outside system does that has only its URL; say whether the answer was taken."""
 
 
 Driver = Callable[["Stage"], Awaitable[RunHandle[Any]]]
@@ -128,6 +138,21 @@ class Stage:
             with suppress(NoOrchestratorError):
                 return await run.query(query, *args, timeout=ANSWER_SECONDS)
 
+    async def answer(self, url: str, answer: Any) -> bool:
+        """Answer a callback at its URL with a JSON value; say whether the answer was taken."""
+        return await self._harness.answer(url, answer)
+
+    async def status(self, run: RunHandle[Any], *wanted: str) -> RunRecord:
+        """Wait until a run stands as one of `wanted`; return what is known of it then."""
+        while (record := await run.describe()).status not in wanted:  # noqa: ASYNC110 - it happens in another process
+            await asyncio.sleep(LOOK_SECONDS)
+        return record
+
+    async def recorded(self, run: RunHandle[Any], step: str) -> None:
+        """Wait until history says that a step was begun: what comes after it has to fit it."""
+        while not any(getattr(each.event, "step", "") == step for each in await run.history()):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(LOOK_SECONDS)
+
     async def effects(self, count: int) -> None:
         """Wait until there were so many effects."""
         await self.until(lambda: len(self.receiver.applied()) >= count)
@@ -141,6 +166,12 @@ class Stage:
         """Kill whatever runs workflows and tasks, on a harness that does; then open the gate."""
         await self._harness.strike()
         open_gate()
+
+    async def deploy(self, version: str, run: RunHandle[Any]) -> RunHandle[Any]:
+        """Be in the middle, and go on with another version of the code; return a new handle of `run`."""
+        await self._harness.deploy(version)
+        open_gate()
+        return self.client.handle(run.run_id)
 
 
 async def perform(each: Scenario, harness: RuntimeHarness) -> None:

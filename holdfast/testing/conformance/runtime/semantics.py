@@ -15,6 +15,7 @@ from holdfast.authoring import (
     continue_as_new,
     deprecate_patch,
     patched,
+    query,
     run_info,
     set_attributes,
     side_effect,
@@ -22,11 +23,11 @@ from holdfast.authoring import (
     workflow,
 )
 from holdfast.client import RunHandle
-from holdfast.ports.operations import RunFilter
+from holdfast.ports.operations import PARKED, RunFilter
 from holdfast.testing.conformance.runtime.scenario import LOOK_SECONDS, Stage, scenario
 from holdfast.testing.conformance.runtime.tasks import apply, apply_held, effect, folder
 
-PARKED: Final = "PARKED"
+LONG: Final = "what was said, "
 
 
 @workflow
@@ -178,14 +179,50 @@ async def stuck_booking() -> None:
 async def a_failing_compensation_parks_the_run(stage: Stage) -> RunHandle[Any]:
     """The run says what is not undone, stays so through a restart, and tries again when it is resumed."""
     run = await stage.start(stuck_booking)
-    record = await run.describe()
-    while record.status != PARKED:
-        await asyncio.sleep(LOOK_SECONDS)
-        record = await run.describe()
+    await stage.status(run, PARKED)
     await stage.middle()
     record = await run.describe()
     if record.status != PARKED or "Not undone: undo_when_open (1)" not in record.parked:
         raise AssertionError(f"{record.status}: {record.parked}")
     (folder() / "bank").touch()
     await run.resume()
+    return run
+
+
+@task
+async def ask(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Answer a conversation with a longer one, as whoever calls a model does."""
+    return [*messages, {"role": "assistant", "content": f"{len(messages)} " + LONG * 20}]
+
+
+@workflow
+class Conversation:
+    """Calls a model again and again with everything that was said."""
+
+    def __init__(self) -> None:
+        self.messages = [{"role": "user", "content": LONG * 20}]
+
+    async def run(self, calls: int) -> list[int]:
+        """Ask, be told to go on in the middle, and ask again."""
+        for call in range(calls):
+            self.messages = await ask(self.messages)
+            if call == calls // 2:
+                await apply_held("half of it")
+        return [len(self.messages), sum(len(each["content"]) for each in self.messages)]
+
+    @query
+    def said(self) -> list[dict[str, str]]:
+        """Return everything that was said."""
+        return self.messages
+
+
+@scenario(result=[25, 20 * 25 * len(LONG) + sum(len(f"{each} ") for each in range(1, 25))], effects=["half of it"])
+async def a_long_conversation_is_kept_as_it_was(stage: Stage) -> RunHandle[Any]:
+    """Messages that every call repeats are the same after a restart, to the last character."""
+    run = await stage.start(Conversation, 24)
+    await stage.effects(1)
+    said = await stage.query(run, Conversation.said)
+    await stage.middle()
+    if (after := await stage.query(run, Conversation.said))[: len(said)] != said or len(said) != 14:
+        raise AssertionError(f"{len(said)} messages became {len(after)} others")
     return run
