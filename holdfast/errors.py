@@ -12,6 +12,7 @@
     ├── ReplayError                the code and the history disagree
     │   ├── DivergenceError
     │   └── HistoryError
+    │       └── PrunedError
     ├── PayloadError               a value cannot travel
     │   ├── EncodeError
     │   ├── InputError
@@ -32,6 +33,7 @@
     │   ├── RunConflictError
     │   ├── UnknownNameError
     │   ├── UpdateRejectedError
+    │   ├── UpdateFailedError
     │   ├── QueryError
     │   ├── NoOrchestratorError
     │   ├── RunStateError
@@ -59,6 +61,7 @@
     │   └── SchemaError
     ├── EncryptionError            what is stored cannot be decrypted here
     ├── SettingsError
+    ├── UsageError                 a command line that cannot be carried out
     ├── MissingExtraError
     └── WorldStuckError
 
@@ -72,6 +75,7 @@ wrong, what to do. Its code never changes and has a page in docs/errors/.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 
@@ -270,6 +274,15 @@ class HistoryError(ReplayError):
         return f"{self.what}{place}\n{self.hint}"
 
 
+@dataclass(eq=False)
+class PrunedError(HistoryError):
+    """What was asked for was pruned: its run ended long ago."""
+
+    code: ClassVar[str] = "HF303"
+
+    hint: str = "The run ended long ago; its id, status and result are still there: holdfast runs show"
+
+
 # --- Payloads ----------------------------------------------------------------------------------------------------
 
 
@@ -288,9 +301,13 @@ class EncodeError(PayloadError):
 
     what: str
     reason: str
+    declared: str = ""
+    """The type that it is declared as, where it is of another: then `reason` says which."""
 
     def message(self) -> str:
         """Name the value and why it cannot be written."""
+        if self.declared:
+            return f"{self.what} does not fit: it is declared as {self.declared}, and this is {self.reason}"
         return (
             f"{self.what} cannot be written as JSON: {self.reason}\n"
             "Payloads are JSON: use Pydantic models, dataclasses, msgspec Structs, TypedDicts or plain values."
@@ -299,7 +316,7 @@ class EncodeError(PayloadError):
 
 @dataclass(eq=False)
 class InputError(PayloadError):
-    """A value does not fit the declared type."""
+    """A value does not fit what is expected."""
 
     code: ClassVar[str] = "HF402"
 
@@ -310,7 +327,7 @@ class InputError(PayloadError):
     def message(self) -> str:
         """List every field that does not fit."""
         lines = "\n".join(f"  {pointer or '/'}  {problem}" for pointer, problem in self.problems)
-        return f"{self.what} does not fit its declared type\n{lines}"
+        return f"{self.what} does not fit\n{lines}"
 
 
 @dataclass(eq=False)
@@ -561,7 +578,9 @@ class UnknownNameError(RequestError):
     def message(self) -> str:
         """Name what is missing and what there is instead."""
         known = ", ".join(self.known) if self.known else "none"
-        return f"there is no {self.kind} {self.name!r}\nKnown here: {known}"
+        meant = get_close_matches(self.name, self.known, 1)
+        asked = f" Did you mean {meant[0]!r}?" if meant else ""
+        return f"there is no {self.kind} {self.name!r}.{asked}\nKnown here: {known}"
 
 
 @dataclass(eq=False)
@@ -592,6 +611,26 @@ class QueryError(RequestError):
     def message(self) -> str:
         """Name the query and what it raised."""
         return f"query {self.name!r} failed: {self.type}: {self.text}"
+
+
+@dataclass(eq=False)
+class UpdateFailedError(RequestError):
+    """The handler of an update raised; the run goes on."""
+
+    code: ClassVar[str] = "HF612"
+
+    run_id: str
+    name: str
+    type: str
+    text: str
+    traceback: str = ""
+
+    def message(self) -> str:
+        """Name the update, what its handler raised, and what that means for the run."""
+        return (
+            f"update {self.name!r} of run {self.run_id!r} failed: {self.type}: {self.text}\n"
+            "The failure is recorded as the update's answer. The run goes on."
+        )
 
 
 @dataclass(eq=False)
@@ -944,6 +983,20 @@ class SettingsError(HoldfastError):
     def message(self) -> str:
         """Name the setting and what it should be."""
         return self.what + (f"\n{self.remedy}" if self.remedy else "")
+
+
+@dataclass(eq=False)
+class UsageError(HoldfastError):
+    """A command line that cannot be carried out as it is."""
+
+    code: ClassVar[str] = "HF904"
+
+    what: str
+    remedy: str
+
+    def message(self) -> str:
+        """Say what is wrong with the command line and what to type."""
+        return f"{self.what}\n{self.remedy}"
 
 
 @dataclass(eq=False)

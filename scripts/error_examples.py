@@ -65,6 +65,7 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             where="automations.py:88, in Review.run",
         ),
         errors.HistoryError(what="events 40 to 44 are not what was written", where="event 40"),
+        errors.PrunedError(what="events were pruned"),
         # A value cannot travel.
         errors.PayloadError(),
         errors.EncodeError(what="argument 'session' of fetch", reason="Session has no JSON form"),
@@ -102,6 +103,7 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
         errors.UnknownNameError(kind="query", name="progres", known=("progress", "total")),
         errors.UpdateRejectedError(name="add", type="ValueError", text="a document needs a name"),
         errors.QueryError(name="progress", type="KeyError", text="'total'"),
+        errors.UpdateFailedError(run_id="ord-1187", name="add", type="ValueError", text="the basket is full"),
         errors.NoOrchestratorError(what="query 'progress' of run 'ord-1187' within 30 s"),
         errors.RunStateError(
             run_id="ord-1187",
@@ -160,6 +162,7 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             what="settings do not fit\n  lease_seconds  Input should be a valid number",
             remedy="They come from arguments, HOLDFAST_* variables and holdfast.toml.",
         ),
+        errors.UsageError(what="the command names no run", remedy="Give a run id, or --where NAME=VALUE for many."),
         errors.EncryptionError(
             what="page ord-1187/1",
             key_id="3fa2c1d0",

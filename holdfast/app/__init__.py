@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from holdfast.app.capturing import capture_folder, capture_run
     from holdfast.app.connection import close_connections
-    from holdfast.app.encryption import make_key
+    from holdfast.app.encryption import load_codec, make_key
     from holdfast.app.holdfast import Client, Holdfast, run
     from holdfast.app.inbox import open_inbox
     from holdfast.app.ledger import Ledger, heartbeat_monitor
     from holdfast.app.locks import lock, semaphore
     from holdfast.app.notifying import new_notice_secret, notice_secret
-    from holdfast.app.reading import reading
+    from holdfast.app.reading import check_store, reading
     from holdfast.app.serving import Serving, serve, serving
     from holdfast.app.settings import Settings, load_settings
     from holdfast.app.stack import CONTROLLER, ROLES, Stack, process_name
@@ -36,8 +36,10 @@ _HOMES: Final[dict[str, str]] = {
     "Stack": "holdfast.app.stack",
     "capture_folder": "holdfast.app.capturing",
     "capture_run": "holdfast.app.capturing",
+    "check_store": "holdfast.app.reading",
     "close_connections": "holdfast.app.connection",
     "heartbeat_monitor": "holdfast.app.ledger",
+    "load_codec": "holdfast.app.encryption",
     "load_settings": "holdfast.app.settings",
     "lock": "holdfast.app.locks",
     "make_key": "holdfast.app.encryption",
@@ -64,8 +66,10 @@ __all__ = [
     "Stack",
     "capture_folder",
     "capture_run",
+    "check_store",
     "close_connections",
     "heartbeat_monitor",
+    "load_codec",
     "load_settings",
     "lock",
     "make_key",

@@ -11,14 +11,16 @@ import random
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Final
 
 from holdfast.app.settings import Settings
 from holdfast.authoring import Registry
-from holdfast.errors import RunNotFoundError, UnknownNameError
+from holdfast.errors import HoldfastError, RunNotFoundError, UnknownNameError
 from holdfast.history import History
 from holdfast.observe import known_secrets
 from holdfast.ports.bus import Bus
 from holdfast.ports.store import Store
+from holdfast.replay import locate
 from holdfast.replay.captures import (
     CaptureFolder,
     Capturer,
@@ -30,6 +32,9 @@ from holdfast.replay.captures import (
     reason_of,
 )
 from holdfast.replay.redaction import RedactionRules
+
+LOCATED_EVENTS_MAX: Final = 2_000
+"""Of longer histories a capture does not name the lines: it takes a replay, for which everything else waits."""
 
 
 def capture_folder(settings: Settings) -> CaptureFolder:
@@ -61,6 +66,7 @@ def make_capturer(settings: Settings, registry: Registry, store: Store, bus: Bus
         ),
         place_of=lambda name: place_of(registry, name),
         parameter=lambda name: parameter_of(registry, name),
+        located=lambda history: located(registry, history),
         random=random.random,  # sampling needs no secrecy
     )
 
@@ -93,6 +99,16 @@ def place_of(registry: Registry, name: str) -> CodePlace | None:
     except UnknownNameError:
         return None
     return CodePlace(definition.module, definition.qualname)
+
+
+def located(registry: Registry, history: History) -> History:
+    """Return a history with the lines of today's code in it, where the code is known and the history not too long."""
+    if len(history.events) > LOCATED_EVENTS_MAX:
+        return history
+    try:
+        return locate(registry.workflow(history.started.workflow), history)
+    except HoldfastError:
+        return history  # a capture is made of it nevertheless
 
 
 def parameter_of(registry: Registry, name: str) -> str:

@@ -18,7 +18,7 @@ from holdfast.app.settings import Settings
 from holdfast.app.surroundings import Renewer, Runner, Surroundings
 from holdfast.authoring import DeterminismGuard, Registry
 from holdfast.controller.notices import Notifier
-from holdfast.errors import HoldfastError, UnknownNameError
+from holdfast.errors import DivergenceError, HoldfastError, UnknownNameError
 from holdfast.observe import Meters, logger
 from holdfast.orchestrator import Orchestrator, OrchestratorSettings
 from holdfast.ports.bus import Bus
@@ -106,6 +106,7 @@ class Member:
             tuple(self._registry.workflows) if "orchestrator" in roles else (),
             tuple(settings.pools.items()) if "worker" in roles else (),
             SIDECAR_START_SECONDS,
+            self._versions() if "orchestrator" in roles else {},
         )
         # What a killed predecessor held is free at once: see `holdfast.stores.sqlite.presence`.
         membership, _ = await self._store.write([join, Reap(settings.max_recoveries)])
@@ -134,6 +135,10 @@ class Member:
             await self._capturer.open()
         if self._notifier is not None:
             await self._notifier.open()
+
+    def _versions(self) -> dict[str, str]:
+        workflows = self._registry.workflows.items()
+        return {name: each.code_version for name, each in workflows if each.code_version}
 
     async def leave(self, *, lost: bool = False) -> None:
         """Stop working and give everything back; with `lost`, only stop: it belongs to others by now."""
@@ -172,6 +177,7 @@ class Member:
             sign=self._sign,
             meters=self._meters,
             closed=self._capturer.closed if self._capturer is not None and settings.capture_successes else None,
+            explain=self._explain,
             settings=OrchestratorSettings(
                 live_runs_max=settings.live_runs_max,
                 poll_seconds=settings.poll_seconds,
@@ -180,6 +186,12 @@ class Member:
                 promote_seconds=settings.promote_seconds,
             ),
         )
+
+    async def _explain(self, execution_id: int, workflow: str, error: DivergenceError) -> DivergenceError:
+        # Imported here: most processes never meet a divergence.
+        from holdfast.replay import explain_divergence
+
+        return await explain_divergence(self._store, execution_id, self._registry.workflow(workflow), error)
 
     def _program(self, name: str) -> Versioned | None:
         try:

@@ -12,8 +12,25 @@ from typing import cast
 
 from holdfast.app.encryption import check_keys, load_codec
 from holdfast.app.settings import Settings
+from holdfast.errors import StoreError
 from holdfast.ports.store import Store
 from holdfast.stores import EncryptedStore, SQLiteStore, SystemClock
+
+
+def check_store(settings: Settings) -> None:
+    """Check that there is a store, for whoever has no use for a new one.
+
+    Raises:
+        StoreError: there is none.
+        SettingsError: `store` is something Holdfast cannot open.
+    """
+    path = settings.sqlite_path()
+    if not path.is_file():
+        raise StoreError(
+            f"there is no store at {path.absolute()}",
+            "Name the one you mean: --store sqlite:///PATH, HOLDFAST_STORE, or `store` in holdfast.toml. "
+            "A new one is made by whoever starts work: holdfast dev MODULE, or holdfast start WORKFLOW.",
+        )
 
 
 @asynccontextmanager

@@ -228,14 +228,21 @@ def load_settings(**arguments: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        lines = "\n".join(
-            f"  {'.'.join(str(each) for each in problem['loc'])}  {problem['msg']}" for problem in error.errors()
-        )
+        lines = "\n".join(_describe(problem["type"], problem["loc"], problem["msg"]) for problem in error.errors())
         raise SettingsError(
             f"settings do not fit\n{lines}", f"They come from arguments, HOLDFAST_* variables and {FILE_NAME}."
         ) from None
     except (OSError, ValueError) as error:
         raise SettingsError(f"settings cannot be read: {error}", f"Check {FILE_NAME}.") from None
+
+
+def _describe(kind: str, place: tuple[int | str, ...], message: str) -> str:
+    """Return what is wrong with one setting; where there is none of that name, which one may be meant."""
+    name = ".".join(map(str, place))
+    if kind == "extra_forbidden" and len(place) == 1:
+        meant = get_close_matches(name, Settings.model_fields, 1)
+        message = "there is no such setting." + (f" Did you mean {meant[0]}?" if meant else "")
+    return f"  {name}  {message}"
 
 
 def _refuse_slips(names: Iterable[str]) -> None:

@@ -24,6 +24,7 @@ import math
 import numbers
 import operator
 from collections.abc import Callable
+from inspect import isawaitable
 from typing import Any, Final, Literal, NoReturn, Protocol, TypeAlias
 
 import msgspec
@@ -114,7 +115,7 @@ def refuse_size(what: str, payload: bytes) -> NoReturn:
 
 def refuse_type(what: str, expected: str, value: Any) -> NoReturn:
     """Raise EncodeError for a value of another type than declared."""
-    raise EncodeError(what, f"it is declared as {expected}, and this is {describe_type(value)}")
+    raise EncodeError(what, describe_type(value), expected)
 
 
 def describe_type(value: Any) -> str:
@@ -122,7 +123,8 @@ def describe_type(value: Any) -> str:
     kind = type(value)
     if value is None:
         return "None"
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{name} (not awaited: is an `await` missing?)" if isawaitable(value) else name
 
 
 def describe_annotation(annotation: Any) -> str:

@@ -145,9 +145,7 @@ class ModelCodec:
 
     def _refuse(self, value: Any, reason: str) -> NoReturn:
         expected = describe_annotation(self._annotation)
-        raise EncodeError(
-            self._what, f"it is declared as {expected}, and this is {describe_type(value)}: {reason}"
-        ) from None
+        raise EncodeError(self._what, f"{describe_type(value)}: {reason}", expected) from None
 
 
 def all_problems(annotation: Any, payload: bytes, document: Any) -> tuple[tuple[str, str], ...]:

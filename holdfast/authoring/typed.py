@@ -95,7 +95,7 @@ class TypedCodec:
         return payload
 
     def _refuse(self, found: str) -> None:
-        raise EncodeError(self._what, f"it is declared as {describe_annotation(self._annotation)}, and this is {found}")
+        raise EncodeError(self._what, found, describe_annotation(self._annotation))
 
     def _problems(self, payload: bytes, error: BaseException) -> Problems:
         place = pointer_of_msgspec(str(error))

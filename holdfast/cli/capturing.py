@@ -13,7 +13,7 @@ import typer
 from holdfast.app import capture_folder, capture_run, load_settings, reading
 from holdfast.cli.output import Output, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown
-from holdfast.errors import InputError, SettingsError, UnknownNameError
+from holdfast.errors import SettingsError, UnknownNameError, UsageError
 from holdfast.history import History, to_json
 from holdfast.replay import load_history
 from holdfast.replay.captures import CaptureEntry, CaptureFolder, write_test
@@ -245,7 +245,7 @@ def _relative(file: Path, folder: Path) -> str:
 def _age(text: str) -> float:
     match = _AGE.fullmatch(text)
     if match is None:
-        raise InputError("--older-than", (("", f"{text!r} is no age; write 30d, 12h, 45m or 60s"),))
+        raise UsageError(f"--older-than {text!r} is no age", "Write one such as 30d, 12h, 45m or 60s.")
     return float(match[1]) * _SECONDS[match[2]]
 
 

@@ -60,7 +60,7 @@ def create_key(
             }
         )
 
-    with_client(output, store, body)
+    with_client(output, store, body, makes_store=True)
 
 
 @keys.command("list")

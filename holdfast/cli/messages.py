@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
+from rich.markup import escape
 
 from holdfast.app import Client
+from holdfast.authoring import MessageHandler
+from holdfast.cli.known import Known, ModuleOption
 from holdfast.cli.output import Output
 from holdfast.cli.payloads import read_json
 from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
@@ -20,6 +23,7 @@ def signal(
     run: RunArgument,
     name: NameArgument,
     input: InputArgument = None,
+    module: ModuleOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -27,8 +31,22 @@ def signal(
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        await client.handle(run).signal(name, *_arguments(input))
-        output.fields({"run_id": run, "signal": name, "delivered": True})
+        known = Known(output, module)
+        value = read_json(input)
+        handle = client.handle(run)
+        workflow = known.workflow((await handle.describe()).workflow)
+        if workflow is None or name in workflow.signals:
+            handler = workflow.signals[name] if workflow is not None else None
+            value = known.value(cast("MessageHandler[Any, Any] | None", handler), value)
+            known.say_if_unchecked(f"the input of signal {name}")
+        else:
+            handlers = ", ".join(sorted(workflow.signals)) or "none"
+            output.note(
+                f"[yellow]unchecked[/]  {escape(workflow.name)} has no handler for signal {escape(repr(name))} "
+                f"(there is: {escape(handlers)}); it is kept for wait_for_signal"
+            )
+        await handle.signal(name, value)
+        output.fields({"run_id": run, "signal": name, "delivered": True, **known.fields()})
 
     with_client(output, store, body)
 

@@ -32,6 +32,7 @@ from holdfast.errors import (
     MissingExtraError,
     NoOrchestratorError,
     PayloadError,
+    PrunedError,
     RunClosedError,
     RunConflictError,
     RunError,
@@ -42,6 +43,7 @@ from holdfast.errors import (
     StoreError,
     UnknownNameError,
     UpdateRejectedError,
+    UsageError,
 )
 
 FILE_COLUMNS: Final = 160
@@ -92,7 +94,9 @@ _CODES: tuple[tuple[type[HoldfastError], Exit], ...] = (
     (DefinitionError, Exit.USAGE),
     (InputError, Exit.USAGE),
     (PayloadError, Exit.USAGE),
+    (PrunedError, Exit.NOT_FOUND),
     (HistoryError, Exit.USAGE),
+    (UsageError, Exit.USAGE),
     (RunError, Exit.FAILED),
 )
 

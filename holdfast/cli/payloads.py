@@ -12,14 +12,14 @@ from typing import Any
 
 import msgspec
 
-from holdfast.errors import InputError
+from holdfast.errors import UsageError
 
 
 def read_json(argument: str | None) -> Any:
     """Return the JSON value an argument stands for; None when there is no argument.
 
     Raises:
-        InputError: it is not JSON, or the file cannot be read.
+        UsageError: it is not JSON, or the file cannot be read.
     """
     if argument is None:
         return None
@@ -31,9 +31,9 @@ def read_json(argument: str | None) -> Any:
         else:
             content = argument.encode("utf-8", "surrogateescape")
     except OSError as error:
-        raise InputError(f"input {argument}", (("", str(error)),)) from None
+        raise UsageError(f"input {argument} cannot be read: {error}", "Name a file that is there: @FILE.") from None
     try:
         return msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        hint = f"{error}. A text needs quotes of its own: '\"{argument}\"'" if argument.isidentifier() else str(error)
-        raise InputError(f"input {argument!r}", (("", hint),)) from None
+        remedy = "A text needs quotes of its own" + (f": '\"{argument}\"'" if argument.isidentifier() else ".")
+        raise UsageError(f"input {argument!r} is no JSON: {error}", remedy) from None

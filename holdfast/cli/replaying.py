@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from holdfast.app import Client, load_settings
+from holdfast.app import Client, check_store, load_codec, load_settings
 from holdfast.authoring import Registry, WorkflowDefinition
 from holdfast.cli.modules import load_registry
 from holdfast.cli.output import Exit, Output, printable
@@ -70,10 +70,11 @@ def replay(
 
 def _history(output: Output, source: str, store: str | None) -> History:
     if Path(source).is_file() or source.endswith(".json") or os.sep in source:
-        return shown(output, lambda: load_history(source))
+        return shown(output, lambda: load_history(source, codec=load_codec(load_settings().encryption_keys)))
 
     async def body() -> History:
         settings = load_settings(store=store)
+        check_store(settings)
         async with await Client.connect(settings.store) as client:
             handle = client.handle(source)
             recorded = await handle.history()

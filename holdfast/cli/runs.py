@@ -14,8 +14,8 @@ from holdfast.cli.filters import WhereOption, read_filter
 from holdfast.cli.output import Exit, Output, printable, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, with_client
 from holdfast.client import RunHandle, decode_outcome
-from holdfast.errors import SettingsError
-from holdfast.history import BlobRef, Failure, decode_attributes, to_json
+from holdfast.errors import SettingsError, UsageError
+from holdfast.history import FILE_PLACE, BlobRef, Failure, decode_attributes, to_json
 from holdfast.history.temporal import to_temporal
 from holdfast.ports.engine import Cause, RecordedEvent, decode_end, decode_memo
 from holdfast.ports.operations import PAUSED, TERMINAL, RunRecord
@@ -224,6 +224,10 @@ def export(
             "--format", metavar="holdfast|temporal", help="`temporal` writes what Temporal's own Replayer reads."
         ),
     ] = Form.HOLDFAST,
+    encrypted: Annotated[
+        bool,
+        typer.Option("--encrypted", help="Encrypt the file with the store's newest key; `holdfast replay` reads it."),
+    ] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -238,6 +242,8 @@ def export(
             content = to_temporal(events)
         else:
             content = to_json(events, outcomes=await read_outcomes(client, (await handle.describe()).execution_id))
+        if encrypted:
+            content = _encrypted(client, content)
         try:
             out.write_bytes(content)
         except OSError as error:
@@ -245,6 +251,15 @@ def export(
         output.fields({"run_id": run, "events": len(recorded), "file": str(out)})
 
     with_client(output, store, body)
+
+
+def _encrypted(client: Client, content: bytes) -> bytes:
+    codec = client.store.codec
+    if codec is None:
+        raise UsageError(
+            "there is no key to encrypt the export with", "Name the store's keys in the setting encryption_keys."
+        )
+    return codec.encrypt(content, FILE_PLACE)
 
 
 async def read_outcomes(client: Client, execution_id: int) -> dict[str, list[bytes | Failure]]:

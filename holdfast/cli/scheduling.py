@@ -103,7 +103,7 @@ def create_schedule(  # noqa: PLR0917 - one for each word of the command line
         document, _ = await service.put(name, wanted)
         _show(output, document)
 
-    _with_service(output, store, body)
+    _with_service(output, store, body, makes_store=True)
 
 
 @schedules.command("pause")
@@ -181,7 +181,11 @@ def delete_schedule(name: NameArgument, store: StoreOption = None, as_json: Json
 
 
 def _with_service(
-    output: Output, store: str | None, body: Callable[[ScheduleService], Coroutine[Any, Any, None]]
+    output: Output,
+    store: str | None,
+    body: Callable[[ScheduleService], Coroutine[Any, Any, None]],
+    *,
+    makes_store: bool = False,
 ) -> None:
     async def connected(client: Client) -> None:
         from holdfast.authoring import Registry
@@ -189,7 +193,7 @@ def _with_service(
 
         await body(ScheduleService(client.store, client.engine, Registry(), lambda: uuid4().hex))
 
-    with_client(output, store, connected)
+    with_client(output, store, connected, makes_store=makes_store)
 
 
 def _show(output: Output, document: ScheduleDocument) -> None:

@@ -9,13 +9,15 @@ import typer
 from rich.markup import escape
 
 from holdfast.app import Client
+from holdfast.authoring import MessageHandler, Registry
 from holdfast.cli.filters import read_pairs
+from holdfast.cli.known import Known, ModuleOption
 from holdfast.cli.output import Output
 from holdfast.cli.payloads import read_json
 from holdfast.cli.runs import finish
 from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
-from holdfast.client import IdConflictPolicy, IdReusePolicy, RunHandle
-from holdfast.errors import InputError
+from holdfast.client import IdConflictPolicy, RunHandle
+from holdfast.errors import InputError, UnknownNameError, UsageError
 from holdfast.history import AttributeValue, read_attribute
 from holdfast.ports.operations import ID_CONFLICT_POLICIES, ID_REUSE_POLICIES, SAME_INPUT, TERMINAL
 
@@ -65,6 +67,20 @@ def start(  # noqa: PLR0917 - one for each word of the command line
             show_default=False,
         ),
     ] = None,
+    signal: Annotated[
+        str | None,
+        typer.Option(
+            "--signal",
+            metavar="NAME",
+            help="Send this signal in the same commit; an open run of this --id takes it, whatever its input.",
+            show_default=False,
+        ),
+    ] = None,
+    signal_args: Annotated[
+        str | None,
+        typer.Option("--signal-args", metavar="JSON", help="The signal's arguments.", show_default=False),
+    ] = None,
+    module: ModuleOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -72,21 +88,35 @@ def start(  # noqa: PLR0917 - one for each word of the command line
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        handle = await client.start(
-            workflow,
-            read_json(input),
-            id=id,
-            timeout=run_timeout,
-            id_reuse_policy=cast("IdReusePolicy", id_reuse_policy),  # looked at by the client
-            id_conflict_policy=cast("IdConflictPolicy", id_conflict_policy),
-            attributes=_attributes(attribute),
-            memo=read_pairs("--memo", memo or ()),
-            notify=notify or (),
-        )
+        known = Known(output, module)
+        definition = known.workflow(workflow)
+        if known.registry is not None and definition is None:
+            await _refuse_a_slip(client, known.registry, workflow)
+        value = known.value(definition, read_json(input))
+        options: dict[str, Any] = {
+            "timeout": run_timeout,
+            "id_reuse_policy": id_reuse_policy,  # looked at by the client
+            "attributes": _attributes(attribute),
+            "memo": read_pairs("--memo", memo or ()),
+            "notify": notify or (),
+        }
+        known.say_if_unchecked(f"the input of {workflow}")
+        shown = known.fields()
+        if signal is None:
+            handle = await client.start(
+                workflow, value, id=id, id_conflict_policy=cast("IdConflictPolicy", id_conflict_policy), **options
+            )
+        else:
+            handler = definition.signals.get(signal) if definition is not None else None
+            message = known.value(cast("MessageHandler[Any, Any] | None", handler), read_json(signal_args))
+            known.say_if_unchecked(f"the input of signal {signal}")
+            handle = await client.signal_with_start(
+                workflow, value, id=_named(id, id_conflict_policy), signal=signal, signal_args=(message,), **options
+            )
         await _say_if_nobody_runs(output, client, handle)
-        await _finish(output, handle, wait=wait, timeout=timeout)
+        await _finish(output, handle, wait=wait, timeout=timeout, **shown)
 
-    with_client(output, store, body)
+    with_client(output, store, body, makes_store=True)
 
 
 def submit(  # noqa: PLR0917 - as above
@@ -121,7 +151,38 @@ def submit(  # noqa: PLR0917 - as above
         await _say_if_nobody_runs(output, client, handle)
         await _finish(output, handle, wait=wait, timeout=timeout)
 
-    with_client(output, store, body)
+    with_client(output, store, body, makes_store=True)
+
+
+def _named(id: str | None, id_conflict_policy: str) -> str:
+    """Return the id of a run that is to be signalled, started or not."""
+    if id is None:
+        raise UsageError(
+            "--signal says for no run that it is", "Give its id, whether it is open or to be started: --id."
+        )
+    if id_conflict_policy != SAME_INPUT:
+        raise UsageError(
+            "--signal and --id-conflict-policy contradict each other",
+            "An open run always takes the signal: leave it out.",
+        )
+    return id
+
+
+async def _refuse_a_slip(client: Client, registry: Registry, workflow: str) -> None:
+    """Refuse a name that neither the code known here nor any process that is alive has."""
+    alive = await _workflows_alive(client)
+    if workflow not in alive:
+        known = {*registry.workflows, *alive}
+        raise UnknownNameError("workflow", workflow, tuple(sorted(each for each in known if not _is_task(each))))
+
+
+async def _workflows_alive(client: Client) -> set[str]:
+    now = await client.store.now()
+    return {name for each in await client.store.members() if each.expires_at > now for name in each.workflows}
+
+
+def _is_task(workflow: str) -> bool:
+    return workflow.startswith("task:")
 
 
 async def _say_if_nobody_runs(output: Output, client: Client, handle: RunHandle[Any]) -> None:
@@ -129,22 +190,21 @@ async def _say_if_nobody_runs(output: Output, client: Client, handle: RunHandle[
     record = await handle.describe()
     if output.as_json or record.status in TERMINAL:
         return
-    now = await client.store.now()
-    alive = [each for each in await client.store.members() if each.expires_at > now and each.workflows]
-    if any(record.workflow in each.workflows for each in alive):
+    alive = await _workflows_alive(client)
+    if record.workflow in alive:
         return
-    known = sorted({name for each in alive for name in each.workflows if not name.startswith("task:")})
+    known = sorted(name for name in alive if not _is_task(name))
     output.note(
         f"[yellow]waiting[/]  no process that is alive has {escape(repr(record.workflow))} "
         + escape(f"(there is: {', '.join(known)})" if known else "(none is running: holdfast dev MODULE)")
     )
 
 
-async def _finish(output: Output, handle: RunHandle[Any], *, wait: bool, timeout: float | None) -> None:
+async def _finish(output: Output, handle: RunHandle[Any], *, wait: bool, timeout: float | None, **shown: Any) -> None:
     if wait:
-        await finish(output, handle, timeout, created=handle.created)
+        await finish(output, handle, timeout, created=handle.created, **shown)
     else:
-        output.fields({"run_id": handle.run_id, "created": handle.created})
+        output.fields({"run_id": handle.run_id, "created": handle.created, **shown})
 
 
 def _attributes(given: list[str] | None) -> dict[str, AttributeValue | None]:

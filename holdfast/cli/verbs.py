@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
-from holdfast.app import Client, load_settings
+from holdfast.app import Client, check_store, load_settings
 from holdfast.cli.output import Exit, Output, exit_code
 from holdfast.errors import HoldfastError
 
@@ -57,11 +57,23 @@ def shown(output: Output, body: Callable[[], Result]) -> Result:
         raise typer.Exit(Exit.INTERRUPTED) from None
 
 
-def with_client(output: Output, store: str | None, body: Callable[[Client], Coroutine[Any, Any, Result]]) -> Result:
-    """Run an asynchronous verb with a client of the store that options, environment and file name."""
+def with_client(
+    output: Output,
+    store: str | None,
+    body: Callable[[Client], Coroutine[Any, Any, Result]],
+    *,
+    makes_store: bool = False,
+) -> Result:
+    """Run an asynchronous verb with a client of the store that options, environment and file name.
+
+    Only verbs that put something in make a store where there is none (`makes_store`): to all others a path without a
+    store is a slip of the pen, and what they would show of a new one is nothing.
+    """
 
     async def connected() -> Result:
         settings = load_settings(store=store)
+        if not makes_store:
+            check_store(settings)
         async with await Client.connect(settings.store, actor=f"cli:{user()}") as client:
             return await body(client)
 

@@ -5,6 +5,7 @@ from holdfast.client.bulk import BULK_RUNS, BULK_RUNS_MAX, MEANT, meant
 from holdfast.client.client import Fork, IdConflictPolicy, IdReusePolicy, WorkflowClient
 from holdfast.client.embedded import EmbeddedEngine
 from holdfast.client.handle import ANSWER_SECONDS, RunHandle, decode_outcome
+from holdfast.client.overrides import check_overrides
 
 __all__ = [
     "ANSWER_SECONDS",
@@ -18,6 +19,7 @@ __all__ = [
     "RunHandle",
     "WorkflowClient",
     "audited",
+    "check_overrides",
     "decode_outcome",
     "meant",
 ]

@@ -109,7 +109,7 @@ class WorkflowClient:
             started = await self.engine.start_next(request, policy)
         return RunHandle(self.engine, request.run_id, target.decode_result, created=started.created)
 
-    async def signal_with_start(
+    async def signal_with_start(  # noqa: PLR0913 - one for each thing a start says
         self,
         workflow: Any,
         *args: Any,
@@ -117,9 +117,12 @@ class WorkflowClient:
         signal: Any,
         signal_args: Sequence[Any] | Mapping[str, Any] = (),
         operation_id: str | None = None,
+        timeout: Duration | None = None,
+        execution_timeout: Duration | None = None,
         id_reuse_policy: IdReusePolicy = "same_input",
         attributes: Mapping[str, AttributeValue | None] | None = None,
         memo: Mapping[str, str] | None = None,
+        notify: str | Iterable[str] = (),
         **kwargs: Any,
     ) -> RunHandle[Any]:
         """Signal a run, and start it in the same commit when there is none: once this returns neither can be lost.
@@ -131,10 +134,13 @@ class WorkflowClient:
             signal: a handler such as `ReviewBatch.approve`, or its name.
             signal_args: the handler's arguments: by position, or a mapping by name.
             operation_id: names this message; sent again with the same one while the run is open, it is delivered once.
+            timeout: as of `start`; a run that is found keeps its own.
+            execution_timeout: as of `start`; a run that is found keeps its own.
             id_reuse_policy: as of `start`, when the run has ended. One that is found and not started again refuses the
                 signal.
             attributes: as of `start`; a run that is found keeps its own.
             memo: as of `start`; a run that is found keeps its own.
+            notify: as of `start`; a run that is found keeps its own.
             kwargs: its input.
 
         Raises:
@@ -143,7 +149,12 @@ class WorkflowClient:
             InputError, EncodeError: the input, the signal's arguments, the attributes or the memo do not fit.
         """
         target = startable(workflow)
-        request = _request(target, id, args, kwargs, attributes, memo)
+        request = msgspec.structs.replace(
+            _request(target, id, args, kwargs, attributes, memo),
+            timeout=_seconds(timeout, "timeout"),
+            execution_timeout=_seconds(execution_timeout, "execution_timeout"),
+            notify=check_urls([notify] if isinstance(notify, str) else notify),
+        )
         if isinstance(signal_args, Mapping):
             name, payload = encode_message(signal, (), dict(signal_args))
         else:

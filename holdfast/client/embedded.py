@@ -26,9 +26,9 @@ from holdfast.errors import (
     HoldfastError,
     NoOrchestratorError,
     RunClosedError,
-    RunFailedError,
     RunNotFoundError,
     RunStateError,
+    UpdateFailedError,
 )
 from holdfast.history import UpdateCompleted, WorkflowStarted, open_page, outside_payloads, page_place
 from holdfast.ports.answers import decode_answer
@@ -236,7 +236,7 @@ class EmbeddedEngine:
             # It may have been answered before the end, to somebody who did not live to hear it.
             for each in await self.history(run_id):
                 if isinstance(each.event, UpdateCompleted) and each.event.update_id == operation_id:
-                    return _answer_of(run_id, each.event)
+                    return _answer_of(run_id, name, each.event)
             raise
 
     async def _ask(self, kind: str, run_id: str, name: str, payload: bytes, operation_id: str, seconds: float) -> bytes:
@@ -422,9 +422,9 @@ class EmbeddedEngine:
         return await self._ends.wait(run_id)
 
 
-def _answer_of(run_id: str, event: UpdateCompleted) -> bytes:
+def _answer_of(run_id: str, name: str, event: UpdateCompleted) -> bytes:
     if event.failure is not None:
-        raise RunFailedError(run_id, event.failure.type, event.failure.message, event.failure.traceback)
+        raise UpdateFailedError(run_id, name, event.failure.type, event.failure.message, event.failure.traceback)
     assert isinstance(event.result, bytes), "payloads outside the page were read with it"
     return event.result
 

@@ -91,8 +91,7 @@ def decide_causes(situation: Situation) -> tuple[Cause, ...]:
         remedy = f"holdfast runs resume {run.run_id}"
         return (Cause("paused", f"paused by {who}{why}", since=run.paused_at, remedy=remedy), *_told(situation))
     if run.status == PARKED:
-        remedy = f"deploy what fits, then holdfast runs resume {run.run_id}; or holdfast runs terminate {run.run_id}"
-        return (Cause("parked", f"parked: {run.parked}", remedy=remedy), *_told(situation))
+        return (Cause("parked", f"parked: {run.parked}", remedy=_advice(run)), *_told(situation))
     nobody = _nobody(situation)
     waits = tuple(_waits(situation))[:CAUSES_MAX]
     if nobody is not None:
@@ -123,8 +122,39 @@ def _nobody(situation: Situation) -> Cause | None:
     if not any(run.workflow in each.workflows for each in working):
         known = sorted({name for each in working for name in each.workflows if not name.startswith("task:")})
         text = f"no orchestrator that is alive has workflow {run.workflow!r} (there is: {', '.join(known) or 'none'})"
-        return Cause("no-code", text, remedy="start one with the module that defines it")
+        return Cause("no-code", text, remedy="start one with the module that defines it: holdfast orchestrator MODULE")
+    versions = {each.versions.get(run.workflow, "") for each in working if run.workflow in each.workflows}
+    if run.pin and not versions & {run.pin, ""}:  # one that does not say which version it has may have this one
+        text = (
+            f"it is pinned to version {run.pin!r} of {run.workflow}, and live members have "
+            f"{', '.join(map(repr, sorted(versions)))}"
+        )
+        remedy = (
+            f"start an orchestrator with the code of version {run.pin!r}; or begin anew with today's: "
+            f"holdfast runs fork {run.run_id} --at start --code {min(versions)}"
+        )
+        return Cause("no-code", text, remedy=remedy)
     return None
+
+
+def _advice(run: RunRecord) -> str:
+    """Return what there is to type about a parked run."""
+    give_up = f"or give it up: holdfast runs terminate {run.run_id}"
+    match run.parked.partition(" ")[0]:
+        case "DIVERGED":
+            return (
+                f"see where the code departs: holdfast replay {run.run_id} MODULE; deploy code that fits, and it goes "
+                f"on by itself; {give_up}"
+            )
+        case "COMPENSATION":
+            return f"mend what the compensation needs, then: holdfast runs resume {run.run_id}; {give_up}"
+        case "UNREADABLE":
+            return (
+                f"check the store and its keys: holdfast verify, encryption_keys; then: holdfast runs resume "
+                f"{run.run_id}; {give_up}"
+            )
+        case _:
+            return f"mend what it names, then: holdfast runs resume {run.run_id}; {give_up}"
 
 
 def _waits(situation: Situation) -> Iterator[Cause]:

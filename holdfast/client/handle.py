@@ -96,8 +96,8 @@ class RunHandle(Generic[Result]):
         """Send an update and wait for its answer, which is durable by then.
 
         Raises:
-            RunNotFoundError, RunClosedError, UnknownNameError, UpdateRejectedError, RunFailedError (the handler
-            failed), NoOrchestratorError, InputError.
+            RunNotFoundError, RunClosedError, UnknownNameError, UpdateRejectedError, UpdateFailedError,
+            NoOrchestratorError, InputError.
         """
         name, payload = encode_message(update, args, kwargs)
         answer = await self._engine.update(self.run_id, name, payload, operation_id or uuid4().hex, timeout)

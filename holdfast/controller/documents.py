@@ -192,6 +192,13 @@ class BulkAnswer(Document, frozen=True):
     """Send the same request again with this as `cursor` for the next part; null at the end."""
 
 
+class SignalledStart(Document, frozen=True, forbid_unknown_fields=True):
+    """The input of a run, and the arguments of the signal that comes with its start."""
+
+    input: Any = None
+    signal: Any = None
+
+
 class ForkBody(Document, frozen=True, forbid_unknown_fields=True):
     """A run that is to begin with what another one recorded."""
 
@@ -210,12 +217,44 @@ class ForkAnswer(Document, frozen=True):
     """A run that was forked."""
 
     run: Run
-    recorded: list[str]
-    """Steps that have their outcome already and do not run."""
-    again: list[str]
-    """Steps that were under way at the cut and are issued again."""
-    keys: dict[str, str]
-    """Idempotency keys kept from the other run, by step: a step has it as long as its input is unchanged."""
+    not_run_again: list[str]
+    """Steps whose recorded results count: they do not run in the new run."""
+    run_again: list[str]
+    """Steps that were under way at the cut: they run in the new run, from their beginning."""
+    idempotency_keys: dict[str, str]
+    """By step, under which key of the other run's it runs if it does and its input is unchanged: what went through
+    there is not done twice. All other steps have keys of the new run's."""
+
+
+class BulkFork(Document, frozen=True, forbid_unknown_fields=True):
+    """Runs that are all to be forked at the same place."""
+
+    where: Where
+    fork: ForkBody
+    """Without an id: each fork has one made from its run's."""
+    preview: bool = False
+    """Only say how many runs are meant."""
+    cursor: str | None = None
+    """`next` of the part before."""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+
+
+class ForkedRun(Document, frozen=True):
+    """A run, and the run that was forked from it."""
+
+    run_id: str
+    fork: str
+
+
+class BulkForkAnswer(Document, frozen=True):
+    """What came of a part of it."""
+
+    matched: int
+    """How many runs were meant before this; no further than 100,000 is counted."""
+    forked: list[ForkedRun]
+    refused: list[Refused]
+    next: str | None
+    """Send the same request again with this as `cursor` for the next part; null at the end."""
 
 
 class RunPage(Document, frozen=True):

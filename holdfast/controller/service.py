@@ -13,14 +13,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, Final, Literal, cast
 from uuid import uuid4
 
 import msgspec
 from msgspec import UNSET
 
-from holdfast.authoring import MessageHandler, Registry, parse_duration
-from holdfast.client import audited, meant
+from holdfast.authoring import MessageHandler, Registry, WorkflowDefinition, parse_duration
+from holdfast.client import audited, check_overrides, meant
 from holdfast.controller import catalogue
 from holdfast.controller.backlog import BACKLOG_MAX, Backlog
 from holdfast.controller.documents import (
@@ -31,10 +32,13 @@ from holdfast.controller.documents import (
     BrokenLock,
     Bulk,
     BulkAnswer,
+    BulkFork,
+    BulkForkAnswer,
     CapturePage,
     Explained,
     ForkAnswer,
     ForkBody,
+    ForkedRun,
     HistoryPage,
     LockList,
     Notice,
@@ -71,8 +75,12 @@ from holdfast.errors import (
     CallbackError,
     CallbackGoneError,
     DefinitionError,
+    HistoryError,
     HoldfastError,
     InputError,
+    LeaseError,
+    PayloadError,
+    RequestError,
     RunClosedError,
     RunConflictError,
     RunNotFoundError,
@@ -89,6 +97,7 @@ from holdfast.ports.notices import check_urls
 from holdfast.ports.operations import (
     CONTINUED_AS_NEW,
     TERMINAL,
+    USE_EXISTING,
     AuditFilter,
     BreakLock,
     Deliver,
@@ -98,6 +107,7 @@ from holdfast.ports.operations import (
     ResendNotice,
     RunFilter,
     Started,
+    StartSignal,
 )
 from holdfast.ports.store import Store
 
@@ -198,6 +208,7 @@ class ControllerService:
         by: str = "",
         notify: Sequence[str] = (),
         key: str | None = None,
+        signal: tuple[str, bytes] | None = None,
     ) -> tuple[Run, bool]:
         """Start a run; once this returns it cannot be lost.
 
@@ -214,6 +225,8 @@ class ControllerService:
             by: who does it, for the audit log; empty leaves it out.
             notify: URLs that are told how it has ended.
             key: names this request of theirs: sent again, it is answered as it was. Without a run id it is that, too.
+            signal: name and arguments (as JSON) of a signal that is delivered in the same commit. An open run of this
+                id takes it, whatever its input.
 
         Returns:
             The run, and whether this call made it.
@@ -224,13 +237,14 @@ class ControllerService:
             RunConflictError: the id is taken by another workflow or input, or by a run that the policy refuses.
             BacklogFullError: too many runs wait for an orchestrator.
             KeyReusedError, KeyInUseError: the key is another request's, or this one is under way.
+            RunClosedError: the run that was found has ended, and cannot be signalled.
         """
         definition = self._registry.workflow(workflow)
         if run_id is None and key is not None and RUN_ID.fullmatch(key):
             run_id = key
         if run_id is not None:
             check_run_id(run_id)
-            if only and policy is not None:
+            if only and (policy is not None or signal is not None):
                 await self._check_business(run_id, only)
         await self._backlog.check()
         payload = canonical(definition, text, f"the input of {workflow}")
@@ -246,23 +260,29 @@ class ControllerService:
             memo=check_memo(memo or {}),
             notify=check_urls(notify),
         )
+        sent: StartSignal | None = None
+        if signal is not None:
+            sent = _signal(definition, signal, self._draw_id() if key is None else once_id(by, key))
+            policy = IdPolicy((policy or IdPolicy()).reuse, USE_EXISTING)
         if key is not None:
-            return await self._start_once(request, policy or IdPolicy(), OnceKey(by or LOCAL, key), run_id or "", by)
+            once = OnceKey(by or LOCAL, key)
+            return await self._start_once(Begin(request, policy or IdPolicy(), sent), once, run_id or "", by)
         if policy is None:
             (started,) = await self._as(by).start([request])
         else:
-            started = await self._as(by).start_next(request, policy)
+            started = await self._as(by).start_next(request, policy, sent)
         return await self.run(request.run_id), started.created
 
-    async def _start_once(
-        self, request: StartRequest, policy: IdPolicy, key: OnceKey, run_id: str, by: str
-    ) -> tuple[Run, bool]:
+    async def _start_once(self, begin: Begin, key: OnceKey, run_id: str, by: str) -> tuple[Run, bool]:
         """Start a run under a key. What was made is described as it began, so that it is always answered alike."""
+        request, policy, signal = begin.request, begin.policy, begin.signal
         options = request.timeout, request.execution_timeout, request.attributes, request.memo, request.notify
-        asked = fingerprint("start", request.workflow, run_id, request.input, policy.reuse, policy.conflict, *options)
+        told = (signal.name, signal.body) if signal is not None else ()
+        parts = request.workflow, run_id, request.input, policy.reuse, policy.conflict
+        asked = fingerprint("start", *parts, *options, *told)
         with self._once.doing(key):
             note = self._once.note(key, asked, request.run_id)
-            result: Started | DoneBefore = await self._as(by).carry_out(Begin(request, policy), note)
+            result: Started | DoneBefore = await self._as(by).carry_out(begin, note)
         begun = result.run_id if isinstance(result, DoneBefore) else request.run_id
         if not result.created:
             return await self.run(begun), False
@@ -459,7 +479,7 @@ class ControllerService:
         Raises:
             KeyReusedError, KeyInUseError: the operation id is another request's, or this one is under way.
             RunNotFoundError, RunClosedError, UnknownNameError, InputError, UpdateRejectedError.
-            RunFailedError: the handler failed.
+            UpdateFailedError: the handler raised.
             NoOrchestratorError: nobody answered within `seconds`; it may still be carried out.
         """
         payload = await self._message("update", run_id, name, text)
@@ -566,7 +586,7 @@ class ControllerService:
 
         Raises:
             RunNotFoundError, ForkError, RunConflictError, LeaseHeld: see `Engine.fork`.
-            InputError: the new run's id, or its input, does not fit.
+            InputError: the new run's id, its input, or a result that is put in place does not fit.
         """
         if wanted.id is not None:
             check_run_id(wanted.id)
@@ -574,7 +594,7 @@ class ControllerService:
             run_id,
             wanted.at,
             wanted.id or f"{run_id.replace('@', '-')}-fork-{self._draw_id()[:8]}",
-            {step: msgspec.json.encode(value) for step, value in wanted.override.items()},
+            await self._fork_override(run_id, wanted.override),
             None if wanted.input is UNSET else await self._fork_input(run_id, wanted.input),
             wanted.code,
             wanted.new_keys,
@@ -582,11 +602,55 @@ class ControllerService:
         forked = await self._as(by).fork(request)
         answer = ForkAnswer(
             run=await self.run(forked.run_id),
-            recorded=list(forked.recorded),
-            again=list(forked.again),
-            keys={step: key.partition(" ")[2] for step, key in forked.keys.items()},
+            not_run_again=list(forked.recorded),
+            run_again=list(forked.again),
+            idempotency_keys={step: key.partition(" ")[2] for step, key in forked.keys.items()},
         )
         return answer, forked.created
+
+    async def fork_many(
+        self, wanted: BulkFork, operation_id: str | None = None, only: Collection[str] = (), by: str = ""
+    ) -> BulkForkAnswer:
+        """Fork the next runs that a filter means, or say how many it means.
+
+        Args:
+            wanted: which runs, and where they are cut.
+            operation_id: names all of it: again under the same name, the same forks are found.
+            only: those of these workflows are meant, and no others; none is all of them.
+            by: who does it, for the audit log.
+
+        Raises:
+            InputError: a status or the cursor is none of ours, or one id is given for all of them.
+        """
+        if wanted.fork.id is not None:
+            raise InputError("the request", (("/fork/id", "one id cannot be that of many runs: leave it out"),))
+        where = _filter(wanted.where, only)
+        name = blake2b((operation_id or self._draw_id()).encode(), digest_size=4).hexdigest()
+        forked: list[ForkedRun] = []
+        refused: list[Refused] = []
+        try:
+            matched = await self._engine.count(where, MATCHED_MAX)
+            if wanted.preview:
+                return BulkForkAnswer(matched=matched, forked=[], refused=[], next=wanted.cursor)
+            records, following = await self._engine.runs(where=where, cursor=wanted.cursor, limit=wanted.limit)
+        except (ValueError, OverflowError):
+            raise InputError("the request", (("/cursor", "expected the `next` of a part"),)) from None
+        for each in records:
+            fork = f"{each.run_id}-fork-{name}"
+            try:
+                await self.fork(each.run_id, msgspec.structs.replace(wanted.fork, id=fork), by)
+            except (RequestError, LeaseError, PayloadError, HistoryError) as error:
+                refused.append(Refused(run_id=each.run_id, why=error.message()))
+            else:
+                forked.append(ForkedRun(run_id=each.run_id, fork=fork))
+        return BulkForkAnswer(matched=matched, forked=forked, refused=refused, next=following)
+
+    async def _fork_override(self, run_id: str, override: Mapping[str, Any]) -> dict[str, bytes]:
+        encoded = {step: msgspec.json.encode(value) for step, value in override.items()}
+        if encoded:
+            recorded = await self._engine.history(run_id)
+            check_overrides(self._registry, (each.event for each in recorded), encoded)
+        return encoded
 
     async def _fork_input(self, run_id: str, value: Any) -> bytes:
         workflow = (await self._engine.describe(run_id)).workflow
@@ -727,6 +791,15 @@ def _filter(where: Where, only: Collection[str] = ()) -> RunFilter:
         tuple(where.attributes.items()),
         tuple(sorted(only)),
     )
+
+
+def _signal(definition: WorkflowDefinition[Any, Any], signal: tuple[str, bytes], operation_id: str) -> StartSignal:
+    """Return a signal that comes with a start, held against its handler's type if it has one. Raises InputError."""
+    name, arguments = signal
+    handler = cast("MessageHandler[Any, Any] | None", definition.signals.get(name))
+    what = f"the input of signal {name}"
+    message = plain(arguments, what) if handler is None else canonical(handler, arguments, what)
+    return StartSignal(name, message, operation_id)
 
 
 def _seconds(duration: str, name: str) -> float:

@@ -18,6 +18,7 @@ from holdfast.history.captures import CapturedFailure, CaptureNote, captured_fai
 from holdfast.history.chain import chain, is_chained, link_before, unchained
 from holdfast.history.codec import (
     BLOB_PLACE,
+    FILE_PLACE,
     KEY_ID_BYTES,
     MARK,
     Codec,
@@ -133,6 +134,7 @@ from holdfast.history.transcript import (
 __all__ = [
     "BLOB_PLACE",
     "CLOSING",
+    "FILE_PLACE",
     "FORMAT",
     "HASH_BYTES",
     "HOLDFAST",

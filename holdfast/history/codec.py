@@ -91,4 +91,7 @@ def decrypted(content: bytes, codec: Codec | None, place: bytes, what: str) -> b
     return codec.decrypt(content, place)
 
 
+FILE_PLACE: Final = b"history file"
+"""The place of an exported history: it is no page of any store, and no page is a file."""
+
 NO_KEY: Final = "this process has no keys"

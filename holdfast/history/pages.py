@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
-from holdfast.errors import HistoryError
+from holdfast.errors import HistoryError, PrunedError
 from holdfast.history.chain import chain
 from holdfast.history.codec import BLOB_PLACE, Codec, decrypted, is_encrypted
 from holdfast.history.events import AnyEvent, BlobRef
@@ -93,7 +93,7 @@ def open_page(body: bytes, codec: Codec | None = None, place: bytes = b"") -> li
     """Decode a page's events. Payloads stored outside the page are still references: see `outside_payloads`.
 
     Raises:
-        HistoryError: `body` is not a page.
+        HistoryError: `body` is not a page; PrunedError: it was one, long ago.
         EncryptionError: it is encrypted, and `codec` cannot decrypt it at `place`.
     """
     if not body:
@@ -136,10 +136,8 @@ def verify_chain(pages: Iterable[Page]) -> tuple[int, bytes]:
     return last, head
 
 
-def _pruned(where: str = "") -> HistoryError:
-    return HistoryError(
-        "events were pruned", where, "The run ended long ago; its id, status and result are still there."
-    )
+def _pruned(where: str = "") -> PrunedError:
+    return PrunedError("events were pruned", where)
 
 
 def _without_large_payloads(event: AnyEvent, blobs: dict[bytes, bytes], codec: Codec | None) -> Any:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,16 +37,17 @@ from holdfast.errors import (
     InboxUnreadError,
     QueryError,
     RunClosedError,
-    RunFailedError,
     RunNotFoundError,
     StoreCorruptError,
     StoreError,
     UnknownNameError,
+    UpdateFailedError,
     UpdateRejectedError,
 )
 from holdfast.history import (
     UNASKED,
     AnyEvent,
+    CancelRequested,
     Input,
     Page,
     ParkRun,
@@ -147,6 +148,7 @@ class Orchestrator:
         sign: Callable[[str, str, float], str] = unsigned,
         meters: Meters | None = None,
         closed: Callable[[str, str], None] | None = None,
+        explain: Callable[[int, str, DivergenceError], Awaitable[DivergenceError]] | None = None,
         settings: OrchestratorSettings | None = None,
     ) -> None:
         """Make an orchestrator; `open` starts it.
@@ -165,6 +167,7 @@ class Orchestrator:
             sign: makes the URL of a callback from execution, step, and when it expires.
             meters: counts what becomes of runs.
             closed: called with the name and the status of each execution that has closed.
+            explain: says of an execution of a workflow that diverged how its code departed, in the words of a replay.
             settings: see OrchestratorSettings.
         """
         self._store = store
@@ -178,6 +181,7 @@ class Orchestrator:
         self._sign = sign
         self._meters = meters if meters is not None else Meters()
         self._tell_closed = closed
+        self._explain = explain
         self._jitter = jitter
         self._settings = settings or OrchestratorSettings()
         self._membership: Membership | None = None
@@ -352,6 +356,12 @@ class Orchestrator:
         live = self._by_run.get(run_id)
         return tuple(live.execution.open) if live is not None else ()
 
+    def unread_signals(self, run_id: str) -> tuple[str, ...]:
+        """Return the names of signals that a run it owns has got and not taken; none for others."""
+        live = self._by_run.get(run_id)
+        unread = live.execution.unread() if live is not None else []
+        return tuple(each.name for each in unread if not isinstance(each, CancelRequested))
+
     def watch_outcome(self, run_id: str) -> asyncio.Future[Outcome]:
         """Return a future of how a run it owns ends. See `LocalOrchestrator`."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -406,7 +416,8 @@ class Orchestrator:
                 return None  # the run went elsewhere; asked again with the same id there, it is the same update
             known = future.result()
         if known.failure is not None:
-            raise RunFailedError(live.run_id, known.failure.type, known.failure.message, known.failure.traceback)
+            failure = known.failure
+            raise UpdateFailedError(live.run_id, name, failure.type, failure.message, failure.traceback)
         assert isinstance(known.result, bytes)
         return known.result
 
@@ -542,6 +553,8 @@ class Orchestrator:
             self._touch(live)
 
     async def _park(self, claimed: ClaimedRun, error: HoldfastError) -> None:
+        if isinstance(error, DivergenceError) and self._explain is not None:
+            error = await self._explain(claimed.execution_id, claimed.workflow, error)
         reason = f"DIVERGED {error}" if isinstance(error, DivergenceError) else f"UNREADABLE {error}"
         log.error("run parked", **_about(claimed), reason=reason)
         self._meters.park(reason)

@@ -284,8 +284,8 @@ class Engine(Protocol):
         """Return an update's answer as JSON text, once it is durable.
 
         Raises:
-            RunNotFoundError, RunClosedError, UnknownNameError, UpdateRejectedError, RunFailedError (the handler
-            failed), NoOrchestratorError, RunStateError (it is paused: nothing was recorded).
+            RunNotFoundError, RunClosedError, UnknownNameError, UpdateRejectedError, UpdateFailedError (the
+            handler raised), NoOrchestratorError, RunStateError (it is paused: nothing was recorded).
         """
 
     async def cancel(self, run_id: str, reason: str, operation_id: str) -> None:

@@ -5,6 +5,7 @@ Must not know: which application runs the code in production.
 """
 
 from holdfast.history import History
+from holdfast.replay.departures import explain_divergence
 from holdfast.replay.deploy_check import Checked, DeployCheck
 from holdfast.replay.loading import load_history
 from holdfast.replay.locating import locate
@@ -22,6 +23,7 @@ __all__ = [
     "Side",
     "Verdict",
     "WorkflowReplayer",
+    "explain_divergence",
     "load_history",
     "locate",
 ]

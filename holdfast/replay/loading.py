@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from holdfast.errors import HistoryError
-from holdfast.history import FORMAT, TRANSCRIPT_BYTES_MAX, History, from_json
+from holdfast.history import FILE_PLACE, FORMAT, TRANSCRIPT_BYTES_MAX, Codec, History, decrypted, from_json
 from holdfast.history.temporal import from_temporal
 
 Dialect: TypeAlias = Callable[[bytes], History | None]
@@ -45,7 +45,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (read_holdfast, from_temporal)
 """In the order in which they are asked."""
 
 
-def load_history(source: str | PathLike[str] | bytes | Mapping[str, Any]) -> History:
+def load_history(source: str | PathLike[str] | bytes | Mapping[str, Any], *, codec: Codec | None = None) -> History:
     """Return the history in a file.
 
     ```python
@@ -56,11 +56,14 @@ def load_history(source: str | PathLike[str] | bytes | Mapping[str, Any]) -> His
 
     Args:
         source: a path, the content of a file, or the object its JSON says.
+        codec: decrypts a file that was exported with `--encrypted`; see `holdfast.app.load_codec`.
 
     Raises:
+        EncryptionError: it is encrypted, and `codec` cannot decrypt it.
         HistoryError: it cannot be read, or is no history; the event at fault is named.
     """
     content, where = _content_of(source)
+    content = decrypted(content, codec, FILE_PLACE, where or "the history")
     if len(content) > TRANSCRIPT_BYTES_MAX:
         raise HistoryError(f"the file has more than {TRANSCRIPT_BYTES_MAX:,} bytes (TRANSCRIPT_BYTES_MAX)", where)
     for read in DIALECTS:
@@ -83,4 +86,6 @@ def _content_of(source: str | PathLike[str] | bytes | Mapping[str, Any]) -> tupl
         return path.read_bytes(), str(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise HistoryError(f"the file cannot be read: {reason}", str(path)) from None
+        raise HistoryError(
+            f"{path} cannot be read: {reason}", hint="Name a file that `holdfast runs export` or a capture wrote."
+        ) from None

@@ -84,7 +84,7 @@ def test_a_start_that_nobody_will_carry_out_says_so() -> None:
     assert "no process that is alive has 'Reviw' (none is running: holdfast dev MODULE)" in result.stderr
     result = call("start", "Reviw", "1", "--id", "r-1", "--json")
     assert result.exit_code == Exit.DONE
-    assert json.loads(result.stdout) == {"run_id": "r-1", "created": False}
+    assert json.loads(result.stdout) == {"run_id": "r-1", "created": False, "checked": False}
     assert result.stderr == ""
 
 
@@ -109,6 +109,7 @@ def test_waiting_ends_at_its_limit() -> None:
 
 def test_errors_go_to_standard_error_and_have_a_code() -> None:
     """A run that is not there: words for a person, an object for a program, nothing on standard output."""
+    call("start", "W")
     result = call("runs", "show", "r-9")
     assert (result.exit_code, result.stdout) == (Exit.NOT_FOUND, "")
     assert result.stderr.startswith("[HF601] there is no run 'r-9'")

@@ -311,12 +311,48 @@ def test_a_fork_from_the_command_line(tmp_path: Path) -> None:
         assert json.loads(result.stdout) == {
             "run_id": "o-2",
             "created": True,
-            "recorded": ["reserve#1", "map#1", "charge#1"],
-            "again": [],
-            "keys": {},
+            "not_run_again": ["reserve#1", "map#1", "charge#1"],
+            "run_again": [],
+            "idempotency_keys": {},
         }
         assert app.handle("o-2").result(timeout=WAIT) == "cash, shipped o-1 [10, 20]"
     assert call("runs", "fork", "o-1", "--at", "nowhere").exit_code == Exit.USAGE
+    wrong = call(
+        *("runs", "fork", "o-1", "--at", "charge#1", "--override", "charge#1=7", "--module", __name__), "--id", "o-3"
+    )
+    assert wrong.exit_code == Exit.USAGE
+    assert (
+        "the override does not fit\n  /charge#1  Expected `str`, got `int`"
+        in json.loads(wrong.stderr)["error"]["message"]
+    )
+    assert call("runs", "show", "o-3").exit_code == Exit.NOT_FOUND
+
+
+def test_many_runs_are_forked_from_the_command_line(tmp_path: Path) -> None:
+    """First it says how many; with --yes each has a fork, and one that has no such step is listed with the reason."""
+    Receiver.new()
+    store = f"sqlite:///{tmp_path}/holdfast.db"
+
+    def call(*arguments: str) -> Any:
+        where = ("--where", "status=failed", "--at", "charge#1")
+        return CliRunner().invoke(program, ["runs", "fork", *where, *arguments, "--store", store, "--json"])
+
+    with Holdfast(store=store, definitions=DEFINITIONS, tune_gc=False) as app:
+        Receiver.down = True
+        for name, definition in {"o-1": buy, "o-2": buy, "till": guarded}.items():
+            with pytest.raises(RunFailedError):
+                app.start(definition, name, id=name).result(timeout=WAIT)
+        Receiver.down = False
+        assert json.loads(call().stdout) == {"verb": "fork", "runs": 3}
+        result = call("--yes")
+        assert result.exit_code == Exit.REFUSED, result.stderr
+        came = json.loads(result.stdout)
+        assert [each["run_id"] for each in came["forked"]] == ["o-2", "o-1"]
+        assert [each["run_id"] for each in came["refused"]] == ["till"]
+        for each in came["forked"]:
+            assert "shipped" in app.handle(each["fork"]).result(timeout=WAIT)
+    assert Receiver.payments == {"o-1/charge#1": 100, "o-2/charge#1": 100}
+    assert call("--id", "one", "--yes").exit_code == Exit.USAGE
 
 
 def test_many_runs_are_operated_from_the_command_line(tmp_path: Path) -> None:

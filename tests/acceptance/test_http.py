@@ -205,7 +205,7 @@ async def test_a_run_is_talked_to(tmp_path):
 
         assert await code("POST", "/updates/add", 422, json="") == "HF605"
         assert await code("POST", "/updates/add", 422, json=7) == "HF402"
-        assert await code("POST", "/updates/burst", 500) == "HF511"
+        assert await code("POST", "/updates/burst", 500) == "HF612"
         assert await code("POST", "/updates/nothing", 404) == "HF604"
         assert await code("GET", "/queries/broken", 500) == "HF606"
         assert await code("GET", "/queries/nothing", 404) == "HF604"

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from holdfast.errors import HoldfastError, StoreError
-from holdfast.stores.sqlite import children, log, statements
+from holdfast.ports.operations import Overtaken
+from holdfast.stores.sqlite import children, deliveries, log, statements
 from holdfast.testing.conformance import CHECKS, Check
 from tests.conformance.test_store import SQLiteHarness
 
@@ -135,6 +136,26 @@ BUGS = (
     Bug("a_notice_is_tried_again_when_it_is_said", "settle_notice", "error = ?6", "error = substr(?6, 1, 3)"),
     Bug("a_notice_is_tried_again_when_it_is_said", "resend_notice", "('SENT', 'UNSENT')", "('SENT', 'UNSENT', 'DUE')"),
     Bug("notices_go_along_when_a_run_goes_on", "move_notices", "execution = ?1", "execution = -?1"),
+    Bug("a_delivery_is_carried_out_once", "find_delivery", "state, run_id", "state, ''"),
+    Bug("deliveries_at_once_are_one", "find_delivery", "digest, state", "x'', state"),
+    Bug("a_signal_is_noted_with_its_delivery", "find_delivery", "run_id, reason", "upper(run_id), reason"),
+    Bug("what_cannot_be_carried_out_is_noted_and_tried_again", "decide_delivery", "attempts + 1", "attempts"),
+    Bug("what_is_ignored_stays_so_until_somebody_wants_it", "find_delivery", "run_id, reason", "run_id, ''"),
+    Bug("another_body_under_the_same_id_is_refused", "read_delivery", "headers, body", "headers, x''"),
+    Bug(
+        "the_same_body_under_another_id_is_a_replay_where_nothing_binds_them",
+        "find_delivery_of_body",
+        "digest = ?3",
+        "digest <> ?3",
+    ),
+    Bug("refused_deliveries_do_not_fill_the_disk", "drop_refused_deliveries", "OFFSET ?1", "OFFSET ?1 + 1"),
+    Bug("deliveries_are_found_and_forgotten", "prune_deliveries", "LIMIT ?2", "LIMIT ?2 + 1"),
+    Bug("schedules_are_created_changed_and_dropped", "change_schedule", "spec = ?4", "spec = spec"),
+    Bug("a_step_is_taken_once_with_its_start", "move_schedule", "revision = ?2", "revision = revision + ?2 * 0"),
+    Bug("what_came_of_a_start_is_noted_with_it", "read_fires", "ORDER BY id DESC", "ORDER BY id"),
+    Bug("due_schedules_are_found_by_time_and_by_the_ends_of_runs", "settle_fire", "is_open = 0", "is_open = 1"),
+    Bug("notes_of_a_schedule_are_kept_in_order_and_in_bounds", "prune_fires", "AND is_open = 0", ""),
+    Bug("notes_of_a_schedule_are_kept_in_order_and_in_bounds", "drop_fires", "schedule = ?1", "schedule = ?1 || 'x'"),
     Bug("an_append_needs_its_place", "held_execution", "parts, tips.last", "parts, tips.last + 1"),
     Bug("mail_needs_a_run", "newest_execution", "id, owner, status", "max(id), max(owner), max(status)"),
     Bug("a_first_lease_may_last_longer", "join_member", "?7, ?8, ?9", "?7, ?7 + ?9 + ?8 * 0, ?9"),
@@ -180,10 +201,19 @@ def _send_to_anybody(session: Any, sender: int, message: Any, *, tells: bool) ->
     _SEND(session, sender if tells else -1, message, tells=tells)
 
 
+def _note_what_was_overtaken(session: Any, operation: Any, delivery_id: int | None) -> Any:
+    result = _DECIDE(session, operation, delivery_id)
+    if isinstance(result, Overtaken):
+        deliveries._put(session, operation, operation.state, "overtaken")
+    return result
+
+
 _SEND = children._send
+_DECIDE = deliveries._decide
 
 SLIPS = (
     Slip("the_last_word_to_oneself_is_nobodys", children, "_send", _send_to_anybody),
+    Slip("an_overtaken_start_is_not_noted", deliveries, "_decide", _note_what_was_overtaken),
     Slip("payloads_are_kept_by_hash", log, "read_blob", lambda *_: bytes(range(256)) * 64),
 )
 

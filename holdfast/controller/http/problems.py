@@ -49,10 +49,11 @@ TREATMENTS: Final[Mapping[type[HoldfastError], Treatment]] = {
     # Looked up by class, then by its bases.
     errors.HoldfastError: Treatment(500, hidden=True),
     errors.DefinitionError: Treatment(500),
+    errors.PrunedError: Treatment(410),
     errors.PayloadError: Treatment(422),
     errors.PayloadTooLargeError: Treatment(413),
     errors.TaskError: Treatment(500),
-    errors.RunError: Treatment(500),  # an update's handler failed: the user's own words
+    errors.RunError: Treatment(500),
     errors.RequestError: Treatment(400),
     errors.RunNotFoundError: Treatment(404),
     errors.RunClosedError: Treatment(409),
@@ -67,7 +68,8 @@ TREATMENTS: Final[Mapping[type[HoldfastError], Treatment]] = {
     errors.ScheduleError: Treatment(409),
     errors.UnknownNameError: Treatment(404),
     errors.UpdateRejectedError: Treatment(422),
-    errors.QueryError: Treatment(500),
+    errors.QueryError: Treatment(500),  # the user's own words
+    errors.UpdateFailedError: Treatment(500),  # the same
     errors.NoOrchestratorError: Treatment(503, retry=True),
     errors.BacklogFullError: Treatment(503, retry=True),
     errors.KeyReusedError: Treatment(422),
@@ -186,7 +188,7 @@ async def answer_invalid_parameters(request: Request, error: Exception) -> Respo
         items.append(ErrorItem("".join(f"/{token}" for token in rest), each["msg"], str(place)))
     problem = Problem(
         type=error_type(errors.InputError.code),
-        title="A value does not fit the declared type.",
+        title="A value does not fit what is expected.",
         status=422,
         detail="parameters of the request do not fit",
         instance=_instance(request.scope),

@@ -20,6 +20,8 @@ from holdfast.client import IdConflictPolicy, IdReusePolicy
 from holdfast.controller.documents import (
     Bulk,
     BulkAnswer,
+    BulkFork,
+    BulkForkAnswer,
     Explained,
     ForkAnswer,
     ForkBody,
@@ -27,6 +29,7 @@ from holdfast.controller.documents import (
     Reason,
     Run,
     RunPage,
+    SignalledStart,
 )
 from holdfast.controller.http.access import About, ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, reference, takes
@@ -70,6 +73,16 @@ def _bulk(body: Bulk) -> None:
     """Describe the body of bulk."""
 
 
+def _bulk_fork(body: BulkFork) -> None:
+    """Describe the body of a fork of many."""
+
+
+def _signalled(body: SignalledStart) -> None:
+    """Describe the body of a start that comes with a signal."""
+
+
+_SIGNALLED: Final = CallSignature(_signalled, name="the request")
+_BULK_FORK: Final = CallSignature(_bulk_fork, name="the request")
 _FORK: Final = CallSignature(_fork, name="the request")
 _BULK: Final = CallSignature(_bulk, name="the request")
 _REASON: Final = CallSignature(_reason, name="the request")
@@ -80,7 +93,7 @@ _REASON: Final = CallSignature(_reason, name="the request")
     status_code=201,
     responses=describes(Run, 201, "The run was made.")
     | describes(Run, 200, "It had been made with this input before."),
-    openapi_extra=takes({"description": "Input of the workflow."}),
+    openapi_extra=takes({"description": 'Input of the workflow; with `?signal=`, `{"input": ..., "signal": ...}`.'}),
 )
 @requires(Scope.START, About.WORKFLOW)
 async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the query
@@ -112,11 +125,23 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
     notify: Annotated[
         list[str] | None, Query(description="URL that is told by a signed POST how the run has ended. Repeatable.")
     ] = None,
+    signal: Annotated[
+        str | None,
+        Query(
+            max_length=200,
+            description="Deliver this signal in the same commit: to the run that this starts, or to the open run of "
+            'this `id`, whatever its input. The body is then `{"input": ..., "signal": ...}`, and an '
+            "Idempotency-Key names both.",
+        ),
+    ] = None,
     prefer: Annotated[
         list[str] | None, Header(description="`wait=10` waits up to 10 seconds for the run's end.")
     ] = None,
 ) -> Response:
     """Start a run of a workflow. Once this answers it cannot be lost."""
+    message: tuple[str, bytes] | None = None
+    if signal is not None:
+        body, message = _with_signal(signal, body, id, id_conflict_policy)
     policy = IdPolicy(id_reuse_policy, id_conflict_policy)
     run, created = await parts.service.start(
         name,
@@ -131,6 +156,7 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
         by=principal.actor,
         notify=notify or (),
         key=operation_id,
+        signal=message,
     )
     headers = {"Location": f"/v1/runs/{_path_segment(run.run_id)}"}
     seconds = preferred_wait(prefer or [])
@@ -326,6 +352,17 @@ async def operate_many(
     return json_response(await service.bulk(wanted, principal.name, operation_id, principal.workflows, principal.actor))
 
 
+@router.post("/v1/bulk/fork", responses=describes(BulkForkAnswer), openapi_extra=takes(reference(BulkFork)))
+@requires(Scope.OPERATE, About.SELECTION)
+async def fork_many(
+    service: TheService, body: TheBody, principal: ThePrincipal, operation_id: TheOperationId
+) -> Response:
+    """Fork the next runs that a filter means, all at the same place; what is refused is listed."""
+    read_json(body or b"null", "the request")
+    (wanted,), _ = _BULK_FORK.decode_call(body or b"null")
+    return json_response(await service.fork_many(wanted, operation_id, principal.workflows, principal.actor))
+
+
 def preferred_wait(headers: list[str]) -> int | None:
     """Return the seconds of `wait=` in Prefer headers (RFC 7240); None without one. The rest is ignored."""
     for each in ",".join(headers).split(","):
@@ -345,6 +382,17 @@ def _reason_in(body: bytes) -> str:
     read_json(body, "the request")
     (found,), _ = _REASON.decode_call(body)
     return found.reason if isinstance(found, Reason) else ""
+
+
+def _with_signal(name: str, body: bytes, id: str | None, conflict: str) -> tuple[bytes, tuple[str, bytes]]:
+    """Return the run's input, and the signal that comes with it."""
+    if id is None:
+        raise RefusalError(400, "?signal= says for no run that it is; name it, open or to be started: ?id=")
+    if conflict != "same_input":
+        raise RefusalError(400, "?signal= and ?id_conflict_policy= contradict each other: an open run takes the signal")
+    read_json(body or b"null", "the request")
+    (parts,), _ = _SIGNALLED.decode_call(body or b"null")
+    return msgspec.json.encode(parts.input), (name, msgspec.json.encode(parts.signal))
 
 
 def _path_segment(run_id: str) -> str:

@@ -6,6 +6,8 @@ Must not know: what members own.
 
 from __future__ import annotations
 
+import msgspec
+
 from holdfast.ports.operations.base import Value
 
 
@@ -30,6 +32,8 @@ class Join(Value, frozen=True):
     """(pool, slots) pairs that the member serves."""
     first_seconds: float = 0.0
     """The first lease lasts at least this long: what will renew it is a process that has to start."""
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
+    """The version of each workflow that the member has, where there is one."""
 
 
 class Beat(Value, frozen=True):
@@ -90,3 +94,5 @@ class MemberRecord(Value, frozen=True):
     tasks: int
     refused: int
     """Writes of this member that were refused after it lost its lease."""
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
+    """As in Join."""

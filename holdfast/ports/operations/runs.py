@@ -64,6 +64,8 @@ class RunRecord(Value, frozen=True):
     """Literals by name. Of a run that went on, only the newest execution has them."""
     memo: bytes = b""
     """Encoded memo, empty for none. As `attributes`."""
+    pin: str = ""
+    """The only code version that may have it; '' is any."""
 
 
 class RunFilter(Value, frozen=True):

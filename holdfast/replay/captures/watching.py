@@ -80,6 +80,7 @@ class Capturer:
         *,
         place_of: Callable[[str], CodePlace | None],
         parameter: Callable[[str], str],
+        located: Callable[[History], History],
         random: Callable[[], float],
     ) -> None:
         """Make a capturer; `open` starts it.
@@ -91,6 +92,7 @@ class Capturer:
             settings: see CapturerSettings.
             place_of: finds a workflow's code by its name.
             parameter: see `redact_history`.
+            located: notes at which line of today's code each decision of a history is made.
             random: uniform in [0, 1).
         """
         self._store = store
@@ -99,6 +101,7 @@ class Capturer:
         self._settings = settings
         self._place_of = place_of
         self._parameter = parameter
+        self._located = located
         self._random = random
         self._wanted = asyncio.Event()
         self._sampled: deque[str] = deque(maxlen=SAMPLED_MAX)
@@ -189,7 +192,7 @@ class Capturer:
     async def _capture(self, record: RunRecord, reason: str) -> bool:
         """Make one capture; return whether that is settled. Raises OSError when it cannot be written."""
         try:
-            history = await read_run(self._store, record.execution_id)
+            history = self._located(await read_run(self._store, record.execution_id))
             await self._aside(lambda: self._put(history, record, reason))
         except OSError:
             raise
@@ -215,7 +218,13 @@ class Capturer:
         )
         name = capture_name(capture, record)
         if not self._folder.has(name):
-            content = to_json(capture.events, outcomes=capture.outcomes, about=capture.about, capture=capture.capture)
+            content = to_json(
+                capture.events,
+                outcomes=capture.outcomes,
+                about=capture.about,
+                capture=capture.capture,
+                places=capture.places,
+            )
             self._folder.put(name, content)
             log.info("run captured", run_id=capture.started.run_id, reason=reason, capture=name)
         self._warned = False

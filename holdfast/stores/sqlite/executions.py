@@ -240,6 +240,7 @@ def read(connection: apsw.Connection, execution_id: int) -> RunRecord | None:
         paused_at=row[16],
         attributes=_decode_attributes(row[17]),
         memo=row[18] or b"",
+        pin=row[19],
     )
 
 

@@ -42,11 +42,12 @@ _AWAY_LEASES: Final = 0.5
 _NOTE_LEASES: Final = 0.125
 """How stale the note of a reaper's last look may get: a look that finds nothing should not write."""
 
-_WORKFLOWS, _POOLS = 9, 10
+_WORKFLOWS, _POOLS, _VERSIONS = 9, 10, 14
 """Where a MemberRecord has what is stored as JSON."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
+_decode_versions = msgspec.json.Decoder(dict[str, str]).decode
 _decode_pools = msgspec.json.Decoder(tuple[tuple[str, int], ...]).decode
 
 
@@ -68,6 +69,7 @@ def join(session: Session, operation: Join) -> Membership:
             operation.lease_seconds,
             _encode(operation.workflows).decode(),
             _encode(operation.pools).decode(),
+            _encode(operation.versions).decode(),
         ),
     )
     return membership
@@ -149,6 +151,7 @@ def read(connection: apsw.Connection, now: float) -> list[MemberRecord]:
         values: list[Any] = list(row)
         values[_WORKFLOWS] = _decode_names(values[_WORKFLOWS])
         values[_POOLS] = _decode_pools(values[_POOLS])
+        values[_VERSIONS] = _decode_versions(values[_VERSIONS])
         records.append(MemberRecord(*values))
     return records
 

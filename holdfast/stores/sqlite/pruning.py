@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from holdfast.errors import HistoryError
+from holdfast.errors import PrunedError
 from holdfast.ports.operations import Prune, Pruned
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ def keep_payloads(session: Session, execution_id: int, blobs: Sequence[tuple[byt
 
 
 def check_outcomes(session: Session, fan_out_ids: Iterable[int]) -> None:
-    """Check that the outcomes of fan-outs are still there. Raises HistoryError."""
+    """Check that the outcomes of fan-outs are still there. Raises PrunedError."""
     for fan_out_id in fan_out_ids:
         found = session.row("pruned_fan_out", (fan_out_id,))
         if found is not None:
-            raise HistoryError(
+            raise PrunedError(
                 f"outcomes of fan-out {found[0]} were pruned",
                 hint="Its run ended long ago. Fork before the fan-out, or start a new run.",
             )

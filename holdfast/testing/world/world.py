@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -19,7 +20,7 @@ from typing import Any, Final, Self, TypeVar
 from holdfast.app import load_settings
 from holdfast.authoring import Duration, Registry, parse_duration
 from holdfast.client import RunHandle, WorkflowClient
-from holdfast.errors import SettingsError, WorldStuckError
+from holdfast.errors import SettingsError, UnknownNameError, WorldStuckError
 from holdfast.history import History, to_json
 from holdfast.orchestrator import Orchestrator
 from holdfast.ports.engine import RecordedEvent
@@ -36,6 +37,8 @@ START: Final = datetime(2030, 1, 1, tzinfo=UTC)
 """When a world begins, unless it is told otherwise: the same in every test."""
 ANSWER_SECONDS: Final = LEASE_SECONDS
 """How long queries and updates wait for their answer: as long as it takes, it is only virtual time."""
+LIKENESS: Final = 0.8
+"""How like a handler's a signal's name has to be, to be taken for a slip of the pen (ratio of equal characters)."""
 SLOTS: Final = 64
 """Slots of each pool that a task of the world names."""
 RUNS_NAMED_MAX: Final = 5
@@ -235,8 +238,16 @@ class World:
         file.write_bytes(to_json(history.events, outcomes=history.outcomes))
 
     def signal(self, run: WorldRun | str, signal: Any, *args: Any, **kwargs: Any) -> None:
-        """Send a signal, and let happen what it causes at once. See `RunHandle.signal`."""
+        """Send a signal, and let happen what it causes at once. See `RunHandle.signal`.
+
+        A name that the workflow has no handler for is kept for `wait_for_signal`.
+
+        Raises:
+            UnknownNameError: the workflow has no handler of this name, but one whose name is nearly the same.
+        """
         handle, named = self._handle(run), self._named(kwargs)
+        if isinstance(signal, str):
+            self._refuse_a_slip(handle, signal)
         self._call(partial(handle.signal, signal, *args, **named), f"a signal to {handle.run_id}")
 
     def query(self, run: WorldRun | str, query: Any, *args: Any, **kwargs: Any) -> Any:
@@ -275,8 +286,23 @@ class World:
         _tell(self._driver)
 
     def advance_to(self, time: datetime) -> None:
-        """Let time pass until `time`, which is aware; nothing happens when that is over already."""
-        self._driver.advance_to(max(time.timestamp(), self._driver.clock.now()))
+        """Let time pass until `time`.
+
+        Args:
+            time: aware; now or later.
+
+        Raises:
+            SettingsError: it has no time zone, or is over already.
+        """
+        if time.tzinfo is None:
+            raise SettingsError(
+                f"advance_to({time.isoformat()}) has no time zone", "Write datetime(2030, 1, 2, tzinfo=UTC)."
+            )
+        if time < self.now:
+            raise SettingsError(
+                f"{time.isoformat()} is over: it is {self.now.isoformat()} in this world", "Time only goes forward."
+            )
+        self._driver.advance_to(time.timestamp())
         _tell(self._driver)
 
     # --- Tasks -------------------------------------------------------------------------------------------------------
@@ -295,15 +321,19 @@ class World:
             UnknownNameError: the world knows no such task.
             DefinitionError: it is not exactly one of the three.
         """
-        self._cast.stand_in(_name_of(task), returns=returns, raises=raises, call=call)
+        self._cast.stand_in(self._known(task), returns=returns, raises=raises, call=call)
 
     def unstub(self, task: Any) -> None:
-        """Let a task answer for itself again."""
-        self._cast.stand_ins.pop(_name_of(task), None)
+        """Let a task answer for itself again. Raises UnknownNameError."""
+        self._cast.stand_ins.pop(self._known(task), None)
 
     def calls(self, task: Any) -> list[Call]:
-        """Return all attempts at a task so far, in order: arguments, number, idempotency key and time of each."""
-        return list(self._cast.calls.get(_name_of(task), ()))
+        """Return all attempts at a task so far, in order: arguments, number, idempotency key and time of each.
+
+        Raises:
+            UnknownNameError: the world knows no such task.
+        """
+        return list(self._cast.calls.get(self._known(task), ()))
 
     # --- Crashes -----------------------------------------------------------------------------------------------------
 
@@ -318,7 +348,7 @@ class World:
 
     def crash_after(self, task: Any) -> None:
         """Crash when the next attempt at a task has had its effect, before anything about it is recorded."""
-        self._cast.fatal.add(self.registry.task(_name_of(task)).name)
+        self._cast.fatal.add(self._known(task))
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -335,6 +365,15 @@ class World:
     def _handle(self, run: WorldRun | str) -> RunHandle[Any]:
         return self._client.handle(*((run,) if isinstance(run, str) else (run.run_id, run.workflow)))
 
+    def _known(self, task: Any) -> str:
+        return self.registry.task(task if isinstance(task, str) else str(task.name)).name
+
+    def _refuse_a_slip(self, handle: RunHandle[Any], signal: str) -> None:
+        record = self._call(handle.describe, f"the workflow of {handle.run_id}")
+        handlers = tuple(sorted(self.registry.workflow(record.workflow).signals))
+        if signal not in handlers and get_close_matches(signal, handlers, 1, LIKENESS):
+            raise UnknownNameError("signal", signal, handlers)
+
     def _named(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         # A message that is sent again after a crash has to be the same message.
         return {"operation_id": f"world-{next(self._numbers)}"} | kwargs
@@ -348,6 +387,8 @@ class World:
             if each.status not in TERMINAL:
                 steps = ", ".join(local.open_steps(each.run_id)) if isinstance(local, Orchestrator) else ""
                 why = each.parked or (f"waits for {steps}" if steps else "waits for a message, or for its own code")
+                unread = ", ".join(local.unread_signals(each.run_id)) if isinstance(local, Orchestrator) else ""
+                why += f"; nobody took: {unread}" if unread else ""
                 lines.append(f"{each.run_id} ({each.workflow}) {each.status}: {why}")
         return tuple(lines[:RUNS_NAMED_MAX])
 
@@ -367,7 +408,3 @@ def _tell(driver: Driver) -> None:
         divergence = driver.divergences[0]
         driver.divergences.clear()
         raise divergence
-
-
-def _name_of(task: Any) -> str:
-    return task if isinstance(task, str) else str(task.name)

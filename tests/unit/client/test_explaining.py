@@ -43,9 +43,14 @@ def run(status: str = "RUNNING", **more: object) -> RunRecord:
     return msgspec.structs.replace(record, **more)
 
 
-def member(kind: str = "stack", state: str = "alive", workflows: tuple[str, ...] = ("W",)) -> MemberRecord:
+def member(
+    kind: str = "stack",
+    state: str = "alive",
+    workflows: tuple[str, ...] = ("W",),
+    versions: dict[str, str] | None = None,
+) -> MemberRecord:
     """Return a member with a lease."""
-    return MemberRecord(1, "m", kind, "here", 1, 1, state, 0.0, NOW + 9, workflows, (), 0, 0, 0)
+    return MemberRecord(1, "m", kind, "here", 1, 1, state, 0.0, NOW + 9, workflows, (), 0, 0, 0, versions or {})
 
 
 def queued(owner: str = "", visible_at: float = 0.0, failures: bytes = b"") -> QueueRecord:
@@ -79,6 +84,13 @@ HERE = {"members": (member(),)}
         (Situation(NOW, run()), "no-orchestrator", "no orchestrator is alive"),
         (Situation(NOW, run(), members=(member("worker"),)), "no-orchestrator", "no orchestrator is alive"),
         (Situation(NOW, run(), members=(member(workflows=("V",)),)), "no-code", "has workflow 'W' (there is: V)"),
+        (
+            Situation(NOW, run(pin="1"), members=(member(versions={"W": "2"}), member(versions={"W": "3"}))),
+            "no-code",
+            "it is pinned to version '1' of W, and live members have '2', '3'",
+        ),
+        (Situation(NOW, run(pin="1"), members=(member(versions={"W": "1"}),)), "message", "a signal or"),
+        (Situation(NOW, run(pin="1"), **HERE), "message", "a signal or"),
         (
             Situation(NOW, run(owner="m"), members=(member(state="blocked at x.py:3"),)),
             "owner",
@@ -154,3 +166,18 @@ def test_a_signal_is_named_beside_the_timer_that_limits_its_wait() -> None:
     causes = decide_causes(Situation(NOW, run(), (timer,), waiting=Waiting(("go",)), **HERE))
     assert [each.kind for each in causes] == ["timer", "message"]
     assert causes[1].remedy == "holdfast signal r go"
+
+
+@pytest.mark.parametrize(
+    ("parked", "advice"),
+    [
+        ("DIVERGED run 'r' diverged", "holdfast replay r MODULE; deploy code that fits, and it goes on by itself"),
+        ("COMPENSATION refund (1) failed", "mend what the compensation needs, then: holdfast runs resume r"),
+        ("UNREADABLE a page", "holdfast verify"),
+        ("its members died", "holdfast runs resume r; or give it up: holdfast runs terminate r"),
+    ],
+)
+def test_a_parked_run_says_what_to_type(parked: str, advice: str) -> None:
+    """Each reason has the command that belongs to it."""
+    (cause,) = decide_causes(Situation(NOW, run("PARKED", parked=parked)))
+    assert advice in cause.remedy

@@ -30,6 +30,7 @@ EXPECTED = {
     ("POST", "/v1/runs/{run_id}/resume"): Scope.OPERATE,
     ("POST", "/v1/runs/{run_id}/fork"): Scope.OPERATE,
     ("POST", "/v1/bulk"): Scope.OPERATE,
+    ("POST", "/v1/bulk/fork"): Scope.OPERATE,
     ("POST", "/v1/runs/{run_id}/signals/{name}"): Scope.SIGNAL,
     ("POST", "/v1/runs/{run_id}/updates/{name}"): Scope.SIGNAL,
     ("GET", "/v1/runs/{run_id}/queries/{name}"): Scope.READ,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.ports.operations import AcquireLease
+from holdfast.ports.operations import AcquireLease, Prune
 from tests.unit.controller.rig import check_problem, on_loop, serving
 
 
@@ -86,7 +86,7 @@ async def test_a_run_is_forked(tmp_path):
         assert response.status_code == 201
         answer = response.json()
         assert (answer["run"]["run_id"], answer["run"]["workflow"]) == ("g-2", "greet")
-        assert (answer["recorded"], answer["again"], answer["keys"]) == ([], [], {})
+        assert [answer[each] for each in ("not_run_again", "run_again", "idempotency_keys")] == [[], [], {}]
         again = await api.http.post("/v1/runs/g-1/fork", json={"at": "start", "id": "g-2", "input": "bob"})
         assert again.status_code == 200
         taken = await api.http.post("/v1/runs/g-1/fork", json={"at": "start", "id": "g-2", "input": "eve"})
@@ -120,3 +120,69 @@ async def test_runs_are_found_by_attributes(tmp_path):
         check_problem(await api.http.get("/v1/runs?where=region"), 422, "HF402")
         check_problem(await api.http.post("/v1/workflows/idle/runs?attribute=status=x"), 422, "HF402")
         check_problem(await api.http.post("/v1/workflows/idle/runs?memo=x"), 422, "HF402")
+
+
+@on_loop
+async def test_many_runs_are_forked_in_parts(tmp_path):
+    """A preview counts; each part names the forks and where the next begins; again under one key they are the same."""
+    async with serving(tmp_path) as api:
+        for number in range(3):
+            await api.service.start("greet", b'"ada"', f"g-{number}")
+        await api.service.start("idle", b"", "i-1")
+        body = {"where": {"workflow": "greet"}, "fork": {"at": "start", "input": "bob"}, "limit": 2}
+        preview = (await api.http.post("/v1/bulk/fork", json=body | {"preview": True})).json()
+        assert preview == {"matched": 3, "forked": [], "refused": [], "next": None}
+        named = {"Idempotency-Key": "after the fix"}
+        first = (await api.http.post("/v1/bulk/fork", json=body, headers=named)).json()
+        assert [each["run_id"] for each in first["forked"]] == ["g-2", "g-1"]
+        assert (first["matched"], first["refused"]) == (3, [])
+        rest = {"cursor": first["next"]}
+        last = (await api.http.post("/v1/bulk/fork", json=body | rest, headers=named)).json()
+        assert ([each["run_id"] for each in last["forked"]], last["next"]) == (["g-0"], None)
+        again = (await api.http.post("/v1/bulk/fork", json=body | rest, headers=named)).json()
+        assert again["forked"] == last["forked"]
+        fork = (await api.http.get(f"/v1/runs/{last['forked'][0]['fork']}")).json()
+        assert (fork["workflow"], fork["status"]) == ("greet", "RUNNING")
+        wrong = {"where": {"workflow": "idle"}, "fork": {"at": "charge#1"}}
+        (refused,) = (await api.http.post("/v1/bulk/fork", json=wrong)).json()["refused"]
+        assert (refused["run_id"], "step charge#1" in refused["why"]) == ("i-1", True)
+        named_one = {"where": {}, "fork": {"at": "start", "id": "one"}}
+        problem = check_problem(await api.http.post("/v1/bulk/fork", json=named_one), 422, "HF402")
+        assert problem["errors"][0]["pointer"] == "/fork/id"
+        check_problem(await api.http.post("/v1/bulk/fork", json={"where": {}}), 422)
+        check_problem(await api.http.post("/v1/bulk/fork", json=body | {"cursor": "x"}), 422)
+
+
+@on_loop
+async def test_a_pruned_history_is_gone_for_good(tmp_path):
+    """410 with the reason; the run itself is still described."""
+    async with serving(tmp_path) as api:
+        await api.service.start("idle", b"", "r-1")
+        await api.http.post("/v1/runs/r-1/terminate")
+        await api.store.write([Prune(await api.store.now() + 1)])
+        problem = check_problem(await api.http.get("/v1/runs/r-1/history"), 410, "HF303")
+        assert "its id, status and result are still there" in problem["detail"]
+        check_problem(await api.http.post("/v1/runs/r-1/fork", json={"at": "start"}), 410, "HF303")
+        assert (await api.http.get("/v1/runs/r-1")).json()["status"] == "TERMINATED"
+
+
+@on_loop
+async def test_a_signal_comes_with_a_start(tmp_path):
+    """One commit for both; an open run takes it whatever its input; without an id, or with what contradicts it, 400."""
+    async with serving(tmp_path) as api:
+        path = "/v1/workflows/Review/runs?signal=approve"
+        body = {"input": {"order": {"account": "a"}}, "signal": "ada"}
+        named = {"Idempotency-Key": "op-1"}
+        for _ in range(2):  # under one key it is one request, and answered alike
+            response = await api.http.post(f"{path}&id=c-1", json=body, headers=named)
+            assert (response.status_code, response.json()["run_id"]) == (201, "c-1")
+        await api.http.post(f"{path}&id=c-1", json={"input": {"order": {"account": "b"}}, "signal": "bob"})
+        record = await api.store.run("c-1")
+        assert [each.body for each in await api.store.execution_inbox(record.execution_id)] == [b'"ada"', b'"bob"']
+        check_problem(await api.http.post(path, json=body), 400)
+        check_problem(await api.http.post(f"{path}&id=c-1&id_conflict_policy=fail", json=body), 400)
+        for wrong in (body | {"signal": 3}, body | {"signals": "ada"}, body | {"input": None}, [1]):
+            check_problem(await api.http.post(f"{path}&id=c-2", json=wrong), 422, "HF402")
+        check_problem(await api.http.get("/v1/runs/c-2"), 404)
+        await api.http.post("/v1/runs/c-1/terminate")
+        check_problem(await api.http.post(f"{path}&id=c-1", json=body), 409, "HF602")

@@ -70,7 +70,10 @@ def test_time_moves_only_as_far_as_it_is_told(world: World) -> None:
     assert runs[2].status == "RUNNING"
     world.advance_to(datetime(2030, 1, 3, tzinfo=UTC))
     assert [each.status for each in runs] == ["RUNNING", "COMPLETED", "COMPLETED"]
-    world.advance_to(START)
+    with pytest.raises(SettingsError, match="is over: it is 2030-01-03T00:00:00"):
+        world.advance_to(START)
+    with pytest.raises(SettingsError, match="has no time zone"):
+        world.advance_to(datetime(2030, 1, 4))  # noqa: DTZ001 - that is the slip
     assert world.now == datetime(2030, 1, 3, tzinfo=UTC)
 
 

@@ -113,7 +113,8 @@ SELECT e.id, e.run_id, e.number, e.workflow, e.status, e.created_at, e.closed_at
        coalesce((SELECT last FROM tips WHERE execution = e.id), e.last),
        e.code_version, e.recoveries, e.wake_at, e.paused_by, e.paused_reason, e.paused_at,
        (SELECT json_group_object(name, value) FROM attributes WHERE execution = e.id),
-       (SELECT body FROM memos WHERE execution = e.id)
+       (SELECT body FROM memos WHERE execution = e.id),
+       e.pin
 FROM executions AS e WHERE e.id = ?1
 
 -- name: list_executions

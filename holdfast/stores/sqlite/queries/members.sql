@@ -2,8 +2,8 @@
 
 -- name: join_member
 INSERT INTO members (member, epoch, name, kind, host, pid, state, lives, joined_at, expires_at, lease_seconds,
-                     workflows, pools, reaped_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'alive', 1, ?7, ?8, ?9, ?10, ?11, ?7)
+                     workflows, pools, reaped_at, versions)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'alive', 1, ?7, ?8, ?9, ?10, ?11, ?7, ?12)
 
 -- name: check_member
 SELECT grip FROM members WHERE member = ?1 AND epoch = ?2 AND lives = 1
@@ -38,7 +38,7 @@ SELECT member, name, kind, host, pid, epoch,
        joined_at, expires_at, workflows, pools,
        (SELECT count(*) FROM executions WHERE owner = member),
        (SELECT count(*) FROM task_queue WHERE owner = member) + (SELECT count(*) FROM chunks WHERE owner = member),
-       refused
+       refused, versions
 FROM members WHERE state <> 'left' ORDER BY member DESC
 
 -- name: next_member
