@@ -60,12 +60,12 @@ async def open_scheduler(registry: Registry, settings: Settings, store: Store, b
 
 
 async def _warn_of_forgotten(registry: Registry, store: Store, wanted: set[str]) -> None:
-    """Say which schedules are not in code any more, as far as that code is here."""
+    """Say which schedules code and settings do not say any more, as far as their workflows are here."""
     for record in await store.schedules():
         workflow = msgspec.json.decode(record.spec).get("workflow")
-        if record.source == "code" and record.name not in wanted and workflow in registry.workflows:
+        if record.source != "api" and record.name not in wanted and workflow in registry.workflows:
             log.warning(
-                "a schedule is not in the code any more; it goes on until it is deleted",
+                "a schedule is not written down any more; it goes on until it is deleted",
                 schedule=record.name,
                 remedy=f"holdfast schedules delete {record.name}",
             )

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from holdfast import Holdfast, schedule, workflow
+from holdfast.app import make_key
 from holdfast.cli import program
 from holdfast.cli.output import Exit
 from holdfast.controller import ControllerService
@@ -238,6 +239,20 @@ async def test_who_did_what_to_a_schedule_is_in_the_audit_log(tmp_path):
         ]
 
 
+@on_loop
+async def test_inputs_of_schedules_are_encrypted_at_rest(tmp_path, monkeypatch):
+    """What a run gets is not to be read in the file, and is what was given all the same."""
+    monkeypatch.setenv("SCHEDULES_KEY", make_key())
+    async with api(tmp_path, encryption_keys=("env:SCHEDULES_KEY",)) as client:
+        body = {"workflow": "report", "every": "1d", "input": "the canary sings"}
+        assert (await client.put("/v1/schedules/s", json=body)).json()["input"] == "the canary sings"
+        await client.post("/v1/schedules/s/run")
+        found = await until(client, "/v1/schedules/s?payloads=true", is_done)
+        assert found["fires"][0]["run"]["result"] == "reported the canary sings"
+    for file in tmp_path.iterdir():
+        assert not file.is_file() or b"canary" not in file.read_bytes()
+
+
 # --- The command line ----------------------------------------------------------------------------------------------
 
 
@@ -337,8 +352,8 @@ def test_what_disappears_from_code_stays_and_is_warned_of(tmp_path, monkeypatch,
 
     with Holdfast(definitions=[report], store=store, tune_gc=False):
         pass
-    assert "not in the code any more" not in caplog.text
+    assert "not written down any more" not in caplog.text
     with Holdfast(definitions=[without], store=store, tune_gc=False):
         pass
-    assert "not in the code any more" in caplog.text
+    assert "not written down any more" in caplog.text
     assert names(tmp_path) == {"coded": "code"}

@@ -129,6 +129,7 @@ class ScheduleDocument(Document, frozen=True):
     backfilling: bool
     """Whether runs for times that are over are still to be started."""
     fired: int
+    """How many times were acted on; those that were refused count."""
     skipped: int
     missed: int
     created_at: str

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -82,24 +83,23 @@ class Scheduler:
             self._rung.set()
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             try:
                 now = await self._look()
-            except HoldfastError as error:
-                log.warning("the schedules could not be looked at", error=str(error))
-                await self._rest(TROUBLE_SECONDS)
+                looked_at = loop.time()
+            except Exception as error:
+                log.warning("the schedules could not be looked at", exc_info=error)
+                await asyncio.sleep(TROUBLE_SECONDS)
                 continue
             seconds = self._poll_seconds if self.next_due is None else min(self.next_due - now, self._poll_seconds)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, seconds)):
                     await self._rung.wait()
-                await self._rest(REST_SECONDS)
-
-    async def _rest(self, seconds: float) -> None:
-        """Let some time pass, in which the bell may ring."""
-        until = await self._store.now() + seconds
-        self.next_due = until if self.next_due is None else min(self.next_due, until)
-        await asyncio.sleep(seconds)
+                # It rang, and others may ring soon after. Whoever moves the clock has to know that we look then.
+                rested_at = now + (loop.time() - looked_at) + REST_SECONDS
+                self.next_due = min(rested_at, math.inf if self.next_due is None else self.next_due)
+                await asyncio.sleep(REST_SECONDS)
 
     async def _look(self) -> float:
         """Take steps until nothing is due; return the time by which that was so."""
@@ -111,9 +111,9 @@ class Scheduler:
             waiting = [each for each in due if each.name not in troubled]
             if not waiting:
                 break
-            for record in waiting:
-                if not await self._step(record, now):
-                    troubled.add(record.name)
+            # Side by side: their commits are grouped.
+            went = await asyncio.gather(*(self._step(each, now) for each in waiting))
+            troubled.update(record.name for record, well in zip(waiting, went, strict=True) if not well)
         self.next_due, self._is_watching = await self._store.next_schedule()
         if troubled:
             self.next_due = now + TROUBLE_SECONDS

@@ -9,6 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from holdfast import schedule, task, workflow
+from holdfast.controller.schedules import ScheduleRequest, ScheduleService
+from holdfast.controller.schedules.scheduler import SCHEDULES_PER_LOOK
+from holdfast.ports.operations import PutSchedule
 from holdfast.testing import World
 
 RIGA, NEW_YORK = ZoneInfo("Europe/Riga"), ZoneInfo("America/New_York")
@@ -19,6 +22,11 @@ RIGA, NEW_YORK = ZoneInfo("Europe/Riga"), ZoneInfo("America/New_York")
 @schedule("overseas", cron="30 1,2 * * *", timezone="America/New_York")
 @workflow
 async def noting() -> None:
+    """End at once."""
+
+
+@workflow
+async def noting_only() -> None:
     """End at once."""
 
 
@@ -195,6 +203,44 @@ def test_a_run_is_found_by_its_schedule():
         world.advance("1h")
         (record,) = world._driver.call(lambda: world._driver.stack.store.runs(limit=9))[0]
         assert record.attributes == {"schedule": '"slow"', "scheduled_for": "2030-01-01T01:00:00+00:00"}
+
+
+def test_a_schedule_that_is_made_meanwhile_is_acted_on_at_its_time():
+    """The scheduler slept with nothing to wait for; the bell wakes it, and it sleeps until the first time."""
+    with World(definitions=[noting_only, work]) as world:
+        stack = world._driver.stack
+        service = ScheduleService(stack.store, stack.engine, stack.registry, lambda: "id")
+        world.advance("1h")
+        assert stack.scheduler.next_due is None
+        wanted = ScheduleRequest(workflow="noting_only", every="2h")
+        world._driver.call(lambda: service.put("made", wanted))
+        world.advance("5h")
+        assert [(due.hour, begun.hour) for due, begun in runs_of(world, "made")] == [(2, 2), (4, 4), (6, 6)]
+
+
+def test_many_that_are_due_at_once_all_start():
+    """Each its run, at the same moment."""
+    with World(definitions=[noting_only, work]) as world:
+        stack = world._driver.stack
+        service = ScheduleService(stack.store, stack.engine, stack.registry, lambda: "id")
+        for number in range(SCHEDULES_PER_LOOK + 5):
+            wanted = ScheduleRequest(workflow="noting_only", at="2030-01-01T03:00:00")
+            world._driver.call(lambda number=number, wanted=wanted: service.put(f"many{number}", wanted))
+        world.advance("3h")
+        records, _ = world._driver.call(lambda: stack.store.runs(limit=500))
+        assert len(records) == SCHEDULES_PER_LOOK + 5
+        assert {each.created_at for each in records} == {WORLD_START.timestamp() + 3 * 3600}
+
+
+def test_one_that_cannot_go_on_does_not_stop_the_others(caplog):
+    """What its contents make impossible is said, and tried again; the others start at their times."""
+    with World(definitions=[noting, work]) as world:
+        store = world._driver.stack.store
+        broken = PutSchedule("broken", 0, "api", b"nonsense", b"null", b"{}", WORLD_START.timestamp() + 60)
+        world._driver.call(lambda: store.write([broken]))
+        world.advance("1h 1m")
+        assert [due.minute for due, _ in runs_of(world, "beat")] == [30, 0]
+        assert "a schedule cannot go on" in caplog.text
 
 
 def test_a_changed_schedule_counts_its_new_times_from_now_on(tmp_path):
