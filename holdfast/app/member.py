@@ -19,7 +19,7 @@ from holdfast.app.surroundings import Renewer, Runner, Surroundings
 from holdfast.authoring import DeterminismGuard, Registry
 from holdfast.controller.notices import Notifier
 from holdfast.errors import DivergenceError, HoldfastError, UnknownNameError
-from holdfast.observe import Meters, logger
+from holdfast.observe import Meters, Tracer, logger, tracer
 from holdfast.orchestrator import Orchestrator, OrchestratorSettings
 from holdfast.ports.bus import Bus
 from holdfast.ports.operations import Join, Leave, Membership, Reap
@@ -114,9 +114,10 @@ class Member:
         self._renewer = self._surroundings.make_renewer(settings, membership, self._fenced)
         await self._renewer.open()
         self._runner = self._surroundings.make_runner(self._registry, self._worn)
-        observed = ObservedRunner(self._runner, self._meters)
+        spans = tracer()
+        observed = ObservedRunner(self._runner, self._meters, spans)
         if "orchestrator" in roles:
-            self.orchestrator = self._make_orchestrator(observed)
+            self.orchestrator = self._make_orchestrator(observed, spans)
             await self.orchestrator.open(membership)
         if "worker" in roles:
             self._worker = PoolWorker(
@@ -161,7 +162,7 @@ class Member:
             except HoldfastError as error:
                 log.warning("could not leave in good order; the lease will expire", error=str(error))
 
-    def _make_orchestrator(self, runner: TaskRunner) -> Orchestrator:
+    def _make_orchestrator(self, runner: TaskRunner, spans: Tracer | None) -> Orchestrator:
         settings = self._settings
         return Orchestrator(
             self._store,
@@ -176,6 +177,7 @@ class Member:
             fenced=self._fenced,
             sign=self._sign,
             meters=self._meters,
+            tracer=spans,
             closed=self._capturer.closed if self._capturer is not None and settings.capture_successes else None,
             explain=self._explain,
             settings=OrchestratorSettings(

@@ -18,6 +18,7 @@ from typing import Any, Final
 from holdfast.engine import CURRENT
 from holdfast.errors import HoldfastError, StoreBusyError
 from holdfast.history import ROOT, Codec, Page, WorkflowStarted, page_place, seal
+from holdfast.observe import current_traceparent
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import StartRequest, encode_memo
 from holdfast.ports.operations import Carrying, IdPolicy, Operation, Overtaken, StartNext, StartSignal
@@ -45,6 +46,7 @@ def first_event(request: StartRequest, execution: str, now: float, seed: int) ->
         now + request.timeout if request.timeout else 0.0,
         request.execution_timeout,
         attributes=request.attributes,
+        traceparent=current_traceparent(),
     )
 
 

@@ -31,6 +31,7 @@ from holdfast.errors import (
     UpdateFailedError,
 )
 from holdfast.history import UpdateCompleted, WorkflowStarted, open_page, outside_payloads, page_place
+from holdfast.observe import tracer
 from holdfast.ports.answers import decode_answer
 from holdfast.ports.bus import REQUESTS, RUNS, Bus
 from holdfast.ports.clock import Clock
@@ -119,6 +120,13 @@ class EmbeddedEngine:
 
     async def start(self, requests: Sequence[StartRequest]) -> list[Started]:
         """Start runs durably. See `Engine.start`."""
+        spans = tracer()
+        if spans is None or not requests:
+            return await self._start_all(requests)
+        with spans.starting(requests[0].workflow, requests[0].run_id, len(requests)):
+            return await self._start_all(requests)
+
+    async def _start_all(self, requests: Sequence[StartRequest]) -> list[Started]:
         try:
             return await self._start(requests, self.local, self._member())
         except FencedError:
@@ -176,17 +184,27 @@ class EmbeddedEngine:
 
     async def start_next(self, request: StartRequest, policy: IdPolicy, signal: StartSignal | None = None) -> Started:
         """Start a run, or its next execution. See `Engine.start_next`."""
-        started: Started = await start_next(self._store, self._clock, self._draw_seed, request, policy, signal)
+        started: Started = await self._start_next(request, policy, signal)
         if started.created or signal is not None:
             self._bus.ring([RUNS])
         return started
+
+    async def _start_next(
+        self,
+        request: StartRequest,
+        policy: IdPolicy,
+        signal: StartSignal | None,
+        note: Callable[[Operation], Carrying] | None = None,
+    ) -> Any:
+        spans = tracer()
+        with contextlib.nullcontext() if spans is None else spans.starting(request.workflow, request.run_id, 1):
+            return await start_next(self._store, self._clock, self._draw_seed, request, policy, signal, note)
 
     async def carry_out(self, act: Begin | Deliver | Pause | Resume, note: Callable[[Operation], Carrying]) -> Any:
         """Begin a run, tell one something, or operate one, with a note of it. See `Engine.carry_out`."""
         if not isinstance(act, Begin):
             return await self._operate(act, note(act))
-        store, clock, draw_seed = self._store, self._clock, self._draw_seed
-        result = await start_next(store, clock, draw_seed, act.request, act.policy, act.signal, note)
+        result = await self._start_next(act.request, act.policy, act.signal, note)
         self._bus.ring([RUNS])
         return result
 

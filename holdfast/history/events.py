@@ -102,6 +102,8 @@ class WorkflowStarted(Input, array_like=True, gc=False, tag=1):
     """The execution of the same run that went on as this one."""
     attributes: dict[str, str] = msgspec.field(default_factory=dict)
     """What the run is found by: literals, by name. See `holdfast.history.attributes`."""
+    traceparent: str = ""
+    """Where in which trace the run was started (W3C Trace Context); empty for nowhere. Nothing depends on it."""
 
     @property
     def due(self) -> float:

@@ -309,6 +309,7 @@ class Dispatcher:
             failures_max=command.failures_max,
             items=command.items,
             chunk_items=items,
+            traceparent=live.traceparent,
         )
 
     def _queued(self, live: Live, command: ScheduleTask, queued_at: float, *, own: bool = False) -> QueueTask:
@@ -321,6 +322,7 @@ class Dispatcher:
             options=self._encoded(_keyed(live, command)),
             queued_at=queued_at,
             own=own,
+            traceparent=live.traceparent,
         )
 
     def _encoded(self, options: TaskOptions) -> bytes:
@@ -351,6 +353,8 @@ class Dispatcher:
         if live.keys is not None:
             key = _keyed(live, command).idempotency_key or key
         call = TaskCall(live.run_id, name, step, command.task, command.input, command.options, key, 1, 0, now)
+        if live.traceparent:
+            call = msgspec.structs.replace(call, traceparent=live.traceparent)
         attempt = FirstAttempt(live, issued, call, now)
         live.busy[step] = attempt
         self._count += 1

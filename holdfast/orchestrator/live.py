@@ -76,6 +76,7 @@ class Live:
         "run_id",
         "stable",
         "timers",
+        "traceparent",
         "unstable",
         "updates",
         "used",
@@ -95,6 +96,8 @@ class Live:
         self.entries: list[Entry] = []
         self.keys: dict[str, str] | None = None
         """Of a fork: the idempotency keys it keeps; see `WorkflowStarted.keys`."""
+        self.traceparent = ""
+        """Where in which trace the run was started."""
         self.inbox_read = 0
         """Inbox rows up to this id are among the entries, or were."""
         self.closing: Issued | Unasked | None = None

@@ -137,6 +137,7 @@ async def load(
     live.head, live.last = head, last
     if isinstance(events[0], WorkflowStarted):
         live.keys = events[0].keys or None
+        live.traceparent = events[0].traceparent
     timers: dict[str, float] = {}
     for event in events:
         match event:

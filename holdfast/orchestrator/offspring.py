@@ -54,6 +54,7 @@ def make_child(live: Live, command: StartChild, now: float, codec: Codec | None)
         deadline=now + command.timeout if command.timeout else 0.0,
         parent=live.name,
         attributes=command.attributes,
+        traceparent=live.traceparent,
     )
     blobs: dict[bytes, bytes] = {}
     return NewChild(
@@ -116,6 +117,7 @@ def make_continuation(live: Live, last_page: Sequence[AnyEvent], now: float, cod
         parent=before.parent,
         continued=live.name,
         attributes=live.execution.runtime.attributes,
+        traceparent=before.traceparent,
     )
     unread = [*live.execution.unread(), *(each for each in last_page if isinstance(each, _CARRIED))]
     carried = [msgspec.structs.replace(each, issued=-1) for each in unread]

@@ -62,7 +62,7 @@ from holdfast.history import (
     WorkflowTimedOut,
     describe_failure,
 )
-from holdfast.observe import Meters, logger
+from holdfast.observe import EndedRun, Meters, Tracer, logger
 from holdfast.orchestrator.dispatch import Dispatcher
 from holdfast.orchestrator.live import Live, outcome_of
 from holdfast.orchestrator.loading import load, open_fan_out, read_history
@@ -147,6 +147,7 @@ class Orchestrator:
         fenced: Callable[[], None],
         sign: Callable[[str, str, float], str] = unsigned,
         meters: Meters | None = None,
+        tracer: Tracer | None = None,
         closed: Callable[[str, str], None] | None = None,
         explain: Callable[[int, str, DivergenceError], Awaitable[DivergenceError]] | None = None,
         settings: OrchestratorSettings | None = None,
@@ -166,6 +167,7 @@ class Orchestrator:
             fenced: called once when this member turns out to have lost its lease.
             sign: makes the URL of a callback from execution, step, and when it expires.
             meters: counts what becomes of runs.
+            tracer: makes spans of runs that have ended; None makes none.
             closed: called with the name and the status of each execution that has closed.
             explain: says of an execution of a workflow that diverged how its code departed, in the words of a replay.
             settings: see OrchestratorSettings.
@@ -179,6 +181,7 @@ class Orchestrator:
         self._guard = guard
         self._fenced = fenced
         self._sign = sign
+        self._tracer = tracer
         self._meters = meters if meters is not None else Meters()
         self._tell_closed = closed
         self._explain = explain
@@ -310,6 +313,7 @@ class Orchestrator:
         execution.runtime.sign = self._sign
         live = Live(started.execution_id, event.run_id, event.execution, event.workflow, execution)
         live.head, live.last = page.hash, page.last
+        live.traceparent = event.traceparent
         self._admit(live)
         if event.due:
             self._timers.add(live, DEADLINE, event.due)
@@ -739,7 +743,11 @@ class Orchestrator:
         if outcome is not None:
             started = live.execution.runtime.started
             began = events[-1].time if started is None else started.time
-            self._meters.closed(live.workflow, outcome.status, events[-1].time - began)
+            ended = events[-1].time
+            self._meters.closed(live.workflow, outcome.status, ended - began)
+            if self._tracer is not None:
+                about = EndedRun(live.run_id, live.name, live.workflow, outcome.status, live.traceparent, began, ended)
+                self._tracer.end_run(about)
             self._closed(live, outcome)
         elif live.is_dirty:
             self._touch(live)

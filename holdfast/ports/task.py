@@ -7,7 +7,7 @@ Must not know: pools, queues, processes, stores.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -34,6 +34,8 @@ class TaskCall(msgspec.Struct, frozen=True, gc=False):
     queued_at: float = 0.0
     progress: bytes = b""
     """What the previous attempt reported last; empty for none."""
+    traceparent: str = ""
+    """Where in which trace its run was started; empty for nowhere."""
 
 
 class AttemptOutcome(msgspec.Struct, frozen=True, gc=False):
@@ -63,6 +65,9 @@ class TaskRunner(Protocol):
 
     def knows(self, task: str) -> bool:
         """Say whether code for this task is registered here."""
+
+    enter: Callable[[TaskCall, Context], None] | None
+    """Called with each attempt that runs in this process, and the contextvars that its code is to run in, before it."""
 
     def is_quick(self, task: str, options: TaskOptions) -> bool:
         """Say whether an attempt may start before its call is recorded: known here, no own process, no heartbeats."""

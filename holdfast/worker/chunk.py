@@ -102,6 +102,7 @@ class ChunkRun:
             else f"{chunk.execution}/{step}",
             chunk.attempt,
             chunk.token,
+            traceparent=chunk.traceparent,
         )
         try:
             running = self._runner.start(call, partial(self._ended, index))

@@ -55,6 +55,7 @@ class ClaimedRun:
             token=claimed.token,
             queued_at=claimed.queued_at,
             progress=claimed.progress,
+            traceparent=claimed.traceparent,
         )
 
     def progress(self) -> bytes | None:

@@ -1,7 +1,7 @@
-"""Attempts that are seen: counted, and logged where they fail.
+"""Attempts that are seen: counted, traced, and logged where they fail.
 
 Owns: what is noted of an attempt, wherever it came from - a first attempt, a queued task, an item of a fan-out.
-Must not know: how attempts run, how numbers are published.
+Must not know: how attempts run, how numbers and spans are published.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from holdfast.history import TaskOptions
-from holdfast.observe import Meters, logger
+from holdfast.observe import Meters, Tracer, logger
 from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall, TaskRunner
 
 log = logger("holdfast.worker")
@@ -19,8 +19,12 @@ log = logger("holdfast.worker")
 class ObservedRunner:
     """Runs attempts as another runner does, and notes how they end. Implements `TaskRunner`."""
 
-    def __init__(self, runner: TaskRunner, meters: Meters) -> None:
-        """Run with `runner`, count in `meters`."""
+    def __init__(self, runner: TaskRunner, meters: Meters, tracer: Tracer | None = None) -> None:
+        """Run with `runner`, count in `meters`, and make spans with `tracer`, if there is one."""
+        self._tracer = tracer
+        if tracer is not None:
+            runner.enter = tracer.enter_attempt
+        self.enter = runner.enter
         self._knows = runner.knows
         self._is_quick = runner.is_quick
         self._start = runner.start
@@ -36,7 +40,24 @@ class ObservedRunner:
 
     def start(self, call: TaskCall, done: Callable[[TaskCall, AttemptOutcome], None]) -> RunningAttempt | None:
         """See `TaskRunner`."""
+        if self._tracer is not None:
+            return self._start_traced(self._tracer, call, done)
         return self._start(call, partial(self._ended, done))
+
+    def _start_traced(
+        self, tracer: Tracer, call: TaskCall, done: Callable[[TaskCall, AttemptOutcome], None]
+    ) -> RunningAttempt | None:
+        span = tracer.begin_attempt(call)
+
+        def ended(call: TaskCall, outcome: AttemptOutcome) -> None:
+            tracer.end_attempt(span, call, outcome)
+            self._ended(done, call, outcome)
+
+        try:
+            return self._start(call, ended)
+        except BaseException:
+            tracer.end_attempt(span, call, None)
+            raise
 
     def _ended(self, done: Callable[[TaskCall, AttemptOutcome], None], call: TaskCall, outcome: AttemptOutcome) -> None:
         self._attempted(call.task, outcome)

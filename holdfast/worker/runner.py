@@ -10,6 +10,7 @@ import asyncio
 import os
 import traceback as tracebacks
 from collections.abc import Callable
+from contextvars import Context
 from functools import partial
 from types import CoroutineType
 from typing import Any, Final, Protocol
@@ -63,6 +64,9 @@ class Statistics(msgspec.Struct, frozen=True):
 
 class LocalRunner:
     """Runs attempts on the running event loop, and beside it."""
+
+    enter: Callable[[TaskCall, Context], None] | None = None
+    """See `TaskRunner`."""
 
     def __init__(
         self,
@@ -245,6 +249,8 @@ class LocalRunner:
             return
         context = self._eager.context()
         context.run(current_task.set, attempt)
+        if self.enter is not None:
+            self.enter(attempt.call, context)
         try:
             coroutine = plan.fn(*args, **kwargs) if plan.is_plain else context.run(plan.fn, *args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - whatever task code raises is the outcome of the task
@@ -285,10 +291,13 @@ class LocalRunner:
     # In threads ------------------------------------------------------------------------------------------------------
 
     def _begin_thread(self, plan: Plan, attempt: Attempt) -> None:
+        context = self._eager.context()
+        if self.enter is not None:
+            self.enter(attempt.call, context)
         try:
             job = self._threads.start(
                 partial(perform_as, attempt, plan.definition, attempt.call.input),
-                self._eager.context(),
+                context,
                 partial(_report, attempt),
             )
         except RuntimeError as error:  # the system has no more threads

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from holdfast.controller.http import (
     audit,
@@ -37,6 +39,16 @@ from holdfast.controller.http.parts import Parts
 from holdfast.controller.http.problems import HANDLERS, CatchAll
 from holdfast.controller.http.settings import HttpSettings
 from holdfast.controller.service import ControllerService
+
+OWN_TELEMETRY: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""The framework's own would record paths, queries and the words of errors as soon as a program has an SDK: tokens of
+callbacks are in paths. What is recorded instead is `observing`'s business."""
 
 ROUTERS = (
     runs.router,
@@ -83,6 +95,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # each resource has one path
+        telemetry=OWN_TELEMETRY,
         lifespan=lifespan,
         exception_handlers=HANDLERS,
     )

@@ -15,7 +15,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from holdfast.observe import Meters, logger
+from holdfast.observe import TRACEPARENT_HEADER as HEADER
+from holdfast.observe import Meters, logger, read_traceparent, tracer, within
 
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 OTHER: Final = "other"
@@ -44,7 +45,7 @@ def method_of(scope: Scope) -> str:
 
 
 class Observer:
-    """Logs and counts each request once it has been served."""
+    """Logs, counts and traces each request."""
 
     def __init__(self, app: ASGIApp, meters: Meters) -> None:
         """Wrap `app`, count in `meters`."""
@@ -56,6 +57,19 @@ class Observer:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        traceparent = read_traceparent([text.decode("latin-1") for name, text in scope["headers"] if name == HEADER])
+        spans = None if scope["path"] in WATCHING else tracer()
+        if spans is not None:
+            with spans.serving(method_of(scope), traceparent) as serving:
+                serving.status = await self._serve(scope, receive, send)
+                serving.route = route_of(scope)
+        elif traceparent:
+            with within(traceparent):
+                await self._serve(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> int:
         status = CLIENT_LEFT
 
         async def note(message: Message) -> None:
@@ -82,3 +96,4 @@ class Observer:
                 seconds=round(seconds, 6),
                 key="" if principal is None else principal.name,
             )
+        return status

@@ -161,7 +161,7 @@ class Notifier:
                 run_id=notice.run_id,
                 attempt=notice.attempt,
                 error=answer.error,
-                next_seconds=round(settled.seconds, 1) if settled.status == DUE else None,
+                wait_seconds=round(settled.seconds, 1) if settled.status == DUE else None,
             )
         await self._store.write([settled])
 

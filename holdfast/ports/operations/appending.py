@@ -30,6 +30,8 @@ class QueueTask(Value, frozen=True):
     """The writing member is already running it."""
     progress: bytes = b""
     """What the attempt before reported last; empty leaves what is there."""
+    traceparent: str = ""
+    """Where in which trace its run was started; the worker's business."""
 
 
 class QueueFanOut(Value, frozen=True):
@@ -44,6 +46,8 @@ class QueueFanOut(Value, frozen=True):
     items: tuple[bytes, ...]
     chunk_items: int
     """How many items one chunk holds."""
+    traceparent: str = ""
+    """As in QueueTask."""
 
 
 class LockRequest(Value, frozen=True):

@@ -34,6 +34,8 @@ class ClaimedChunk(Value, frozen=True):
     """(index in the fan-out, input as JSON text) of the items that have no outcome yet."""
     token: int
     recoveries: int = 0
+    traceparent: str = ""
+    """As it was queued."""
 
 
 class ItemOutcome(Value, frozen=True, array_like=True):

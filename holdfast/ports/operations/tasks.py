@@ -38,6 +38,8 @@ class ClaimedTask(Value, frozen=True):
     token: int
     """Fencing token of this claim."""
     recoveries: int = 0
+    traceparent: str = ""
+    """As it was queued."""
 
 
 class FinishTask(Value, frozen=True):

@@ -232,7 +232,8 @@ def read_chunks(connection: apsw.Connection, fan_out_id: int) -> list[ChunkRecor
 
 def _claimed(session: Session, chunk_id: int) -> ClaimedChunk:
     *named, first, pending, items = session.rows("claimed_chunk", (chunk_id,))[0]
-    chunk_id, fan_out_id, execution_id, run_id, number, step, task, pool, options, attempt, token, recoveries = named
+    chunk_id, fan_out_id, execution_id, run_id, number, step, task, pool, options, attempt, token, *rest = named
+    recoveries, traceparent = rest
     inputs = _decode_items(items)
     return ClaimedChunk(
         chunk_id=chunk_id,
@@ -248,6 +249,7 @@ def _claimed(session: Session, chunk_id: int) -> ClaimedChunk:
         items=tuple((first + place, inputs[place]) for place in _places(int.from_bytes(pending, "little"))),
         token=token,
         recoveries=recoveries,
+        traceparent=traceparent,
     )
 
 

@@ -33,7 +33,7 @@ _encode = msgspec.msgpack.Encoder().encode
 def start(session: Session, execution_id: int, item: QueueFanOut) -> None:
     """Start a fan-out of an execution. One over no items is over at once."""
     count = len(item.items)
-    values = (execution_id, item.step, item.task, item.options, item.failures_max, count)
+    values = (execution_id, item.step, item.task, item.options, item.failures_max, count, item.traceparent)
     (fan_out_id,) = session.rows("start_fan_out", values)[0]
     chunks.cut(session, fan_out_id, item)
     if not count:

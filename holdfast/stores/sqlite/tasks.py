@@ -82,6 +82,7 @@ def enqueue(session: Session, execution_id: int, item: QueueTask) -> None:
             session.member if item.own else None,
             session.next_token() if item.own else 0,
             item.progress,
+            item.traceparent,
         ),
     )
     if not item.own:

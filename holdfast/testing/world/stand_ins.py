@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -122,7 +123,19 @@ class CastRunner:
         self._real = LocalRunner(registry, clock, worn=worn)
         self._outside = 0
         self._runners: dict[StandIn, LocalRunner] = {}
+        self._enter: Callable[[TaskCall, Context], None] | None = None
         self._options: dict[int, tuple[TaskOptions, TaskOptions]] = {}
+
+    @property
+    def enter(self) -> Callable[[TaskCall, Context], None] | None:
+        """What is called with each attempt and its contextvars. See `TaskRunner`."""
+        return self._enter
+
+    @enter.setter
+    def enter(self, enter: Callable[[TaskCall, Context], None] | None) -> None:
+        self._enter = enter
+        for each in (self._real, *self._runners.values()):
+            each.enter = enter
 
     @property
     def is_outside(self) -> bool:
@@ -164,6 +177,7 @@ class CastRunner:
         runner = self._runners.get(stand_in)
         if runner is None:
             runner = self._runners[stand_in] = LocalRunner(self._cast, self._clock)
+            runner.enter = self._enter
         return runner
 
     def _on_the_loop(self, call: TaskCall) -> TaskCall:

@@ -150,7 +150,7 @@ def test_tags_are_for_ever() -> None:
     assert len(formats) == len(AnyEvent.__args__)
     assert formats == {
         1: "WorkflowStarted time issued workflow run_id execution input seed flags code_version python memo"
-        " deadline execution_timeout keys forked_from forked_at parent continued attributes",
+        " deadline execution_timeout keys forked_from forked_at parent continued attributes traceparent",
         2: "TaskCompleted time issued step result attempts worker",
         3: "TaskFailed time issued step failure attempts worker",
         4: "TaskTimedOut time issued step timeout failure attempts worker",

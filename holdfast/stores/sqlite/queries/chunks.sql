@@ -31,7 +31,8 @@ RETURNING id, priority;
 -- name: claimed_chunk
 SELECT
   chunks.id, chunks.fan_out, fan_outs.execution, executions.run_id, executions.number, fan_outs.step, chunks.task,
-  chunks.pool, fan_outs.options, chunks.attempt, chunks.token, chunks.recoveries, chunks.first, chunks.pending,
+  chunks.pool, fan_outs.options, chunks.attempt, chunks.token, chunks.recoveries,
+  fan_outs.traceparent, chunks.first, chunks.pending,
   slices.items
 FROM chunks
 JOIN fan_outs ON fan_outs.id = chunks.fan_out

@@ -1,5 +1,6 @@
 -- name: start_fan_out
-INSERT INTO fan_outs (execution, step, task, options, failures_max, count) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+INSERT INTO fan_outs (execution, step, task, options, failures_max, count, traceparent)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 RETURNING id;
 
 -- name: copy_fan_out

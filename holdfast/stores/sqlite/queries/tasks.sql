@@ -2,8 +2,8 @@
 -- A step that is queued already is queued anew: the same work at its next attempt.
 INSERT INTO task_queue (
   execution, step, task, pool, priority, input, options, failures, attempt, queued_at, visible_at, state,
-  owner, own, token, progress
-) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13 IS NOT NULL, ?14, ?15)
+  owner, own, token, progress, traceparent
+) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13 IS NOT NULL, ?14, ?15, ?16)
 ON CONFLICT (execution, step) DO UPDATE SET
   task = excluded.task, pool = excluded.pool, priority = excluded.priority, input = excluded.input,
   options = excluded.options, failures = excluded.failures, attempt = excluded.attempt,
@@ -33,7 +33,7 @@ RETURNING
   priority, id, execution,
   (SELECT run_id FROM executions WHERE executions.id = task_queue.execution),
   (SELECT number FROM executions WHERE executions.id = task_queue.execution),
-  step, task, input, pool, options, attempt, queued_at, failures, progress, token, recoveries;
+  step, task, input, pool, options, attempt, queued_at, failures, progress, token, recoveries, traceparent;
 
 -- name: finish_task
 DELETE FROM task_queue WHERE id = ?1 AND token = ?2 AND owner = ?3 RETURNING execution, step;

@@ -81,13 +81,14 @@ def test_a_claim_takes_only_what_its_member_serves_and_knows(desk: Desk) -> None
 def test_a_claim_says_everything_about_the_attempt(desk: Desk) -> None:
     """What was queued comes out as it was, with run, execution and a new token."""
     run, member = desk.run("r"), desk.join()
-    item = queued("a", input=b"in", options=b"op", failures=b"fa", attempt=2, queued_at=5.0)
+    item = queued("a", input=b"in", options=b"op", failures=b"fa", attempt=2, queued_at=5.0, traceparent="tp")
     desk.append(run, queue=(item,))
     assert TASKS in desk.rings
     (found,) = claim(desk, member)
     assert (found.execution_id, found.run_id, found.execution) == (run, "r", "r")
     assert (found.step, found.task, found.input, found.pool) == ("a", "fetch", b"in", "default")
     assert (found.options, found.failures, found.attempt, found.queued_at) == (b"op", b"fa", 2, 5.0)
+    assert found.traceparent == "tp"
     assert (found.progress, found.recoveries, found.token) == (b"", 0, desk.rows("SELECT token FROM meta")[0][0])
 
 
