@@ -68,20 +68,25 @@ def _progress(output: Output) -> Progress:
 def _show(output: Output, checked: list[Checked], *, everything: bool) -> None:
     breaking = [each for each in checked if each.breaks]
     verdicts = dict(sorted(Counter(each.verdict for each in checked).items()))
-    runs = sum(each.kind == "run" for each in checked)
-    captures = len(checked) - runs
+    runs = [each for each in checked if each.kind == "run"]
+    captures = [each for each in checked if each.kind != "run"]
     if output.as_json:
-        counts = {"runs": runs, "captures": captures, "breaking": len(breaking), "verdicts": verdicts}
+        counts = {"runs": len(runs), "captures": len(captures), "breaking": len(breaking), "verdicts": verdicts}
         output.rows((), map(_item, checked), more={"ok": not breaking, **counts})
         return
     listed = checked if everything else breaking
     if listed:
         output.rows(("run", "workflow", "verdict", "first divergence"), map(_row, listed))
-    words = ", ".join(f"{count:,} {verdict}" for verdict, count in verdicts.items()) or "nothing to replay"
-    output.note(f"{runs:,} open runs and {captures:,} captures: {words}")
-    output.note(
+    output.console.print(f"{_total(runs, 'open run')}; {_total(captures, 'capture')}")
+    output.console.print(
         f"[red]{len(breaking):,} would break[/]" if breaking else "[green]nothing breaks[/]: this code may be deployed"
     )
+
+
+def _total(checked: list[Checked], kind: str) -> str:
+    verdicts = sorted(Counter(each.verdict for each in checked).items())
+    words = ", ".join(f"{count:,} {verdict}" for verdict, count in verdicts)
+    return f"{len(checked):,} {kind}{'' if len(checked) == 1 else 's'}" + (f" ({words})" if words else "")
 
 
 def _item(checked: Checked) -> dict[str, Any]:

@@ -174,3 +174,10 @@ def test_forbidden_import_is_caught(source: str, found: list[str]) -> None:
 def test_sleep_is_caught(source: str, lines: list[int]) -> None:
     """A sleep is found unless it is a turn of the loop, workflow code or marked as virtual time."""
     assert sleeps(source) == lines
+
+
+def test_no_two_migrations_have_one_number() -> None:
+    """Whoever adds one takes the next number, also when somebody else did so at the same time."""
+    migrations = sorted((ROOT / "holdfast" / "stores" / "sqlite" / "migrations").glob("*.sql"))
+    numbers = [int(each.name.partition("_")[0]) for each in migrations]
+    assert numbers == list(range(1, len(numbers) + 1))

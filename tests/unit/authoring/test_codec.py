@@ -427,6 +427,22 @@ def test_an_input_error_does_not_quote_the_input():
     assert caught.value.__suppress_context__
 
 
+def test_a_forgotten_await_is_named():
+    """What has to be awaited is no value: the message says what may be missing, whatever type is declared."""
+
+    async def later() -> int:
+        return 1
+
+    for annotation in (int, dict[str, int], Any):
+        coroutine = later()
+        with pytest.raises(EncodeError, match="not awaited: is an `await` missing"):
+            codec_for(annotation, "the result of f").encode(coroutine)
+        coroutine.close()
+    with pytest.raises(EncodeError) as caught:
+        codec_for(int, "the result of f").encode("x")
+    assert str(caught.value) == "[HF401] the result of f does not fit: it is declared as int, and this is str"
+
+
 def test_a_payload_over_the_limit_is_refused(monkeypatch):
     """Every codec keeps to payload_bytes_max and says so."""
     for name in ("codec", "plain", "typed", "models"):

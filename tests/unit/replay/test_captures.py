@@ -101,6 +101,10 @@ def test_a_failed_run_is_captured_while_everything_runs(tmp_path: Path) -> None:
     assert note.failure is not None
     assert re.search(r"acc-1 refused REDACTED-password-\d+$", note.failure.message)  # numbered among all known secrets
     assert note.code_version == history.started.code_version != ""
+    # Each decision has its line, so that later code can be shown beside the line where a step was.
+    assert {re.sub(r":\d+,", ":n,", each.rpartition("/")[2]) for each in history.places.values()} == {
+        "test_captures.py:n, in pay"
+    }
 
 
 def test_a_script_leaves_its_capture_when_it_ends(tmp_path: Path) -> None:
@@ -176,6 +180,10 @@ def test_a_diverged_run_is_captured(tmp_path: Path) -> None:
     assert entry.note is not None
     assert (entry.note.reason, entry.note.status) == ("diverged", "PARKED")
     assert "HF301" in entry.note.parked
+    # The word for it is the one that a deploy check has, and not that of the first decision that does not fit.
+    assert "diverged at event 2: INSERTED" in entry.note.parked
+    result = WorkflowReplayer(after).replay(load_history(entry.path))
+    assert result.divergences[0].kind == "INSERTED"
 
 
 def test_a_folder_that_cannot_be_written_warns_once_and_holds_nothing_up(

@@ -77,6 +77,20 @@ def test_time_moves_only_as_far_as_it_is_told(world: World) -> None:
     assert world.now == datetime(2030, 1, 3, tzinfo=UTC)
 
 
+def test_misspelt_names_are_told(world: World) -> None:
+    """A task that there is not, a signal that is nearly a handler's, and one that nobody took."""
+    for slip in (world.calls, world.unstub, world.crash_after):
+        with pytest.raises(UnknownNameError, match=r"there is no task 'chargee'\. Did you mean 'charge'"):
+            slip("chargee")
+    run = world.start(Membership, "ada", 2, [], id="m-1")
+    with pytest.raises(UnknownNameError, match=r"there is no signal 'upgrad'\. Did you mean 'upgrade'"):
+        run.signal("upgrad", 25)
+    waits = world.start(asking, id="a-1")
+    waits.signal("anwser", "yes")  # asking has no handlers: it may wait for any name
+    with pytest.raises(WorldStuckError, match=r"a-1 \(asking\) RUNNING: .*nobody took: anwser"):
+        waits.result()
+
+
 def test_three_years_of_a_subscription(world: World) -> None:
     """Messages, monthly charges, a retry and a crash over three years take under a second."""
     world.stub(charge, call=lambda customer, amount: f"{customer} paid {amount}")
