@@ -34,6 +34,7 @@ bench: environment ## Measure, with the peers installed in an environment of the
 	@sh scripts/environment.sh .bench-venv benchmarks/peers.txt
 	@HOLDFAST_PEERS_PYTHON=.bench-venv/bin/python $(BIN)/python -m benchmarks.embedded $(ARGS)
 	@$(if $(filter-out --quick,$(ARGS)),,HOLDFAST_PEERS_PYTHON=.bench-venv/bin/python $(BIN)/python -m benchmarks.replay $(ARGS))
+	@$(if $(filter-out --quick,$(ARGS)),,$(BIN)/python -m benchmarks.webhooks $(ARGS))
 
 docs: environment ## Run every code block, follow every link, and check that the reference is current
 	@$(BIN)/python -m scripts.reference --check

@@ -31,6 +31,11 @@ def canonical(definition: WorkflowDefinition[Any, Any] | MessageHandler[Any, Any
     """Return the input of a workflow or handler as it is recorded. Raises InputError."""
     text = text or b"null"
     read_json(text, what)
+    return recorded(definition, text)
+
+
+def recorded(definition: WorkflowDefinition[Any, Any] | MessageHandler[Any, Any], text: bytes) -> bytes:
+    """Return an input as it is recorded, from JSON that was read strictly. Raises InputError."""
     args, kwargs = definition.signature.decode_call(text)
     payload = definition.signature.encode_call(args, kwargs)
     if isinstance(definition, WorkflowDefinition):

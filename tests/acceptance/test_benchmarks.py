@@ -105,3 +105,14 @@ def test_replay_is_measured_without_a_store(tmp_path: Path) -> None:
         (case, metric) for case in ("sequence", "fan", "timers") for metric in ("load", "replay", "load_and_replay")
     }
     assert all(row["value"] > 0 and row["of"] > 1000 for row in read["rows"])
+
+
+def test_webhooks_are_measured_beside_a_bare_route(tmp_path: Path) -> None:
+    """Both systems have their rate and their latencies, and the product against the bare route in the same run."""
+    done = run("benchmarks.webhooks", "--quick", "--json", str(tmp_path / "report.json"))
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "report.json").read_text())["rows"]
+    assert {(row["system"], row["metric"]) for row in rows} == {
+        (system, metric) for system in ("holdfast", "bare FastAPI route") for metric in ("deliveries", "p50", "p99")
+    }
+    assert all(row["value"] > 0 and row["of"] == 200 for row in rows)

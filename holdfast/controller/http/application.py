@@ -51,6 +51,7 @@ OWN_TELEMETRY: Final[TelemetryConfig] = {
 callbacks are in paths. What is recorded instead is `observing`'s business."""
 
 ROUTERS = (
+    hooks.hook,  # first: nothing else is asked for as often
     runs.router,
     events.router,
     messages.router,

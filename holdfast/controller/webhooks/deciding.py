@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
-from holdfast.authoring import Expression, InputMapping, Registry, Webhook
-from holdfast.controller.inputs import canonical, check_run_id, plain
+from holdfast.authoring import Expression, InputMapping, MessageHandler, Registry, Webhook
+from holdfast.controller.inputs import check_run_id, recorded
 from holdfast.controller.strict import read_json
 from holdfast.errors import DeliveryError, InputError
 from holdfast.ports.engine import StartRequest
@@ -114,9 +114,7 @@ def decide(declared: Sequence[Webhook], facts: Facts, registry: Registry) -> Mea
     handler = None
     if fitting.start:
         definition = registry.workflow(fitting.start)
-        payload = canonical(
-            definition, _mapped(fitting, "input", fitting.input, context), f"the input of {fitting.start}"
-        )
+        payload = recorded(definition, _mapped(fitting, "input", fitting.input, context))
         request = StartRequest(
             fitting.start,
             run_id,
@@ -127,9 +125,8 @@ def decide(declared: Sequence[Webhook], facts: Facts, registry: Registry) -> Mea
         handler = definition.signals.get(fitting.signal)
     if fitting.signal:
         message = _mapped(fitting, "message", fitting.message, context)
-        if request is not None:
-            what = f"the input of signal {fitting.signal}"
-            message = plain(message, what) if handler is None else canonical(handler, message, what)  # type: ignore[arg-type]  # a Signal
+        if handler is not None:
+            message = recorded(cast("MessageHandler[Any, Any]", handler), message)
     return Meaning(run_id, request, fitting.policy, fitting.signal, message)
 
 

@@ -28,7 +28,7 @@ from typing import Any, Final, NoReturn, cast
 import msgspec
 
 from holdfast.authoring import MessageHandler, Registry, Webhook, check_webhooks
-from holdfast.controller.inputs import canonical, plain
+from holdfast.controller.inputs import recorded
 from holdfast.controller.webhooks.deciding import Facts, Meaning, Nothing, decide, fallback_key, read_facts
 from holdfast.controller.webhooks.redaction import Redaction
 from holdfast.controller.webhooks.slack import Slack
@@ -216,15 +216,13 @@ class Desk:
             signal = StartSignal(meaning.signal, meaning.message, operation_id) if meaning.signal else None
             return Begin(meaning.start, meaning.policy, signal)
         record = await self._engine.describe(meaning.run_id)
-        what = f"the input of signal {meaning.signal}"
         try:
             handler = self._registry.workflow(record.workflow).signals.get(meaning.signal)
         except UnknownNameError:
             handler = None  # its code is known elsewhere, and its orchestrator validates too
-        if handler is None:
-            payload = plain(meaning.message, what)
-        else:
-            payload = canonical(cast("MessageHandler[Any, Any]", handler), meaning.message, what)
+        payload = meaning.message
+        if handler is not None:
+            payload = recorded(cast("MessageHandler[Any, Any]", handler), payload)
         return Deliver(meaning.run_id, "signal", meaning.signal, payload, operation_id)
 
     # --- Noting ------------------------------------------------------------------------------------------------------
