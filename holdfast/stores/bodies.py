@@ -12,7 +12,7 @@ Where a body stands:
     answer                  request                                     ledger          name
     kept answer             caller, key
     memo                    run                                         input           schedule
-    delivery                webhook, delivery id, part: headers or body
+    delivery                webhook, delivery id, part: headers, body, or the reason of one that failed
 
 Attributes are not bodies either: a run is found by them.
 
@@ -242,9 +242,29 @@ def _note_delivery(codec: Codec, operation: ops.NoteDelivery) -> ops.NoteDeliver
         operation,
         digest=newest,
         other_digests=tuple(others),
+        # Why a genuine one failed may quote it; why another one was refused says nothing of it.
+        reason=_encrypt_text(codec, operation.reason, delivery_place(*whose, "reason"))
+        if operation.state == ops.DeliveryState.FAILED
+        else operation.reason,
         headers=encrypt(codec, operation.headers, delivery_place(*whose, "headers")),
         body=encrypt(codec, operation.body, delivery_place(*whose, "body")),
     )
+
+
+def open_delivery_reason(codec: Codec, record: ops.DeliveryRecord) -> str:
+    """Return why a delivery failed; as much as can be read."""
+    mark, found, encoded = record.reason.partition(TEXT_MARK)
+    if mark or not found:
+        return record.reason
+    place = delivery_place(record.webhook, record.key, "reason")
+    try:
+        return codec.decrypt(base64.b64decode(encoded), place).decode()
+    except (EncryptionError, binascii.Error, UnicodeDecodeError):
+        return "(encrypted)"
+
+
+def _encrypt_text(codec: Codec, text: str, place: bytes) -> str:
+    return TEXT_MARK + base64.b64encode(codec.encrypt(text.encode(), place)).decode()
 
 
 def delivery_place(webhook: str, key: str, part: str) -> bytes:

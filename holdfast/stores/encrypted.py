@@ -32,6 +32,7 @@ from holdfast.stores.bodies import (
     PLAIN,
     delivery_place,
     item_outcome_place,
+    open_delivery_reason,
     open_or_leave,
     open_progress,
     open_reason,
@@ -138,6 +139,13 @@ class EncryptedStore:
             for each in await self._store.outcomes(fan_out_id, start, stop)
         ]
 
+    async def deliveries(
+        self, where: ops.DeliveryFilter, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[ops.DeliveryRecord], str | None]:
+        """Return deliveries to webhooks. See `Store.deliveries`."""
+        records, following = await self._store.deliveries(where, cursor, limit)
+        return [_replace(each, reason=open_delivery_reason(self.codec, each)) for each in records], following
+
     async def delivery(self, delivery_id: int) -> ops.DeliveryRecord | None:
         """Return a delivery with its headers and its body. See `Store.delivery`. Raises EncryptionError."""
         record = await self._store.delivery(delivery_id)
@@ -146,6 +154,7 @@ class EncryptedStore:
         whose = record.webhook, record.key
         return _replace(
             record,
+            reason=open_delivery_reason(self.codec, record),
             headers=self.codec.decrypt(record.headers, delivery_place(*whose, "headers")),
             body=self.codec.decrypt(record.body, delivery_place(*whose, "body")),
         )

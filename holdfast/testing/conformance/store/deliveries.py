@@ -116,6 +116,20 @@ async def what_cannot_be_carried_out_is_noted_and_tried_again(harness: StoreHarn
     expect((await do(store, note(begin("c"), again=True))).run_id == "b", "what was accepted stays so")
 
 
+async def a_reason_is_read_as_it_was_noted(harness: StoreHarness) -> None:
+    """Of one that makes no sense, of one that is refused, and of one whose act is."""
+    store = await harness.open()
+    await do(store, note(key="d-1", body=b"1", state=FAILED, reason="it says é"))
+    await do(store, note(key="", body=b"2", state=REFUSED, reason="forged"))
+    await refused(RunNotFoundError, store, note(Deliver("nobody", "signal", "s", b"1", "op"), "d-3", b"3"))
+    records, _ = await store.deliveries(DeliveryFilter(), None, 10)
+    expect([each.reason for each in records][1:] == ["forged", "it says é"], "word for word")
+    expect("nobody" in records[0].reason, "with what was wrong")
+    for each in records:
+        found = await store.delivery(each.delivery_id)
+        expect(found is not None and found.reason == each.reason, "alone, and in lists")
+
+
 async def what_is_ignored_stays_so_until_somebody_wants_it(harness: StoreHarness) -> None:
     """Sent again it is ignored again; done again on purpose, it is carried out."""
     store = await harness.open()
@@ -205,6 +219,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     deliveries_at_once_are_one,
     a_signal_is_noted_with_its_delivery,
     what_cannot_be_carried_out_is_noted_and_tried_again,
+    a_reason_is_read_as_it_was_noted,
     what_is_ignored_stays_so_until_somebody_wants_it,
     another_body_under_the_same_id_is_refused,
     the_same_body_under_another_id_is_a_replay_where_nothing_binds_them,

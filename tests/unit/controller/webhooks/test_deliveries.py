@@ -11,6 +11,7 @@ import pytest
 
 from holdfast import GitHub, Hmac, Slack, StandardWebhooks, Stripe, webhook, workflow
 from holdfast.controller import Scope
+from holdfast.controller.webhooks import desk
 from holdfast.errors import DefinitionError, SettingsError, UnknownNameError
 from tests.unit.controller.rig import START, Review, check_problem, greet, on_loop, raw_request, serving
 from tests.unit.controller.webhooks.senders import SECRETS, github, plain, slack, standard, stripe
@@ -327,6 +328,35 @@ async def test_secrets_are_kept_out_of_the_inbox(tmp_path, monkeypatch):
         stored = (tmp_path / "store.db").read_bytes() + (tmp_path / "store.db-wal").read_bytes()
         for each in ("canary-bearer", "canary-cookie", "canary-header", signature):
             assert each.encode() not in stored
+
+
+@on_loop
+async def test_a_flood_of_forged_deliveries_is_answered_and_not_all_noted(tmp_path, monkeypatch):
+    """Whoever forges them must not keep the disk busy: some are noted, the number of the others is in the log."""
+    monkeypatch.setattr(desk, "REFUSALS_NOTED_AT_A_TIME_MAX", 5)
+    said = []
+    monkeypatch.setattr(desk.log, "warning", lambda *_, **fields: said.append(fields["unnoted"]), raising=False)
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        forged = (send(api, "pay", stripe, payment(each), secret="not the secret") for each in range(40))
+        assert {each.status_code for each in await asyncio.gather(*forged)} == {401}
+        noted = len(await inbox(api, state="refused"))
+        assert noted >= 5
+        assert noted + sum(said) == 40
+        assert (await send(api, "pay", stripe, payment())).status_code == 202
+
+
+@on_loop
+async def test_a_body_has_to_fit_its_schema(tmp_path):
+    """422 with a pointer to each field, and nothing of their values."""
+    schema = {"properties": {"number": {"type": "integer"}, "by": {"pattern": "^[a-z]+$"}}, "required": ["number"]}
+    strict = webhook("strict", verify=GitHub("env:HOOK_GITHUB"), start=greet, input="body.by", schema=schema)
+    async with serving(tmp_path, definitions=(greet, strict)) as api:
+        answer = await send(api, "strict", github, {"number": "canary", "by": "CANARY"})
+        problem = check_problem(answer, 422, "HF402")
+        assert {each["pointer"] for each in problem["errors"]} == {"/number", "/by"}
+        assert "canary" not in answer.text.lower()
+        taken = await send(api, "strict", github, {"number": 1, "by": "ann"}, delivery="d-2")
+        assert taken.json()["run_id"] == "strict-d-2"
 
 
 @on_loop
