@@ -89,7 +89,7 @@ async def read_body(request: Request, seconds_max: float) -> bytes:
     content_type = request.headers.get("content-type")
     if content_type is not None and not _is_json(content_type):
         raise RefusalError(415, "expected Content-Type: application/json", {"Accept": "application/json"})
-    encoding = request.headers.get("content-encoding", "identity")
+    encoding = ", ".join(request.headers.getlist("content-encoding")) or "identity"
     if encoding != "identity":
         raise RefusalError(415, f"Content-Encoding {encoding!r} is not taken", {"Accept-Encoding": "identity"})
     try:

@@ -55,9 +55,12 @@ from holdfast.ports.operations import IdPolicy
 _WAIT: Final = re.compile(r"wait\s*=\s*\"?(?P<seconds>[0-9]{1,9})\"?\s*")
 _EVENT_ID: Final = re.compile(r"[0-9]{1,15}")
 
+EVENT_MAX: Final = 2**53 - 1
+"""The largest id of an event that may be asked for: what every JSON reader takes for a whole number."""
+
 router = APIRouter(route_class=ScopedRoute, tags=["runs"])
 
-After = Annotated[int, Query(ge=0, description="Only events after this one.")]
+After = Annotated[int, Query(ge=0, le=EVENT_MAX, description="Only events after this one.")]
 Payloads = Annotated[bool, Query(description="Show inputs, results and tracebacks too.")]
 
 

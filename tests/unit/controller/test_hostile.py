@@ -1,0 +1,100 @@
+"""What is sent to do harm: refused at once, on a real socket, in little memory, and the server goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tracemalloc
+import zlib
+
+import pytest
+
+from holdfast.controller.http import serve
+from tests.unit.controller.rig import on_loop, serving
+
+LIMIT = 1_000_000
+"""Largest body taken here."""
+MUCH = 100_000_000
+PATH = b"/v1/workflows/greet/runs?id=r"
+
+
+def bomb(count, window):
+    """Return a few bytes that unpack to `count`."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, window)
+    return b"".join(packer.compress(b" " * 1_000_000) for _ in range(count // 1_000_000)) + packer.flush()
+
+
+async def attack(server, headers, body):
+    """Send a request with `body`, piece by piece, until it is refused; return its status, and how much was sent."""
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    sent = 0
+    head = b"POST " + PATH + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    writer.write(head + headers + b"\r\n")
+    answer = asyncio.create_task(reader.readline())
+    with contextlib.suppress(ConnectionError):
+        for piece in body:
+            writer.write(piece)
+            await writer.drain()
+            sent += len(piece)
+            if answer.done():
+                break
+    status = (await answer).split(b" ")[1:2]
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+    return int(status[0]) if status else 0, sent
+
+
+def chunked(piece, total):
+    """Yield the pieces of a chunked body of `total` bytes."""
+    for _ in range(total // len(piece)):
+        yield b"%x\r\n%s\r\n" % (len(piece), piece)
+
+
+def plain(body):
+    """Return the length header and the one piece of a body."""
+    return b"Content-Length: %d\r\n" % len(body), [body]
+
+
+PIECE = b" " * 65_536
+ATTACKS = {
+    "endless, in chunks": (b"Transfer-Encoding: chunked\r\n", lambda: chunked(PIECE, MUCH), 413),
+    "endless, announced": (b"Content-Length: %d\r\n" % MUCH, lambda: (PIECE for _ in range(MUCH // 65_536)), 413),
+    "a bomb of gzip": (b"Content-Encoding: gzip\r\n", lambda: bomb(MUCH, 31), 415),
+    "a bomb of deflate": (b"Content-Encoding: deflate\r\n", lambda: bomb(MUCH, 15), 415),
+    "two encodings": (b"Content-Encoding: identity, gzip\r\n", lambda: bomb(MUCH, 31), 415),
+    "two headers": (b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\n", lambda: bomb(MUCH, 31), 415),
+    "deep arrays": (b"", lambda: b"[" * 100_000 + b"]" * 100_000, 422),
+    "deep objects": (b"", lambda: b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 422),
+    "many arrays": (b"", lambda: b"[" + b"[]," * 300_000 + b"[]]", 422),
+    "not a number": (b"", lambda: b"NaN", 422),
+    "more than all floats": (b"", lambda: b"1e999", 422),
+    "a key twice": (b"", lambda: b'{"name":"a","name":"b"}', 422),
+    "a NUL": (b"", lambda: rb'"\u0000"', 422),
+    "half a surrogate": (b"", lambda: rb'"\ud800"', 422),
+    "not UTF-8": (b"", lambda: b'"\xff"', 422),
+}
+
+
+@pytest.mark.parametrize(("headers", "body", "status"), ATTACKS.values(), ids=ATTACKS.keys())
+@on_loop
+async def test_it_is_refused_at_once_and_in_little_memory(tmp_path, headers, body, status):
+    """Whatever is sent, however much: a 4xx after little of it, and no more memory than a few bodies of the limit."""
+    async with serving(tmp_path, body_bytes_max=LIMIT) as api:
+        server = await serve(api.app, port=0)
+        content = body()
+        if isinstance(content, bytes):
+            length, content = plain(content)
+            headers += length
+        tracemalloc.start()
+        try:
+            async with asyncio.timeout(30):
+                answered, sent = await attack(server, headers, content)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            await server.stop()
+        assert answered == status
+        assert sent <= MUCH // 5
+        assert peak < 40 * LIMIT
+        assert (await api.http.get("/v1/runs")).json()["runs"] == []
