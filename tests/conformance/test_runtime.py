@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.app import make_key
 from holdfast.orchestrator.timers import Timers
 from holdfast.testing.conformance.runtime import (
     FOLDER_VARIABLE,
@@ -60,6 +61,22 @@ def test_between_effect_and_record(scenario: Scenario, tmp_path: Path, monkeypat
             await perform(scenario, harness)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", ["a_run_continues_as_new_with_its_mail", "a_childs_failure_is_its_parents_to_catch"])
+def test_encrypted(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With keys a killed stack comes to the same, and the store's files hold nothing of what was said."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv("CONFORMANCE_KEY", make_key())
+    monkeypatch.setenv("HOLDFAST_ENCRYPTION_KEYS", '["env:CONFORMANCE_KEY"]')
+
+    async def run() -> None:
+        async with killed(tmp_path) as harness:
+            await perform(_named(name), harness)
+
+    asyncio.run(run())
+    content = b"".join(each.read_bytes() for each in tmp_path.glob("store.db*") if each.is_file())
+    assert [each for each in (b"it cannot be", b'"payload"', b'["a","b"') if each in content] == []
 
 
 def test_another_key_for_another_attempt_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
