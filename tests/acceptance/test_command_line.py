@@ -248,3 +248,23 @@ def test_lint_says_what_it_cannot_read(folder: Path) -> None:
         result = call("lint", name)
         assert result.exit_code == Exit.USAGE
         assert words in result.stderr
+
+
+def test_keys_are_made_renewed_and_revoked_and_the_log_says_by_whom(folder: Path) -> None:
+    """A key for one workflow gets another secret and is revoked; each act is in the audit log by name."""
+    made = json.loads(
+        call("keys", "create", "ci", "--scope", "start", "--workflow", "w", "--expires", "1d", "--json").stdout
+    )
+    assert (made["workflows"], made["scopes"]) == (["w"], ["start"])
+    renewed = json.loads(call("keys", "rotate", "ci", "--overlap", "2h", "--json").stdout)
+    assert renewed["key"] != made["key"]
+    (listed,) = json.loads(call("keys", "list", "--json").stdout)["items"]
+    assert listed["old_secret_until"] > listed["created_at"]
+    assert (listed["revoked"], listed["last_used_at"]) == (False, None)
+    assert call("keys", "revoke", "ci").exit_code == Exit.DONE
+    assert call("keys", "rotate", "ci").exit_code == Exit.REFUSED
+    assert call("keys", "rotate", "nobody").exit_code == Exit.NOT_FOUND
+    entries = json.loads(call("audit", "--target", "ci", "--json").stdout)["items"]
+    assert [each["action"] for each in entries] == ["revoke-key", "rotate-key", "create-key"]
+    assert all(each["actor"].startswith("cli:") for each in entries)
+    assert call("audit", "--cursor", "x").exit_code == Exit.USAGE

@@ -220,10 +220,16 @@ async def read_result(
     parts: ThePartsOf,
     run_id: RunId,
     wait: Annotated[float, Query(ge=0, le=86400, allow_inf_nan=False, description="Seconds to wait for the end.")] = 0,
+    prefer: Annotated[list[str] | None, Header(description="`wait=10` does the same as `?wait=10`.")] = None,
 ) -> Response:
     """Wait for a run to end. 200 when it has, 202 when it has not; the wait may be cut short by the server."""
+    headers = {}
+    preferred = preferred_wait(prefer or [])
+    if preferred is not None:
+        wait = max(wait, min(preferred, int(parts.settings.wait_seconds_max)))
+        headers["Preference-Applied"] = f"wait={wait:g}"
     run = await _ended(parts, run_id, min(wait, parts.settings.wait_seconds_max))
-    return json_response(run, 200 if run.closed_at is not None else 202)
+    return json_response(run, 200 if run.closed_at is not None else 202, headers)
 
 
 @router.get("/v1/runs/{run_id}/history", responses=describes(HistoryPage))

@@ -208,3 +208,16 @@ async def test_a_start_says_what_to_do_with_the_run_there_is(tmp_path):
         assert (made.status_code, made.json()["execution"]) == (201, "a@2")
         wrong = await api.http.post(f"{path}&id_reuse_policy=again", json="ann")
         assert wrong.status_code == 422
+
+
+@on_loop
+async def test_a_result_is_waited_for_as_long_as_is_preferred(tmp_path):
+    """`Prefer: wait` does what ?wait= does, as far as the server allows, and the answer says so."""
+    async with serving(tmp_path, wait_seconds_max=0.01) as api:
+        await api.service.start("idle", b"", "r")
+        answer = await api.http.get("/v1/runs/r/result", headers={"Prefer": "respond-async, wait=30"})
+        assert (answer.status_code, answer.headers["preference-applied"]) == (202, "wait=0")
+        await api.http.post("/v1/runs/r/terminate")
+        answer = await api.http.get("/v1/runs/r/result", headers={"Prefer": "wait=0"})
+        assert (answer.status_code, answer.json()["status"]) == (200, "TERMINATED")
+        assert "preference-applied" not in (await api.http.get("/v1/runs/r/result")).headers
