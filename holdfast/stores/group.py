@@ -100,9 +100,10 @@ class GroupCommit:
         except FencedError as error:
             # Only those who wrote as the member are refused; the rest never needed it.
             for each in writes:
-                if each.membership is not None:
+                if each.membership is not None or membership is None:
                     each.fail(error)
-            await self._write([each for each in writes if each.membership is None], None)
+            if membership is not None:
+                await self._write([each for each in writes if each.membership is None], None)
         except Exception as error:  # noqa: BLE001 - every waiting writer has to hear of it
             for each in writes:
                 each.fail(error)

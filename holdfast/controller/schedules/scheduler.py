@@ -125,12 +125,19 @@ class Scheduler:
             schedule = Schedule.read(record)
             step = decide_step(schedule, now)
             if not step.changes(schedule):
-                log.error("a schedule is due, and there is nothing to do about it", schedule=record.name)
-                return False
+                return await self._is_overtaken(record)
             moved = await self._actor.take(schedule, step)
         except (HoldfastError, msgspec.MsgspecError, ValueError, KeyError) as error:
             log.warning("a schedule cannot go on", schedule=record.name, error=str(error))
             return False
         if moved.refused:
             log.warning("a schedule could not do what was due", schedule=record.name, error=moved.refused)
+        return True
+
+    async def _is_overtaken(self, record: ScheduleRecord) -> bool:
+        """Say whether somebody took the step that was due while the schedule was being read."""
+        newest = await self._store.schedule(record.name)
+        if newest is not None and newest.revision == record.revision:
+            log.error("a schedule is due, and there is nothing to do about it", schedule=record.name)
+            return False
         return True

@@ -116,8 +116,8 @@ def read(connection: apsw.Connection, name: str) -> ScheduleRecord | None:
 
 def read_due(connection: apsw.Connection, now: float, limit: int) -> list[ScheduleRecord]:
     """Return schedules that have to be looked at: their time has come, or one of their runs has ended."""
-    names: list[tuple[Any, ...]] = connection.execute(statements.load()["due_schedules"], (now, limit)).fetchall()
-    return [record for (name,) in names if (record := read(connection, name)) is not None]
+    rows = connection.execute(statements.load()["due_schedules"], (now, limit)).fetchall()
+    return [_record(connection, each) for each in rows]
 
 
 def read_next(connection: apsw.Connection) -> tuple[float | None, bool]:

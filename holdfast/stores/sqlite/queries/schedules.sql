@@ -39,11 +39,13 @@ SELECT name, revision, source, spec, input, state, next_at, created_at, changed_
 SELECT name, revision, source, spec, input, state, next_at, created_at, changed_at FROM schedules WHERE name = ?1
 
 -- name: due_schedules
-SELECT name FROM schedules INDEXED BY schedules_due WHERE next_at <= ?1
-UNION
-SELECT fire.schedule FROM schedule_fires AS fire INDEXED BY schedule_fires_open
-JOIN executions AS run ON run.run_id = fire.run_id AND run.newest = 1
-WHERE fire.is_open = 1 AND run.status NOT IN ('RUNNING', 'PARKED', 'PAUSED')
+SELECT name, revision, source, spec, input, state, next_at, created_at, changed_at FROM schedules WHERE name IN (
+  SELECT name FROM schedules INDEXED BY schedules_due WHERE next_at <= ?1
+  UNION
+  SELECT fire.schedule FROM schedule_fires AS fire INDEXED BY schedule_fires_open
+  JOIN executions AS run ON run.run_id = fire.run_id AND run.newest = 1
+  WHERE fire.is_open = 1 AND run.status NOT IN ('RUNNING', 'PARKED', 'PAUSED')
+)
 LIMIT ?2
 
 -- name: next_schedule

@@ -149,6 +149,18 @@ def test_what_is_no_expression_is_said_at_once(expression, words):
     assert words in str(caught.value)
 
 
+@settings(deadline=None)
+@given(st.text("0123456789*/,-#LWw@MONJADYd? \t\x00٣", max_size=24))
+def test_any_text_is_an_expression_or_is_refused(text):
+    """Whatever strangers send: a next time that is later, or an error in words."""
+    try:
+        cron = Cron(text, ZoneInfo(RIGA))
+    except ValueError as refusal:
+        assert str(refusal)  # noqa: PT017 - either outcome is right
+    else:
+        assert cron.after(1_800_000_000) > 1_800_000_000
+
+
 # --- Against an oracle that looks at every minute ------------------------------------------------------------------
 
 RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from holdfast import schedule, task, workflow
-from holdfast.controller.schedules import ScheduleRequest, ScheduleService
+from holdfast.controller.schedules import Actor, ScheduleRequest, ScheduleService
 from holdfast.controller.schedules.scheduler import SCHEDULES_PER_LOOK
 from holdfast.ports.operations import PutSchedule
 from holdfast.testing import World
@@ -93,6 +93,31 @@ def test_every_time_of_such_a_night_comes_once_also_when_the_stack_dies_in_it(st
         beats = [each for each, _ in runs_of(world, "beat")]
         assert beats == expected(start + timedelta(minutes=30), start + timedelta(hours=10), 1800)
         assert all(due == begun for due, begun in runs_of(world, "beat"))
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(("start", "name", "due"), NIGHTS)
+def test_a_kill_at_the_very_commit_of_such_a_time_costs_nothing(monkeypatch, start, name, due, moment):
+    """Killed between deciding and committing, or between committing and hearing of it: one run, at its time."""
+    take, struck = Actor.take, []
+
+    async def die(actor, read, step, action=""):
+        is_now = read.name == name and step.act is not None and not struck
+        if is_now:
+            struck.append(step.act.due)
+        if is_now and moment == "before":
+            world._driver._strike()
+        moved = await take(actor, read, step, action)
+        if is_now and moment == "after":
+            world._driver._strike()
+        return moved
+
+    monkeypatch.setattr(Actor, "take", die)
+    with World(definitions=[noting], start=start) as world:
+        world.advance("10h")
+        assert [datetime.fromtimestamp(each, UTC) for each in struck] == due[:1]
+        assert runs_of(world, name) == [(each, each) for each in due]
+        assert {each for each, _ in fires(world, name)} == {"started"}
 
 
 def test_a_stack_that_was_away_catches_up_within_the_window_and_counts_the_rest(tmp_path):
@@ -241,6 +266,20 @@ def test_one_that_cannot_go_on_does_not_stop_the_others(caplog):
         world.advance("1h 1m")
         assert [due.minute for due, _ in runs_of(world, "beat")] == [30, 0]
         assert "a schedule cannot go on" in caplog.text
+
+
+def test_what_another_controller_has_done_meanwhile_is_no_trouble(caplog):
+    """Read before the other one's step and looked at after it, a schedule has nothing to be done; it is read again."""
+    with World(definitions=[slow(), work]) as world:
+        stack = world._driver.stack
+        service = ScheduleService(stack.store, stack.engine, stack.registry, lambda: "id")
+        read = world._driver.call(lambda: stack.store.schedule("slow"))
+        world._driver.call(lambda: service.pause("slow", "ada"))
+        assert world._driver.call(lambda: stack.scheduler._step(read, WORLD_START.timestamp()))
+        assert "nothing to do about it" not in caplog.text
+        newest = world._driver.call(lambda: stack.store.schedule("slow"))
+        assert not world._driver.call(lambda: stack.scheduler._step(newest, WORLD_START.timestamp()))
+        assert "nothing to do about it" in caplog.text
 
 
 def test_a_changed_schedule_counts_its_new_times_from_now_on(tmp_path):
