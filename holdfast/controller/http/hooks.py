@@ -10,7 +10,7 @@ say it is, and what cannot be read is answered as what is not signed.
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, cast
 
 from fastapi import APIRouter, Path, Query
@@ -69,7 +69,8 @@ _REDELIVER: Final = CallSignature(_redeliver, name="the request")
 @hook.post(
     "/v1/hooks/{name}",
     status_code=202,
-    responses=describes(DeliveryTaken, 202),
+    responses=describes(DeliveryTaken, 202)
+    | {200: {"description": "What the sender asked to be told.", "content": {"application/json": {"schema": {}}}}},
     openapi_extra=takes({"description": "Whatever the sender signed."}),
 )
 @requires(Public.YES)
@@ -92,6 +93,13 @@ async def _read(request: Request, parts: Parts) -> bytes:
         raise SignatureError(f"the body did not arrive within {parts.settings.body_seconds_max:g} s") from None
 
 
+def _seconds(moment: datetime | None) -> float | None:
+    if moment is None:
+        return None
+    # The first and the last years have no seconds in a zone that is not said.
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
 @router.get("/v1/deliveries", responses=describes(InboxPage))
 @requires(Scope.READ)
 async def list_deliveries(
@@ -111,8 +119,8 @@ async def list_deliveries(
         webhook,
         state,
         run_id,
-        None if received_from is None else received_from.timestamp(),
-        None if received_before is None else received_before.timestamp(),
+        _seconds(received_from),
+        _seconds(received_before),
     )
     return json_response(await service.inbox.page(where, cursor=cursor, limit=limit))
 

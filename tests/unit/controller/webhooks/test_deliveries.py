@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from holdfast import GitHub, Hmac, Slack, StandardWebhooks, Stripe, webhook, workflow
 from holdfast.controller import Scope
@@ -373,6 +377,39 @@ async def test_a_webhook_needs_no_key_and_its_inbox_does(tmp_path):
         check_problem(await api.http.post("/v1/deliveries/1/redeliver", headers=bearer), 403)
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["id", "data", "name", "ref", "number", "by", "event", "type"]), inner, max_size=4
+        )
+    ),
+    max_leaves=8,
+)
+SENT = st.tuples(
+    st.sampled_from([("pay", stripe), ("git", github), ("std", standard), ("chat", slack), ("shop", plain)]),
+    st.one_of(JSON.map(encode), st.binary(max_size=30), st.just(b"[" * 5_000), st.just(b'{"id":1e999}')),
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=5),
+)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(SENT, min_size=5, max_size=15))
+def test_whatever_is_signed_is_answered_properly(sent):
+    """A sender can sign anything: it is taken, or told what is wrong with it, and never an accident of ours."""
+
+    async def run(folder: Path) -> None:
+        async with serving(folder, definitions=DEFINITIONS) as api:
+            for (name, sign), body, delivery in sent:
+                answer = await send(api, name, sign, body, delivery=delivery)
+                assert answer.status_code in {200, 202, 401, 404, 409, 422}, answer.text
+            assert (await api.http.get("/v1/deliveries", params={"limit": 500})).status_code == 200
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(run(Path(folder)))
+
+
 @on_loop
 async def test_the_inbox_pages_and_filters(tmp_path):
     """Newest first, by webhook, state, run and time."""
@@ -390,6 +427,8 @@ async def test_the_inbox_pages_and_filters(tmp_path):
         assert len(await inbox(api, received_from=moment, webhook="pay", state="accepted")) == 3
         assert not await inbox(api, webhook="git")
         check_problem(await api.http.get("/v1/deliveries", params={"cursor": "x"}), 422)
+        for edge in ("0001-01-01T00:00:00", "9999-12-31T23:59:59", "0001-01-01T00:00:00+14:00"):
+            assert (await api.http.get("/v1/deliveries", params={"received_from": edge})).status_code == 200
 
 
 @on_loop
