@@ -138,6 +138,7 @@ BUGS = (
     Bug("notices_go_along_when_a_run_goes_on", "move_notices", "execution = ?1", "execution = -?1"),
     Bug("a_delivery_is_carried_out_once", "find_delivery", "state, run_id", "state, ''"),
     Bug("deliveries_at_once_are_one", "find_delivery", "digest, state", "x'', state"),
+    Bug("a_reason_is_read_as_it_was_noted", "list_deliveries", "state, reason", "state, substr(reason, 1, 3)"),
     Bug("a_signal_is_noted_with_its_delivery", "find_delivery", "run_id, reason", "upper(run_id), reason"),
     Bug("what_cannot_be_carried_out_is_noted_and_tried_again", "decide_delivery", "attempts + 1", "attempts"),
     Bug("what_is_ignored_stays_so_until_somebody_wants_it", "find_delivery", "run_id, reason", "run_id, ''"),
