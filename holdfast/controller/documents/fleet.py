@@ -1,0 +1,138 @@
+"""Workers, pools, locks, and how a process is.
+
+Owns: the fleet.
+Must not know: runs.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from holdfast.controller.documents.base import Document
+from holdfast.controller.times import iso_time, iso_time_or_none
+from holdfast.ports.operations import LockRecord, MemberRecord, PoolRecord
+
+
+class Worker(Document, frozen=True):
+    """A member of the fleet."""
+
+    name: str
+    kind: str
+    host: str
+    pid: int
+    state: str
+    joined_at: str
+    expires_at: str
+    workflows: list[str]
+    pools: dict[str, int]
+    """Slots by pool."""
+    runs: int
+    tasks: int
+    refused: int
+    """Writes of it that were refused after it had lost its lease."""
+
+
+class WorkerList(Document, frozen=True):
+    """All members that did not leave, newest first."""
+
+    workers: list[Worker]
+
+
+class Pool(Document, frozen=True):
+    """One pool's load. Scale on `backlog`, `in_flight` and `oldest_seconds` together."""
+
+    pool: str
+    backlog: int
+    in_flight: int
+    oldest_seconds: float
+    slots: int
+
+
+class PoolList(Document, frozen=True):
+    """Every pool that has work or somebody to do it."""
+
+    pools: list[Pool]
+
+
+class Lock(Document, frozen=True):
+    """One place in a lock's queue."""
+
+    name: str
+    slots: int
+    holder: str
+    held: bool
+    token: int
+    """Fencing token, when it is held."""
+    since: str
+    expires_at: str | None
+
+
+class LockList(Document, frozen=True):
+    """Every place in every lock's queue: by name, holders first, then in line."""
+
+    locks: list[Lock]
+
+
+class LockName(Document, frozen=True, forbid_unknown_fields=True):
+    """Which lock is to be broken."""
+
+    name: str
+
+
+class BrokenLock(Document, frozen=True):
+    """A lock that was taken from its holder; the next in line has it now."""
+
+    name: str
+    holder: str | None
+    """Who held it; null when nobody did."""
+
+
+class Health(Document, frozen=True):
+    """How this process is."""
+
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+def worker_document(record: MemberRecord) -> Worker:
+    """Return a member of the fleet."""
+    return Worker(
+        name=record.name,
+        kind=record.kind,
+        host=record.host,
+        pid=record.pid,
+        state=record.state,
+        joined_at=iso_time(record.joined_at),
+        expires_at=iso_time(record.expires_at),
+        workflows=list(record.workflows),
+        pools=dict(record.pools),
+        runs=record.runs,
+        tasks=record.tasks,
+        refused=record.refused,
+    )
+
+
+def pool_document(record: PoolRecord) -> Pool:
+    """Return one pool's load."""
+    return Pool(
+        pool=record.pool,
+        backlog=record.backlog,
+        in_flight=record.in_flight,
+        oldest_seconds=record.oldest_seconds,
+        slots=record.slots,
+    )
+
+
+def lock_document(record: LockRecord) -> Lock:
+    """Return one place in a lock's queue."""
+    return Lock(
+        name=record.name,
+        slots=record.slots,
+        holder=record.holder,
+        held=record.held,
+        token=record.token,
+        since=iso_time(record.since),
+        expires_at=iso_time_or_none(record.expires_at),
+    )
