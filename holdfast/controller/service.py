@@ -70,6 +70,7 @@ from holdfast.controller.once import KEEP_SECONDS, Once, OnceKey, fingerprint
 from holdfast.controller.once import operation_id as once_id
 from holdfast.controller.schedules.service import ScheduleService
 from holdfast.controller.strict import read_json
+from holdfast.controller.times import seconds_of
 from holdfast.controller.webhooks import Desk, DeskOptions, Inbox
 from holdfast.errors import (
     CallbackError,
@@ -785,8 +786,8 @@ def _filter(where: Where, only: Collection[str] = ()) -> RunFilter:
     return RunFilter(
         where.workflow,
         tuple(where.status),
-        where.created_from.timestamp() if where.created_from is not None else None,
-        where.created_before.timestamp() if where.created_before is not None else None,
+        seconds_of(where.created_from),
+        seconds_of(where.created_before),
         where.error,
         tuple(where.attributes.items()),
         tuple(sorted(only)),

@@ -22,6 +22,14 @@ def iso_time(seconds: float) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def seconds_of(moment: datetime | None) -> float | None:
+    """Return a moment in seconds since the epoch; one without a zone is in UTC. None stays None."""
+    if moment is None:
+        return None
+    # The first and the last years have no seconds in a zone that is not said.
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
 def iso_time_or_none(seconds: float | None) -> str | None:
     """Return a time, or None where there is none."""
     return None if seconds is None else iso_time(seconds)

@@ -10,7 +10,7 @@ say it is, and what cannot be read is answered as what is not signed.
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Final, Literal, cast
 
 from fastapi import APIRouter, Path, Query
@@ -24,6 +24,7 @@ from holdfast.controller.http.parts import Parts, TheBody, ThePrincipal, TheServ
 from holdfast.controller.http.problems import RefusalError
 from holdfast.controller.keys import Scope
 from holdfast.controller.strict import read_json
+from holdfast.controller.times import seconds_of
 from holdfast.controller.webhooks import (
     DELIVERIES_MAX,
     DeliveryTaken,
@@ -93,13 +94,6 @@ async def _read(request: Request, parts: Parts) -> bytes:
         raise SignatureError(f"the body did not arrive within {parts.settings.body_seconds_max:g} s") from None
 
 
-def _seconds(moment: datetime | None) -> float | None:
-    if moment is None:
-        return None
-    # The first and the last years have no seconds in a zone that is not said.
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-
-
 @router.get("/v1/deliveries", responses=describes(InboxPage))
 @requires(Scope.READ)
 async def list_deliveries(
@@ -119,8 +113,8 @@ async def list_deliveries(
         webhook,
         state,
         run_id,
-        _seconds(received_from),
-        _seconds(received_before),
+        seconds_of(received_from),
+        seconds_of(received_before),
     )
     return json_response(await service.inbox.page(where, cursor=cursor, limit=limit))
 

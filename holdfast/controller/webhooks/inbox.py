@@ -6,9 +6,9 @@ Must not know: HTTP, how one is done.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 
+from holdfast.controller.times import seconds_of
 from holdfast.controller.webhooks.desk import Desk
 from holdfast.controller.webhooks.documents import (
     DeliveryTaken,
@@ -64,8 +64,8 @@ class Inbox:
             wanted.webhook,
             wanted.state,
             None,
-            _seconds(wanted.received_from),
-            _seconds(wanted.received_before),
+            seconds_of(wanted.received_from),
+            seconds_of(wanted.received_before),
         )
         records, following = await self._read(where, wanted.cursor, wanted.limit)
         done: list[DeliveryTaken] = []
@@ -93,7 +93,3 @@ class Inbox:
         if record is None:
             raise UnknownNameError("delivery", str(delivery), ())
         return record
-
-
-def _seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()

@@ -186,3 +186,15 @@ async def test_a_signal_comes_with_a_start(tmp_path):
         check_problem(await api.http.get("/v1/runs/c-2"), 404)
         await api.http.post("/v1/runs/c-1/terminate")
         check_problem(await api.http.post(f"{path}&id=c-1", json=body), 409, "HF602")
+
+
+@on_loop
+async def test_runs_are_found_by_time_to_the_ends_of_time(tmp_path):
+    """A time without a zone is in UTC; the first and the last years there are find nothing, and break nothing."""
+    async with serving(tmp_path) as api:
+        await api.http.post("/v1/workflows/greet/runs", json="ada", params={"id": "r"})
+        for early in ("0001-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "1970-01-01T00:00:00"):
+            found = await api.http.get("/v1/runs", params={"created_from": early})
+            assert [each["run_id"] for each in found.json()["runs"]] == ["r"], found.text
+        for late in ("9999-12-31T23:59:59", "9999-12-31T23:59:59-14:00"):
+            assert (await api.http.get("/v1/runs", params={"created_from": late})).json()["runs"] == []
