@@ -36,7 +36,10 @@ def lint(
     if as_json:
         output.value({"items": found})
     elif found:
-        columns = ("severity", "where", "call", "why", "instead")
-        output.rows(columns, [{name: getattr(each, name) for name in columns} for each in found])
+        rows = [
+            {"severity": each.severity, "where": each.where, "call": each.call, "why": f"{each.why}\n{each.instead}"}
+            for each in found
+        ]
+        output.rows(("severity", "where", "call", "why"), rows)
     if any(strict or each.severity == "error" for each in found):
         raise typer.Exit(Exit.FAILED)

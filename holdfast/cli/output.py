@@ -15,8 +15,8 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from holdfast.cli.tables import brief, set_table
 from holdfast.errors import (
     AlreadyProcessed,
     CallbackError,
@@ -48,9 +48,6 @@ from holdfast.errors import (
 
 FILE_COLUMNS: Final = 160
 """How wide a table is that does not go to a terminal."""
-
-_NEVER_WRAPPED: Final = frozenset({"id", "time", "event", "status", "created_at", "closed_at"})
-"""Columns whose content is short: a time broken in two is hard to read."""
 
 
 class Exit(IntEnum):
@@ -143,14 +140,20 @@ class Output:
         if self.as_json:
             self.value({"items": kept, **(more or {})})
             return
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for column in columns:
-            table.add_column(column, overflow="fold", no_wrap=column in _NEVER_WRAPPED)
-        for row in kept:
-            table.add_row(*(_styled(column, show(row.get(column))) for column in columns))
-        self.console.print(table if kept else "[dim]nothing[/]")
+        if kept:
+            shown = [{column: self._cell(column, row.get(column)) for column in columns} for row in kept]
+            self.console.print(set_table(columns, shown, self.console.width))
+        else:
+            self.console.print("[dim]nothing[/]")
         if more and more.get("next_cursor"):
             self.console.print(f"[dim]more: --cursor {more['next_cursor']}[/]")
+
+    def _cell(self, column: str, value: Any) -> str:
+        """Return what a table shows. A person needs milliseconds only where they tell events apart."""
+        if isinstance(value, list):
+            value = ", ".join(map(show, value))
+        text = show(value)
+        return text if column == "time" or not self.console.is_terminal else brief(text)
 
     def note(self, text: str) -> None:
         """Say something to a person, beside the result."""
@@ -164,23 +167,6 @@ class Output:
             sys.stderr.write(msgspec.json.encode(body).decode() + "\n")
         else:
             self.notes.print(f"[red]{escape(f'[{error.code}]')}[/] {escape(printable(error.message()))}")
-
-
-_STATUS_STYLES = {
-    "COMPLETED": "green",
-    "RUNNING": "cyan",
-    "FAILED": "red",
-    "TIMED_OUT": "red",
-    "PARKED": "yellow",
-    "PAUSED": "yellow",
-    "CANCELLED": "dim",
-    "TERMINATED": "dim",
-}
-
-
-def _styled(column: str, text: str) -> str:
-    style = _STATUS_STYLES.get(text) if column == "status" else None
-    return f"[{style}]{escape(text)}[/]" if style else escape(text)
 
 
 def show(value: Any) -> str:
