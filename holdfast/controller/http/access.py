@@ -147,6 +147,7 @@ class Doorkeeper:
         if required is None:
             raise RefusalError(403, "this route does not say who may use it, so nobody may")
         principal = ANYBODY if await self.is_open() else await self._identify(request)
+        request.state.principal = principal  # first of all: whoever is refused is in the log, too
         self._count(request, principal)
         assert isinstance(required, Scope)
         if not principal.may(required):
@@ -154,7 +155,6 @@ class Doorkeeper:
             raise RefusalError(403, detail, {"WWW-Authenticate": 'Bearer error="insufficient_scope"'})
         if principal.is_restricted:
             await self._check_workflow(request, principal, about)
-        request.state.principal = principal
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ CANARY = "canary-7f3a91"
 
 @on_loop
 async def test_a_line_for_each_request(tmp_path, monkeypatch) -> None:
-    """A request leaves one line: method, route, status, time and the name of its key."""
+    """A request leaves one line: method, route, status, time and the name of its key, allowed or not."""
     async with serving(tmp_path) as api:
         secrets = await api.make_keys()
         with logbook(monkeypatch) as book:
@@ -35,7 +35,7 @@ async def test_a_line_for_each_request(tmp_path, monkeypatch) -> None:
             "status": 201,
             "key": "start",
         }
-        assert (read["route"], read["status"], read["key"]) == ("/v1/runs/{run_id}", 403, "")
+        assert (read["route"], read["status"], read["key"]) == ("/v1/runs/{run_id}", 403, "start")
         assert (health["level"], health["route"]) == ("debug", "/healthz")
 
 
