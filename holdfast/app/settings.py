@@ -239,10 +239,11 @@ def load_settings(**arguments: Any) -> Settings:
 def _describe(kind: str, place: tuple[int | str, ...], message: str) -> str:
     """Return what is wrong with one setting; where there is none of that name, which one may be meant."""
     name = ".".join(map(str, place))
-    if kind == "extra_forbidden" and len(place) == 1:
-        meant = get_close_matches(name, Settings.model_fields, 1)
+    if kind == "extra_forbidden":
+        there = ScheduleSettings if place[0] == "schedules" else Settings
+        meant = get_close_matches(str(place[-1]), there.model_fields, 1)
         message = "there is no such setting." + (f" Did you mean {meant[0]}?" if meant else "")
-    return f"  {name}  {message}"
+    return f"  {name}  {message.removeprefix('Value error, ')}"
 
 
 def _refuse_slips(names: Iterable[str]) -> None:

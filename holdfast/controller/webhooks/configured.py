@@ -96,7 +96,8 @@ def _read(name: str, table: Any) -> Iterator[Webhook]:
     make = VERIFIERS.get(table.get("verify", ""))
     secrets = table.get("secrets")
     if make is None:
-        raise _wrong(name, "does not say how it is signed", f"verify is one of {', '.join(VERIFIERS)}.")
+        given = f"says verify = {table['verify']!r}" if "verify" in table else "does not say how it is signed"
+        raise _wrong(name, given, f"verify is one of {', '.join(VERIFIERS)}.")
     if not isinstance(secrets, list) or not all(isinstance(each, str) for each in secrets):
         raise _wrong(name, "does not say where its secrets are", 'Such as secrets = ["env:STRIPE_SECRET"].')
     routes = table.get("routes", [{}])

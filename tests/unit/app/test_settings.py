@@ -35,3 +35,16 @@ def test_what_does_not_exist_is_not_accepted(setting, value):
     """A fleet's bus or engine that nothing would use is an error, not a promise."""
     with pytest.raises(SettingsError, match=f"{setting}  Input should be"):
         load_settings(**{setting: value})
+
+
+def test_a_misspelt_word_of_a_schedule_is_named():
+    """With the one that is meant, as for any other setting."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(schedules={"nightly": {"workflow": "report", "crn": "0 3 * * *"}})
+    assert "schedules.nightly.crn  there is no such setting. Did you mean cron?\n" in str(caught.value)
+
+
+def test_what_is_wrong_with_a_setting_is_said_in_plain_words():
+    """Not in those of the library that reads it."""
+    with pytest.raises(SettingsError, match="rate_limit  '10 per minute' is no rate"):
+        load_settings(rate_limit="10 per minute")
