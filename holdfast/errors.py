@@ -574,13 +574,15 @@ class UnknownNameError(RequestError):
     """What was looked for: workflow, task, signal, query, update."""
     name: str
     known: tuple[str, ...] = ()
+    remedy: str = ""
+    """What to do instead, where there are too many names to say."""
 
     def message(self) -> str:
         """Name what is missing and what there is instead."""
-        known = ", ".join(self.known) if self.known else "none"
         meant = get_close_matches(self.name, self.known, 1)
         asked = f" Did you mean {meant[0]!r}?" if meant else ""
-        return f"there is no {self.kind} {self.name!r}.{asked}\nKnown here: {known}"
+        there = self.remedy or f"Known here: {', '.join(self.known) or 'none'}"
+        return f"there is no {self.kind} {self.name!r}.{asked}\n{there}"
 
 
 @dataclass(eq=False)

@@ -724,7 +724,9 @@ class ControllerService:
         store = audited(self._store, by) if by else self._store
         (found,) = await store.write([ResendNotice(notice_id)])
         if not found:
-            raise UnknownNameError("notice that was heard or given up", str(notice_id), ())
+            raise UnknownNameError(
+                "notice that was heard or given up", str(notice_id), remedy="See what there is: holdfast notices list"
+            )
         (record,) = await self._store.notices(before=notice_id + 1, limit=1)
         return notice_document(record)
 

@@ -55,7 +55,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         addresses = await _look_up(host, port, timeout or LOOKUP_SECONDS)
         for each in addresses:
             if not self._reach.allows(host, each):
-                raise ForbiddenAddressError(f"{host} leads to {each}, which is not a public address")
+                found = host if host == str(each) else f"{host} leads to {each}, which"
+                raise ForbiddenAddressError(f"{found} is not a public address, nor one that is allowed")
         refusal: httpcore.ConnectError | None = None
         for each in addresses:
             try:

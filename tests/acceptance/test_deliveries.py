@@ -132,7 +132,9 @@ def test_the_inbox_is_shown_without_secrets() -> None:
     document = json.loads(shown.stdout)
     assert document["body"] == {"commit": "a", "account_number": "REDACTED", "password": "REDACTED"}
     assert document["headers"]["x-hub-signature-256"] == "REDACTED"
-    assert holdfast("show", "999").exit_code == Exit.NOT_FOUND
+    missing = CliRunner().invoke(program, ["deliveries", "show", "999"])
+    assert missing.exit_code == Exit.NOT_FOUND
+    assert missing.stderr == "[HF604] there is no delivery '999'.\nSee what there is: holdfast deliveries list\n"
     assert holdfast("list", "--state", "lost").exit_code == Exit.USAGE
     assert holdfast("redeliver").exit_code == Exit.USAGE
     assert holdfast("redeliver", "1", "--failed").exit_code == Exit.USAGE

@@ -91,5 +91,5 @@ class Inbox:
     async def _find(self, delivery: int) -> DeliveryRecord:
         record = await self._store.delivery(delivery)
         if record is None:
-            raise UnknownNameError("delivery", str(delivery), ())
+            raise UnknownNameError("delivery", str(delivery), remedy="See what there is: holdfast deliveries list")
         return record

@@ -139,8 +139,8 @@ def check_signature(
             found |= hmac.compare_digest(expected, each)
     if not found:
         raise SignatureError(
-            f"forged, changed on its way, or signed with another secret: {len(presented)} signatures and {known} "
-            "secrets do not match"
+            "forged, changed on its way, or signed with another secret: "
+            f"its signatures ({len(presented)}) do not match the secrets here ({known})"
         )
 
 
