@@ -74,9 +74,10 @@ async def test_an_update_waits_for_a_run_that_is_on_its_way_into_memory(tmp_path
         handle = await app.client.start(Register, [], id="r")
         orchestrator = app.stack.engine.local
         assert isinstance(orchestrator, Orchestrator)
-        live = orchestrator._by_run["r"]
-        async with orchestrator._claiming:
-            orchestrator._forget(live)
+        live = orchestrator._memory.by_run["r"]
+        claims = orchestrator._claims
+        async with claims.claiming:
+            orchestrator._departures.forget(live)
             await app.stack.store.write([ReleaseRuns((live.execution_id,), ready=True)], orchestrator.membership)
             (claimed,) = await app.stack.store.write([ClaimRuns(("Register",), 1)], orchestrator.membership)
             async with await Client.connect(store) as other:
@@ -84,13 +85,13 @@ async def test_an_update_waits_for_a_run_that_is_on_its_way_into_memory(tmp_path
                     asyncio.create_task(each.update(Register.enter, "word", timeout=20))
                     for each in (handle, other.handle("r", Register))
                 ]
-                await wait_until(lambda: len(orchestrator._claiming._waiters or ()) >= 2)
-                await orchestrator._load_all(claimed)
-                orchestrator._claiming.release()
+                await wait_until(lambda: len(claims.claiming._waiters or ()) >= 2)
+                await claims.load_all(claimed)
+                claims.claiming.release()
                 try:
                     assert await asyncio.gather(*asked) == ["word", "word"]
                 finally:
-                    await orchestrator._claiming.acquire()
+                    await claims.claiming.acquire()
         await handle.signal(Register.close)
         assert await handle.result() == ["word", "word"]
 

@@ -6,7 +6,8 @@ import asyncio
 
 from holdfast import Holdfast, wait_for_signal, workflow
 from holdfast.history import TimerFired
-from holdfast.orchestrator import orchestrator
+from holdfast.orchestrator import mailbox
+from holdfast.orchestrator.writer import Writer
 from tests.unit.worker.rig import on_loop, pause
 
 
@@ -28,12 +29,12 @@ async def status_of(handle, status):
 @on_loop
 async def test_a_run_that_cannot_go_on_takes_nobody_with_it(tmp_path, monkeypatch):
     """An event that fits nothing parks its run, with the reason; others of the same commit go on."""
-    decide = orchestrator.decide_entry
+    decide = mailbox.decide_entry
 
     def poisoned(row, execution):
         return TimerFired(row.received_at, -1, "sleep#99") if row.name == "poison" else decide(row, execution)
 
-    monkeypatch.setattr(orchestrator, "decide_entry", poisoned)
+    monkeypatch.setattr(mailbox, "decide_entry", poisoned)
     async with Holdfast(definitions=[waiting], store=f"sqlite:///{tmp_path}/a.db") as app:
         bad, good = [await app.client.start(waiting, id=each) for each in ("bad", "good")]
         await asyncio.gather(bad.signal("poison"), good.signal("go"))
@@ -47,14 +48,14 @@ async def test_a_run_that_cannot_go_on_takes_nobody_with_it(tmp_path, monkeypatc
 @on_loop
 async def test_an_orchestrator_that_fails_begins_again(tmp_path, monkeypatch):
     """A mistake of ours in the writer does not leave a process that holds runs and moves none."""
-    append, failures = orchestrator.Orchestrator._append, [AssertionError("planted")]
+    append, failures = Writer._append, [AssertionError("planted")]
 
     def fail_once(self, live, now, lives):
         if live.run_id == "a" and failures:
             raise failures.pop()
         return append(self, live, now, lives)
 
-    monkeypatch.setattr(orchestrator.Orchestrator, "_append", fail_once)
+    monkeypatch.setattr(Writer, "_append", fail_once)
     store = f"sqlite:///{tmp_path}/a.db"
     async with Holdfast(definitions=[waiting], store=store, lease_seconds=1.0, log_level="CRITICAL") as app:
         handle = await app.client.start(waiting, id="a")
