@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -20,9 +21,10 @@ from holdfast import Holdfast, workflow
 from holdfast.app import Settings, make_key, notice_secret
 from holdfast.controller import ControllerService
 from holdfast.controller.http import create_app
-from holdfast.controller.notices import notifier, read_secret
+from holdfast.controller.notices import notifier, read_secret, sending
 from holdfast.errors import InputError, SettingsError
 from holdfast.ports.operations import DUE, SENT, UNSENT, NoticeRecord
+from holdfast.ports.reach import Reach
 from tests.unit.worker.rig import on_loop, wait_for, wait_until
 
 CANARY = "canary-4711"
@@ -148,6 +150,32 @@ async def test_what_is_of_no_use_is_given_up(tmp_path: Path) -> None:
         record = await settled(stack, lambda each: each.status == UNSENT)
     assert "not a public address" in record.error
     assert told.heard == []
+
+
+@on_loop
+async def test_a_receiver_that_never_comes_to_an_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says for ever that it is still at it: each read is in time, and the try is not."""
+    assert sending.TRY_SECONDS < notifier.CLAIM_SECONDS
+    monkeypatch.setattr(sending, "TRY_SECONDS", 0.2)
+    left = asyncio.Event()
+
+    async def go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+                await writer.drain()
+        left.set()
+        writer.close()
+
+    server = await asyncio.start_server(go_on, "127.0.0.1", 0)
+    sender = sending.Sender(b"secret", Reach.allowing(["127.0.0.1"]), "test", 1)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        answer = await sender.send(url, "notice-1", b"{}", 0.0)
+        await left.wait()
+    await sender.close()
+    assert (answer.heard, answer.final, answer.error) == (False, False, "it did not answer within 0.2 s")
 
 
 @on_loop

@@ -4,11 +4,13 @@ Owns: the request, and what its answer means.
 Must not know: runs, stores, when the next try is.
 
 A receiver answers 2xx when it has heard. 410 says that it does not want to hear any more. Redirects are not followed:
-they would lead to where nobody has looked. What a receiver answers besides its status is not read.
+they would lead to where nobody has looked. What a receiver answers besides its status is not read. One that answers
+byte by byte, or for ever says that it is still at it (1xx), is left alone in time to be tried again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 from typing import Final
 
@@ -21,6 +23,9 @@ from holdfast.ports.reach import Reach
 
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 20.0
+"""For each read and each write."""
+TRY_SECONDS: Final = 45.0
+"""For all of them together; less than a notice is claimed for."""
 RETRY_AFTER_SECONDS_MAX: Final = 86_400.0
 """A receiver that asks for more is tried again after this all the same."""
 
@@ -65,14 +70,19 @@ class Sender:
         headers.update(sign(self._secret, notice, int(now), body))
         seconds = {"connect": CONNECT_SECONDS, "read": ANSWER_SECONDS, "write": ANSWER_SECONDS, "pool": ANSWER_SECONDS}
         try:
-            async with self._pool.stream(
-                "POST", url, headers=headers, content=body, extensions={"timeout": seconds}
-            ) as answer:
+            async with (
+                asyncio.timeout(TRY_SECONDS),
+                self._pool.stream(
+                    "POST", url, headers=headers, content=body, extensions={"timeout": seconds}
+                ) as answer,
+            ):
                 return _meaning(answer.status, dict(answer.headers), now)
         except ForbiddenAddressError as error:
             return Answer(heard=False, error=str(error), final=True)
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
             return Answer(heard=False, error=f"{type(error).__name__}: {error}".rstrip(": "))
+        except TimeoutError:
+            return Answer(heard=False, error=f"it did not answer within {TRY_SECONDS:g} s")
         except httpcore.UnsupportedProtocol as error:
             return Answer(heard=False, error=str(error), final=True)
 
