@@ -10,6 +10,7 @@ that is for some workflows only may use the routes that say what of theirs belon
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -31,6 +32,8 @@ from holdfast.errors import DefinitionError, RunNotFoundError
 
 ATTRIBUTE: Final = "__holdfast_scope__"
 ABOUT: Final = "__holdfast_about__"
+LOOK_SECONDS: Final = 1.0
+"""How often a request that goes on is looked at again: as old as what is known of keys may be."""
 EXEMPT: Final = frozenset({"/", "/errors/{code}", "/healthz", "/readyz", "/v1/callbacks/{token}", "/v1/hooks/{name}"})
 """The routes that anybody may use: they tell nothing about runs, or a token or a signature says who may.
 
@@ -155,6 +158,14 @@ class Doorkeeper:
             raise RefusalError(403, detail, {"WWW-Authenticate": 'Bearer error="insufficient_scope"'})
         if principal.is_restricted:
             await self._check_workflow(request, principal, about)
+
+    async def wait_shut(self, request: Request) -> None:
+        """Return once a request that was admitted would not be any more: its key was revoked, or its time is up."""
+        with contextlib.suppress(RefusalError):
+            while True:
+                await asyncio.sleep(LOOK_SECONDS)
+                if not await self.is_open():
+                    await self._identify(request)
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:

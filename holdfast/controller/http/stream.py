@@ -1,6 +1,7 @@
 """Events as they happen: server-sent events.
 
-Owns: the form of the stream, that it says it is alive, and that it ends with its reader, its run or its server.
+Owns: the form of the stream, that it says it is alive, and that it ends with its reader, its reader's key, its run or
+its server.
 Must not know: what the events are.
 """
 
@@ -8,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Final, cast
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from holdfast.controller.http.access import Doorkeeper
 from holdfast.controller.http.parts import Parts
 from holdfast.controller.http.problems import RefusalError
 from holdfast.observe import logger
@@ -31,7 +34,7 @@ def encode_event(document: dict[str, Any]) -> bytes:
 
 
 class EventStream(Response):
-    """A response that goes on until its source ends, its reader leaves, or `stopping` is set."""
+    """A response that goes on until its source ends, its reader leaves or may not go on, or `stopping` is set."""
 
     media_type = "text/event-stream"
 
@@ -41,11 +44,13 @@ class EventStream(Response):
         keep_alive_seconds: float,
         stopping: asyncio.Event,
         position: Callable[[], str] | None = None,
+        wait_shut: Callable[[Scope], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         """Stream `source`; a comment every `keep_alive_seconds` of silence keeps proxies from closing it.
 
         With a `position`, readers are told where they are also when there is nothing for them: at the beginning, and
-        with each comment. Browsers remember it, and begin there when they come back.
+        with each comment. Browsers remember it, and begin there when they come back. `wait_shut` returns when the
+        reader may not go on reading.
         """
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
@@ -53,12 +58,16 @@ class EventStream(Response):
         self._keep_alive_seconds = keep_alive_seconds
         self._stopping = stopping
         self._position = position
+        self._wait_shut = wait_shut
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's shape
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         writing = asyncio.ensure_future(self._write(send))
-        ends = [writing, asyncio.ensure_future(_left(receive)), asyncio.ensure_future(self._stopping.wait())]
+        others = [_left(receive), self._stopping.wait()]
+        if self._wait_shut is not None:
+            others.append(self._wait_shut(scope))
+        ends: list[asyncio.Future[Any]] = [writing, *map(asyncio.ensure_future, others)]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -107,7 +116,7 @@ class CountedStream(EventStream):
         self, parts: Parts, source: AsyncIterator[dict[str, Any]], position: Callable[[], str] | None = None
     ) -> None:
         """Stream `source`. See `EventStream`."""
-        super().__init__(source, parts.settings.keep_alive_seconds, parts.stopping, position)
+        super().__init__(source, parts.settings.keep_alive_seconds, parts.stopping, position, _wait_shut)
         self._parts = parts
 
     async def __call__(self, *asgi: Any) -> None:
@@ -125,6 +134,10 @@ def check_place(parts: Parts) -> None:
         raise RefusalError(
             503, f"{parts.settings.streams_max} streams are open already (streams_max)", {"Retry-After": "10"}
         )
+
+
+async def _wait_shut(scope: Scope) -> None:
+    await cast("Doorkeeper", scope["app"].state.doorkeeper).wait_shut(Request(scope))
 
 
 async def _left(receive: Receive) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from holdfast.controller import Scope
+from holdfast.controller.http import access
 from holdfast.controller.http.stream import EventStream
 from holdfast.ports.operations import PARKED, Append, ClaimRuns, Deliver, Fit, Join, Position
 from tests.unit.controller.rig import check_problem, on_loop, raw_request, serving
@@ -200,6 +201,37 @@ async def test_streams_of_all_runs_are_limited_too(tmp_path):
     """They take places beside those of single runs."""
     async with serving(tmp_path, streams_max=0) as api:
         assert "streams_max" in check_problem(await api.raw("GET", b"/v1/events"), 503)["detail"]
+
+
+@on_loop
+@pytest.mark.parametrize("ends", ["revoked", "expired"])
+@pytest.mark.parametrize("path", [b"/v1/events", b"/v1/runs/r/events"])
+async def test_a_stream_ends_with_the_key_of_its_reader(tmp_path, monkeypatch, path, ends):
+    """Not only the next request is refused: what goes on does not go on. A stream with another key does."""
+    monkeypatch.setattr(access, "LOOK_SECONDS", 0.001)
+    async with serving(tmp_path) as api:
+        await api.service.start("Review", b'{"order":{"account":"a"}}', "r")
+        short = await api.service.keys.create("short", [Scope.READ], api.clock.now() + 60)
+        long = await api.service.keys.create("long", [Scope.READ])
+        begun, leave = [asyncio.Event(), asyncio.Event()], asyncio.Event()
+
+        def read(key, event, leave):
+            headers = [("host", "localhost"), ("authorization", f"Bearer {key.secret}")]
+            there = path + b"?after=0" + b"-0" * path.endswith(b"v1/events")
+            sent = raw_request(api.app, "GET", there, headers=headers, on_chunk=lambda _: event.set(), leave=leave)
+            return asyncio.create_task(sent)
+
+        async with asyncio.timeout(30):
+            ending, staying = read(short, begun[0], None), read(long, begun[1], leave)
+            await asyncio.gather(*(each.wait() for each in begun))
+            if ends == "revoked":
+                await api.service.keys.revoke("short")
+            else:
+                api.clock.time += 61
+            assert (await ending).status == 200
+            assert not staying.done()
+            leave.set()
+            await staying
 
 
 @on_loop
