@@ -138,7 +138,7 @@ def _compile(text: str, what: str) -> Callable[[Any], Any]:
     def search(value: Any) -> Any:
         try:
             return compiled.search(value)
-        except (JMESPathError, TypeError, RecursionError) as error:
+        except (ValueError, OverflowError, TypeError, RecursionError) as error:  # JMESPath's own are ValueErrors
             raise ValueError(f"{text} cannot be evaluated: {str(error).partition(chr(10))[0]}") from None
 
     return search

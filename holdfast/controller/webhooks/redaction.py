@@ -35,7 +35,7 @@ class Redaction:
             if len(kept) >= HEADERS_MAX:
                 break
             is_secret = name in signatures or bool(self._keys.label(name))
-            kept[name] = REDACTED if is_secret else self.text(raw_value.decode("latin-1")[:HEADER_CHARACTERS_MAX])
+            kept[name] = REDACTED if is_secret else self.text(raw_value.decode("latin-1"))[:HEADER_CHARACTERS_MAX]
         return kept
 
     def body(self, body: bytes) -> Any:

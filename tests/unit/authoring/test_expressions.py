@@ -54,6 +54,14 @@ def test_what_a_function_does_not_take_is_an_error_of_the_value():
         Expression("join('-', body.name)", "id").find(CONTEXT)
 
 
+@pytest.mark.parametrize("function", ["ceil", "floor"])
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "nan"])
+def test_a_number_that_is_none_is_an_error_of_the_value(function, number):
+    """Strangers write numbers as texts, too: beyond all floats there is nothing to round to."""
+    with pytest.raises(ValueError, match="cannot be evaluated"):
+        Expression(f"{function}(to_number(@))", "filter").find(number)
+
+
 @pytest.mark.parametrize(
     ("text", "filled"),
     [
