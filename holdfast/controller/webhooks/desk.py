@@ -122,8 +122,7 @@ class Desk:
             declared.setdefault(each.name, []).append(each)
         check_webhooks(declared)
         for each in (webhook for of_name in declared.values() for webhook in of_name):
-            if each.start:
-                registry.workflow(each.start)
+            _check_start(registry, each)
         self._declared: Mapping[str, Sequence[Webhook]] = declared
         self._refusals = 0
         self._unnoted = 0
@@ -344,6 +343,18 @@ def _raise_refused(noted: NotedDelivery, facts: Facts) -> NoReturn:
     if noted.reason.startswith("replayed"):
         raise SignatureError(noted.reason)
     raise DeliveryConflictError(facts.context["webhook"], noted.reason, "A sender names each delivery once.")
+
+
+def _check_start(registry: Registry, declared: Webhook) -> None:
+    """Make sure that what a webhook starts is here. Raises UnknownNameError, which says who wants it."""
+    if not declared.start:
+        return
+    try:
+        registry.workflow(declared.start)
+    except UnknownNameError as error:
+        known = ", ".join(error.known) or "none"
+        wanted = f"It is what webhook {declared.name!r} starts  ({declared.where})\nKnown here: {known}"
+        raise UnknownNameError(error.kind, error.name, error.known, wanted) from None
 
 
 def _digest(body: bytes) -> bytes:

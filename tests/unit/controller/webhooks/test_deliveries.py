@@ -445,7 +445,7 @@ async def test_a_controller_whose_webhooks_cannot_work_does_not_start(tmp_path):
         ),
         ((webhook("a", verify=verify),), DefinitionError),
     ):
-        with pytest.raises(error):
+        with pytest.raises(error, match="webhook"):
             async with serving(tmp_path, definitions=definitions):
                 pass
     missing = webhook("a", verify=Stripe("env:HOOK_MISSING"), start=greet)
