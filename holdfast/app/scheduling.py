@@ -6,6 +6,7 @@ Must not know: how schedules go forward.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -52,11 +53,26 @@ async def open_scheduler(registry: Registry, settings: Settings, store: Store, b
     wanted = wanted_schedules(registry, settings)
     for name in await define_all(store, wanted):
         log.info("schedule set up", schedule=name)
+    _warn_of_slips(registry, settings)
     await _warn_of_forgotten(registry, store, {each.name for each in wanted})
     actor = Actor(store, engine, lambda name: cast("Versioned", registry.workflow(name)))
     scheduler = Scheduler(store, bus, actor, settings.poll_seconds)
     await scheduler.open()
     return scheduler
+
+
+def _warn_of_slips(registry: Registry, settings: Settings) -> None:
+    """Say which schedules of the settings start what is not here, though code is: it is elsewhere, or misspelt."""
+    known = [each for each in registry.workflows if not each.startswith("task:")]
+    for name, each in settings.schedules.items():
+        if known and each.workflow not in registry.workflows:
+            meant = get_close_matches(each.workflow, registry.workflows, 1)
+            log.warning(
+                "a schedule's workflow is not in this process; its runs wait for one that has it",
+                schedule=name,
+                workflow=each.workflow,
+                remedy=f"Did you mean {meant[0]!r}? Check {FILE_NAME}." if meant else f"Check {FILE_NAME}.",
+            )
 
 
 async def _warn_of_forgotten(registry: Registry, store: Store, wanted: set[str]) -> None:

@@ -306,7 +306,7 @@ def names(folder):
     return {each["name"]: each["source"] for each in Terminal(folder).read("list")["items"]}
 
 
-def test_schedules_in_the_settings_file(tmp_path, monkeypatch):
+def test_schedules_in_the_settings_file(tmp_path, monkeypatch, caplog):
     """A table each; what is wrong stops the process that would act on it, in words."""
     monkeypatch.chdir(tmp_path)
     file, store = tmp_path / "holdfast.toml", f"sqlite:///{tmp_path}/store.db"
@@ -334,6 +334,12 @@ def test_schedules_in_the_settings_file(tmp_path, monkeypatch):
         Holdfast(definitions=[report, yearly], store=store, tune_gc=False),
     ):
         pass
+    file.write_text(table.replace('"report"', '"reprot"'))
+    with caplog.at_level("WARNING", "holdfast.app"), Holdfast(definitions=[report], store=store, tune_gc=False):
+        pass
+    (warning,) = (each for each in caplog.records if "is not in this process" in each.message)
+    assert (warning.schedule, warning.workflow) == ("hourly", "reprot")
+    assert warning.remedy == "Did you mean 'report'? Check holdfast.toml."
     file.write_text(table.replace("every", "evry"))
     with pytest.raises(SettingsError, match=r"schedules.hourly.evry"):
         Holdfast(definitions=[report], store=store)
