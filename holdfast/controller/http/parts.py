@@ -58,6 +58,7 @@ async def _body(request: Request) -> bytes:
 
 
 async def _operation_id(
+    request: Request,
     key: Annotated[
         str | None,
         Header(
@@ -69,6 +70,8 @@ async def _operation_id(
 ) -> str | None:
     if key is None:
         return None
+    if len(request.headers.getlist("idempotency-key")) > 1:
+        raise RefusalError(400, "expected one Idempotency-Key: two could be read in two ways on the way here")
     bare = key[1:-1] if len(key) > 1 and key[0] == key[-1] == '"' else key
     if not bare.isprintable() or not 0 < len(bare) <= OPERATION_ID_CHARACTERS_MAX:
         raise RefusalError(

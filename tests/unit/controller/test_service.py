@@ -192,6 +192,8 @@ async def test_a_key_names_the_run_that_has_no_other_name(tmp_path):
         for wrong in ("", "x" * 300, "a\tb"):
             answer = await api.http.post("/v1/workflows/idle/runs", headers={"Idempotency-Key": wrong})
             assert answer.status_code == 400, wrong
+        twice = [("Idempotency-Key", "one"), ("Idempotency-Key", "two")]
+        assert (await api.http.post("/v1/workflows/idle/runs", headers=twice)).status_code == 400
 
 
 @on_loop
