@@ -10,12 +10,14 @@ import msgspec
 import typer
 
 from holdfast.app import Client
+from holdfast.cli.known import Known, ModuleOption
 from holdfast.cli.operating import person
 from holdfast.cli.output import Output
 from holdfast.cli.payloads import read_json
 from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
 
 if TYPE_CHECKING:
+    from holdfast.authoring import Registry
     from holdfast.controller.schedules import Fired, ScheduleDocument, ScheduleService
 
 schedules = typer.Typer(help="Schedules: what is started by itself, and when.", no_args_is_help=True)
@@ -75,22 +77,26 @@ def create_schedule(  # noqa: PLR0917 - one for each word of the command line
     start: Annotated[str | None, typer.Option(metavar="TIME", help="No time before this one counts.")] = None,
     end: Annotated[str | None, typer.Option(metavar="TIME", help="No time after this one counts.")] = None,
     run_timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="How long each run may take.")] = None,
+    module: ModuleOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Create a schedule, or change one that was created so. Other times count from now on."""
     output = Output(as_json=as_json)
 
-    async def body(service: ScheduleService) -> None:
+    async def body(client: Client) -> None:
         from holdfast.controller.schedules import ScheduleRequest
 
+        known = Known(output, module)
+        given = read_json(input)
+        known.value(known.workflow(workflow), given)
         wanted = ScheduleRequest(
             workflow=workflow,
             cron=cron or None,
             every=every,
             at=at or None,
             timezone=timezone,
-            input=read_json(input),
+            input=given,
             anchor=anchor,
             overlap=overlap,
             catch_up=catch_up,
@@ -100,10 +106,11 @@ def create_schedule(  # noqa: PLR0917 - one for each word of the command line
             end=end,
             timeout=run_timeout,
         )
-        document, _ = await service.put(name, wanted)
+        document, _ = await _service(client, known.registry).put(name, wanted)
+        known.say_if_unchecked(f"the input of {workflow}")
         _show(output, document)
 
-    _with_service(output, store, body, makes_store=True)
+    with_client(output, store, body, makes_store=True)
 
 
 @schedules.command("pause")
@@ -180,20 +187,20 @@ def delete_schedule(name: NameArgument, store: StoreOption = None, as_json: Json
     _with_service(output, store, body)
 
 
+def _service(client: Client, registry: Registry | None = None) -> ScheduleService:
+    from holdfast.authoring import Registry
+    from holdfast.controller.schedules import ScheduleService
+
+    return ScheduleService(client.store, client.engine, registry or Registry(), lambda: uuid4().hex)
+
+
 def _with_service(
-    output: Output,
-    store: str | None,
-    body: Callable[[ScheduleService], Coroutine[Any, Any, None]],
-    *,
-    makes_store: bool = False,
+    output: Output, store: str | None, body: Callable[[ScheduleService], Coroutine[Any, Any, None]]
 ) -> None:
     async def connected(client: Client) -> None:
-        from holdfast.authoring import Registry
-        from holdfast.controller.schedules import ScheduleService
+        await body(_service(client))
 
-        await body(ScheduleService(client.store, client.engine, Registry(), lambda: uuid4().hex))
-
-    with_client(output, store, connected, makes_store=makes_store)
+    with_client(output, store, connected)
 
 
 def _show(output: Output, document: ScheduleDocument) -> None:
@@ -203,6 +210,7 @@ def _show(output: Output, document: ScheduleDocument) -> None:
     whole = msgspec.json.decode(msgspec.json.encode(document))
     values = {name: value for name, value in whole.items() if value not in (None, [], False)}
     fires = values.pop("fires", [])
+    values |= {name: "\n".join(whole[name]) for name in ("cron", "at") if name in values}
     values["next"] = "\n".join(document.next)
     output.fields(values)
     if fires:

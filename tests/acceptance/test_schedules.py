@@ -295,6 +295,10 @@ def test_schedules_on_the_command_line(tmp_path, monkeypatch):
     assert terminal.read("show", "twice")["backfilling"]
     terminal.type("delete", "twice")
     terminal.type("show", "twice", code=Exit.NOT_FOUND)
+    assert "unchecked  the input of report was sent as it is" in terminal.type("create", "s", "report", *words[:2])
+    slip = terminal.type("create", "s", "reprot", *words[:2], "--module", __name__, code=Exit.NOT_FOUND)
+    assert "Did you mean 'report'?" in slip
+    terminal.type("create", "s", "report", "7", *words[:2], "--module", __name__, code=Exit.USAGE)
     assert "'61' is no minute" in terminal.type("create", "s", "report", "--cron", "61 * * * *", code=Exit.USAGE)
 
 
