@@ -115,7 +115,7 @@ def test_from_a_shell(tmp_path: Path) -> None:
         arguments = ["start", "stay", '"a"', "--id", "r", "--store", store, "--json", *options]
         return CliRunner().invoke(program, arguments)
 
-    assert json.loads(start().output) == {"run_id": "r", "created": True}
+    assert json.loads(start().output) == {"run_id": "r", "created": True, "checked": False}  # its code is not here
     assert start("--id-conflict-policy", "fail").exit_code == Exit.REFUSED
     assert json.loads(start("--id-conflict-policy", "terminate_existing").output)["created"] is True
     assert start("--id-reuse-policy", "twice").exit_code == Exit.USAGE
