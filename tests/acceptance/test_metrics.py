@@ -13,7 +13,7 @@ from holdfast import Client, Holdfast, Retry, map_tasks, query, signal, task, wo
 from holdfast.errors import RunFailedError
 from holdfast.observe import Publisher
 from tests.acceptance.ladder import Script
-from tests.unit.worker.rig import on_loop
+from tests.unit.worker.rig import on_loop, wait_for
 
 CANARY = "canary-7f3a91"
 
@@ -147,7 +147,13 @@ async def test_processes_without_the_api_show_what_they_did(tmp_path) -> None:
                 handle = await client.start("errand", CANARY, id="r-1")
                 assert await handle.result() == CANARY
             async with httpx.AsyncClient() as http:
-                texts = [(await http.get(each)).text for each in places]
+
+                async def look() -> list[str] | None:
+                    texts = [(await http.get(each)).text for each in places]
+                    done = "holdfast_runs_closed_total{" in texts[0] and 'outcome="completed"' in texts[1]
+                    return texts if done else None
+
+                texts = await wait_for(look)  # it is counted once it is known to be durable, a moment after it is
             moved, worked = map(read, texts)
             assert moved["holdfast_runs_closed_total", "COMPLETED", "errand"] == 1
             assert worked["holdfast_task_attempts_total", "failed", "flaky"] == 1
