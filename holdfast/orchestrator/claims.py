@@ -65,14 +65,12 @@ class Claims:
         self._mailbox = mailbox
         self._meters = meters
         self._explain = explain
-        self.claiming = asyncio.Lock()
-        """Held while runs that this member owns may be on their way into memory."""
 
     async def claim(self, names: tuple[str, ...]) -> None:
         """Bring all runs of these workflows into memory that nobody owns."""
         if not names or self._standing.membership is None:
             return
-        async with self.claiming:
+        async with self._memory.arriving:
             while True:
                 (claimed,) = await self._store.write([self._wanted(names)], self._standing.membership)
                 await self.load_all(claimed)

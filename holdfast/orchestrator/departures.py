@@ -118,6 +118,11 @@ class Departures:
             self.release_soon(idle)
 
     async def _disown(self, execution_id: int) -> None:
-        with contextlib.suppress(HoldfastError):
-            await self._store.write([ReleaseRuns((execution_id,), ready=True)], self._standing.membership)
-            self._looks.want_mail()
+        # One that was taken away may have been claimed again by now, by this very member: then it stays. Disowned, what
+        # it has to write would be refused, it would be given up, claimed again and disowned again, for ever.
+        async with self._memory.arriving:
+            if execution_id in self._memory.by_id:
+                return
+            with contextlib.suppress(HoldfastError):
+                await self._store.write([ReleaseRuns((execution_id,), ready=True)], self._standing.membership)
+        self._looks.want_mail()

@@ -25,6 +25,8 @@ class Memory:
         """Those that may have got something to write since the last write took them. The writer empties it."""
         self.write_wanted = asyncio.Event()
         """Set when `unwritten` is not empty any more."""
+        self.arriving = asyncio.Lock()
+        """Held while executions that this member owns may be on their way here."""
         self._runs_max = runs_max
         self._crowded = crowded
 

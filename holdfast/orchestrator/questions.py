@@ -95,7 +95,7 @@ class Questions:
             if self._programs(record.workflow) is None:
                 return None
             if record.owner:
-                async with self._claims.claiming:  # if it is this member's, it may be on its way into memory
+                async with self._memory.arriving:  # if it is this member's, it may be on its way into memory
                     live = self._memory.by_run.get(run_id)
             else:
                 await self._claims.claim((record.workflow,))

@@ -1,4 +1,4 @@
-"""Updates that are sent around the moment at which a run goes on as a new execution reach the one that follows."""
+"""What comes while a run changes hands, or goes on as a new execution, reaches whoever has it then."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from holdfast.controller import ControllerService
 from holdfast.history import WorkflowContinued
 from holdfast.orchestrator import Orchestrator
 from holdfast.ports.engine import RecordedEvent
-from holdfast.ports.operations import ClaimRuns, ReleaseRuns
+from holdfast.ports.operations import ClaimRuns, Pause, ReleaseRuns, Resume
 from tests.unit.worker.rig import on_loop, wait_until
 
 WORDS = [f"word {number}" for number in range(24)]
@@ -75,8 +75,8 @@ async def test_an_update_waits_for_a_run_that_is_on_its_way_into_memory(tmp_path
         orchestrator = app.stack.engine.local
         assert isinstance(orchestrator, Orchestrator)
         live = orchestrator._memory.by_run["r"]
-        claims = orchestrator._claims
-        async with claims.claiming:
+        claims, memory = orchestrator._claims, orchestrator._memory
+        async with memory.arriving:
             orchestrator._departures.forget(live)
             await app.stack.store.write([ReleaseRuns((live.execution_id,), ready=True)], orchestrator.membership)
             (claimed,) = await app.stack.store.write([ClaimRuns(("Register",), 1)], orchestrator.membership)
@@ -85,13 +85,13 @@ async def test_an_update_waits_for_a_run_that_is_on_its_way_into_memory(tmp_path
                     asyncio.create_task(each.update(Register.enter, "word", timeout=20))
                     for each in (handle, other.handle("r", Register))
                 ]
-                await wait_until(lambda: len(claims.claiming._waiters or ()) >= 2)
+                await wait_until(lambda: len(memory.arriving._waiters or ()) >= 2)
                 await claims.load_all(claimed)
-                claims.claiming.release()
+                memory.arriving.release()
                 try:
                     assert await asyncio.gather(*asked) == ["word", "word"]
                 finally:
-                    await claims.claiming.acquire()
+                    await memory.arriving.acquire()
         await handle.signal(Register.close)
         assert await handle.result() == ["word", "word"]
 
@@ -118,3 +118,25 @@ async def test_an_execution_that_went_on_has_an_end(tmp_path: Path) -> None:
 
 async def _all(handle: RunHandle[Any]) -> list[RecordedEvent]:
     return [each async for each in handle.watch()]
+
+
+@on_loop
+async def test_a_run_that_was_taken_and_claimed_again_stays(tmp_path: Path) -> None:
+    """Given up because it was taken away, it is in memory again before that is written: it is not disowned."""
+    async with Holdfast(definitions=[Register], store=f"sqlite:///{tmp_path}/a.db", poll_seconds=0.1) as app:
+        handle = await app.client.start(Register, [], id="r")
+        orchestrator = app.stack.engine.local
+        assert isinstance(orchestrator, Orchestrator)
+        memory, departures = orchestrator._memory, orchestrator._departures
+        live = memory.by_run["r"]
+        async with memory.arriving:
+            await app.stack.store.write([Pause("r", "ada"), Resume("r")])
+            departures.let_go(live)
+            (claimed,) = await app.stack.store.write([ClaimRuns(("Register",), 1)], orchestrator.membership)
+            await orchestrator._claims.load_all(claimed)
+        again = memory.by_run["r"]
+        await departures._disown(again.execution_id)
+        assert memory.by_run["r"] is again is not live
+        assert (await handle.describe()).owner
+        await handle.signal(Register.close)
+        assert await handle.result() == []
