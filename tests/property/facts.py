@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from holdfast.history import AnyEvent, Attempt, Failure, WorkflowStarted
+from holdfast.history import AnyEvent, Attempt, Failure, WorkflowStarted, encode_attributes
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 times = st.floats(min_value=-1e9, max_value=1e11, allow_nan=False) | st.sampled_from([0.0, 1.5, 1e300, 1700000000.1])
@@ -33,6 +33,9 @@ failures = st.recursive(
     lambda inner: st.builds(Failure, texts, texts, texts, st.booleans(), inner),
     max_leaves=3,
 )
+literals = (
+    texts | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+).map(lambda value: encode_attributes({"x": value})["x"])
 attempts = st.lists(st.builds(Attempt, st.integers(1, 9), times, times, texts, st.none() | failures), max_size=3).map(
     tuple
 )
@@ -47,7 +50,9 @@ def _field(info: msgspec.structs.FieldInfo) -> st.SearchStrategy[Any]:
             return failures | st.none() if optional else failures
         case "attempts", _:
             return attempts
-        case (("memo" | "keys" | "attributes"), _):
+        case "attributes", _:
+            return st.dictionaries(texts, literals, max_size=3)
+        case (("memo" | "keys"), _):
             return st.dictionaries(texts, texts, max_size=3)
         case _, kind if kind is float:
             return times
