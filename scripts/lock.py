@@ -29,7 +29,8 @@ PROJECT = ROOT / "pyproject.toml"
 LOCK = ROOT / "requirements.lock"
 
 GROUP = "dev"
-EXTRAS: tuple[str, ...] = ("encryption", "temporal")  # an extra joins the lock with the first test that needs it
+# An extra joins the lock with the first test that needs it.
+EXTRAS: tuple[str, ...] = ("encryption", "postgres", "redis", "temporal")
 
 HEADER = """\
 # Every package of the development environment, pinned and hashed, for Python 3.11 to 3.13.
