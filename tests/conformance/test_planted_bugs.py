@@ -13,7 +13,7 @@ import pytest
 
 from holdfast.errors import HoldfastError, StoreError
 from holdfast.ports.operations import Overtaken
-from holdfast.stores.sqlite import children, deliveries, log, statements
+from holdfast.stores.sql import children, deliveries, log, statements
 from holdfast.testing.conformance import CHECKS, Check
 from tests.conformance.test_store import SQLiteHarness
 
@@ -223,8 +223,8 @@ SLIPS = (
 def test_a_planted_bug_is_caught(bug: Bug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check fails on a store with the bug."""
     (check,) = (check for check in CHECKS if check.__name__ == bug.caught_by)
-    wrong = bug.plant(statements.load())
-    load: Callable[[], Mapping[str, str]] = lambda: wrong  # noqa: E731 - one line, one use
+    wrong = bug.plant(statements.load("holdfast.stores.sqlite"))
+    load: Callable[[str], Mapping[str, str]] = lambda _package: wrong  # noqa: E731 - one line, one use
     monkeypatch.setattr(statements, "load", load)
     fails(check, tmp_path)
 

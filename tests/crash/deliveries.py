@@ -40,6 +40,7 @@ from holdfast.ports.engine import StartRequest
 from holdfast.ports.operations import DeliveryFilter
 from holdfast.stores import SQLiteStore, SystemClock
 from holdfast.testing.faults import FAULTS_VARIABLE, LOG_VARIABLE, Faults, read_last_words
+from tests.crash.signals import send as send_signal
 from tests.crash.stack import PLACES
 from tests.unit.controller.webhooks.senders import SECRETS, standard
 
@@ -110,8 +111,7 @@ class Controllers:
         finally:
             self._is_over = True
             for process in self._processes:
-                with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGTERM)
+                send_signal(process, signal.SIGTERM)
             await asyncio.gather(*keepers)
 
     async def _keep(self, port: int) -> None:

@@ -30,6 +30,7 @@ from holdfast.app import load_settings, verify_store
 from holdfast.testing.faults import FAULTS_VARIABLE, LOG_VARIABLE, read_last_words
 from tests.crash.inspection import Inspector
 from tests.crash.shapes import FOLDER_VARIABLE
+from tests.crash.signals import send
 from tests.crash.stack import PLACES
 from tests.crash.workload import Feeder, Journal, make_pieces, read_pieces, write_pieces
 
@@ -152,11 +153,10 @@ class Campaign:
                         async with asyncio.timeout(patience):
                             await process.wait()
                 if deploys:
-                    process.terminate()
+                    send(process, signal.SIGTERM)
                     await process.wait()
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
+            send(process, signal.SIGKILL)
             await process.wait()
         if deploys:
             self.tally.deploys += 1
@@ -218,14 +218,13 @@ class Campaign:
                     closed, since = inspector.closed, time.monotonic()
             if inspector.closed < self._pieces:
                 inspector.problems += [f"stuck: {each}" for each in inspector.open_runs()]
-            process.terminate()
+            send(process, signal.SIGTERM)
             async with asyncio.timeout(READY_SECONDS):
                 await process.communicate()
             if process.returncode:
                 inspector.problems.append(f"asked to end, the stack ended with {process.returncode}")
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
+            send(process, signal.SIGKILL)
             await process.wait()
 
     def _verify(self, inspector: Inspector) -> None:

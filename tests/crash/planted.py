@@ -16,7 +16,7 @@ from holdfast.client import EmbeddedEngine
 from holdfast.orchestrator.timers import Timers
 from holdfast.ports.operations import Append
 from holdfast.stores import GroupCommit
-from holdfast.stores.sqlite import statements
+from holdfast.stores.sql import statements
 from holdfast.worker.attempt import Attempt
 
 LATE_SECONDS: Final = 0.05
@@ -80,10 +80,10 @@ def early_timers() -> None:
 
 def write_as_a_zombie() -> None:
     """Let members that lost their lease write, and hand in tasks that others have claimed."""
-    known = dict(statements.load())
+    known = dict(statements.load("holdfast.stores.sqlite"))
     known["check_member"] = "SELECT grip FROM members WHERE member = ?1 AND epoch = ?2"
     known["finish_task"] = "DELETE FROM task_queue WHERE id = ?1 AND ?2 > 0 AND ?3 > 0 RETURNING execution, step"
-    statements.load = lambda: known
+    statements.load = lambda _package: known
 
 
 BUGS: Final[dict[str, Callable[[], None]]] = {

@@ -30,7 +30,7 @@ from holdfast.app import load_settings, verify_store
 from holdfast.authoring.schedules import Times
 from holdfast.controller.schedules import Actor
 from holdfast.ports.operations import STARTED, RunFilter
-from holdfast.stores.sqlite import statements
+from holdfast.stores.sql import statements
 from holdfast.stores.sqlite.head import HeadFile
 from holdfast.stores.sqlite.write import Writer
 from holdfast.testing.faults import FAULTS_VARIABLE, LOG_VARIABLE, Faults, read_last_words
@@ -63,10 +63,10 @@ async def waiting() -> None:
 
 def take_steps_twice() -> None:
     """Let everybody take a step, whatever the schedule's revision is by now. A planted bug."""
-    known = dict(statements.load())
+    known = dict(statements.load("holdfast.stores.sqlite"))
     known["schedule_standing"] = "SELECT 0, next_at FROM schedules WHERE name = ?1"
     known["read_schedule"] = known["read_schedule"].replace("revision,", "0,")
-    statements.load = lambda: known
+    statements.load = lambda _package: known
 
 
 def act_early() -> None:

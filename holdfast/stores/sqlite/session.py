@@ -1,58 +1,53 @@
-"""What an operation's handler works with: the one write transaction it is part of.
+"""A write transaction on the file, as handlers see it.
 
-Owns: the transaction's time, its tokens, what is to be rung after it, and how statements are run by name.
+Owns: how statements are run by name on SQLite, and where its numbers come from.
 Must not know: how the transaction begins and ends, what the operations mean.
-
-Theory of operation
-===================
-
-`write.py` opens one transaction for all operations of a `Store.write`, makes one Session, and calls for each operation
-the handler that some module of this package lists in its `HANDLERS`:
-
-    HANDLERS: dict[type, Callable[[Session, Any], Any]]
-
-A handler returns the operation's result, or raises the HoldfastError that is its result. One of an operation that
-carries another one calls `Session.carry_out` with it, and notes what came of it. Nothing is undone for one
-operation alone, so a handler that may refuse checks first and writes then. Anything else it raises undoes the whole
-transaction.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import FencedError
+from holdfast.stores.sql.session import Session
+from holdfast.stores.sqlite.places import presence_folder
+from holdfast.stores.sqlite.presence import is_gone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import TypeAlias
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import apsw
 
     from holdfast.ports.operations import Membership, Operation
-
-    Bindings: TypeAlias = Sequence[Any] | Mapping[str, Any]
-    Handler: TypeAlias = Callable[["Session", Any], Any]
+    from holdfast.stores.sql.session import Bindings
 
 
-class Session:
-    """One write transaction, as the handlers of its operations see it."""
+class FileReader:
+    """Runs statements that only read, outside of any write."""
 
-    __slots__ = (
-        "_carry_out",
-        "connection",
-        "disowned",
-        "endings",
-        "expired",
-        "grip",
-        "loosened",
-        "membership",
-        "now",
-        "parked",
-        "rings",
-        "sql",
-        "token",
-    )
+    __slots__ = ("_connection", "_sql")
+
+    def __init__(self, connection: apsw.Connection, sql: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._sql = sql
+
+    def row(self, name: str, bindings: Bindings = ()) -> tuple[Any, ...] | None:
+        """Return the first row of the statement called `name`."""
+        return self._connection.execute(self._sql[name], bindings).fetchone()
+
+    def rows(self, name: str, bindings: Bindings = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of the statement called `name`."""
+        return self._connection.execute(self._sql[name], bindings).fetchall()
+
+    def value(self, name: str, bindings: Bindings = ()) -> Any:
+        """Return the first column of the first row of the statement called `name`, None when there is none."""
+        return self._connection.execute(self._sql[name], bindings).get
+
+
+class FileSession(Session):
+    """One write transaction on the file."""
+
+    __slots__ = ("_connection", "_page", "_sql", "token")
 
     def __init__(
         self,
@@ -62,67 +57,72 @@ class Session:
         token: int,
         membership: Membership | None,
         grip: int = 0,
-        carry_out: Callable[[Session, Operation], Any] | None = None,
+        carry_out: Callable[[Any, Operation], Any] | None = None,
     ) -> None:
-        self.connection = connection
-        self.sql = sql
+        super().__init__(now, membership, grip, carry_out)
+        self._connection = connection
+        self._sql = sql
         """Every named statement of `queries/*.sql`."""
-        self.now = now
-        """The store's time, the same for the whole transaction; it never goes back."""
-        self.membership = membership
-        """Who writes. It was checked: this member has not lost its lease."""
-        self.rings: set[str] = set()
-        """Topics of `holdfast.ports.bus` to ring once the transaction is durable."""
-        self.parked: list[str] = []
-        """Ids of the runs this transaction parked."""
-        self.grip = grip
-        """Whose memory of the writing member's executions was right when the transaction began; see `log.py`."""
-        self.disowned: list[int] = []
-        """Executions that the writing member gave up by itself in this transaction."""
-        self.loosened: set[int] = set()
-        """Members that lost an execution in this transaction otherwise than by their own act."""
-        self.endings: list[tuple[int, bytes]] = []
-        """Executions that nobody owns and that were told to terminate, with the reason; `log.py` ends them."""
-        self.expired: list[int] = []
-        """Executions that nobody owns and whose time is up; `log.py` ends them."""
-        self._carry_out = carry_out
+        self._page = 0
         self.token = token
         """The newest token given out; `write.py` stores it with the transaction."""
 
-    @property
-    def member(self) -> int:
-        """Number of the writing member.
+    def is_gone(self, member: int) -> bool:
+        """Say whether a member's process has ended; see `presence`."""
+        return is_gone(presence_folder(Path(self._connection.filename)), member)
 
-        Raises:
-            FencedError: nobody in particular writes.
-        """
-        if self.membership is None:
-            raise FencedError("a write that needs a membership and came without one")
-        return self.membership.member
-
-    def carry_out(self, operation: Operation) -> Any:
-        """Carry out an operation as a part of another one; return its result, or the HoldfastError that is it."""
-        assert self._carry_out is not None, "only a writer's session carries other operations"
-        return self._carry_out(self, operation)
+    # --- Numbers: one writer at a time, so the next is one more -------------------------------------------------------
 
     def next_token(self) -> int:
         """Return the next number of the store-wide counter that never goes back."""
         self.token += 1
         return self.token
 
+    def offer_token(self) -> int:
+        """Return the number that `keep_token` may take."""
+        return self.token + 1
+
+    def keep_token(self, token: int) -> None:
+        """Take the number that was offered."""
+        self.token = token
+
+    def next_page(self) -> int:
+        """Return a number for a page, higher than the number of every page there is."""
+        if not self._page:
+            self._page = self.value("newest_page")
+        self._page += 1
+        return self._page
+
+    # --- Statements ---------------------------------------------------------------------------------------------------
+
     def run(self, name: str, bindings: Bindings = ()) -> int:
         """Run the statement called `name`; return how many rows it changed."""
-        self.connection.execute(self.sql[name], bindings)
-        return self.connection.changes()
+        self._connection.execute(self._sql[name], bindings)
+        return self._connection.changes()
 
-    def run_many(self, name: str, rows: Iterable[Bindings]) -> None:
-        """Run the statement called `name` once for each of `rows`."""
-        self.connection.executemany(self.sql[name], rows)
+    def run_many(self, name: str, rows: Iterable[Bindings]) -> int:
+        """Run the statement called `name` for each of `rows`; return how many rows were changed in all."""
+        before = self._connection.total_changes()
+        self._connection.executemany(self._sql[name], rows)
+        return self._connection.total_changes() - before
+
+    def insert(self, name: str, bindings: Bindings = ()) -> int | None:
+        """Run the statement called `name`; return the id of the row it made, None when it made none."""
+        self._connection.execute(self._sql[name], bindings)
+        return self._connection.last_insert_rowid() if self._connection.changes() else None
 
     def row(self, name: str, bindings: Bindings = ()) -> tuple[Any, ...] | None:
         """Return the first row of the statement called `name`."""
-        return self.connection.execute(self.sql[name], bindings).fetchone()
+        return self._connection.execute(self._sql[name], bindings).fetchone()
 
     def rows(self, name: str, bindings: Bindings = ()) -> list[tuple[Any, ...]]:
         """Return all rows of the statement called `name`."""
-        return self.connection.execute(self.sql[name], bindings).fetchall()
+        return self._connection.execute(self._sql[name], bindings).fetchall()
+
+    def value(self, name: str, bindings: Bindings = ()) -> Any:
+        """Return the first column of the first row of the statement called `name`, None when there is none."""
+        return self._connection.execute(self._sql[name], bindings).get
+
+    def each(self, name: str, bindings: Bindings = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of the statement called `name`, of which only a few are in memory."""
+        return self._connection.execute(self._sql[name], bindings)

@@ -16,35 +16,15 @@ import asyncio
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Concatenate, Literal
 
 import apsw
 
 from holdfast.errors import HoldfastWarning, StoreError
-from holdfast.history import unchained
-from holdfast.ports.operations import Join, Leave, RunFilter, Totals
-from holdfast.stores.sqlite import (
-    audit,
-    captures,
-    chunks,
-    deliveries,
-    executions,
-    fan_outs,
-    feed,
-    head,
-    inbox,
-    keys,
-    ledger,
-    locks,
-    log,
-    members,
-    notices,
-    requests,
-    schedules,
-    schema,
-    statements,
-    tasks,
-)
+from holdfast.ports.operations import Join, Leave
+from holdfast.stores.sql import statements
+from holdfast.stores.sql.reads import Parameters, Reads, Result
+from holdfast.stores.sqlite import head, schema
 from holdfast.stores.sqlite.connection import (
     FREE_BYTES_MIN,
     check_library,
@@ -56,45 +36,21 @@ from holdfast.stores.sqlite.connection import (
 )
 from holdfast.stores.sqlite.places import head_file, presence_folder
 from holdfast.stores.sqlite.presence import Presence
+from holdfast.stores.sqlite.session import FileReader
 from holdfast.stores.sqlite.turn import WAIT_SECONDS_MAX, Turn
 from holdfast.stores.sqlite.write import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from holdfast.history import Codec, Page
+    from holdfast.history import Codec
     from holdfast.ports.bus import Bus
     from holdfast.ports.clock import Clock
-    from holdfast.ports.operations import (
-        AuditEntry,
-        AuditFilter,
-        Changes,
-        ChunkRecord,
-        DeliveryFilter,
-        DeliveryRecord,
-        EntryRecord,
-        FanOutRecord,
-        FireRecord,
-        InboxRow,
-        ItemOutcome,
-        KeyRecord,
-        LockRecord,
-        MemberRecord,
-        Membership,
-        NoticeRecord,
-        Operation,
-        PoolRecord,
-        Position,
-        QueueRecord,
-        RunRecord,
-        ScheduleRecord,
-    )
-
-_DUE = (executions, members, tasks, chunks, locks)
-"""Modules whose rows become due."""
+    from holdfast.ports.operations import Membership, Operation
+    from holdfast.stores.sql.session import Reader
 
 
-class SQLiteStore:
+class SQLiteStore(Reads):
     """Everything in one file. Belongs to the event loop it was opened on."""
 
     codec: Codec | None = None
@@ -135,6 +91,7 @@ class SQLiteStore:
         self._connection: apsw.Connection | None = None
         self._reading: apsw.Connection | None = None
         self._writer: Writer | None = None
+        self._sql = statements.load(__package__)
         self._latest = 0.0
 
     # --- Life --------------------------------------------------------------------------------------------------------
@@ -205,9 +162,9 @@ class SQLiteStore:
     def _note_lost_tail(self, connection: apsw.Connection) -> None:
         """Keep the evidence, before the next commit writes over it."""
         known = head.read(self._head.path)
-        number: int = connection.execute(statements.load()["read_commit_number"]).get
+        number: int = connection.execute(self._sql["read_commit_number"]).get
         if known is not None and known.commit_number > number:
-            connection.execute(statements.load()["note_loss"], (self._clock.now(), known.commit_number, number))
+            connection.execute(self._sql["note_loss"], (self._clock.now(), known.commit_number, number))
             warnings.warn(
                 f"{self.path} has lost its last {known.commit_number - number} commits; see: holdfast verify",
                 HoldfastWarning,
@@ -281,230 +238,23 @@ class SQLiteStore:
 
     # --- Reads -------------------------------------------------------------------------------------------------------
 
-    def _read(self) -> apsw.Connection:
+    async def _ask(
+        self,
+        read: Callable[Concatenate[Reader, Parameters], Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        with translated(self.path):
+            return read(self._reader(), *args, **kwargs)
+
+    def _reader(self) -> FileReader:
         if self._reading is None:
             raise StoreError(f"{self.path} is not open", "Open the store before reading, and close it last.")
-        return self._reading
+        return FileReader(self._reading, self._sql)
 
     async def now(self) -> float:
         """Return the store's time, which never goes back."""
         with translated(self.path):
-            stored: float = self._read().execute(statements.load()["read_now"]).get
+            stored: float = self._reader().value("read_now")
         self._latest = max(self._clock.now(), stored, self._latest)
         return self._latest
-
-    async def pages(self, execution_id: int, after: int = 0) -> list[Page]:
-        """Return an execution's pages with events after event id `after`, in order."""
-        with translated(self.path):
-            return log.read_pages(self._read(), execution_id, after)
-
-    async def blob(self, digest: bytes) -> bytes:
-        """Return a payload stored by content hash.
-
-        Raises:
-            StoreCorruptError: it is missing or is not what was stored.
-        """
-        return await unchained(self._read_blob(digest), self.link)
-
-    async def link(self, digest: bytes) -> bytes:
-        """Return what is stored under a content hash, unresolved. Raises StoreCorruptError."""
-        return self._read_blob(digest)
-
-    def _read_blob(self, digest: bytes) -> bytes:
-        with translated(self.path):
-            return log.read_blob(self._read(), digest)
-
-    async def inbox(self, membership: Membership) -> list[InboxRow]:
-        """Return the unread messages of all executions the member owns, oldest first."""
-        with translated(self.path):
-            return inbox.read_member_inbox(self._read(), membership.member)
-
-    async def execution_inbox(self, execution_id: int) -> list[InboxRow]:
-        """Return the unread messages of one execution, oldest first."""
-        with translated(self.path):
-            return inbox.read_execution_inbox(self._read(), execution_id)
-
-    async def run(self, run_id: str) -> RunRecord | None:
-        """Return a run's newest execution; `run_id` may also name one execution, such as `ord-1@2`."""
-        with translated(self.path):
-            found = executions.find(self._read(), run_id)
-            return None if found is None else executions.read(self._read(), found[0])
-
-    async def execution(self, execution_id: int) -> RunRecord | None:
-        """Return one execution."""
-        with translated(self.path):
-            return executions.read(self._read(), execution_id)
-
-    async def runs(
-        self,
-        *,
-        workflow: str | None = None,
-        status: str | None = None,
-        where: RunFilter | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> tuple[list[RunRecord], str | None]:
-        """Return newest executions, newest first, and the cursor of the next page (None at the end).
-
-        Raises:
-            ValueError: the cursor is not one of ours.
-        """
-        with translated(self.path):
-            wanted = where or RunFilter(workflow, (status,) if status else ())
-            return executions.read_page(self._read(), wanted, cursor, limit)
-
-    async def count(self, where: RunFilter, limit: int) -> int:
-        """Return how many runs `where` means, but no more than `limit`."""
-        with translated(self.path):
-            return executions.count_found(self._read(), where, limit)
-
-    async def waiting(self, limit: int) -> int:
-        """Return how many executions are ready to be claimed and nobody has, but no more than `limit`."""
-        with translated(self.path):
-            return executions.count_waiting(self._read(), limit)
-
-    async def outcomes(self, fan_out_id: int, start: int, stop: int) -> list[ItemOutcome]:
-        """Return the outcomes recorded for items `start` to `stop` (exclusive) of a fan-out, by index."""
-        with translated(self.path):
-            return fan_outs.read_outcomes(self._read(), fan_out_id, start, stop)
-
-    async def fan_outs(self, execution_id: int) -> list[FanOutRecord]:
-        """Return an execution's fan-outs."""
-        with translated(self.path):
-            return fan_outs.read_records(self._read(), execution_id)
-
-    async def chunks(self, fan_out_id: int) -> list[ChunkRecord]:
-        """Return the chunks of a fan-out that are not done yet."""
-        with translated(self.path):
-            return chunks.read_chunks(self._read(), fan_out_id)
-
-    async def queue(self, execution_id: int) -> list[QueueRecord]:
-        """Return an execution's queued tasks."""
-        with translated(self.path):
-            return tasks.read_queue(self._read(), execution_id)
-
-    async def members(self) -> list[MemberRecord]:
-        """Return all members that did not leave, newest first."""
-        now = await self.now()
-        with translated(self.path):
-            return members.read(self._read(), now)
-
-    async def pools(self) -> list[PoolRecord]:
-        """Return every pool that has work or somebody to do it."""
-        now = await self.now()
-        with translated(self.path):
-            return tasks.read_pools(self._read(), now)
-
-    async def locks(self) -> list[LockRecord]:
-        """Return every place in every lock's queue: by name, holders first, then in line."""
-        with translated(self.path):
-            return locks.read_locks(self._read())
-
-    async def entry(self, name: str) -> EntryRecord | None:
-        """Return a ledger entry."""
-        with translated(self.path):
-            return ledger.read_entry(self._read(), name)
-
-    async def keys(self) -> list[KeyRecord]:
-        """Return all API keys."""
-        with translated(self.path):
-            return keys.read_keys(self._read())
-
-    async def newest_change(self) -> Position:
-        """Return where a reader of changes stands who has read everything."""
-        with translated(self.path):
-            return feed.newest(self._read())
-
-    async def changes(self, after: Position, limit: int) -> Changes:
-        """Return how runs changed after a position, in order; `limit` pages of histories are looked at, at most."""
-        with translated(self.path):
-            return feed.read(self._read(), after, limit)
-
-    async def audit(
-        self, where: AuditFilter, cursor: str | None = None, limit: int = 50
-    ) -> tuple[list[AuditEntry], str | None]:
-        """Return entries of the audit log, newest first, and the cursor of the next page (None at the end).
-
-        Raises:
-            ValueError: the cursor is not one of ours.
-        """
-        with translated(self.path):
-            return audit.read_page(self._read(), where, cursor, limit)
-
-    async def deliveries(
-        self, where: DeliveryFilter, cursor: str | None = None, limit: int = 50
-    ) -> tuple[list[DeliveryRecord], str | None]:
-        """Return deliveries to webhooks, newest first, without headers and bodies, and the next page's cursor.
-
-        Raises:
-            ValueError: the cursor is not one of ours.
-        """
-        with translated(self.path):
-            return deliveries.read_page(self._read(), where, cursor, limit)
-
-    async def delivery(self, delivery_id: int) -> DeliveryRecord | None:
-        """Return a delivery with its headers and its body."""
-        with translated(self.path):
-            return deliveries.read(self._read(), delivery_id)
-
-    async def schedules(self) -> list[ScheduleRecord]:
-        """Return all schedules, by name."""
-        with translated(self.path):
-            return schedules.read_all(self._read())
-
-    async def schedule(self, name: str) -> ScheduleRecord | None:
-        """Return one schedule."""
-        with translated(self.path):
-            return schedules.read(self._read(), name)
-
-    async def due_schedules(self, now: float, limit: int) -> list[ScheduleRecord]:
-        """Return schedules that have to be looked at: their time has come by `now`, or one of their runs has ended."""
-        with translated(self.path):
-            return schedules.read_due(self._read(), now, limit)
-
-    async def next_schedule(self) -> tuple[float | None, bool]:
-        """Return when a schedule has to be looked at next, and whether the end of some run is a reason to, before."""
-        with translated(self.path):
-            return schedules.read_next(self._read())
-
-    async def fires(self, schedule: str, limit: int) -> list[FireRecord]:
-        """Return what was noted of a schedule's due times, newest first."""
-        with translated(self.path):
-            return schedules.read_fires(self._read(), schedule, limit)
-
-    async def uncaptured(self, limit: int) -> list[RunRecord]:
-        """Return executions that failed, timed out or are parked and are not marked captured, newest first."""
-        with translated(self.path):
-            return captures.read_uncaptured(self._read(), limit)
-
-    async def notices(
-        self, *, status: str = "", run_id: str = "", before: int | None = None, limit: int = 50
-    ) -> list[NoticeRecord]:
-        """Return notices, the newest first. See `Store.notices`."""
-        with translated(self.path):
-            return notices.read_notices(self._read(), status, run_id, before, limit)
-
-    async def next_notice(self) -> float | None:
-        """Return when the next notice is due, None when there is none."""
-        with translated(self.path):
-            return notices.next_due(self._read())
-
-    async def answer(self, request_id: int) -> bytes | None:
-        """Return the answer to a request, None while there is none."""
-        with translated(self.path):
-            return requests.read_answer(self._read(), request_id)
-
-    async def next_wake(self, after: float) -> float | None:
-        """Return the earliest time after `after` at which something becomes due: a timer, a retry, an expiry."""
-        with translated(self.path):
-            times = [module.next_wake(self._read(), after) for module in _DUE]
-        return min((time for time in times if time is not None), default=None)
-
-    async def totals(self) -> Totals:
-        """Return counts over the whole store."""
-        now = await self.now()
-        with translated(self.path):
-            refused: int = self._read().execute(statements.load()["read_refused"]).get
-            ready = executions.count_waiting(self._read(), -1)
-            late, late_seconds = executions.count_late(self._read(), now)
-            return Totals(executions.count(self._read()), refused, ready, late, late_seconds)

@@ -55,8 +55,8 @@ from holdfast.history import (
     page_place,
     verify_chain,
 )
+from holdfast.stores.sql.executions import name_of
 from holdfast.stores.sqlite import head
-from holdfast.stores.sqlite.executions import name_of
 from holdfast.stores.sqlite.places import head_file, log_file, next_file, turn_file
 from holdfast.stores.sqlite.schema import APPLICATION_ID
 from holdfast.stores.sqlite.turn import WAIT_SECONDS_MAX

@@ -24,11 +24,13 @@ import apsw
 
 from holdfast.errors import FencedError, HoldfastError, StoreError, StoreFullError
 from holdfast.ports.operations import Append, Ask, Deliver, NoteDelivery, StartNext, StartRun
-from holdfast.stores.sqlite import head, statements
+from holdfast.stores.sql import statements
+from holdfast.stores.sql.handlers import handlers
+from holdfast.stores.sql.log import Log
+from holdfast.stores.sql.session import MisrememberedError
+from holdfast.stores.sqlite import head
 from holdfast.stores.sqlite.connection import FREE_BYTES_MIN, check_space, free_bytes, translate
-from holdfast.stores.sqlite.handlers import handlers
-from holdfast.stores.sqlite.log import Log
-from holdfast.stores.sqlite.session import Session
+from holdfast.stores.sqlite.session import FileSession
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
     from holdfast.ports.clock import Clock
     from holdfast.ports.operations import Membership, Operation
-    from holdfast.stores.sqlite.session import Handler
+    from holdfast.stores.sql.session import Handler, Session
 
 CHECKPOINT_PAGES: Final = 1_000
 """A checkpoint is due when the write-ahead log has this many pages (4 MiB) more than the last one left in it.
@@ -81,7 +83,7 @@ class Writer:
         self._connection = connection
         self._clock = clock
         self._head = side_file
-        self._sql = statements.load()
+        self._sql = statements.load(__package__)
         self._log = Log()
         self._handlers: Mapping[type, Handler] = {**handlers(), StartNext: self._log.start_next}
         self._unchecked = 0
@@ -107,7 +109,7 @@ class Writer:
         try:
             try:
                 return self._transact(operations, membership)
-            except apsw.ConstraintError:
+            except (apsw.ConstraintError, MisrememberedError):
                 # What was remembered about some execution was wrong after all. It is forgotten now.
                 return self._transact(operations, membership)
         except apsw.Error as error:
@@ -141,7 +143,7 @@ class Writer:
                 if found is None:
                     raise self._refuse(membership, len(operations), (number, previous, now, token))
                 grip = found[0]
-            session = Session(connection, sql, now, token, membership, grip, self._carry_out)
+            session = FileSession(connection, sql, now, token, membership, grip, self._carry_out)
             self._log.begin(session, number + 1)
             results = self._operate(session, operations)
             self._log.flush()

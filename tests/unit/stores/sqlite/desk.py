@@ -31,6 +31,8 @@ from holdfast.ports.operations import (
     Reaped,
     StartRun,
 )
+from holdfast.stores.sql.statements import load
+from holdfast.stores.sqlite.session import FileReader
 from holdfast.stores.sqlite.store import SQLiteStore
 
 
@@ -97,6 +99,11 @@ class Desk:
         connection = self.store._connection
         assert connection is not None
         return connection
+
+    @property
+    def reader(self) -> FileReader:
+        """Runs the store's statements, on the connection that writes."""
+        return FileReader(self.connection, load("holdfast.stores.sqlite"))
 
     def do(self, operation: Any, member: Membership | None = None) -> Any:
         """Carry out an operation; return its result, or the error that is its result.

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.ports.operations import AcquireLease, LockRequest
-from holdfast.stores.sqlite import deadlocks, locks
+from holdfast.stores.sql import deadlocks, locks
 from tests.unit.stores.sqlite.desk import Desk, desk_at
 
 
@@ -32,14 +32,14 @@ def test_two_runs_that_hold_what_the_other_wants_are_a_cycle(desk: Desk) -> None
     want(desk, one, "a")
     want(desk, two, "b")
     want(desk, one, "b")
-    assert locks.cycle(desk.connection, one) is None
+    assert locks.cycle(desk.reader, one) is None
     want(desk, two, "a")
-    assert locks.cycle(desk.connection, one) == ["one", "two"]
-    assert locks.cycle(desk.connection, two) == ["two", "one"]
+    assert locks.cycle(desk.reader, one) == ["one", "two"]
+    assert locks.cycle(desk.reader, two) == ["two", "one"]
     want(desk, three, "a")
-    assert locks.cycle(desk.connection, three) == ["one", "two"], "it is not in the cycle, but waits for it"
+    assert locks.cycle(desk.reader, three) == ["one", "two"], "it is not in the cycle, but waits for it"
     desk.append(two, unlock=("a",))
-    assert locks.cycle(desk.connection, one) is None
+    assert locks.cycle(desk.reader, one) is None
 
 
 def test_a_run_that_waits_for_itself_is_a_cycle(desk: Desk) -> None:
@@ -47,7 +47,7 @@ def test_a_run_that_waits_for_itself_is_a_cycle(desk: Desk) -> None:
     one = desk.run("one")
     want(desk, one, "a")
     desk.append(one, lock=(LockRequest("again", "a", 1),))
-    assert locks.cycle(desk.connection, one) == ["one"]
+    assert locks.cycle(desk.reader, one) == ["one"]
 
 
 def test_a_semaphore_is_stuck_only_with_all_its_holders(desk: Desk) -> None:
@@ -58,9 +58,9 @@ def test_a_semaphore_is_stuck_only_with_all_its_holders(desk: Desk) -> None:
     want(desk, three, "s", slots=2)
     want(desk, one, "s", slots=2)
     want(desk, two, "a")
-    assert locks.cycle(desk.connection, one) is None
+    assert locks.cycle(desk.reader, one) is None
     want(desk, three, "a")
-    assert locks.cycle(desk.connection, one) == ["one", "two"]
+    assert locks.cycle(desk.reader, one) == ["one", "two"]
 
 
 def test_a_lease_is_no_part_of_a_deadlock(desk: Desk) -> None:
@@ -70,7 +70,7 @@ def test_a_lease_is_no_part_of_a_deadlock(desk: Desk) -> None:
     desk.do(AcquireLease(name="b", slots=1, holder="script", lease_seconds=10.0))
     want(desk, one, "b")
     want(desk, two, "a")
-    assert locks.cycle(desk.connection, two) is None
+    assert locks.cycle(desk.reader, two) is None
 
 
 def test_a_search_ends(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,9 +80,9 @@ def test_a_search_ends(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         want(desk, run, f"l{number}")
     for number, run in enumerate(runs):
         want(desk, run, f"l{(number + 1) % 5}")
-    assert locks.cycle(desk.connection, runs[2]) == ["r2", "r3", "r4", "r0", "r1"]
+    assert locks.cycle(desk.reader, runs[2]) == ["r2", "r3", "r4", "r0", "r1"]
     monkeypatch.setattr(deadlocks, "EXECUTIONS_MAX", 4)
-    assert locks.cycle(desk.connection, runs[2]) is None
+    assert locks.cycle(desk.reader, runs[2]) is None
 
 
 @settings(max_examples=30, deadline=None)
@@ -110,7 +110,7 @@ def test_with_plain_locks_a_cycle_is_found_when_there_is_one(
                 for other in waits[unseen.pop()] - reached:
                     reached.add(other)
                     unseen.append(other)
-            found = locks.cycle(desk.connection, run)
+            found = locks.cycle(desk.reader, run)
             in_cycles = {each for each in reached | {f"r{number}"} if _comes_back(waits, each)}
             assert (found is not None) == bool(in_cycles)
             if found is not None:

@@ -17,9 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from holdfast.errors import LockLost
 from holdfast.ports.bus import RUNS
 from holdfast.ports.operations import AcquireLease, BreakLock, LockRecord, LockRequest, ReleaseLease, RenewLease
-from holdfast.stores.sqlite import locks
-from holdfast.stores.sqlite.session import Session
-from holdfast.stores.sqlite.statements import load
+from holdfast.stores.sql import locks
+from holdfast.stores.sql.statements import load
+from holdfast.stores.sqlite.session import FileSession
 from tests.unit.stores.sqlite.desk import Desk, desk_at
 
 
@@ -54,7 +54,7 @@ def expire(desk: Desk) -> int:
     """Sweep what expired, as a reap does."""
     with desk.connection:
         token = desk.rows("SELECT token FROM meta")[0][0]
-        session = Session(desk.connection, load(), desk.now, token, None)
+        session = FileSession(desk.connection, load("holdfast.stores.sqlite"), desk.now, token, None)
         found = locks.expire(session)
         desk.connection.execute("UPDATE meta SET token = ?", (session.token,))
     return found
@@ -176,12 +176,12 @@ def test_a_sweep_grants_what_expired(desk: Desk) -> None:
     lease(desk, "script")
     lease(desk, "other", name="b", seconds=20)
     desk.append(run, lock=(wanted(),))
-    assert locks.next_wake(desk.connection, desk.now) == desk.now + 10
+    assert locks.next_wake(desk.reader, desk.now) == desk.now + 10
     assert expire(desk) == 0
     desk.now += 10
     assert expire(desk) == 1
     assert len(grants(desk, run)) == 1
-    assert locks.next_wake(desk.connection, desk.now) == desk.now + 10
+    assert locks.next_wake(desk.reader, desk.now) == desk.now + 10
 
 
 def test_a_lock_is_broken_by_force(desk: Desk) -> None:

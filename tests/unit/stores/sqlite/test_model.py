@@ -41,7 +41,8 @@ from holdfast.ports.operations import (
     Resume,
     StartRun,
 )
-from holdfast.stores.sqlite import SQLiteStore, log, verify
+from holdfast.stores.sql import log
+from holdfast.stores.sqlite import SQLiteStore, verify
 
 STORES, MEMBERS, RUNS = 2, 2, 3
 

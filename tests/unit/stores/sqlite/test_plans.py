@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.stores.sqlite.statements import load, parse
+from holdfast.stores.sql.statements import load, parse
 from tests.unit.stores.sqlite.desk import Desk, desk_at
 
 QUERIES = Path(__file__).parents[4] / "holdfast" / "stores" / "sqlite" / "queries"
@@ -30,7 +30,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def plan(desk: Desk, name: str) -> list[str]:
     """Return the steps SQLite plans for a statement."""
-    text = load()[name]
+    text = load("holdfast.stores.sqlite")[name]
     count = max((int(number) for number in re.findall(r"\?(\d+)", text)), default=0)
     return [row[3] for row in desk.connection.execute(f"EXPLAIN QUERY PLAN {text}", [0] * count)]
 

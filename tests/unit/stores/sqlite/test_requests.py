@@ -11,7 +11,7 @@ import pytest
 from holdfast.errors import FencedError, RunNotFoundError
 from holdfast.ports.bus import REQUESTS, RUNS
 from holdfast.ports.operations import Answer, Ask, Membership, ReleaseRuns, Request, ReturnRequest, TakeRequests
-from holdfast.stores.sqlite import requests
+from holdfast.stores.sql import requests
 from tests.unit.stores.sqlite.desk import Desk, desk_at
 
 

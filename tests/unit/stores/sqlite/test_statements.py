@@ -10,7 +10,8 @@ import apsw
 import pytest
 
 from holdfast.stores import sqlite
-from holdfast.stores.sqlite import schema, statements
+from holdfast.stores.sql import statements
+from holdfast.stores.sqlite import schema
 
 FOLDER = Path(sqlite.__file__).parent
 
@@ -46,8 +47,8 @@ def test_an_empty_or_repeated_statement_is_an_error(text: str) -> None:
 
 def test_every_statement_is_used() -> None:
     """No statement is left behind by the code that ran it."""
-    code = "".join(file.read_text() for file in FOLDER.glob("*.py"))
-    unused = [name for name in statements.load() if not re.search(rf'"{name}"', code)]
+    code = "".join(file.read_text() for file in (*FOLDER.glob("*.py"), *FOLDER.parent.joinpath("sql").glob("*.py")))
+    unused = [name for name in statements.load("holdfast.stores.sqlite") if not re.search(rf'"{name}"', code)]
     assert unused == []
 
 
@@ -60,11 +61,13 @@ def connection() -> Iterator[apsw.Connection]:
     connection.close()
 
 
-@pytest.mark.parametrize("name", statements.load())
+@pytest.mark.parametrize("name", statements.load("holdfast.stores.sqlite"))
 def test_a_statement_uses_an_index(name: str, connection: apsw.Connection) -> None:
     """No statement walks over a whole table, but for those that say why."""
-    count = len(set(re.findall(r"\?(\d+)", statements.load()[name])))
-    plan = connection.execute(f"EXPLAIN QUERY PLAN {statements.load()[name]}", [1] * count).fetchall()
+    count = len(set(re.findall(r"\?(\d+)", statements.load("holdfast.stores.sqlite")[name])))
+    plan = connection.execute(
+        f"EXPLAIN QUERY PLAN {statements.load('holdfast.stores.sqlite')[name]}", [1] * count
+    ).fetchall()
     scans = [
         row[3] for row in plan if re.match(r"SCAN (?!.*(USING|VIRTUAL|CONSTANT|chain|json_each|\(subquery))", row[3])
     ]

@@ -28,7 +28,7 @@ from holdfast.ports.operations import (
     ReleaseTasks,
     RetryTask,
 )
-from holdfast.stores.sqlite import tasks
+from holdfast.stores.sql import tasks
 from tests.unit.stores.sqlite.desk import Desk, desk_at
 
 
@@ -52,7 +52,7 @@ def claim(desk: Desk, member: Membership, limit: int = 10, names: tuple[str, ...
 
 def due(desk: Desk) -> float | None:
     """Return when the next row becomes ready."""
-    return tasks.next_wake(desk.connection, desk.now)
+    return tasks.next_wake(desk.reader, desk.now)
 
 
 def steps(claimed: list[ClaimedTask]) -> list[str]:

@@ -1,0 +1,205 @@
+"""Locks and semaphores: lines of places, first come, first served.
+
+Owns: the table `lock_places`; who holds what, with which fencing token.
+Must not know: what a lock protects.
+
+Theory of operation
+===================
+
+Everybody who wants a lock has a place in its line, a row; places with a token hold. Nothing is counted but rows: a slot
+is free when fewer places hold than there are slots. Whoever changes a line then grants from its head for as long as a
+slot is free, so that no free slot ever waits for somebody to look.
+
+A workflow's place belongs to its execution, has no expiry, and hears of its grant by a message. Anybody else's place
+has an expiry and asks again. Places that expired are removed by whoever next asks for the same lock, and by `expire`.
+
+Tokens come from the store-wide counter, so a later grant always has the higher one, whatever happened in between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from holdfast.errors import LockLost
+from holdfast.ports.operations import (
+    AcquireLease,
+    BreakLock,
+    LeasedPlace,
+    LockRecord,
+    LockRequest,
+    ReleaseLease,
+    RenewLease,
+)
+from holdfast.stores.sql import executions, inbox
+from holdfast.stores.sql.deadlocks import cycle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from holdfast.stores.sql.session import Handler, Reader, Session
+
+EXPIRED_MAX: Final = 1_000
+"""How many places one `expire` removes at most; the next one goes on."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+# --- What an Append brings and takes -----------------------------------------------------------------------------
+
+
+def request(session: Session, execution_id: int, item: LockRequest) -> None:
+    """Join a lock's line for an execution; a grant, now or later, is a message to it."""
+    session.run("join_line", (item.name, item.slots, execution_id, item.step, session.now, None))
+    _grant(session, item.name)
+
+
+def release(session: Session, execution_id: int, steps: Iterable[str]) -> None:
+    """End the places of `steps`, held or waiting; steps that have none (any more) are ignored."""
+    for step in steps:
+        row = session.row("leave_line_by_step", (execution_id, step))
+        if row is not None:
+            _grant(session, row[0])
+
+
+def drop(session: Session, execution_id: int) -> None:
+    """End all places of an execution."""
+    # All of them first: a lock must not be granted to a place that is about to go.
+    names = dict.fromkeys(row[0] for row in session.rows("leave_lines", (execution_id,)))
+    for name in names:
+        _grant(session, name)
+
+
+def find_leased(session: Session, places: Iterable[LeasedPlace]) -> list[tuple[int, str]]:
+    """Return (id, step) of places held by a lease.
+
+    Raises:
+        LockLost: one of them is not held any more.
+    """
+    found = []
+    for each in places:
+        row = session.row("leased_place", (each.name, each.holder, each.token, session.now))
+        if row is None:
+            raise LockLost(each.name, each.token)
+        found.append((row[0], each.step))
+    return found
+
+
+def take_over(session: Session, execution_id: int, places: Iterable[tuple[int, str]]) -> None:
+    """Make places held by a lease an execution's own."""
+    session.run_many("take_over_place", [(place, execution_id, step) for place, step in places])
+
+
+# --- Scripts and tasks -------------------------------------------------------------------------------------------
+
+
+def acquire(session: Session, operation: AcquireLease) -> int:
+    """Join a lock's line, or ask again; return the token when the place holds, else 0."""
+    # First of all: who asks too late has lost its place, too.
+    session.run("expire_places_of", (operation.name, session.now))
+    expires_at = session.now + operation.lease_seconds
+    place = session.row("find_lease", (operation.name, operation.holder))
+    if place is None:
+        session.run("join_line", (operation.name, operation.slots, None, operation.holder, session.now, expires_at))
+    else:
+        session.run("extend_place", (place[0], expires_at))
+    _grant(session, operation.name)
+    place = session.row("find_lease", (operation.name, operation.holder))
+    return (place and place[1]) or 0
+
+
+def renew(session: Session, operation: RenewLease) -> bool:
+    """Renew a held lease.
+
+    Raises:
+        LockLost: it expired, was broken or was given back.
+    """
+    expires_at = session.now + operation.lease_seconds
+    if not session.run("renew_lease", (operation.name, operation.token, expires_at, session.now)):
+        raise LockLost(operation.name, operation.token)
+    return True
+
+
+def give_back(session: Session, operation: ReleaseLease) -> bool:
+    """End a place, held or waiting.
+
+    Raises:
+        LockLost: there is none: it expired or was broken.
+    """
+    place = session.row("find_lease", (operation.name, operation.holder))
+    if place is None or place[2] <= session.now:
+        raise LockLost(operation.name, (place and place[1]) or 0)
+    session.run("leave_line", (place[0],))
+    _grant(session, operation.name)
+    return True
+
+
+def break_lock(session: Session, operation: BreakLock) -> str:
+    """Take a slot from whoever has held one longest; return the holder's name, '' for nobody."""
+    session.run("expire_places_of", (operation.name, session.now))
+    place = session.row("first_held", (operation.name,))
+    if place is not None:
+        session.run("leave_line", (place[0],))
+    _grant(session, operation.name)
+    return _holder_name(*place[1:]) if place is not None else ""
+
+
+def expire(session: Session) -> int:
+    """Remove places that expired, at most `EXPIRED_MAX`, and grant what that frees; return how many there were."""
+    names = [row[0] for row in session.rows("expire_places", (session.now, EXPIRED_MAX))]
+    for name in dict.fromkeys(names):
+        _grant(session, name)
+    return len(names)
+
+
+def _grant(session: Session, name: str) -> None:
+    session.run("expire_places_of", (name, session.now))
+    while (place := session.row("first_waiting", (name,))) is not None:
+        place_id, slots, execution_id, holder = place
+        held = session.row("count_held", (name,))
+        if held is None or held[0] >= slots:
+            return
+        token = session.next_token()
+        session.run("grant_place", (place_id, token, session.now))
+        if execution_id is not None:
+            inbox.put(session, execution_id, "lock", holder, _encode(token), "")
+
+
+# --- Reads -------------------------------------------------------------------------------------------------------
+
+
+def next_wake(reader: Reader, after: float) -> float | None:
+    """Return when the next place expires, after `after`."""
+    found: float | None = reader.value("next_expiry", (after,))
+    return found
+
+
+def read_locks(reader: Reader) -> list[LockRecord]:
+    """Return every place: by name, holders first, then in line."""
+    return [
+        LockRecord(
+            name=name,
+            slots=slots,
+            holder=_holder_name(run_id, number, holder),
+            held=token is not None,
+            token=token or 0,
+            since=since,
+            expires_at=expires_at,
+        )
+        for name, slots, run_id, number, holder, token, since, expires_at in reader.rows("read_locks")
+    ]
+
+
+def _holder_name(run_id: str | None, number: int | None, holder: str) -> str:
+    return holder if run_id is None or number is None else f"{executions.name_of(run_id, number)}/{holder}"
+
+
+HANDLERS: Final[dict[type, Handler]] = {
+    AcquireLease: acquire,
+    RenewLease: renew,
+    ReleaseLease: give_back,
+    BreakLock: break_lock,
+}
+
+__all__ = ["HANDLERS", "cycle", "drop", "expire", "next_wake", "read_locks", "release", "request"]

@@ -1,0 +1,270 @@
+"""What can be read from a store, on any SQL database.
+
+Owns: which function answers which read of `holdfast.ports.store.Store`.
+Must not know: connections; each store runs these functions in its own way.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from holdfast.history import unchained
+from holdfast.ports.operations import RunFilter, Totals
+from holdfast.stores.sql import (
+    audit,
+    captures,
+    chunks,
+    deliveries,
+    executions,
+    fan_outs,
+    feed,
+    inbox,
+    keys,
+    ledger,
+    locks,
+    log,
+    members,
+    notices,
+    requests,
+    schedules,
+    tasks,
+)
+
+if TYPE_CHECKING:
+    from holdfast.history import Page
+    from holdfast.ports.operations import (
+        AuditEntry,
+        AuditFilter,
+        Changes,
+        ChunkRecord,
+        DeliveryFilter,
+        DeliveryRecord,
+        EntryRecord,
+        FanOutRecord,
+        FireRecord,
+        InboxRow,
+        ItemOutcome,
+        KeyRecord,
+        LockRecord,
+        MemberRecord,
+        Membership,
+        NoticeRecord,
+        PoolRecord,
+        Position,
+        QueueRecord,
+        RunRecord,
+        ScheduleRecord,
+    )
+    from holdfast.stores.sql.session import Reader
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+_DUE = (executions, members, tasks, chunks, locks)
+"""Modules whose rows become due."""
+
+
+class Reads(ABC):
+    """The reads of a store, which asks with its own kind of reader."""
+
+    @abstractmethod
+    async def _ask(
+        self,
+        read: Callable[Concatenate[Reader, Parameters], Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Call `read` with a reader. Raises StoreError."""
+
+    @abstractmethod
+    async def now(self) -> float:
+        """Return the store's time, which never goes back."""
+
+    async def pages(self, execution_id: int, after: int = 0) -> list[Page]:
+        """Return an execution's pages with events after event id `after`, in order."""
+        return await self._ask(log.read_pages, execution_id, after)
+
+    async def blob(self, digest: bytes) -> bytes:
+        """Return a payload stored by content hash.
+
+        Raises:
+            StoreCorruptError: it is missing or is not what was stored.
+        """
+        return await unchained(await self.link(digest), self.link)
+
+    async def link(self, digest: bytes) -> bytes:
+        """Return what is stored under a content hash, unresolved. Raises StoreCorruptError."""
+        return await self._ask(log.read_blob, digest)
+
+    async def inbox(self, membership: Membership) -> list[InboxRow]:
+        """Return the unread messages of all executions the member owns, oldest first."""
+        return await self._ask(inbox.read_member_inbox, membership.member)
+
+    async def execution_inbox(self, execution_id: int) -> list[InboxRow]:
+        """Return the unread messages of one execution, oldest first."""
+        return await self._ask(inbox.read_execution_inbox, execution_id)
+
+    async def run(self, run_id: str) -> RunRecord | None:
+        """Return a run's newest execution; `run_id` may also name one execution, such as `ord-1@2`."""
+        return await self._ask(executions.read_by_name, run_id)
+
+    async def execution(self, execution_id: int) -> RunRecord | None:
+        """Return one execution."""
+        return await self._ask(executions.read, execution_id)
+
+    async def runs(
+        self,
+        *,
+        workflow: str | None = None,
+        status: str | None = None,
+        where: RunFilter | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> tuple[list[RunRecord], str | None]:
+        """Return newest executions, newest first, and the cursor of the next page (None at the end).
+
+        Raises:
+            ValueError: the cursor is not one of ours.
+        """
+        wanted = where or RunFilter(workflow, (status,) if status else ())
+        return await self._ask(executions.read_page, wanted, cursor, limit)
+
+    async def count(self, where: RunFilter, limit: int) -> int:
+        """Return how many runs `where` means, but no more than `limit`."""
+        return await self._ask(executions.count_found, where, limit)
+
+    async def waiting(self, limit: int) -> int:
+        """Return how many executions are ready to be claimed and nobody has, but no more than `limit`."""
+        return await self._ask(executions.count_waiting, limit)
+
+    async def outcomes(self, fan_out_id: int, start: int, stop: int) -> list[ItemOutcome]:
+        """Return the outcomes recorded for items `start` to `stop` (exclusive) of a fan-out, by index."""
+        return await self._ask(fan_outs.read_outcomes, fan_out_id, start, stop)
+
+    async def fan_outs(self, execution_id: int) -> list[FanOutRecord]:
+        """Return an execution's fan-outs."""
+        return await self._ask(fan_outs.read_records, execution_id)
+
+    async def chunks(self, fan_out_id: int) -> list[ChunkRecord]:
+        """Return the chunks of a fan-out that are not done yet."""
+        return await self._ask(chunks.read_chunks, fan_out_id)
+
+    async def queue(self, execution_id: int) -> list[QueueRecord]:
+        """Return an execution's queued tasks."""
+        return await self._ask(tasks.read_queue, execution_id)
+
+    async def members(self) -> list[MemberRecord]:
+        """Return all members that did not leave, newest first."""
+        return await self._ask(members.read, await self.now())
+
+    async def pools(self) -> list[PoolRecord]:
+        """Return every pool that has work or somebody to do it."""
+        return await self._ask(tasks.read_pools, await self.now())
+
+    async def locks(self) -> list[LockRecord]:
+        """Return every place in every lock's queue: by name, holders first, then in line."""
+        return await self._ask(locks.read_locks)
+
+    async def entry(self, name: str) -> EntryRecord | None:
+        """Return a ledger entry."""
+        return await self._ask(ledger.read_entry, name)
+
+    async def keys(self) -> list[KeyRecord]:
+        """Return all API keys."""
+        return await self._ask(keys.read_keys)
+
+    async def newest_change(self) -> Position:
+        """Return where a reader of changes stands who has read everything."""
+        return await self._ask(feed.newest)
+
+    async def changes(self, after: Position, limit: int) -> Changes:
+        """Return how runs changed after a position, in order; `limit` pages of histories are looked at, at most."""
+        return await self._ask(feed.read, after, limit)
+
+    async def audit(
+        self, where: AuditFilter, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[AuditEntry], str | None]:
+        """Return entries of the audit log, newest first, and the cursor of the next page (None at the end).
+
+        Raises:
+            ValueError: the cursor is not one of ours.
+        """
+        return await self._ask(audit.read_page, where, cursor, limit)
+
+    async def deliveries(
+        self, where: DeliveryFilter, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[DeliveryRecord], str | None]:
+        """Return deliveries to webhooks, newest first, without headers and bodies, and the next page's cursor.
+
+        Raises:
+            ValueError: the cursor is not one of ours.
+        """
+        return await self._ask(deliveries.read_page, where, cursor, limit)
+
+    async def delivery(self, delivery_id: int) -> DeliveryRecord | None:
+        """Return a delivery with its headers and its body."""
+        return await self._ask(deliveries.read, delivery_id)
+
+    async def schedules(self) -> list[ScheduleRecord]:
+        """Return all schedules, by name."""
+        return await self._ask(schedules.read_all)
+
+    async def schedule(self, name: str) -> ScheduleRecord | None:
+        """Return one schedule."""
+        return await self._ask(schedules.read, name)
+
+    async def due_schedules(self, now: float, limit: int) -> list[ScheduleRecord]:
+        """Return schedules that have to be looked at: their time has come by `now`, or one of their runs has ended."""
+        return await self._ask(schedules.read_due, now, limit)
+
+    async def next_schedule(self) -> tuple[float | None, bool]:
+        """Return when a schedule has to be looked at next, and whether the end of some run is a reason to, before."""
+        return await self._ask(schedules.read_next)
+
+    async def fires(self, schedule: str, limit: int) -> list[FireRecord]:
+        """Return what was noted of a schedule's due times, newest first."""
+        return await self._ask(schedules.read_fires, schedule, limit)
+
+    async def uncaptured(self, limit: int) -> list[RunRecord]:
+        """Return executions that failed, timed out or are parked and are not marked captured, newest first."""
+        return await self._ask(captures.read_uncaptured, limit)
+
+    async def notices(
+        self, *, status: str = "", run_id: str = "", before: int | None = None, limit: int = 50
+    ) -> list[NoticeRecord]:
+        """Return notices, the newest first. See `Store.notices`."""
+        return await self._ask(notices.read_notices, status, run_id, before, limit)
+
+    async def next_notice(self) -> float | None:
+        """Return when the next notice is due, None when there is none."""
+        return await self._ask(notices.next_due)
+
+    async def answer(self, request_id: int) -> bytes | None:
+        """Return the answer to a request, None while there is none."""
+        return await self._ask(requests.read_answer, request_id)
+
+    async def next_wake(self, after: float) -> float | None:
+        """Return the earliest time after `after` at which something becomes due: a timer, a retry, an expiry."""
+        return await self._ask(_next_wake, after)
+
+    async def totals(self) -> Totals:
+        """Return counts over the whole store."""
+        return await self._ask(_totals, await self.now())
+
+
+def _next_wake(reader: Reader, after: float) -> float | None:
+    times = [module.next_wake(reader, after) for module in _DUE]
+    return min((time for time in times if time is not None), default=None)
+
+
+def _totals(reader: Reader, now: float) -> Totals:
+    late, late_seconds = executions.count_late(reader, now)
+    return Totals(
+        executions.count(reader),
+        members.count_refused(reader),
+        executions.count_waiting(reader, -1),
+        late,
+        late_seconds,
+    )

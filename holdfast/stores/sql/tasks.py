@@ -1,0 +1,290 @@
+"""Queued tasks: work that any member serving the pool may claim.
+
+Owns: the table `task_queue`, and the figures of the pools.
+Must not know: what a task does, what its options and outcomes mean.
+
+Theory of operation
+===================
+
+A row waits, delayed or ready, or is claimed by a member. Its claim's token is on the row: handing in an outcome, a
+retry or progress needs that token *and* the member that claimed, so whoever lost the row changes nothing. A row queued
+with `own` is claimed from the start by the member that queues it, which names it by execution and step.
+
+The rows of a paused run are set aside when it is paused, and those that were claimed then when they are given back, so
+that no claim walks over them.
+
+A final outcome deletes the row and puts the outcome into the run's inbox in the same transaction: a task is queued, or
+has its outcome, never both and never neither.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from holdfast.errors import FencedError
+from holdfast.history import Failure, TaskFailed
+from holdfast.ports.bus import TASKS
+from holdfast.ports.operations import (
+    BeatTasks,
+    ClaimedTask,
+    ClaimTasks,
+    FinishOwnTask,
+    FinishTask,
+    PoolRecord,
+    QueueRecord,
+    QueueTask,
+    ReleaseTasks,
+    RetryOwnTask,
+    RetryTask,
+)
+from holdfast.stores.sql import executions, inbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from holdfast.stores.sql.session import Handler, Reader, Session
+
+PROMOTED_MAX: Final = 1_000
+"""How many delayed rows one claim makes ready at most; the next claim goes on."""
+
+DELAYED, READY, CLAIMED, ASIDE = 0, 1, 2, 3
+"""What `state` says of a row."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_encode_json = msgspec.json.Encoder().encode
+
+
+# --- What an Append brings and takes -----------------------------------------------------------------------------
+
+
+def enqueue(session: Session, execution_id: int, item: QueueTask) -> None:
+    """Queue a task of an execution. A step that is queued already is queued anew, at the attempt `item` names."""
+    ready = item.visible_at <= session.now
+    session.run(
+        "enqueue_task",
+        (
+            execution_id,
+            item.step,
+            item.task,
+            item.pool,
+            item.priority,
+            item.input,
+            item.options,
+            item.failures,
+            item.attempt,
+            item.queued_at or session.now,
+            session.now if ready else item.visible_at,
+            CLAIMED if item.own else READY if ready else DELAYED,
+            session.member if item.own else None,
+            session.next_token() if item.own else 0,
+            item.progress,
+            item.traceparent,
+        ),
+    )
+    if not item.own:
+        session.rings.add(TASKS)
+
+
+def unqueue(session: Session, execution_id: int, steps: Iterable[str]) -> None:
+    """Remove the tasks of `steps`, claimed or not; steps that are not queued are ignored."""
+    session.run_many("unqueue_task", ((execution_id, step) for step in steps))
+
+
+def drop(session: Session, execution_id: int) -> None:
+    """Remove all tasks of an execution, claimed or not."""
+    session.run("drop_tasks", (execution_id,))
+
+
+def set_aside(session: Session, execution_id: int) -> None:
+    """Keep an execution's rows that nobody has claimed from being claimed."""
+    session.run("set_aside_tasks", (execution_id,))
+
+
+def resume(session: Session, execution_id: int) -> None:
+    """Make what was set aside claimable again."""
+    if session.run("resume_tasks", (execution_id, session.now)):
+        session.rings.add(TASKS)
+
+
+# --- Claims ------------------------------------------------------------------------------------------------------
+
+
+def claim(session: Session, operation: ClaimTasks) -> tuple[ClaimedTask, ...]:
+    """Claim ready rows for the writing member: pool by pool, highest priority first, then oldest first."""
+    member = session.member
+    session.run("promote_tasks", (session.now, max(PROMOTED_MAX, sum(limit for _, limit in operation.pools))))
+    known = _encode_json(operation.tasks).decode()
+    claimed: list[ClaimedTask] = []
+    for pool, limit in operation.pools:
+        # The token is only taken when there is a claim to bear it: looking in vain writes nothing.
+        token = session.offer_token()
+        rows = session.rows("claim_tasks", (member, token, pool, known, limit))
+        if rows:
+            session.keep_token(token)
+        # RETURNING gives rows in no particular order.
+        rows.sort(key=lambda row: (-row[0], row[1]))
+        claimed.extend(_claimed(*row[1:]) for row in rows)
+    return tuple(claimed)
+
+
+def finish(session: Session, operation: FinishTask) -> bool:
+    """Hand in a final outcome.
+
+    Raises:
+        FencedError: the row is no longer claimed by this member with this token.
+    """
+    row = session.row("finish_task", (operation.task_id, operation.token, session.member))
+    if row is None:
+        raise FencedError(f"the outcome of queued task {operation.task_id}")
+    inbox.put(session, row[0], "outcome", row[1], operation.body, "")
+    return True
+
+
+def finish_own(session: Session, operation: FinishOwnTask) -> bool:
+    """Hand in a final outcome of a task that its member queued as its own.
+
+    Raises:
+        FencedError: the row went to somebody else, or is at another attempt.
+    """
+    name = (operation.execution_id, operation.step, operation.attempt)
+    if session.row("finish_own_task", (*name, session.member)) is None:
+        raise FencedError(f"the outcome of attempt {operation.attempt} of task {operation.step}")
+    inbox.put(session, operation.execution_id, "outcome", operation.step, operation.body, "")
+    return True
+
+
+def retry(session: Session, operation: RetryTask) -> bool:
+    """Hand in a failed attempt; the row is claimable for the next one at `visible_at`.
+
+    Raises:
+        FencedError: the row is no longer claimed by this member with this token.
+    """
+    name = (operation.task_id, operation.token, session.member)
+    if not _try_again(session, "retry_task", name, operation, operation.tried):
+        raise FencedError(f"a failed attempt at queued task {operation.task_id}")
+    return True
+
+
+def retry_own(session: Session, operation: RetryOwnTask) -> bool:
+    """Hand in a failed attempt of a task that its member queued as its own.
+
+    Raises:
+        FencedError: the row went to somebody else, or is at another attempt.
+    """
+    name = (operation.execution_id, operation.step, operation.attempt, session.member)
+    if not _try_again(session, "retry_own_task", name, operation, operation.progress):
+        raise FencedError(f"failed attempt {operation.attempt} of task {operation.step}")
+    return True
+
+
+def _try_again(
+    session: Session, name: str, row: tuple[Any, ...], operation: RetryTask | RetryOwnTask, *more: bytes | bool
+) -> bool:
+    ready = operation.visible_at <= session.now
+    visible_at = session.now if ready else operation.visible_at
+    found = session.row(name, (*row, operation.failures, visible_at, READY if ready else DELAYED, *more))
+    if found is None:
+        return False
+    if executions.is_paused(session, found[0]):
+        session.run("set_aside_tasks", found)
+    session.rings.add(TASKS)
+    return True
+
+
+def release(session: Session, operation: ReleaseTasks) -> int:
+    """Give back rows untried; return how many were this member's."""
+    released = session.run("release_tasks", (_encode_json(operation.task_ids).decode(), session.member))
+    if released:
+        session.rings.add(TASKS)
+    return released
+
+
+def beat(session: Session, operation: BeatTasks) -> tuple[int, ...]:
+    """Record progress; return the ids of the rows that are gone or have another owner."""
+    ids = _encode_json([task_id for task_id, _, _ in operation.progress]).decode()
+    held = dict(session.rows("held_tasks", (ids, session.member)))
+    wanted = [(task_id, progress) for task_id, token, progress in operation.progress if held.get(task_id) == token]
+    session.run_many("record_progress", [each for each in wanted if each[1]])
+    kept = {task_id for task_id, _ in wanted}
+    return tuple(task_id for task_id, _, _ in operation.progress if task_id not in kept)
+
+
+def free_member(session: Session, member: int, recoveries_max: int | None) -> int:
+    """Make a member's rows claimable again; return how many there were.
+
+    Args:
+        session: the transaction.
+        member: number of the member that left or died.
+        recoveries_max: how often a row may lose its member. One that did so more often is taken for poison: it goes,
+            and its run gets a final failure. None is a member that left in good order, which is held against nobody.
+    """
+    removed = 0
+    if recoveries_max is not None:
+        for execution_id, step, task, recoveries in session.rows("remove_poisonous_tasks", (member, recoveries_max)):
+            removed += 1
+            failure = _poison(session.now, step, task, recoveries + 1)
+            inbox.put(session, execution_id, "outcome", step, _encode(failure), "")
+    freed = session.run("free_tasks", (member, int(recoveries_max is not None)))
+    if freed:
+        session.rings.add(TASKS)
+    return freed + removed
+
+
+def _poison(now: float, step: str, task: str, deaths: int) -> TaskFailed:
+    text = f"{deaths} workers died or froze while they ran {task} for {step}; it is not tried again"
+    return TaskFailed(now, -1, step, Failure("PoisonTaskError", text, retryable=False))
+
+
+def _claimed(task_id: int, execution_id: int, run_id: str, number: int, *rest: Any) -> ClaimedTask:
+    return ClaimedTask(task_id, execution_id, run_id, executions.name_of(run_id, number), *rest)
+
+
+# --- Reads -------------------------------------------------------------------------------------------------------
+
+
+def next_wake(reader: Reader, after: float) -> float | None:
+    """Return when the next delayed row becomes ready, after `after`."""
+    found: float | None = reader.value("next_task", (after,))
+    return found
+
+
+def read_queue(reader: Reader, execution_id: int) -> list[QueueRecord]:
+    """Return an execution's rows, oldest first."""
+    return [QueueRecord(*row) for row in reader.rows("read_queue", (execution_id,))]
+
+
+def read_pools(reader: Reader, now: float) -> list[PoolRecord]:
+    """Return the load of every pool that has tasks or chunks, or a live member, by name."""
+    backlogs = _by_pool(reader.rows("read_backlogs", (now,)))
+    in_flight = _by_pool(reader.rows("read_in_flight"))
+    slots = _by_pool(reader.rows("read_slots", (now,)))
+    records = []
+    for pool in sorted(backlogs.keys() | in_flight.keys() | slots.keys()):
+        backlog, oldest = backlogs.get(pool, (0, now))
+        records.append(
+            PoolRecord(
+                pool=pool,
+                backlog=backlog,
+                in_flight=in_flight.get(pool, (0,))[0],
+                oldest_seconds=max(0.0, now - oldest),
+                slots=slots.get(pool, (0,))[0],
+            )
+        )
+    return records
+
+
+def _by_pool(rows: Iterable[Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    return {row[0]: row[1:] for row in rows}
+
+
+HANDLERS: Final[dict[type, Handler]] = {
+    ClaimTasks: claim,
+    FinishTask: finish,
+    FinishOwnTask: finish_own,
+    RetryTask: retry,
+    RetryOwnTask: retry_own,
+    ReleaseTasks: release,
+    BeatTasks: beat,
+}
