@@ -43,12 +43,12 @@ async def open_server(stack: Stack, settings: Settings) -> Server:
         stack.store,
         stack.clock,
         captures=capture_folder(settings),
+        callbacks=await stack.callbacks(),
         backlog_max=settings.backlog_max,
         meters=stack.meters,
         webhooks=DeskOptions(read_webhooks(settings.webhooks), settings.redact_keys),
         keep_seconds=settings.idempotency_seconds,
     )
     service.webhooks.check()
-    service.callbacks = await stack.callbacks()
     options = HttpSettings(**{name: getattr(settings, name) for name in SHARED})
     return await serve(create_app(service, settings=options))

@@ -14,7 +14,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import Final
 
-from holdfast.client import audited
+from holdfast.controller.actors import store_of
 from holdfast.controller.keys import (
     OVERLAP_SECONDS,
     IssuedKey,
@@ -118,8 +118,7 @@ class Keyring:
             raise await self._unknown(name)
 
     async def _change(self, operation: Operation, by: str) -> bool:
-        store = audited(self._store, by) if by else self._store
-        (result,) = await store.write([operation])
+        (result,) = await store_of(self._store, by).write([operation])
         self._read_at = None
         if isinstance(result, HoldfastError):
             raise result

@@ -63,8 +63,8 @@ async def served(folder: Path) -> AsyncIterator[tuple[Holdfast, httpx.AsyncClien
         definitions=[printing, reprinting, order_print], store=store, base_url="https://flows.example.com/"
     ) as stack:
         parts = stack._stack
-        service = ControllerService(parts.engine, parts.registry, parts.store, parts.clock)
-        service.callbacks = await parts.callbacks()
+        callbacks = await parts.callbacks()
+        service = ControllerService(parts.engine, parts.registry, parts.store, parts.clock, callbacks=callbacks)
         transport = httpx.ASGITransport(create_app(service))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             yield stack, http

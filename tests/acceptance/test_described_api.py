@@ -81,7 +81,7 @@ async def test_every_answer_is_one_that_was_described(tmp_path: Path) -> None:
         issued = await service.keys.create("schemathesis", [Scope.ADMIN])
         settings = HttpSettings(port=0, wait_seconds_max=0.05)
         for run_id in ("r-1", "r-2"):
-            await service.start("Review", b'{"account":"a"}', run_id)
+            await service.starts.start("Review", b'{"account":"a"}', run_id)
         (tmp_path / "schemathesis.toml").write_text(CONFIG, encoding="utf-8")
         server = await serve(create_app(service, settings=settings))
         try:

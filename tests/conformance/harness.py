@@ -164,10 +164,10 @@ async def killed(folder: Path, faults: str = "", plant: str = "") -> AsyncIterat
 
 
 async def _answer(stack: Stack, url: str, answer: Any) -> bool:
-    service = ControllerService(stack.engine, stack.registry, stack.store, stack.clock)
-    service.callbacks = await stack.callbacks()
+    callbacks = await stack.callbacks()
+    service = ControllerService(stack.engine, stack.registry, stack.store, stack.clock, callbacks=callbacks)
     try:
-        await service.answer_callback(token_of(url), json.dumps(answer).encode())
+        await service.messages.answer_callback(token_of(url), json.dumps(answer).encode())
     except CallbackError:
         return False
     return True

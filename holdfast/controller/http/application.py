@@ -102,7 +102,7 @@ def create_app(
     )
     app.router.route_class = ScopedRoute
     app.state.parts = Parts(service, settings)
-    app.state.doorkeeper = Doorkeeper(service.keys, settings, service.workflow_of)
+    app.state.doorkeeper = Doorkeeper(service.keys, settings, service.runs.workflow_of)
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
     app.add_middleware(CatchAll)

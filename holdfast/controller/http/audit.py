@@ -11,12 +11,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from holdfast.controller.audit import AUDIT_MAX
 from holdfast.controller.documents import AuditPage
 from holdfast.controller.http.access import ScopedRoute, requires
 from holdfast.controller.http.openapi import describes
 from holdfast.controller.http.parts import TheService, json_response
 from holdfast.controller.keys import Scope
-from holdfast.controller.service import AUDIT_MAX
+from holdfast.ports.operations import AuditFilter
 
 router = APIRouter(route_class=ScopedRoute, tags=["audit"])
 
@@ -34,4 +35,4 @@ async def read_audit(
     limit: Annotated[int, Query(ge=1, le=AUDIT_MAX)] = 50,
 ) -> Response:
     """Read who did what, newest first."""
-    return json_response(await service.audit(actor=actor, action=action, target=target, cursor=cursor, limit=limit))
+    return json_response(await service.audit.page(AuditFilter(actor, action, target), cursor=cursor, limit=limit))

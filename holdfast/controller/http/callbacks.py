@@ -33,5 +33,5 @@ async def answer_callback(
     body: TheBody,
 ) -> Response:
     """Answer a callback, once. The token is all it takes; when this answers, the answer cannot be lost."""
-    await service.answer_callback(token, body)
+    await service.messages.answer_callback(token, body)
     return json_response(Taken(), 202)

@@ -11,12 +11,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
+from holdfast.controller.captures import CAPTURES_MAX
 from holdfast.controller.documents import CapturePage
 from holdfast.controller.http.access import ScopedRoute, requires
 from holdfast.controller.http.openapi import describes
 from holdfast.controller.http.parts import TheService, json_response
 from holdfast.controller.keys import Scope
-from holdfast.controller.service import CAPTURES_MAX
 
 router = APIRouter(route_class=ScopedRoute, tags=["captures"])
 
@@ -29,7 +29,7 @@ async def list_captures(
     limit: Annotated[int, Query(ge=1, le=CAPTURES_MAX)] = 50,
 ) -> Response:
     """List captures, newest first."""
-    return json_response(await service.captures(cursor=cursor, limit=limit))
+    return json_response(await service.captures.page(cursor=cursor, limit=limit))
 
 
 @router.get(
@@ -42,6 +42,6 @@ async def get_capture(
     name: Annotated[str, Path(max_length=300, description="A capture's name, or a run id: its newest capture.")],
 ) -> Response:
     """Return a capture: the history of a run, without its secrets, as `load_history` reads it."""
-    found, content = await service.capture(name)
+    found, content = await service.captures.read(name)
     headers = {"Content-Disposition": f'attachment; filename="{found}.json"'}
     return Response(content, media_type="application/json", headers=headers)

@@ -41,7 +41,7 @@ async def stream_changes(
     """Follow how runs change: begin, end, are parked, paused and set going again. From now on, or after an id."""
     check_place(parts)
     try:
-        source = await parts.service.changes(
+        source = await parts.service.runs.changes(
             last_event_id or after, workflow=workflow, statuses=status or (), only=principal.workflows
         )
     except InputError as error:

@@ -33,21 +33,21 @@ router = APIRouter(route_class=ScopedRoute, tags=["fleet"])
 @requires(Scope.READ)
 async def list_workers(service: TheService) -> Response:
     """List the members of the fleet, newest first."""
-    return json_response(await service.workers())
+    return json_response(await service.fleet.workers())
 
 
 @router.get("/v1/pools", responses=describes(PoolList))
 @requires(Scope.READ)
 async def list_pools(service: TheService) -> Response:
     """List the pools with their load."""
-    return json_response(await service.pools())
+    return json_response(await service.fleet.pools())
 
 
 @router.get("/v1/locks", responses=describes(LockList))
 @requires(Scope.READ)
 async def list_locks(service: TheService) -> Response:
     """List who holds which lock, and who waits for it."""
-    return json_response(await service.locks())
+    return json_response(await service.fleet.locks())
 
 
 @router.post("/v1/locks/break", responses=describes(BrokenLock), openapi_extra=takes(reference(LockName)))
@@ -56,4 +56,4 @@ async def break_lock(service: TheService, body: TheBody, principal: ThePrincipal
     """Take a lock from its holder by force; the next in line gets it, and the old holder's token is refused."""
     read_json(body or b"null", "the request")
     (wanted,), _ = _LOCK_NAME.decode_call(body or b"null")
-    return json_response(await service.break_lock(wanted.name, principal.actor))
+    return json_response(await service.fleet.break_lock(wanted.name, principal.actor))

@@ -43,7 +43,7 @@ async def read_readiness(parts: ThePartsOf) -> Response:
     """Say whether what this process accepts is durable, and whether anybody carries it out."""
     try:
         async with asyncio.timeout(STORE_SECONDS_MAX):
-            orchestrators = await parts.service.orchestrators()
+            orchestrators = await parts.service.fleet.orchestrators()
     except (TimeoutError, HoldfastError):
         return json_response(Health(status="unavailable", checks={"store": "not reached"}), 503)
     checks = {"store": "ok", "orchestrators": f"{orchestrators} alive"}

@@ -52,7 +52,7 @@ async def send_signal(
     principal: ThePrincipal,
 ) -> Response:
     """Send a signal. Once this answers it cannot be lost."""
-    return json_response(await service.signal(run_id, name, body, operation_id, principal.actor), 202)
+    return json_response(await service.messages.signal(run_id, name, body, operation_id, principal.actor), 202)
 
 
 @router.post("/v1/runs/{run_id}/updates/{name}", responses=describes(Answer), openapi_extra=takes(_ARGUMENTS))
@@ -68,7 +68,9 @@ async def send_update(
 ) -> Response:
     """Send an update and wait for its answer, which is durable by then."""
     seconds = min(timeout, parts.settings.wait_seconds_max)
-    return json_response(await parts.service.update(run_id, name, body, seconds, operation_id, principal.actor))
+    return json_response(
+        await parts.service.messages.update(run_id, name, body, seconds, operation_id, principal.actor)
+    )
 
 
 @router.get("/v1/runs/{run_id}/queries/{name}", responses=describes(Answer))
@@ -84,7 +86,7 @@ async def ask_query(
 ) -> Response:
     """Ask a query; runs that have ended answer too."""
     seconds = min(timeout, parts.settings.wait_seconds_max)
-    return json_response(await parts.service.query(run_id, name, args.encode("utf-8", "replace"), seconds))
+    return json_response(await parts.service.messages.query(run_id, name, args.encode("utf-8", "replace"), seconds))
 
 
 @router.post("/v1/runs/{run_id}/queries/{name}", responses=describes(Answer), openapi_extra=takes(_ARGUMENTS))
@@ -94,4 +96,4 @@ async def ask_query_with_body(
 ) -> Response:
     """Ask a query whose arguments are too long for a query string."""
     seconds = min(timeout, parts.settings.wait_seconds_max)
-    return json_response(await parts.service.query(run_id, name, body, seconds))
+    return json_response(await parts.service.messages.query(run_id, name, body, seconds))

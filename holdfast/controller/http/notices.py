@@ -16,7 +16,7 @@ from holdfast.controller.http.access import ScopedRoute, requires
 from holdfast.controller.http.openapi import describes
 from holdfast.controller.http.parts import ThePrincipal, TheService, json_response
 from holdfast.controller.keys import Scope
-from holdfast.controller.service import NOTICES_MAX, NoticeStatus
+from holdfast.controller.notices.outbox import NOTICES_MAX, NoticeStatus
 
 router = APIRouter(route_class=ScopedRoute, tags=["notices"])
 
@@ -31,7 +31,7 @@ async def list_notices(
     limit: Annotated[int, Query(ge=1, le=NOTICES_MAX)] = 50,
 ) -> Response:
     """List who is told that runs have ended, the newest first."""
-    return json_response(await service.notices(run_id=run, status=status or "", cursor=cursor, limit=limit))
+    return json_response(await service.notices.page(run_id=run, status=status or "", cursor=cursor, limit=limit))
 
 
 @router.post("/v1/notices/{id}/resend", status_code=202, responses=describes(Notice, 202))
@@ -42,4 +42,4 @@ async def resend_notice(
     principal: ThePrincipal,
 ) -> Response:
     """Send a notice again that was heard or given up."""
-    return json_response(await service.resend_notice(id, principal.actor), 202)
+    return json_response(await service.notices.resend(id, principal.actor), 202)

@@ -30,6 +30,7 @@ from holdfast.controller.documents import (
     Run,
     RunPage,
     SignalledStart,
+    Where,
 )
 from holdfast.controller.http.access import About, ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, reference, takes
@@ -47,7 +48,8 @@ from holdfast.controller.http.parts import (
 from holdfast.controller.http.problems import RefusalError
 from holdfast.controller.http.stream import CountedStream, check_place
 from holdfast.controller.keys import Scope
-from holdfast.controller.service import EVENTS_MAX, RUNS_MAX
+from holdfast.controller.runs import EVENTS_MAX, RUNS_MAX
+from holdfast.controller.starts import StartOptions
 from holdfast.controller.strict import read_json
 from holdfast.errors import InputError
 from holdfast.ports.operations import IdPolicy
@@ -146,20 +148,17 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
     if signal is not None:
         body, message = _with_signal(signal, body, id, id_conflict_policy)
     policy = IdPolicy(id_reuse_policy, id_conflict_policy)
-    run, created = await parts.service.start(
-        name,
-        body,
-        id,
+    options = StartOptions(
         timeout=timeout,
         execution_timeout=execution_timeout,
         policy=None if policy == IdPolicy() else policy,
         attributes=_pairs("attribute", attribute),
         memo=_pairs("memo", memo),
-        only=principal.workflows,
-        by=principal.actor,
         notify=notify or (),
-        key=operation_id,
         signal=message,
+    )
+    run, created = await parts.service.starts.start(
+        name, body, id, options, key=operation_id, by=principal.actor, only=principal.workflows
     )
     headers = {"Location": f"/v1/runs/{_path_segment(run.run_id)}"}
     seconds = preferred_wait(prefer or [])
@@ -188,27 +187,23 @@ async def list_runs(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
     payloads: Payloads = False,  # noqa: FBT002 - given by name, in the query
 ) -> Response:
     """List runs, newest first."""
-    return json_response(
-        await service.runs(
-            workflow=workflow,
-            status=status,
-            created_from=created_from,
-            created_before=created_before,
-            error=error,
-            attributes=_pairs("where", where),
-            cursor=cursor,
-            limit=limit,
-            payloads=payloads,
-            only=principal.workflows,
-        )
+    wanted = Where(
+        workflow=workflow,
+        status=[] if status is None else [status],
+        created_from=created_from,
+        created_before=created_before,
+        error=error,
+        attributes=_pairs("where", where),
     )
+    page = await service.runs.page(wanted, cursor=cursor, limit=limit, payloads=payloads, only=principal.workflows)
+    return json_response(page)
 
 
 @router.get("/v1/runs/{run_id}", responses=describes(Run))
 @requires(Scope.READ, About.RUN)
 async def read_run(service: TheService, run_id: RunId) -> Response:
     """Read a run, with its result or error when it has ended."""
-    return json_response(await service.run(run_id))
+    return json_response(await service.runs.read(run_id))
 
 
 @router.get(
@@ -242,14 +237,14 @@ async def read_history(
     payloads: Payloads = False,  # noqa: FBT002 - given by name, in the query
 ) -> Response:
     """Read the events of a run, in order."""
-    return json_response(await service.history(run_id, after=after, limit=limit, payloads=payloads))
+    return json_response(await service.runs.history(run_id, after=after, limit=limit, payloads=payloads))
 
 
 @router.get("/v1/runs/{run_id}/explain", responses=describes(Explained))
 @requires(Scope.READ, About.RUN)
 async def explain_run(service: TheService, run_id: RunId) -> Response:
     """Say why a run does not move, as a chain of causes."""
-    return json_response(await service.explain(run_id))
+    return json_response(await service.runs.explain(run_id))
 
 
 @router.get(
@@ -273,7 +268,7 @@ async def stream_events(
             raise RefusalError(400, "Last-Event-ID is none of ours: expected the number of an event")
         after = max(after, int(last_event_id))
     check_place(parts)
-    source = await parts.service.watch(run_id, after=after, payloads=payloads)
+    source = await parts.service.runs.watch(run_id, after=after, payloads=payloads)
     if source is None:
         return Response(status_code=204)
     return CountedStream(parts, source)
@@ -290,7 +285,7 @@ async def cancel_run(
     service: TheService, run_id: RunId, body: TheBody, operation_id: TheOperationId, principal: ThePrincipal
 ) -> Response:
     """Ask a run to stop; its code may clean up first."""
-    return json_response(await service.cancel(run_id, _reason_in(body), operation_id, principal.actor), 202)
+    return json_response(await service.operating.cancel(run_id, _reason_in(body), operation_id, principal.actor), 202)
 
 
 @router.post(
@@ -304,7 +299,9 @@ async def terminate_run(
     service: TheService, run_id: RunId, body: TheBody, operation_id: TheOperationId, principal: ThePrincipal
 ) -> Response:
     """End a run without asking its code."""
-    return json_response(await service.terminate(run_id, _reason_in(body), operation_id, principal.actor), 202)
+    return json_response(
+        await service.operating.terminate(run_id, _reason_in(body), operation_id, principal.actor), 202
+    )
 
 
 @router.post(
@@ -315,7 +312,7 @@ async def terminate_run(
 @requires(Scope.OPERATE, About.RUN)
 async def pause_run(service: TheService, run_id: RunId, body: TheBody, principal: ThePrincipal) -> Response:
     """Keep a run from moving until it is resumed."""
-    return json_response(await service.pause(run_id, principal.name, _reason_in(body), principal.actor))
+    return json_response(await service.operating.pause(run_id, principal.name, _reason_in(body), principal.actor))
 
 
 @router.post("/v1/runs/{run_id}/resume", status_code=202, responses=describes(Run, 202, "The run goes on."))
@@ -327,7 +324,7 @@ async def resume_run(
     principal: ThePrincipal,
 ) -> Response:
     """Let a parked or paused run go on."""
-    return json_response(await service.resume(run_id, principal.actor), 202)
+    return json_response(await service.operating.resume(run_id, principal.actor), 202)
 
 
 @router.post(
@@ -346,7 +343,7 @@ async def fork_run(
     (wanted,), _ = _FORK.decode_call(body or b"null")
     if wanted.id is None and operation_id is not None:
         wanted = msgspec.structs.replace(wanted, id=operation_id)
-    answer, created = await service.fork(run_id, wanted, principal.actor)
+    answer, created = await service.forks.fork(run_id, wanted, principal.actor)
     return json_response(answer, 201 if created else 200)
 
 
@@ -358,7 +355,9 @@ async def operate_many(
     """Cancel, terminate, pause or resume the next runs that a filter means; what is refused is listed."""
     read_json(body or b"null", "the request")
     (wanted,), _ = _BULK.decode_call(body or b"null")
-    return json_response(await service.bulk(wanted, principal.name, operation_id, principal.workflows, principal.actor))
+    return json_response(
+        await service.operating.bulk(wanted, principal.name, operation_id, principal.workflows, principal.actor)
+    )
 
 
 @router.post("/v1/bulk/fork", responses=describes(BulkForkAnswer), openapi_extra=takes(reference(BulkFork)))
@@ -369,7 +368,7 @@ async def fork_many(
     """Fork the next runs that a filter means, all at the same place; what is refused is listed."""
     read_json(body or b"null", "the request")
     (wanted,), _ = _BULK_FORK.decode_call(body or b"null")
-    return json_response(await service.fork_many(wanted, operation_id, principal.workflows, principal.actor))
+    return json_response(await service.forks.fork_many(wanted, operation_id, principal.workflows, principal.actor))
 
 
 def preferred_wait(headers: list[str]) -> int | None:
@@ -382,7 +381,9 @@ def preferred_wait(headers: list[str]) -> int | None:
 
 
 async def _ended(parts: Parts, run_id: str, seconds: float) -> Run:
-    return await wait_unless_stopping(parts, parts.service.ended(run_id, seconds)) or await parts.service.run(run_id)
+    return await wait_unless_stopping(
+        parts, parts.service.runs.ended(run_id, seconds)
+    ) or await parts.service.runs.read(run_id)
 
 
 def _reason_in(body: bytes) -> str:

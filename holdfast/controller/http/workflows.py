@@ -9,6 +9,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from holdfast.controller import catalogue
 from holdfast.controller.documents import Workflow, WorkflowList
 from holdfast.controller.http.access import About, ScopedRoute, requires
 from holdfast.controller.http.openapi import describes
@@ -22,7 +23,7 @@ router = APIRouter(route_class=ScopedRoute, tags=["workflows"])
 @requires(Scope.READ, About.SELECTION)
 async def list_workflows(service: TheService, principal: ThePrincipal) -> Response:
     """List the workflows this controller knows."""
-    found = service.workflows().workflows
+    found = catalogue.list_workflows(service.registry).workflows
     return json_response(WorkflowList(workflows=[each for each in found if principal.may_see(each.name)]))
 
 
@@ -30,4 +31,4 @@ async def list_workflows(service: TheService, principal: ThePrincipal) -> Respon
 @requires(Scope.READ, About.WORKFLOW)
 async def read_workflow(service: TheService, name: str) -> Response:
     """Read a workflow with the JSON Schemas of its input, output, signals, queries and updates."""
-    return json_response(service.workflow(name))
+    return json_response(catalogue.describe_workflow(service.registry, name))

@@ -28,6 +28,7 @@ from typing import Any, Final, NoReturn, cast
 import msgspec
 
 from holdfast.authoring import MessageHandler, Registry, Webhook, check_webhooks
+from holdfast.controller.actors import engine_of
 from holdfast.controller.inputs import recorded
 from holdfast.controller.webhooks.deciding import Facts, Meaning, Nothing, decide, fallback_key, read_facts
 from holdfast.controller.webhooks.redaction import Redaction
@@ -205,8 +206,7 @@ class Desk:
         def carrying(made: Operation) -> Carrying:
             return msgspec.structs.replace(note, act=made)
 
-        engine = self._engine.acting_as(actor) if actor else self._engine
-        return self._checked(await engine.carry_out(act, carrying), facts)
+        return self._checked(await engine_of(self._engine, actor).carry_out(act, carrying), facts)
 
     async def _act(self, meaning: Meaning, facts: Facts) -> Begin | Deliver:
         operation_id = f"webhook {facts.context['webhook']} {facts.key}"

@@ -86,7 +86,7 @@ async def test_what_did_nothing_is_not_noted(tmp_path):
 async def test_an_act_and_its_note_are_one_commit(tmp_path):
     """Either both are there or neither: what undoes the one undoes the other."""
     async with serving(tmp_path) as api:
-        await api.service.start("greet", b'"bob"', "r")
+        await api.service.starts.start("greet", b'"bob"', "r")
         store = audited(api.store, "ci")
         api.store._writer._sql = {
             **api.store._writer._sql,

@@ -210,7 +210,7 @@ async def test_a_stream_ends_with_the_key_of_its_reader(tmp_path, monkeypatch, p
     """Not only the next request is refused: what goes on does not go on. A stream with another key does."""
     monkeypatch.setattr(access, "LOOK_SECONDS", 0.001)
     async with serving(tmp_path) as api:
-        await api.service.start("Review", b'{"order":{"account":"a"}}', "r")
+        await api.service.starts.start("Review", b'{"order":{"account":"a"}}', "r")
         short = await api.service.keys.create("short", [Scope.READ], api.clock.now() + 60)
         long = await api.service.keys.create("long", [Scope.READ])
         begun, leave = [asyncio.Event(), asyncio.Event()], asyncio.Event()

@@ -93,7 +93,7 @@ async def test_another_process_gives_the_same_answer(tmp_path):
 async def test_a_key_is_somebodys_own(tmp_path):
     """The same key of two callers is two keys: each has their own answer, and no signal is taken for the other's."""
     async with serving(tmp_path) as api:
-        await api.service.start("Review", b'{"order":{"account":"a"}}', "r")
+        await api.service.starts.start("Review", b'{"order":{"account":"a"}}', "r")
         ann, bob = [(await api.service.keys.create(each, [Scope.SIGNAL])).secret for each in ("ann", "bob")]
         path = "/v1/runs/r/signals/approve"
         for secret, value in ((ann, "ann"), (ann, "ann"), (bob, "bob")):
@@ -189,7 +189,7 @@ async def test_an_act_and_its_key_are_one_commit(tmp_path):
         sql = api.store._writer._sql
         api.store._writer._sql = {**sql, "put_idempotency": "INSERT INTO nowhere VALUES (?1,?2,?3,?4,?5,?6,?7,?8)"}
         with pytest.raises(StoreError, match="nowhere"):
-            await api.service.start("greet", b'"bob"', key="k")
+            await api.service.starts.start("greet", b'"bob"', key="k")
         assert (await api.http.get("/v1/runs")).json()["runs"] == []
         api.store._writer._sql = sql
         assert (await api.http.post("/v1/workflows/greet/runs", json="bob", headers=key("k"))).status_code == 201

@@ -12,7 +12,7 @@ async def test_a_run_is_paused_and_resumed(tmp_path):
     async with serving(tmp_path) as api:
         await api.make_keys()
         headers = {"Authorization": f"Bearer {api.secrets['operate']}"}
-        await api.service.start("idle", b"", "r-1")
+        await api.service.starts.start("idle", b"", "r-1")
         response = await api.http.post("/v1/runs/r-1/pause", json={"reason": "bad deploy"}, headers=headers)
         assert response.status_code == 200
         run = response.json()
@@ -28,7 +28,7 @@ async def test_a_run_is_paused_and_resumed(tmp_path):
 async def test_a_run_nobody_owns_is_terminated_at_once(tmp_path):
     """The answer shows its end, and what comes later is refused."""
     async with serving(tmp_path) as api:
-        await api.service.start("idle", b"", "r-1")
+        await api.service.starts.start("idle", b"", "r-1")
         run = (await api.http.post("/v1/runs/r-1/terminate", json={"reason": "wrong"})).json()
         assert run["status"] == "TERMINATED"
         assert run["error"]["message"] == "wrong"
@@ -54,7 +54,7 @@ async def test_many_runs_are_operated_in_parts(tmp_path):
     """A preview counts; each part says what was done and where the next one begins; what is refused says why."""
     async with serving(tmp_path) as api:
         for number in range(5):
-            await api.service.start("idle", b"", f"r-{number}")
+            await api.service.starts.start("idle", b"", f"r-{number}")
         body = {"verb": "pause", "where": {"workflow": "idle"}, "reason": "bad deploy", "limit": 3}
         preview = (await api.http.post("/v1/bulk", json=body | {"preview": True})).json()
         assert preview == {"matched": 5, "done": [], "refused": [], "next": None}
@@ -81,7 +81,7 @@ async def test_many_runs_are_operated_in_parts(tmp_path):
 async def test_a_run_is_forked(tmp_path):
     """The new run begins where it was told to; made again it is the same; what makes no sense is refused."""
     async with serving(tmp_path) as api:
-        await api.service.start("greet", b'"ada"', "g-1")
+        await api.service.starts.start("greet", b'"ada"', "g-1")
         response = await api.http.post("/v1/runs/g-1/fork", json={"at": "start", "id": "g-2", "input": "bob"})
         assert response.status_code == 201
         answer = response.json()
@@ -105,7 +105,7 @@ async def test_runs_are_found_by_attributes(tmp_path):
         for number in range(2):
             response = await api.http.post(f"{path}&id=r-{number}&attribute=total={number}.5&attribute=code=007")
             assert response.status_code == 201
-        await api.service.start("idle", b"", "r-9")
+        await api.service.starts.start("idle", b"", "r-9")
         run = (await api.http.get("/v1/runs/r-1")).json()
         assert run["attributes"] == {"region": "eu", "total": 1.5, "code": "007"}
         assert run["memo"] == {"note": "by hand"}
@@ -127,8 +127,8 @@ async def test_many_runs_are_forked_in_parts(tmp_path):
     """A preview counts; each part names the forks and where the next begins; again under one key they are the same."""
     async with serving(tmp_path) as api:
         for number in range(3):
-            await api.service.start("greet", b'"ada"', f"g-{number}")
-        await api.service.start("idle", b"", "i-1")
+            await api.service.starts.start("greet", b'"ada"', f"g-{number}")
+        await api.service.starts.start("idle", b"", "i-1")
         body = {"where": {"workflow": "greet"}, "fork": {"at": "start", "input": "bob"}, "limit": 2}
         preview = (await api.http.post("/v1/bulk/fork", json=body | {"preview": True})).json()
         assert preview == {"matched": 3, "forked": [], "refused": [], "next": None}
@@ -157,7 +157,7 @@ async def test_many_runs_are_forked_in_parts(tmp_path):
 async def test_a_pruned_history_is_gone_for_good(tmp_path):
     """410 with the reason; the run itself is still described."""
     async with serving(tmp_path) as api:
-        await api.service.start("idle", b"", "r-1")
+        await api.service.starts.start("idle", b"", "r-1")
         await api.http.post("/v1/runs/r-1/terminate")
         await api.store.write([Prune(await api.store.now() + 1)])
         problem = check_problem(await api.http.get("/v1/runs/r-1/history"), 410, "HF303")

@@ -39,7 +39,7 @@ async def test_it_serves_on_a_free_port_and_stops(tmp_path):
 async def test_stopping_ends_waits_and_streams(tmp_path):
     """Whoever waits for a result or follows events gets an orderly end at once."""
     async with serving(tmp_path) as api:
-        await api.service.start("idle", b"", "r")
+        await api.service.starts.start("idle", b"", "r")
         server = await serve(api.app, port=0)
         async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
             waiting = asyncio.create_task(client.get("/v1/runs/r/result?wait=50"))

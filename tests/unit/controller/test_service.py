@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.controller import catalogue
 from holdfast.errors import InputError, RunConflictError, RunNotFoundError, UnknownNameError
 from tests.unit.controller.rig import on_loop, serving
 
@@ -23,33 +24,33 @@ async def test_equal_inputs_are_equal_bytes(tmp_path):
         b'{"order":{"account":"a\\u00E9","lines":[{"name":"x"}]},"note":""}',
     ]
     async with serving(tmp_path) as api:
-        made = [(await api.service.start("Review", each, "r-1"))[1] for each in spellings]
+        made = [(await api.service.starts.start("Review", each, "r-1"))[1] for each in spellings]
         assert made == [True, False, False]
         assert await recorded_input(api, "r-1") == spellings[0]
         with pytest.raises(RunConflictError):
-            await api.service.start("Review", spellings[0].replace(b"1", b"2"), "r-1")
+            await api.service.starts.start("Review", spellings[0].replace(b"1", b"2"), "r-1")
         with pytest.raises(RunConflictError):
-            await api.service.start("greet", b'"bob"', "r-1")
+            await api.service.starts.start("greet", b'"bob"', "r-1")
 
 
 @on_loop
 async def test_nothing_stands_for_null(tmp_path):
     """An empty body starts a workflow that takes nothing, and no other."""
     async with serving(tmp_path) as api:
-        run, created = await api.service.start("idle", b"")
+        run, created = await api.service.starts.start("idle", b"")
         assert created
         assert await recorded_input(api, run.run_id) == b"null"
         with pytest.raises(InputError):
-            await api.service.start("greet", b"")
+            await api.service.starts.start("greet", b"")
 
 
 @on_loop
 async def test_a_task_is_started_as_a_workflow_of_one_step(tmp_path):
     """`task:NAME` is in the catalogue and can be started."""
     async with serving(tmp_path) as api:
-        kinds = {each.name: each.kind for each in api.service.workflows().workflows}
+        kinds = {each.name: each.kind for each in catalogue.list_workflows(api.service.registry).workflows}
         assert kinds == {"Review": "workflow", "greet": "workflow", "idle": "workflow", "task:fetch": "task"}
-        run, _ = await api.service.start("task:fetch", b'"u"', "t-1")
+        run, _ = await api.service.starts.start("task:fetch", b'"u"', "t-1")
         assert run.workflow == "task:fetch"
 
 
@@ -59,7 +60,7 @@ async def test_a_run_id_has_to_fit_into_a_path(tmp_path, run_id):
     """An id that could not be asked for again is refused."""
     async with serving(tmp_path) as api:
         with pytest.raises(InputError, match="run id"):
-            await api.service.start("idle", b"", run_id)
+            await api.service.starts.start("idle", b"", run_id)
 
 
 @pytest.mark.parametrize("run_id", ["a", "...", "ord@1", "me@example.com", "ö 1;x=%41?#", "x" * 255, "a\\b"])
@@ -77,21 +78,21 @@ async def test_other_run_ids_are_addressable(tmp_path, run_id):
 async def test_messages_are_validated_where_their_handler_is_known(tmp_path):
     """Signals, queries and updates are checked against their handler; only a signal may have none."""
     async with serving(tmp_path) as api:
-        await api.service.start("Review", b'{"order":{"account":"a"}}', "r-1")
-        service = api.service
+        await api.service.starts.start("Review", b'{"order":{"account":"a"}}', "r-1")
+        messages = api.service.messages
         with pytest.raises(InputError):
-            await service.signal("r-1", "approve", b"7")
+            await messages.signal("r-1", "approve", b"7")
         with pytest.raises(InputError):
-            await service.update("r-1", "add", b'{"name":1}', 1)
+            await messages.update("r-1", "add", b'{"name":1}', 1)
         with pytest.raises(InputError):
-            await service.query("r-1", "progress", b'"x"', 1)
+            await messages.query("r-1", "progress", b'"x"', 1)
         with pytest.raises(UnknownNameError, match="add"):
-            await service.update("r-1", "remove", b"null", 1)
+            await messages.update("r-1", "remove", b"null", 1)
         with pytest.raises(UnknownNameError, match="progress"):
-            await service.query("r-1", "state", b"null", 1)
+            await messages.query("r-1", "state", b"null", 1)
         with pytest.raises(RunNotFoundError):
-            await service.signal("r-2", "approve", b'"me"')
-        accepted = await service.signal("r-1", "whatever", b' {"b": 1, "a": [1.0]} ', "op-1")
+            await messages.signal("r-2", "approve", b'"me"')
+        accepted = await messages.signal("r-1", "whatever", b' {"b": 1, "a": [1.0]} ', "op-1")
         assert accepted.operation_id == "op-1"
         record = await api.store.run("r-1")
         (row,) = await api.store.execution_inbox(record.execution_id)
@@ -102,7 +103,7 @@ async def test_messages_are_validated_where_their_handler_is_known(tmp_path):
 async def test_the_same_signal_twice_is_delivered_once(tmp_path):
     """An Idempotency-Key names the message."""
     async with serving(tmp_path) as api:
-        await api.service.start("Review", b'{"order":{"account":"a"}}', "r-1")
+        await api.service.starts.start("Review", b'{"order":{"account":"a"}}', "r-1")
         for key in ("k", '"k"', "k2"):
             answer = await api.http.post("/v1/runs/r-1/signals/approve", json="me", headers={"Idempotency-Key": key})
             assert answer.status_code == 202
@@ -115,7 +116,8 @@ async def test_lists_page_by_cursor(tmp_path):
     """Pages follow each other without a gap, newest first, and filters hold on each."""
     async with serving(tmp_path) as api:
         for number in range(7):
-            await api.service.start("idle" if number % 2 else "greet", b"null" if number % 2 else b'"x"', f"r-{number}")
+            name, text = ("idle", b"null") if number % 2 else ("greet", b'"x"')
+            await api.service.starts.start(name, text, f"r-{number}")
         seen, cursor = [], None
         for _ in range(3):
             params = {"limit": 2, "workflow": "greet", "status": "RUNNING"} | ({"cursor": cursor} if cursor else {})
@@ -216,7 +218,7 @@ async def test_a_start_says_what_to_do_with_the_run_there_is(tmp_path):
 async def test_a_result_is_waited_for_as_long_as_is_preferred(tmp_path):
     """`Prefer: wait` does what ?wait= does, as far as the server allows, and the answer says so."""
     async with serving(tmp_path, wait_seconds_max=0.01) as api:
-        await api.service.start("idle", b"", "r")
+        await api.service.starts.start("idle", b"", "r")
         answer = await api.http.get("/v1/runs/r/result", headers={"Prefer": "respond-async, wait=30"})
         assert (answer.status_code, answer.headers["preference-applied"]) == (202, "wait=0")
         await api.http.post("/v1/runs/r/terminate")

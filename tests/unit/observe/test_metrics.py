@@ -171,7 +171,7 @@ def test_a_large_store_is_not_counted_all_the_time(tmp_path) -> None:
         async with serving(tmp_path) as api:
             reader = FleetReader(api.store, lambda: next(times))
             assert (await reader.read()).totals.runs == {}
-            await api.service.start("greet", b'"you"', "r-1")
+            await api.service.starts.start("greet", b'"you"', "r-1")
             assert (await reader.read()).totals.runs == {}
             assert (await reader.read()).totals.runs == {"RUNNING": 1}
 

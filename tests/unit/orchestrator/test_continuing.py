@@ -109,9 +109,9 @@ async def test_an_execution_that_went_on_has_an_end(tmp_path: Path) -> None:
         assert isinstance(seen[-1].event, WorkflowContinued)
         assert [each.id for each in seen] == [each.id for each in await first.history()]
         service = ControllerService(app.stack.engine, app.registry, app.stack.store, app.stack.clock)
-        page = await service.history("r@1")
+        page = await service.runs.history("r@1")
         assert page.events[-1]["type"] == "WorkflowContinued"
-        assert await service.watch("r@1", after=len(seen)) is None
+        assert await service.runs.watch("r@1", after=len(seen)) is None
         await handle.signal(Register.close)
         await handle.result()
 

@@ -158,7 +158,7 @@ async def test_what_is_not_genuine_is_refused_alike(tmp_path):
 async def test_the_first_declaration_that_fits_is_done(tmp_path):
     """By event, then by filter; what nobody wants is taken all the same, so that nobody sends it for ever."""
     async with serving(tmp_path, definitions=DEFINITIONS) as api:
-        await api.service.start("Review", b'{"order":{"account":"a"}}', "r-7")
+        await api.service.starts.start("Review", b'{"order":{"account":"a"}}', "r-7")
         pushed = await send(api, "git", github, {"ref": "main"}, delivery="d-1")
         assert pushed.json()["run_id"] == "git-d-1"
         deleted = await send(api, "git", github, {"ref": "gone", "deleted": True}, delivery="d-2")
@@ -260,7 +260,7 @@ async def test_a_run_that_cannot_be_signalled_fails_the_delivery(tmp_path):
         await send(api, "pay", stripe, payment())
         check_problem(await send(api, "pay", stripe, payment(2, data={"id": 1, "name": "eve"})), 409, "HF603")
         assert [each["state"] for each in await inbox(api)] == ["failed", "accepted", "failed"]
-        await api.service.start("Review", b'{"order":{"account":"a"}}', "r-9")
+        await api.service.starts.start("Review", b'{"order":{"account":"a"}}', "r-9")
         answer = await api.http.post("/v1/hooks/git", content=text, headers=headers)
         assert (answer.status_code, answer.json()["run_id"]) == (202, "r-9")
 

@@ -1,0 +1,54 @@
+"""The fleet: who works, what waits, what is locked.
+
+Owns: these lists, and taking a lock from its holder.
+Must not know: HTTP, runs.
+"""
+
+from __future__ import annotations
+
+from holdfast.controller.actors import store_of
+from holdfast.controller.documents import (
+    BrokenLock,
+    LockList,
+    PoolList,
+    WorkerList,
+    lock_document,
+    pool_document,
+    worker_document,
+)
+from holdfast.ports.operations import BreakLock
+from holdfast.ports.store import Store
+
+
+class Fleet:
+    """The members, pools and locks of a store, as documents."""
+
+    def __init__(self, store: Store) -> None:
+        """Read `store`."""
+        self._store = store
+
+    async def workers(self) -> WorkerList:
+        """Return all members that did not leave, newest first."""
+        return WorkerList(workers=[worker_document(each) for each in await self._store.members()])
+
+    async def pools(self) -> PoolList:
+        """Return every pool that has work or somebody to do it."""
+        return PoolList(pools=[pool_document(each) for each in await self._store.pools()])
+
+    async def locks(self) -> LockList:
+        """Return every place in every lock's queue."""
+        return LockList(locks=[lock_document(each) for each in await self._store.locks()])
+
+    async def break_lock(self, name: str, by: str = "") -> BrokenLock:
+        """Take a lock from its holder by force; `by` is who does it, for the audit log."""
+        (holder,) = await store_of(self._store, by).write([BreakLock(name)])
+        return BrokenLock(name=name, holder=holder or None)
+
+    async def orchestrators(self) -> int:
+        """Return how many living members run workflows; raises StoreError when the store cannot be reached."""
+        now = await self._store.now()
+        return sum(
+            1
+            for each in await self._store.members()
+            if each.kind in {"orchestrator", "stack"} and each.expires_at > now
+        )
