@@ -4,15 +4,21 @@
 # HOLDFAST_NO_APT=1 switches this off.
 set -u
 
-# program   Debian package
+# program       Debian package
 table='
-strace      strace
+strace          strace
+postgres        postgresql
+redis-server    redis-server
 '
+
+found() { # also where Debian keeps PostgreSQL's programs: out of PATH
+  command -v "$1" >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/"$1" >/dev/null 2>&1
+}
 
 packages=
 while read -r program package; do
   [ -n "$program" ] || continue
-  command -v "$program" >/dev/null 2>&1 || packages="$packages $package"
+  found "$program" || packages="$packages $package"
 done <<EOF
 $table
 EOF
@@ -25,9 +31,31 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
   exit 0
 fi
 
+# The tests start servers of their own. What the packages would start on installation, and at every boot, stays off:
+# policy-rc.d forbids the start, createcluster.d the making of a database cluster that would be started.
+policy=/usr/sbin/policy-rc.d
+cluster=/etc/postgresql-common/createcluster.d/holdfast-tests.conf
+undo() {
+  [ -z "${our_policy:-}" ] || rm -f "$policy"
+  [ -z "${our_cluster:-}" ] || rm -f "$cluster"
+}
+trap undo EXIT
+trap 'exit 0' HUP INT TERM
+if [ ! -e "$policy" ]; then
+  our_policy=1
+  printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
+fi
+case " $packages " in *" postgresql "*)
+  our_cluster=1
+  mkdir -p "${cluster%/*}" && echo 'create_main_cluster = false' >"$cluster" ;;
+esac
+
 echo "Installing for the tests: $packages (HOLDFAST_NO_APT=1 switches this off)" >&2
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086  # a list of words
 { apt-get install --yes --quiet=2 $packages || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 $packages; }; } \
   >/dev/null 2>&1 || echo "That failed; the tests that need them are skipped: $packages" >&2
+case " $packages " in *" redis-server "*)
+  command -v systemctl >/dev/null 2>&1 && systemctl disable --quiet redis-server >/dev/null 2>&1 ;;
+esac
 exit 0

@@ -23,8 +23,13 @@ def require_program(program: str, install: str) -> str:
     """Return the path of `program`, or end the test: skipped with the `install` command, failed under CI."""
     path = shutil.which(program)
     if path is None:
-        _go_without(f"{program} is not installed. To run this test: {install}", "program")
+        go_without_program(program, install)
     return path
+
+
+def go_without_program(program: str, install: str) -> NoReturn:
+    """End the test, whose `program` is not there: skipped with the `install` command, failed under CI."""
+    _go_without(f"{program} is not installed. To run this test: {install}", "program")
 
 
 def require_package(package: str, extra: str) -> None:

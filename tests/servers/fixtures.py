@@ -1,0 +1,44 @@
+"""Servers as fixtures: one of each kind for all tests of a process, started when the first test asks for it.
+
+Owns: how long they live, and what happens where their programs are missing.
+Must not know: what any test does with them.
+
+A test that stops, kills or pauses the shared server starts and resumes it again before it ends. One that does so often,
+or needs settings of its own, makes its own `Postgres(...)` or `Redis(...)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.programs import go_without_program, require_program
+from tests.servers import postgres, redis
+from tests.servers.postgres import Postgres
+from tests.servers.redis import Redis
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """Return a PostgreSQL server that all tests of this process share."""
+    if postgres.find_programs() is None:
+        go_without_program("postgres", postgres.INSTALL)
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """Return a Redis server that all tests of this process share."""
+    require_program(redis.PROGRAM, redis.INSTALL)
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_dsn(postgres_server: Postgres) -> Iterator[str]:
+    """Return the address of a fresh database."""
+    dsn = postgres_server.create_database()
+    yield dsn
+    postgres_server.drop_database(dsn)
