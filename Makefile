@@ -15,9 +15,9 @@ help: ## Say what the words do
 demo: environment ## Run the guided tour
 	@$(BIN)/holdfast demo $(ARGS)
 
-test: environment ## Run the tests
+test: environment ## Run the tests, in a process for each core; ARGS=-n0 for one process
 	@sh scripts/servers.sh
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: environment ## Lint, format, types, layers, lock: seconds
 	@$(BIN)/ruff check --quiet --output-format concise .

@@ -151,7 +151,11 @@ def _async_query(self: Any) -> Any: ...
 
 
 @pytest.mark.parametrize("decorator", [signal, query, update])
-@pytest.mark.parametrize("subject", [5, staticmethod(lambda self: None), classmethod(lambda cls: None)], ids=repr)
+@pytest.mark.parametrize(
+    "subject",
+    [5, staticmethod(lambda self: None), classmethod(lambda cls: None)],
+    ids=["number", "staticmethod", "classmethod"],
+)
 def test_what_is_no_method_is_refused(decorator, subject) -> None:
     """Only functions can handle messages."""
     with pytest.raises(DefinitionError):

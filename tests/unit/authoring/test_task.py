@@ -146,7 +146,9 @@ async def async_generator():
 
 
 @pytest.mark.parametrize(
-    "subject", [Holder, Holder.method, generator, async_generator, 5, "x", len, fetch, staticmethod(process)], ids=repr
+    "subject",
+    [Holder, Holder.method, generator, async_generator, 5, "x", len, fetch, staticmethod(process)],
+    ids=["class", "method", "generator", "async-generator", "number", "text", "builtin", "task", "staticmethod"],
 )
 def test_what_cannot_be_a_task_is_refused(subject) -> None:
     """Classes, methods, generators and odd objects are DefinitionErrors at decoration."""

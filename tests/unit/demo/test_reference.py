@@ -81,7 +81,11 @@ def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(tmp_path: Path) -> N
         read_file(os.fsencode(path))
 
 
-@pytest.mark.parametrize("data", [b"no gzip at all", gzip.compress(b"text" * 99)[:-12], gzip.compress(b"x") + b"junk"])
+@pytest.mark.parametrize(
+    "data",
+    [b"no gzip at all", gzip.compress(b"text" * 99)[:-12], gzip.compress(b"x") + b"junk"],
+    ids=["no-gzip", "cut-off", "junk-behind"],
+)
 def test_damaged_compression_is_said(tmp_path: Path, data: bytes) -> None:
     """A broken archive is unreadable, not an empty or shortened document."""
     path = tmp_path / "broken.gz"

@@ -99,7 +99,11 @@ def test_digests_are_keyed_and_older_ones_known() -> None:
     assert len(set(digests)) == 3
 
 
-@pytest.mark.parametrize("text", ["", "hfk_", "hfk_short", new_key()[4:], new_key() + "A", "hfk_" + "é" * 43])
+@pytest.mark.parametrize(
+    "text",
+    ["", "hfk_", "hfk_short", new_key()[4:], new_key() + "A", "hfk_" + "é" * 43],
+    ids=["empty", "prefix", "short", "no-prefix", "long", "not-ascii"],
+)
 def test_what_is_no_key_is_refused(text: str) -> None:
     """The error names where it was looked for and not what was there."""
     with pytest.raises(SettingsError, match="env:KEY holds no encryption key"):
