@@ -56,8 +56,10 @@ if TYPE_CHECKING:
         RunFailedError,
         TaskError,
         TaskTimeoutError,
+        TransactionError,
     )
     from holdfast.observe import redact
+    from holdfast.transactions import transaction
 
 __version__ = "0.1.0.dev0"
 
@@ -85,7 +87,9 @@ _HOMES: Final[dict[str, str]] = {
     "RunFailedError": "holdfast.errors",
     "TaskError": "holdfast.errors",
     "TaskTimeoutError": "holdfast.errors",
+    "TransactionError": "holdfast.errors",
     "redact": "holdfast.observe",
+    "transaction": "holdfast.transactions",
     "schedule": "holdfast.authoring.schedules",
 }
 """Names that do not live in `holdfast.authoring`."""
@@ -116,6 +120,7 @@ __all__ = [
     "Stripe",
     "TaskError",
     "TaskTimeoutError",
+    "TransactionError",
     "all_handlers_finished",
     "callback",
     "continue_as_new",
@@ -140,6 +145,7 @@ __all__ = [
     "start_child",
     "task",
     "task_info",
+    "transaction",
     "update",
     "uuid4",
     "wait_for_signal",

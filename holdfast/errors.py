@@ -59,6 +59,7 @@
     │   ├── StoreFullError
     │   ├── StoreCorruptError
     │   └── SchemaError
+    ├── TransactionError           `transaction` cannot work on this connection
     ├── EncryptionError            what is stored cannot be decrypted here
     ├── SettingsError
     ├── UsageError                 a command line that cannot be carried out
@@ -971,6 +972,22 @@ class EncryptionError(HoldfastError):
             f"{self.what} is encrypted with key {self.key_id} and cannot be decrypted: {self.reason}\n"
             "Give every process that uses the store the same keys, the newest first: encryption_keys"
         )
+
+
+@dataclass(eq=False)
+class TransactionError(HoldfastError):
+    """A `transaction` cannot be carried out on this connection."""
+
+    code: ClassVar[str] = "HF820"
+
+    what: str
+    remedy: str = ""
+    where: str = ""
+
+    def message(self) -> str:
+        """Say what is wrong with the connection or the call, where, and what to write instead."""
+        place = f"  ({self.where})" if self.where else ""
+        return f"{self.what}{place}" + (f"\n{self.remedy}" if self.remedy else "")
 
 
 @dataclass(eq=False)

@@ -163,6 +163,11 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             remedy="They come from arguments, HOLDFAST_* variables and holdfast.toml.",
         ),
         errors.UsageError(what="the command names no run", remedy="Give a run id, or --where NAME=VALUE for many."),
+        errors.TransactionError(
+            "a transaction is under way on this connection",
+            "transaction() begins and ends its own. Call it before the connection is used, or commit first.",
+            "billing/tasks.py:41",
+        ),
         errors.EncryptionError(
             what="page ord-1187/1",
             key_id="3fa2c1d0",

@@ -6,7 +6,8 @@ Must not know: how any of it is run, stored or scheduled.
 
 from holdfast.authoring.callbacks import Callback, callback
 from holdfast.authoring.children import Child, OtherRun, continue_as_new, get_run, start_child
-from holdfast.authoring.codec import PAYLOAD_BYTES_MAX
+from holdfast.authoring.choice import codec_of_result
+from holdfast.authoring.codec import PAYLOAD_BYTES_MAX, ValueCodec
 from holdfast.authoring.durations import Duration, parse_duration
 from holdfast.authoring.effects import side_effect
 from holdfast.authoring.expressions import Expression, InputMapping, Template
@@ -80,12 +81,14 @@ __all__ = [
     "TaskFuture",
     "Template",
     "Update",
+    "ValueCodec",
     "Webhook",
     "WorkflowDefinition",
     "all_handlers_finished",
     "callback",
     "calling_place",
     "check_webhooks",
+    "codec_of_result",
     "continue_as_new",
     "current_places",
     "definition_of",

@@ -6,6 +6,9 @@ Must not know: how any codec works.
 
 from __future__ import annotations
 
+import inspect
+import typing
+from collections.abc import Callable
 from typing import Any
 
 from holdfast.authoring.annotations import is_plain, survey
@@ -37,3 +40,20 @@ def codec_for(annotation: Any, what: str) -> ValueCodec:
     from holdfast.authoring.models import ModelCodec
 
     return ModelCodec(annotation, what)
+
+
+def codec_of_result(function: Callable[..., Any], what: str) -> ValueCodec:
+    """Return the codec of what a function says it returns; of plain JSON where it does not say, or nobody can tell.
+
+    Args:
+        function: any callable.
+        what: names the value in errors.
+
+    Raises:
+        DefinitionError: such values cannot travel.
+    """
+    try:
+        declared = typing.get_type_hints(function, include_extras=True).get("return", inspect.Parameter.empty)
+    except Exception:  # noqa: BLE001 - a name only type checkers have, a callable without annotations
+        declared = inspect.Parameter.empty
+    return codec_for(declared, what)

@@ -7,12 +7,11 @@ Must not know: who calls it, when, or how often.
 from __future__ import annotations
 
 import inspect
-import typing
 from asyncio import Future
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
-from holdfast.authoring.choice import codec_for
+from holdfast.authoring.choice import codec_of_result
 from holdfast.authoring.codec import ValueCodec
 from holdfast.authoring.inside import running
 from holdfast.authoring.places import calling_place
@@ -53,7 +52,7 @@ def side_effect(function: Callable[[], Any]) -> Future[Any]:
     runtime = running("side_effect()", "Elsewhere: call the function.")
     words = getattr(function, "__qualname__", None) or repr(function)
     _check(function, words)
-    codec = codec_for(_declared(function), f"result of side effect {words}")
+    codec = codec_of_result(function, f"result of side effect {words}")
 
     def call() -> bytes | Awaitable[bytes]:
         value = function()
@@ -79,14 +78,6 @@ def _check(function: Any, words: str) -> None:
         ) from None
     except ValueError:
         pass  # some functions written in C do not say what they take
-
-
-def _declared(function: Callable[[], Any]) -> Any:
-    """Return what a function says it returns; `inspect.Parameter.empty` where it does not, or in words nobody knows."""
-    try:
-        return typing.get_type_hints(function, include_extras=True).get("return", inspect.Parameter.empty)
-    except Exception:  # noqa: BLE001 - a name only type checkers have, a callable without annotations
-        return inspect.Parameter.empty
 
 
 async def _encoded(codec: ValueCodec, value: Awaitable[Any]) -> bytes:
