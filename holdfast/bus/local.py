@@ -6,9 +6,9 @@ Must not know: the store, what a ring is about.
 Theory of operation
 ===================
 
-`ring` only notes its topics. Once per pass of the event loop everything noted is rung: our own listeners are called,
-and one datagram goes to every other socket in the directory. A socket that nobody reads any more refuses the datagram,
-and whoever finds that out removes it. A socket whose queue is full is skipped: its process has rings to read anyway.
+Once per pass of the event loop everything rung here goes, as one datagram, to every other socket in the directory. A
+socket that nobody reads any more refuses the datagram, and whoever finds that out removes it. A socket whose queue is
+full is skipped: its process has rings to read anyway.
 
 The directory is only listed again when its modification time changes. Where no socket can be made (a file system
 without them, a path too long for one that cannot be shortened), the bell rings inside the process, and other processes
@@ -23,12 +23,13 @@ import os
 import secrets
 import socket
 import tempfile
-import threading
 import time
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from holdfast.bus.bell import Bell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,11 +67,7 @@ class LocalBus:
     def __init__(self, path: Path | None = None) -> None:
         """Ring for the store at `path`; None rings in this process only."""
         self._directory = None if path is None else bell_directory(path)
-        self._listeners: dict[int, Listener] = {}
-        self._listened = 0
-        self._noted: set[str] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = 0
+        self._bell = Bell(self._pass_on)
         self._socket: socket.socket | None = None
         self._own = Path()
         self._others: tuple[str, ...] = ()
@@ -78,10 +75,9 @@ class LocalBus:
 
     async def open(self) -> None:
         """Start listening."""
-        if self._loop is not None:
+        if self._bell.is_open:
             return
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
+        self._bell.open()
         if self._directory is not None:
             for _ in range(_OPEN_TRIES):
                 try:
@@ -94,56 +90,28 @@ class LocalBus:
 
     async def close(self) -> None:
         """Stop, and leave nothing behind."""
-        if self._loop is not None and self._socket is not None:
-            self._loop.remove_reader(self._socket.fileno())
+        self._bell.close()
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
             self._socket.close()
             self._socket = None
             with suppress(OSError):
                 self._own.unlink()
                 self._own.parent.rmdir()  # the last one takes the directory along
-        self._loop = None
-        self._noted.clear()
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with the topics rung, on the event loop; return what stops it."""
-        self._listened += 1
-        number = self._listened
-        self._listeners[number] = listener
-
-        def stop() -> None:
-            self._listeners.pop(number, None)
-
-        return stop
+        return self._bell.listen(listener)
 
     def ring(self, topics: Iterable[str]) -> None:
         """Ring `topics`, soon and at most once each. Never blocks, never raises."""
-        loop = self._loop
-        if loop is None:
-            return
-        if threading.get_ident() != self._thread:
-            with suppress(RuntimeError):  # the loop is closed: nobody listens
-                loop.call_soon_threadsafe(self.ring, frozenset(topics))
-            return
-        if not self._noted:
-            loop.call_soon(self._flush)
-        self._noted.update(topics)
+        self._bell.ring(topics)
 
     # --- Ringing -----------------------------------------------------------------------------------------------------
 
-    def _flush(self) -> None:
-        topics = frozenset(self._noted)
-        self._noted.clear()
-        if not topics or self._loop is None:
-            return
+    def _pass_on(self, topics: frozenset[str]) -> None:
         if self._socket is not None:
             self._send(self._socket, ",".join(topics).encode())
-        self._call(topics)
-
-    def _call(self, topics: frozenset[str]) -> None:
-        if self._loop is not None:
-            for listener in tuple(self._listeners.values()):
-                # Each on its own, so that one that raises is reported and does not silence the others.
-                self._loop.call_soon(listener, topics)
 
     def _send(self, bell: socket.socket, datagram: bytes) -> None:
         for other in self._list():
@@ -170,7 +138,6 @@ class LocalBus:
     # --- Listening ---------------------------------------------------------------------------------------------------
 
     def _open_socket(self, directory: Path) -> None:
-        assert self._loop is not None, "only called while opening"
         directory.mkdir(mode=0o700, exist_ok=True)
         if directory.stat().st_uid != os.getuid():
             raise PermissionError(errno.EPERM, "the directory of the bell belongs to somebody else", str(directory))
@@ -179,7 +146,7 @@ class LocalBus:
         try:
             bell.setblocking(False)
             bell.bind(str(own))
-            self._loop.add_reader(bell.fileno(), self._receive)
+            asyncio.get_running_loop().add_reader(bell.fileno(), self._receive)
         except BaseException:
             bell.close()
             raise
@@ -194,4 +161,4 @@ class LocalBus:
                 topics.update(self._socket.recv(_DATAGRAM_BYTES).decode("ascii", "replace").split(","))
         topics.discard("")
         if topics:
-            self._call(frozenset(topics))
+            self._bell.sound(topics)

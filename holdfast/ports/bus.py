@@ -23,6 +23,9 @@ CLOSED: Final = "closed"
 SCHEDULES: Final = "schedules"
 """A schedule was changed."""
 
+TOPICS: Final = frozenset({RUNS, TASKS, REQUESTS, CLOSED, SCHEDULES})
+"""All of them: what is rung when nobody knows what was missed."""
+
 Listener: TypeAlias = Callable[[frozenset[str]], None]
 
 
@@ -36,7 +39,13 @@ class Bus(Protocol):
         """Call `listener` with the topics rung, on the event loop; return what stops it."""
 
     async def open(self) -> None:
-        """Start listening."""
+        """Start listening.
+
+        Others need not be in reach: then they are rung as soon as they are, and everybody looks on their own meanwhile.
+
+        Raises:
+            SettingsError: what is named as the way to them is none, and waiting does not change that.
+        """
 
     async def close(self) -> None:
         """Stop, and leave nothing behind."""
