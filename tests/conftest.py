@@ -6,9 +6,7 @@ Must not know: what any test is about.
 
 from __future__ import annotations
 
-import os
-import sys
-
+from tests.bytecode import pytest_collection_finish, pytest_sessionstart
 from tests.cores import pytest_xdist_auto_num_workers
 from tests.leaks import leaves_nothing_behind, pytest_runtest_makereport
 from tests.servers.fixtures import postgres_dsn, postgres_server, redis_server
@@ -18,13 +16,10 @@ __all__ = [
     "leaves_nothing_behind",
     "postgres_dsn",
     "postgres_server",
+    "pytest_collection_finish",
     "pytest_runtest_makereport",
+    "pytest_sessionstart",
     "pytest_terminal_summary",
     "pytest_xdist_auto_num_workers",
     "redis_server",
 ]
-
-# Tests start hundreds of interpreters. Where containers forbid compiled modules, each of them would compile all of
-# Holdfast again, which is half of its start.
-sys.dont_write_bytecode = False
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

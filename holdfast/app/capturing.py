@@ -20,7 +20,6 @@ from holdfast.history import History
 from holdfast.observe import known_secrets
 from holdfast.ports.bus import Bus
 from holdfast.ports.store import Store
-from holdfast.replay import locate
 from holdfast.replay.captures import (
     CaptureFolder,
     Capturer,
@@ -105,6 +104,9 @@ def located(registry: Registry, history: History) -> History:
     """Return a history with the lines of today's code in it, where the code is known and the history not too long."""
     if len(history.events) > LOCATED_EVENTS_MAX:
         return history
+    # Imported here: a worker whose runs all end well does not load the replayer.
+    from holdfast.replay import locate
+
     try:
         return locate(registry.workflow(history.started.workflow), history)
     except HoldfastError:

@@ -5,6 +5,9 @@ Must not know: who logs what.
 
 A library does not configure its user's logging: until `configure_logs` is called, lines go through the standard
 library's `logging`, as its user has set it up. What they hold is cleaned either way, where they are made.
+
+structlog is imported with the first line, or by who configures logs: it brings a library for terminals, which is a
+third of what a sidecar would load, and a sidecar has nothing to say.
 """
 
 from __future__ import annotations
@@ -13,9 +16,8 @@ import logging
 import sys
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final
-
-import structlog
 
 from holdfast.observe.cleaning import Cleaner
 
@@ -28,18 +30,34 @@ _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "
 
 def logger(name: str) -> Any:
     """Return the logger called `name`; its methods take a message and fields (see `FIELDS`)."""
-    return structlog.wrap_logger(
-        logging.getLogger(name),
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.stdlib.add_log_level,
-            structlog.processors.format_exc_info,
-            _Cleaning(),
-            structlog.stdlib.render_to_log_kwargs,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+    return _Logger(name)
+
+
+class _Logger:
+    """A logger of structlog's that is made when it is first used."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._made, method)
+
+    @cached_property
+    def _made(self) -> Any:
+        import structlog
+
+        return structlog.wrap_logger(
+            logging.getLogger(self._name),
+            processors=[
+                structlog.stdlib.filter_by_level,
+                structlog.stdlib.add_log_level,
+                structlog.processors.format_exc_info,
+                _Cleaning(),
+                structlog.stdlib.render_to_log_kwargs,
+            ],
+            wrapper_class=structlog.stdlib.BoundLogger,
+            cache_logger_on_first_use=True,
+        )
 
 
 class _Cleaning:
@@ -61,6 +79,8 @@ class _Renderer(logging.Formatter):
     """Renders a record and its fields: as one JSON object on one line, or for a person."""
 
     def __init__(self, *, json_lines: bool, member: str) -> None:
+        import structlog
+
         super().__init__()
         self._json = json_lines
         self._member = member

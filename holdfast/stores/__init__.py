@@ -2,14 +2,34 @@
 
 Owns: nothing but the room.
 Must not know: who uses a store.
+
+Names are imported when they are first used: a sidecar enters for its beat, and does not load encryption.
 """
 
-from holdfast.stores.beat import BEAT
-from holdfast.stores.clock import SystemClock
-from holdfast.stores.encrypted import EncryptedStore
-from holdfast.stores.encryption import AesGcmCodec, new_key, parse_key
-from holdfast.stores.group import GroupCommit
-from holdfast.stores.sqlite import SQLiteStore, VerifyReport, verify
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from holdfast.stores.beat import BEAT
+    from holdfast.stores.clock import SystemClock
+    from holdfast.stores.encrypted import EncryptedStore
+    from holdfast.stores.encryption import AesGcmCodec, new_key, parse_key
+    from holdfast.stores.group import GroupCommit
+    from holdfast.stores.sqlite import SQLiteStore
+    from holdfast.stores.sqlite.verify import VerifyReport, verify
+
+_HOMES: Final = {
+    "AesGcmCodec": "holdfast.stores.encryption",
+    "BEAT": "holdfast.stores.beat",
+    "EncryptedStore": "holdfast.stores.encrypted",
+    "GroupCommit": "holdfast.stores.group",
+    "SQLiteStore": "holdfast.stores.sqlite",
+    "SystemClock": "holdfast.stores.clock",
+    "VerifyReport": "holdfast.stores.sqlite.verify",
+    "new_key": "holdfast.stores.encryption",
+    "parse_key": "holdfast.stores.encryption",
+    "verify": "holdfast.stores.sqlite.verify",
+}
 
 __all__ = [
     "BEAT",
@@ -23,3 +43,11 @@ __all__ = [
     "parse_key",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # No module here may be called like a name: importing it would take the name.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value

@@ -124,7 +124,7 @@ def expiry(name: str) -> float | None:
     connection = connect(default_settings())
 
     async def read() -> float | None:
-        reading = connection.store._read()
+        reading = connection.store._reading
         row = reading.execute("SELECT expires_at FROM ledger WHERE name = ?", (name,)).fetchone()
         return None if row is None else row[0]
 

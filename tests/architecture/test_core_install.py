@@ -19,10 +19,22 @@ IMPORT_TRIES = 5
 
 HEAVY = {"fastapi", "starlette", "uvicorn", "typer"}
 
+TERMINAL = {"pygments", "rich", "structlog"}
+SERVER = {"fastapi", "httpcore", "httpx", "starlette", "typer", "uvicorn"}
+API = {"cronsim", "holdfast.controller.schedules", "holdfast.controller.service", "holdfast.controller.webhooks"}
+REPLAYER = {"holdfast.replay.deploy_check", "holdfast.replay.replayer"}
+WITHOUT = {
+    "holdfast.stores.beat": SERVER | TERMINAL | {"cryptography", "holdfast.authoring", "holdfast.engine", "pydantic"},
+    "holdfast.app.keeper": SERVER | TERMINAL | {"cryptography", "holdfast.authoring", "holdfast.engine", "pydantic"},
+    "holdfast.app.holdfast": SERVER | TERMINAL | {"holdfast.controller", "holdfast.orchestrator", "holdfast.replay"},
+    "holdfast.app.member": SERVER | TERMINAL | API | REPLAYER,
+}
+"""What sidecar, keeper, client and member are, and what each of them goes without."""
+
 IMPORT = """
 import json, sys, time
 start = time.perf_counter()
-import holdfast
+import MODULE
 print(json.dumps([time.perf_counter() - start, sorted(sys.modules)]))
 """
 
@@ -79,12 +91,26 @@ def test_walk_follows_markers_and_extras() -> None:
     assert walk("top", lambda name: declared.get(name, [])) == {"a", "d", "f"}
 
 
+def imported(module: str) -> tuple[float, list[str]]:
+    """Import a module in a fresh interpreter; return the seconds that took, and all modules that are there then."""
+    code = IMPORT.replace("MODULE", module)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, modules = json.loads(ended.stdout)
+    return seconds, modules
+
+
+@pytest.mark.parametrize("module", WITHOUT)
+def test_a_process_loads_only_what_it_is_for(module: str) -> None:
+    """Members, the sidecar beside each, clients and the keepers of scripts load no more than they need."""
+    _, modules = imported(module)
+    assert WITHOUT[module] & set(modules) == set()
+
+
 def test_import_is_quick_and_brings_no_server() -> None:
     """`import holdfast` in a fresh interpreter takes under 200 ms and imports no web or command-line framework."""
     best = float("inf")
     for _ in range(IMPORT_TRIES):
-        ended = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True)
-        seconds, modules = json.loads(ended.stdout)
+        seconds, modules = imported("holdfast")
         assert HEAVY.isdisjoint(modules)
         best = min(best, seconds)
         if best < IMPORT_SECONDS_MAX:

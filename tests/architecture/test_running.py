@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
 
+import holdfast.errors
+from tests import bytecode
 from tests.cores import PROCESSES_MAX, count_cores, pytest_xdist_auto_num_workers
 from tests.spent import by_folder
 
@@ -106,7 +109,10 @@ def test_one_core_means_one_process(cores: int, processes: int, monkeypatch: pyt
     assert pytest_xdist_auto_num_workers() == processes
 
 
-def test_tests_and_what_they_start_keep_compiled_modules() -> None:
-    """Wherever bytecode is forbidden, each of hundreds of interpreters would compile everything again."""
-    assert "PYTHONDONTWRITEBYTECODE" not in os.environ
-    assert not sys.dont_write_bytecode
+def test_compiled_modules_are_those_of_the_checkout() -> None:
+    """What tests start finds Holdfast compiled; what they write is never taken for what they wrote a moment ago."""
+    for module in (bytecode, holdfast.errors):
+        compiled = Path(cache_from_source(module.__file__))
+        assert compiled.stat().st_mtime >= Path(module.__file__).stat().st_mtime
+    assert os.environ[bytecode.FORBID] == "1"
+    assert sys.dont_write_bytecode

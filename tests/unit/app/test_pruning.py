@@ -10,12 +10,11 @@ import apsw
 import pytest
 from typer.testing import CliRunner
 
-from holdfast import Holdfast
+from holdfast import Holdfast, stores
 from holdfast.app import load_settings, make_key, verify_store
 from holdfast.cli import program
 from holdfast.errors import HistoryError
 from holdfast.ports.operations import Prune
-from holdfast.stores import sqlite
 from tests.unit.app import families, secrets_told, talks
 from tests.unit.app.families import TEXT, Hold, Renew, leave
 from tests.unit.app.secrets_told import wait
@@ -172,5 +171,5 @@ def test_the_verb_counts_what_it_let_go(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_payloads_are_stored_through_one_door() -> None:
     """No module but the one that notes who names a payload stores one: an unnoted one could be pruned while in use."""
-    modules = Path(sqlite.__file__).parent.glob("*.py")
+    modules = Path(stores.__file__).parent.rglob("*.py")
     assert {each.name for each in modules if "put_blob" in each.read_text("utf-8")} == {"pruning.py"}

@@ -142,7 +142,7 @@ async def test_one_that_is_under_way_is_said_to_be(tmp_path):
         path = "/v1/runs/r/updates/add"
         line = {"name": "pen"}
         first = asyncio.create_task(here.http.post(f"{path}?timeout=2", json=line, headers=key("k")))
-        while not there.store._read().execute("SELECT count(*) FROM idempotency").get:  # noqa: ASYNC110 - no event tells
+        while not there.store._reading.execute("SELECT count(*) FROM idempotency").get:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0)
         for api in (here, there):
             busy = await api.http.post(path, json=line, headers=key("k"))
