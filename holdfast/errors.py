@@ -20,6 +20,7 @@
     ├── TaskError                  a task's final outcome, as its workflow sees it
     │   ├── TaskTimeoutError
     │   └── FanOutError
+    ├── RateLimited                a task was told by a receiver to come again later
     ├── ChildError                 a child run's end without a result, as its parent sees it
     ├── MessageError               a message to another run that could not be delivered
     ├── RunError                   a run's final outcome, as its caller sees it
@@ -76,6 +77,7 @@ wrong, what to do. Its code never changes and has a page in docs/errors/.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
@@ -399,6 +401,32 @@ class FanOutError(TaskError):
     def message(self) -> str:
         """Say how many items failed, and how the first one did."""
         return f"{self.failed} item(s) of {self.step} failed; first, item {self.index}: {self.type}: {self.text}"
+
+
+@dataclass(eq=False)
+class RateLimited(HoldfastError):  # noqa: N818 - says what happened, as receivers say it
+    """A task was told by a receiver to come again later; tasks raise it themselves.
+
+    ```python
+    if answer.status_code == 429:
+        raise RateLimited(answer.headers.get("Retry-After", "30s"))
+    ```
+
+    The attempt does not count. Until the time is over, no attempt starts that takes of the same rates, in the whole
+    fleet; a task without `rate=` waits alone.
+    """
+
+    code: ClassVar[str] = "HF506"
+
+    retry_after: str | float | timedelta = "30s"
+    """How long to wait: seconds, also as text, or a duration such as "1m"."""
+    rate: str | None = None
+    """Name of the rate that is frozen; all rates of the task when None."""
+
+    def message(self) -> str:
+        """Say for how long, and what is frozen."""
+        frozen = "the task's rates wait" if self.rate is None else f"rate {self.rate!r} waits"
+        return f"a receiver said to come again later; {frozen} for {self.retry_after}"
 
 
 @dataclass(eq=False)

@@ -25,6 +25,7 @@ from holdfast.authoring.inside import (
     wait_for_signal,
 )
 from holdfast.authoring.inside_task import heartbeat, task_info
+from holdfast.authoring.limits import Concurrency, Rate
 from holdfast.authoring.lint import Finding, lint_file
 from holdfast.authoring.locks import HeldLock, LockBlock, Places, current_places, lock, semaphore
 from holdfast.authoring.messages import MessageHandler, Query, Signal, Update, query, signal, update
@@ -55,6 +56,7 @@ __all__ = [
     "CallSignature",
     "Callback",
     "Child",
+    "Concurrency",
     "DeterminismGuard",
     "Duration",
     "Err",
@@ -70,6 +72,7 @@ __all__ = [
     "Places",
     "PlainCodec",
     "Query",
+    "Rate",
     "Registry",
     "Results",
     "Retry",

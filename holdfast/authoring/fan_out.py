@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, Literal, TypeVar, Unpack, cast, overload
 import msgspec
 
 from holdfast.authoring.inside import running
+from holdfast.authoring.limits import UNLIMITED
 from holdfast.authoring.options import TaskOptionValues
 from holdfast.authoring.task import BoundTask, TaskDefinition, TaskFuture
 from holdfast.errors import DefinitionError, FanOutError, TaskError
@@ -109,6 +110,12 @@ def map_tasks(
     if call.key is not None:
         raise DefinitionError(
             "map_tasks() got a task with a key for one call", remedy="Name the whole fan-out: map_tasks(..., key=...)."
+        )
+    if call.limiting != UNLIMITED:
+        raise DefinitionError(
+            f"map_tasks() over {call.definition.name!r}, which has limits: items of a fan-out have none of their own",
+            remedy="Call the task for each item, with asyncio.gather; or map without them: "
+            "map_tasks(..., concurrency=None, rate=None, fairness_key=None, delay=None).",
         )
     definition = call.definition
     payloads = _payloads(definition, items)

@@ -6,13 +6,14 @@ Must not know: tasks, workers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 import msgspec
 
 from holdfast.authoring.durations import Duration, parse_duration
+from holdfast.authoring.limits import LIMITING, Concurrency, Limiting, Rate
 from holdfast.errors import DefinitionError
 from holdfast.history import RetryPolicy, TaskOptions
 
@@ -89,6 +90,10 @@ class TaskOptionValues(TypedDict, total=False):
     isolation: Isolation
     priority: int
     record: Record
+    concurrency: int | Concurrency | None
+    rate: Rate | Sequence[Rate] | None
+    fairness_key: str | Callable[..., str] | None
+    delay: Duration | None
 
 
 def make_options(base: TaskOptions, values: TaskOptionValues, *, task: str, where: str = "") -> TaskOptions:
@@ -105,11 +110,21 @@ def make_options(base: TaskOptions, values: TaskOptionValues, *, task: str, wher
     """
     changes: dict[str, Any] = {}
     for option, value in values.items():
+        if option in LIMITING:
+            continue
         try:
             changes[option] = _checked(option, value)
         except DefinitionError as error:
             raise DefinitionError(f"{option}= of task {task!r}: {error.what}", where, error.remedy) from None
     return msgspec.structs.replace(base, **changes)
+
+
+def make_limiting(base: Limiting, values: TaskOptionValues, *, task: str, where: str = "") -> Limiting:
+    """Return `base` with what `values` say of limits in place of its own. As `make_options` otherwise."""
+    try:
+        return base.changed(values)
+    except DefinitionError as error:
+        raise DefinitionError(f"limits of task {task!r}: {error.what}", where, error.remedy) from None
 
 
 def check_name(kind: str, name: Any, where: str = "") -> str:

@@ -10,8 +10,11 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
+import msgspec
+
 from holdfast.authoring.codec import Schema
-from holdfast.authoring.options import Retry, TaskOptionValues, check_name, make_options
+from holdfast.authoring.limits import UNLIMITED, Limiting
+from holdfast.authoring.options import Retry, TaskOptionValues, check_name, make_limiting, make_options
 from holdfast.authoring.outside import locally
 from holdfast.authoring.places import module_name, place_of
 from holdfast.authoring.signature import CallSignature
@@ -55,12 +58,15 @@ class TaskDefinition(Generic[P, R]):
         options: TaskOptions,
         key: Callable[..., str] | None = None,
         retry: Retry | None = None,
+        limiting: Limiting = UNLIMITED,
     ) -> None:
         """Define a task; use `@task`."""
         self.name = name
         self.fn = function
-        self.task_options = options
+        self.task_options = _limited(options, limiting, name)
         self.key = key
+        self.limiting = limiting
+        self._is_computed = key is not None or limiting.is_computed
         self.module = module_name(function.__module__)
         self.qualname: str = function.__qualname__
         self.where = place_of(inspect.unwrap(function))
@@ -87,10 +93,12 @@ class TaskDefinition(Generic[P, R]):
             runtime = current_runtime.get()
         except LookupError:
             raise _outside(self.name, self.__name__, is_async=self.is_async) from None
-        key = None if self.key is None else _key_of(self, self.key(*args, **kwargs))
+        key, options = None, self.task_options
+        if self._is_computed:
+            key = None if self.key is None else _key_of(self, self.key(*args, **kwargs))
+            options = _limited(options, self.limiting, self.name, args, kwargs)
         return cast(
-            "TaskFuture[R]",
-            runtime.issue_task(self.name, self._encode(args, kwargs), self.task_options, key, self._decode),
+            "TaskFuture[R]", runtime.issue_task(self.name, self._encode(args, kwargs), options, key, self._decode)
         )
 
     def options(self, *, key: str | None = None, **values: Unpack[TaskOptionValues]) -> BoundTask[P, R]:
@@ -103,7 +111,7 @@ class TaskDefinition(Generic[P, R]):
         Raises:
             DefinitionError: an option is unknown or wrong.
         """
-        return BoundTask(self, self.task_options, None).options(key=key, **values)
+        return BoundTask(self, self.task_options, None, self.limiting).options(key=key, **values)
 
     def is_retryable(self, error: BaseException) -> bool:
         """Say whether another attempt may be made after `error`, by the classes in `Retry(non_retryable=...)`."""
@@ -144,13 +152,16 @@ class SyncTask(TaskDefinition[P, R]):
 class BoundTask(Generic[P, R]):
     """A task with options of its own, for one call. Made by `.options(...)`."""
 
-    __slots__ = ("definition", "key", "task_options")
+    __slots__ = ("definition", "key", "limiting", "task_options")
 
-    def __init__(self, definition: TaskDefinition[P, R], options: TaskOptions, key: str | None) -> None:
+    def __init__(
+        self, definition: TaskDefinition[P, R], options: TaskOptions, key: str | None, limiting: Limiting = UNLIMITED
+    ) -> None:
         """Bind options to a task; use `.options(...)`."""
         self.definition = definition
         self.task_options = options
         self.key = key
+        self.limiting = limiting
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> TaskFuture[R]:
         """Issue the task; inside a workflow only. See `TaskDefinition.__call__`."""
@@ -162,8 +173,11 @@ class BoundTask(Generic[P, R]):
         key = self.key
         if key is None and task.key is not None:
             key = _key_of(task, task.key(*args, **kwargs))
+        options = self.task_options
+        if self.limiting.is_computed:
+            options = _limited(options, self.limiting, task.name, args, kwargs)
         payload = task.signature.encode_call(args, kwargs)
-        future = runtime.issue_task(task.name, payload, self.task_options, key, task.signature.decode_result)
+        future = runtime.issue_task(task.name, payload, options, key, task.signature.decode_result)
         return cast("TaskFuture[R]", future)
 
     def options(self, *, key: str | None = None, **values: Unpack[TaskOptionValues]) -> BoundTask[P, R]:
@@ -171,7 +185,10 @@ class BoundTask(Generic[P, R]):
         task = self.definition
         options = make_options(self.task_options, values, task=task.name) if values else self.task_options
         _check_isolation(options, task.name, "", is_async=task.is_async)
-        return BoundTask(task, options, self.key if key is None else _key_of(task, key))
+        limiting = make_limiting(self.limiting, values, task=task.name)
+        if limiting is not self.limiting:
+            options = _limited(options, limiting, task.name)
+        return BoundTask(task, options, self.key if key is None else _key_of(task, key), limiting)
 
 
 class TaskDecorator(Protocol):
@@ -216,7 +233,10 @@ def task(
         key: computes the step's key from the call's arguments.
         values: `pool` ("default"), `timeout` of one attempt ("10m"; None for no limit), `queue_timeout`,
             `total_timeout`, `heartbeat_timeout` (all three off), `retry`, `isolation` ("auto"), `priority` (0; higher
-            goes first), `record` ("auto"; "before" makes the call durable before the attempt starts).
+            goes first), `record` ("auto"; "before" makes the call durable before the attempt starts). And what a call
+            waits for besides a free slot: `concurrency` (so many at once, or a `Concurrency`), `rate` (a `Rate`, or
+            several), `fairness_key` (text, or computed from the call's arguments: calls of different keys take turns),
+            `delay` (from the call until it may start).
 
     Raises:
         DefinitionError: it is no function, or an option is wrong.
@@ -241,6 +261,7 @@ def task(
             options=options,
             key=key,
             retry=values.get("retry"),
+            limiting=make_limiting(UNLIMITED, values, task=function.__name__, where=where),
         )
         definition.timeout_set = "timeout" in values
         return definition
@@ -270,6 +291,16 @@ def plain_task(function: Callable[..., Any]) -> TaskDefinition[Any, Any]:
 def plain_name(function: Callable[..., Any]) -> str:
     """Return the name under which a plain function is submitted: `module:function`."""
     return f"{module_name(function.__module__)}:{function.__qualname__}"
+
+
+def _limited(
+    options: TaskOptions, limiting: Limiting, task: str, args: tuple[Any, ...] | None = None, kwargs: Any = None
+) -> TaskOptions:
+    """Return options with what a call of `task` waits for; without arguments, unless it depends on them."""
+    if args is None and limiting.is_computed:
+        return options
+    limits = limiting.limits(task, args or (), kwargs or {})
+    return options if limits == options.limits else msgspec.structs.replace(options, limits=limits)
 
 
 def _check_function(function: Any) -> None:

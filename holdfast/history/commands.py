@@ -27,6 +27,29 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     """Names of exception classes that end the task at once."""
 
 
+class RateUse(msgspec.Struct, frozen=True):
+    """What one attempt takes of a rate: `units` of the `amount` that is allowed within any `per` seconds."""
+
+    name: str
+    amount: float
+    per: float
+    units: float = 1.0
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a call waits for besides a free slot; who has any of it always goes through the queue."""
+
+    place: str = ""
+    """Name of the limit at which it takes a place while it is ready or running; empty for none."""
+    slots: int = 0
+    """How many places there are."""
+    fairness: str = ""
+    """Calls of different fairness keys take turns; empty for no key."""
+    rates: tuple[RateUse, ...] = ()
+    delay: float = 0.0
+    """Seconds from the call until its first attempt may start."""
+
+
 class TaskOptions(msgspec.Struct, frozen=True):
     """How a task is to be run. Time-outs in seconds; None is "no limit"."""
 
@@ -48,6 +71,7 @@ class TaskOptions(msgspec.Struct, frozen=True):
     """`before` makes the call durable before the attempt starts; `auto` does so only when it is slow."""
     idempotency_key: str = ""
     """The one this call keeps from the run it was forked from; empty is made from execution and step."""
+    limits: Limits | None = None
 
 
 class ScheduleTask(msgspec.Struct, gc=False):

@@ -63,13 +63,14 @@ from holdfast.orchestrator.side_effects import SideEffects
 from holdfast.ports.operations import (
     ChildCancel,
     FinishOwnTask,
+    FreezeRate,
     LockRequest,
     Operation,
     QueueFanOut,
     QueueTask,
     RetryOwnTask,
 )
-from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall, TaskRunner
+from holdfast.ports.task import AttemptOutcome, PutOff, RunningAttempt, TaskCall, TaskRunner
 
 PROMOTE_SECONDS: Final = 0.05
 """A first attempt that takes longer than this is made durable (setting `promote_seconds`)."""
@@ -82,6 +83,8 @@ CHUNKS_MIN: Final = 32
 _encode_options: Final = msgspec.msgpack.Encoder().encode
 _encode_attempts: Final = msgspec.msgpack.Encoder().encode
 _encode_event: Final = msgspec.msgpack.Encoder().encode
+_NOT_TRIED: Final = _encode_attempts(())
+"""The attempts so far of a task that was put off at its first: none."""
 
 
 class FirstAttempt:
@@ -212,7 +215,7 @@ class Dispatcher:
             if isinstance(entry, TaskCompleted | TaskFailed | TaskTimedOut):
                 self._hand_in(FinishOwnTask(live.execution_id, entry.step, 1, _encode_event(entry)))
         for row in live.beside.queue:
-            if row.attempt == 2:
+            if row.failures:
                 again = (row.visible_at, row.failures, row.progress)
                 self._hand_in(RetryOwnTask(live.execution_id, row.step, 1, *again))
 
@@ -313,6 +316,8 @@ class Dispatcher:
         )
 
     def _queued(self, live: Live, command: ScheduleTask, queued_at: float, *, own: bool = False) -> QueueTask:
+        limits = command.options.limits
+        delay = 0.0 if limits is None else limits.delay
         return QueueTask(
             step=command.step,
             task=command.task,
@@ -320,9 +325,11 @@ class Dispatcher:
             pool=command.options.pool,
             priority=command.options.priority,
             options=self._encoded(_keyed(live, command)),
-            queued_at=queued_at,
+            visible_at=queued_at + delay if delay else 0.0,
+            queued_at=queued_at + delay,
             own=own,
             traceparent=live.traceparent,
+            limits=limits,
         )
 
     def _encoded(self, options: TaskOptions) -> bytes:
@@ -339,7 +346,10 @@ class Dispatcher:
     def _is_quick(self, command: ScheduleTask) -> bool:
         options = command.options
         quick = (
-            options.pool in self._pools and options.record == "auto" and self._runner.is_quick(command.task, options)
+            options.pool in self._pools
+            and options.record == "auto"
+            and options.limits is None
+            and self._runner.is_quick(command.task, options)
         )
         if quick:
             self._quick[command.task] = options
@@ -434,7 +444,11 @@ class Dispatcher:
         again = self._queued(live, command, call.queued_at)
         live.beside.queue.append(
             msgspec.structs.replace(
-                again, attempt=2, visible_at=visible_at, failures=failures, progress=outcome.progress
+                again,
+                attempt=1 if failures == _NOT_TRIED else 2,
+                visible_at=visible_at,
+                failures=failures,
+                progress=outcome.progress,
             )
         )
 
@@ -442,6 +456,12 @@ class Dispatcher:
         """Return the final outcome, or when to try again and the encoded attempts so far."""
         call, options = attempt.call, attempt.call.options
         failure = outcome.failure or Failure("CancelledError", "the attempt was cancelled")
+        if isinstance(failure, PutOff):
+            if options.total_timeout is None or outcome.ended + failure.seconds < call.queued_at + options.total_timeout:
+                if failure.rate:
+                    self._hand_in(FreezeRate(failure.rate, failure.seconds, call.idempotency_key))
+                return outcome.ended + failure.seconds, _NOT_TRIED
+            failure = failure.as_failure()
         tried = (Attempt(1, outcome.started, outcome.ended, "", failure),)
         delay = decide_retry(options.retry, 1, failure, self._jitter())
         total = options.total_timeout

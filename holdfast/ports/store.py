@@ -23,6 +23,7 @@ from holdfast.ports.operations import (
     InboxRow,
     ItemOutcome,
     KeyRecord,
+    LimitRecord,
     LockRecord,
     MemberRecord,
     Membership,
@@ -137,6 +138,9 @@ class Store(Protocol):
 
     async def pools(self) -> list[PoolRecord]:
         """Return every pool that has work or somebody to do it."""
+
+    async def limits(self) -> list[LimitRecord]:
+        """Return every limit that somebody holds, and every rate there is."""
 
     async def locks(self) -> list[LockRecord]:
         """Return every place in every lock's queue: by name, holders first, then in line."""

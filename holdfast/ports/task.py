@@ -36,6 +36,8 @@ class TaskCall(msgspec.Struct, frozen=True, gc=False):
     """What the previous attempt reported last; empty for none."""
     traceparent: str = ""
     """Where in which trace its run was started; empty for nowhere."""
+    start_by: float = 0.0
+    """Time of the event loop after which it must not start any more, and ends as cancelled; 0 for none."""
 
 
 class AttemptOutcome(msgspec.Struct, frozen=True, gc=False):
@@ -51,6 +53,18 @@ class AttemptOutcome(msgspec.Struct, frozen=True, gc=False):
     cancelled: bool = False
     progress: bytes = b""
     """What the attempt reported last, where it failed: JSON text, for the next attempt."""
+
+
+class PutOff(Failure, frozen=True, array_like=True):
+    """A task was told by a receiver to come again later: the attempt does not count."""
+
+    seconds: float = 0.0
+    rate: str = ""
+    """Which rate to freeze meanwhile; empty for all that the task takes of."""
+
+    def as_failure(self) -> Failure:
+        """Return it as history knows failures."""
+        return Failure(self.type, self.message, self.traceback, self.retryable, self.cause)
 
 
 class RunningAttempt(Protocol):
@@ -117,6 +131,7 @@ current_task: ContextVar[TaskContext] = ContextVar("holdfast_task_context")
 __all__ = [
     "Attempt",
     "AttemptOutcome",
+    "PutOff",
     "RunningAttempt",
     "TaskCall",
     "TaskContext",

@@ -353,6 +353,7 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.RevokeKey,
         ops.MoveSchedule,
         ops.DropSchedule,
+        ops.FreezeRate,
     }
 )
 """Operations that carry names, numbers and times only."""

@@ -20,10 +20,11 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from holdfast.errors import EncodeError, LeaseLost
+from holdfast.errors import EncodeError, LeaseLost, RateLimited
 from holdfast.history import Failure, describe_failure
 from holdfast.ports.clock import Clock
 from holdfast.ports.task import AttemptOutcome, TaskCall, TaskInfo, current_task
+from holdfast.worker.put_off import put_off_by
 
 STOP_GRACE_SECONDS: Final = 5.0
 """How long code that was told to stop may take to clean up."""
@@ -167,7 +168,9 @@ class Attempt:
         self._disarm()
         self.started = self._clock.now()
         call = self.call
-        if call.queued_at:
+        if call.start_by and asyncio.get_running_loop().time() > call.start_by:
+            self._convict(CANCELLED)
+        elif call.queued_at:
             options = call.options
             waited = self.started - call.queued_at
             if call.attempt == 1 and options.queue_timeout is not None and waited >= options.queue_timeout:
@@ -308,7 +311,8 @@ def describe_task_failure(error: BaseException, *, retryable: bool = True) -> Fa
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_HERE):
         trace = trace.tb_next
     # An error of our own has no other lines than ours.
-    return describe_failure(error if trace is None else error.with_traceback(trace), retryable=retryable)
+    failure = describe_failure(error if trace is None else error.with_traceback(trace), retryable=retryable)
+    return put_off_by(error, failure) if isinstance(error, RateLimited) else failure
 
 
 def is_retryable(definition: Executable, error: BaseException) -> bool:

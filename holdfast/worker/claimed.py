@@ -14,8 +14,16 @@ import msgspec
 
 from holdfast.engine import decide_retry
 from holdfast.history import Attempt, Failure, TaskCompleted, TaskFailed, TaskOptions, TaskTimedOut
-from holdfast.ports.operations import BeatTasks, ClaimedTask, FinishTask, Operation, RetryTask
-from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall
+from holdfast.ports.operations import (
+    BeatTasks,
+    ClaimedTask,
+    FinishTask,
+    FreezeRate,
+    Operation,
+    RetryTask,
+    slack_seconds,
+)
+from holdfast.ports.task import AttemptOutcome, PutOff, RunningAttempt, TaskCall
 
 OPTIONS_KEPT: Final = 1_000
 """How many different options are kept decoded: nearly all calls of a task have the same."""
@@ -23,6 +31,13 @@ OPTIONS_KEPT: Final = 1_000
 _decode_options: Final = msgspec.msgpack.Decoder(TaskOptions).decode
 _decode_attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...]).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def _start_by(options: TaskOptions, asked_at: float) -> float:
+    """Return until when an attempt may start that takes of rates: what it takes counts from its claim. 0 for none."""
+    if options.limits is None or not options.limits.rates:
+        return 0.0
+    return asked_at + min(slack_seconds(rate.per) for rate in options.limits.rates) / 2
 
 
 @lru_cache(OPTIONS_KEPT)
@@ -36,8 +51,13 @@ class ClaimedRun:
 
     __slots__ = ("call", "claimed", "recorded", "running")
 
-    def __init__(self, claimed: ClaimedTask) -> None:
-        """Take over a row. Raises msgspec.ValidationError when its options are not ours."""
+    def __init__(self, claimed: ClaimedTask, asked_at: float) -> None:
+        """Take over a row. Raises msgspec.ValidationError when its options are not ours.
+
+        Args:
+            claimed: the row.
+            asked_at: the event loop's time before it was claimed.
+        """
         self.claimed = claimed
         self.running: RunningAttempt | None = None
         self.recorded = 0
@@ -56,6 +76,7 @@ class ClaimedRun:
             queued_at=claimed.queued_at,
             progress=claimed.progress,
             traceparent=claimed.traceparent,
+            start_by=_start_by(options, asked_at),
         )
 
     def progress(self) -> bytes | None:
@@ -81,6 +102,10 @@ class ClaimedRun:
             completed = TaskCompleted(outcome.ended, -1, claimed.step, outcome.result, before, worker)
             return [self._finish(completed)]
         failure = outcome.failure or Failure("RuntimeError", "the attempt ended without a result")
+        if isinstance(failure, PutOff):
+            if not self._is_too_late(outcome.ended + failure.seconds):
+                return self._put_off(outcome, failure)
+            failure = failure.as_failure()
         tried = (*before, Attempt(claimed.attempt, outcome.started, outcome.ended, worker, failure))
         delay = decide_retry(options.retry, claimed.attempt, failure, draw())
         if delay is not None and not self._is_too_late(outcome.ended + delay):
@@ -102,6 +127,23 @@ class ClaimedRun:
         else:
             failed = TaskFailed(outcome.ended, -1, claimed.step, failure, tried, worker)
         return [self._finish(failed)]
+
+    def _put_off(self, outcome: AttemptOutcome, failure: PutOff) -> list[Operation]:
+        claimed, limits = self.claimed, self.call.options.limits
+        rates = [failure.rate] if failure.rate else [] if limits is None else [rate.name for rate in limits.rates]
+        by = f"{claimed.execution}/{claimed.step}"
+        return [
+            *(FreezeRate(rate, failure.seconds, by) for rate in rates),
+            RetryTask(
+                claimed.task_id,
+                claimed.token,
+                outcome.ended + failure.seconds,
+                claimed.failures,
+                claimed.execution_id,
+                claimed.step,
+                tried=False,
+            ),
+        ]
 
     def _finish(self, event: TaskCompleted | TaskFailed | TaskTimedOut) -> FinishTask:
         claimed = self.claimed

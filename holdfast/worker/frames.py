@@ -76,6 +76,8 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag=18):
     number: int
     result: bytes | None
     failure: Failure | None = None
+    put_off: tuple[float, str] | None = None
+    """After how many seconds it is to be tried again, and which rate is frozen; when the task said so."""
 
 
 Frame: TypeAlias = Prepare | Load | Call | Begun | Beat | Ended

@@ -45,7 +45,9 @@ class Plan:
         self.decode_call = definition.signature.decode_call
         self.encode_result = definition.signature.encode_result
         self.is_plain = definition.is_async and _is_plain(definition.fn)
-        self.waits_are_limited = options.total_timeout is not None or options.queue_timeout is not None
+        self.waits_are_limited = (
+            options.total_timeout is not None or options.queue_timeout is not None or options.limits is not None
+        )
 
 
 def _is_plain(fn: Callable[..., Any]) -> bool:

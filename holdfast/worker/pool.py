@@ -136,6 +136,7 @@ class PoolWorker:
         self._idle = asyncio.Event()
         self._turn = 0
         self._claimed_at = 0.0
+        self._claiming_at = 0.0
         self._poll_at = 0.0
         self._wake_at: float | None = None
         self._asked_at = 0.0
@@ -259,6 +260,7 @@ class PoolWorker:
             self._claimed_at = self._clock.now()
             self._poll_at = self._claimed_at + self._poll_seconds * (0.5 + self._random())
         operations = self._outbox.take()
+        self._claiming_at = asyncio.get_running_loop().time()
         try:
             results = await self._store.write([*operations, *claims], self._membership)
         except BaseException:
@@ -335,7 +337,7 @@ class PoolWorker:
     # --- Queued tasks ------------------------------------------------------------------------------------------------
 
     def _start_task(self, claimed: ClaimedTask) -> None:
-        run = ClaimedRun(claimed)
+        run = ClaimedRun(claimed, self._claiming_at)
         self._tasks[claimed.task_id] = run
         self._pools[claimed.pool].busy += 1
 

@@ -36,6 +36,7 @@ from holdfast.worker.frames import (
     Prepare,
     encode_frame,
 )
+from holdfast.worker.put_off import put_off
 from holdfast.worker.spawning import spawn
 
 IDLE_SECONDS_MAX: Final = 60.0
@@ -257,6 +258,8 @@ class Processes:
                     if not child.killed:
                         self._rest(child)
                     failure = frame.failure or Failure("RuntimeError", "the child process gave no result")
+                    if frame.put_off is not None:
+                        failure = put_off(failure, *frame.put_off)
                     job.done(failure if frame.result is None else frame.result)
                     self._warm_up()
             case Prepare() | Load() | Call():

@@ -93,6 +93,12 @@ from holdfast.ports.operations.ledger import (
     OpenEntry,
     RenewEntry,
 )
+from holdfast.ports.operations.limits import (
+    FreezeRate,
+    LimitHolder,
+    LimitRecord,
+    slack_seconds,
+)
 from holdfast.ports.operations.locks import (
     AcquireLease,
     BreakLock,
@@ -233,6 +239,7 @@ Operation: TypeAlias = (
     | RenewLease
     | ReleaseLease
     | BreakLock
+    | FreezeRate
     | OpenEntry
     | RenewEntry
     | CloseEntry
@@ -336,6 +343,7 @@ __all__ = [
     "FireNote",
     "FireRecord",
     "Fit",
+    "FreezeRate",
     "IdPolicy",
     "InboxRow",
     "ItemOutcome",
@@ -344,6 +352,8 @@ __all__ = [
     "KeyRecord",
     "LeasedPlace",
     "Leave",
+    "LimitHolder",
+    "LimitRecord",
     "LockRecord",
     "LockRequest",
     "MarkCaptured",
@@ -406,4 +416,5 @@ __all__ = [
     "Totals",
     "Unclaim",
     "Value",
+    "slack_seconds",
 ]

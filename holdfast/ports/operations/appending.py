@@ -6,7 +6,7 @@ Must not know: what events say.
 
 from __future__ import annotations
 
-from holdfast.history import Page
+from holdfast.history import Limits, Page
 from holdfast.ports.operations.base import Value
 
 
@@ -32,6 +32,8 @@ class QueueTask(Value, frozen=True):
     """What the attempt before reported last; empty leaves what is there."""
     traceparent: str = ""
     """Where in which trace its run was started; the worker's business."""
+    limits: Limits | None = None
+    """What it waits for besides a free slot."""
 
 
 class QueueFanOut(Value, frozen=True):

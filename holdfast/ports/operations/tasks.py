@@ -128,3 +128,5 @@ class QueueRecord(Value, frozen=True):
     progress: bytes
     failures: bytes = b""
     """Encoded failed attempts so far."""
+    line: str = ""
+    """What it stands in line for: `place NAME` of a limit, `rate NAME`, or `pool NAME` for the turn of its key."""

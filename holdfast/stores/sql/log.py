@@ -235,7 +235,8 @@ class Log:
         if operation.inbox_read:
             session.run("drop_read_inbox", (execution_id, operation.inbox_read))
         if operation.queue or operation.unqueue or operation.fan_outs or operation.lock or operation.unlock:
-            self._mark(session, held, execution_id, parts.change(session, operation))
+            marks = held.marks.get(execution_id, 0)
+            self._mark(session, held, execution_id, parts.change(session, operation, marks))
         if operation.outgoing is not None:
             self._mark(session, held, execution_id, children.change(session, operation, self.create))
         if operation.attributes:

@@ -6,8 +6,8 @@ Must not know: how any of them is stored.
 What is asked of the modules behind it:
 
     tasks.enqueue(session, execution_id, QueueTask)        fan_outs.start(session, execution_id, QueueFanOut)
-    tasks.unqueue(session, execution_id, steps)            fan_outs.cancel(session, execution_id, steps)
-    tasks.drop(session, execution_id)                      fan_outs.drop(session, execution_id)
+    tasks.unqueue(session, execution_id, steps, limited)   fan_outs.cancel(session, execution_id, steps)
+    tasks.drop(session, execution_id, limited)             fan_outs.drop(session, execution_id)
     locks.request(session, execution_id, LockRequest)      locks.release(session, execution_id, steps)
     locks.drop(session, execution_id)
     tasks.free_member(session, member, recoveries_max) -> int      and the same of fan_outs
@@ -33,23 +33,25 @@ FAN_OUTS: Final = 2
 LOCKS: Final = 4
 NOTICES: Final = 32
 """Somebody is to be told that it has ended."""
+LIMITED: Final = 64
+"""Of its queued tasks some had limits."""
 CHILDREN: Final = 8
 CHILD: Final = 16
 """It is somebody's child. This one and CHILDREN are `children`'s business, and are not dropped here."""
 
 
-def change(session: Session, append: Append) -> int:
-    """Make and drop what `append` says; return the marks of what the execution has had since."""
+def change(session: Session, append: Append, before: int) -> int:
+    """Make and drop what `append` says; return the marks of what the execution has had since. `before`: those it had."""
     execution_id = append.execution_id
     marks = 0
     if append.unqueue:
-        tasks.unqueue(session, execution_id, append.unqueue)
+        tasks.unqueue(session, execution_id, append.unqueue, limited=bool(before & LIMITED))
         fan_outs.cancel(session, execution_id, append.unqueue)
     if append.unlock:
         locks.release(session, execution_id, append.unlock)
     for task in append.queue:
         tasks.enqueue(session, execution_id, task)
-        marks |= TASKS
+        marks |= TASKS if task.limits is None else TASKS | LIMITED
     for fan_out in append.fan_outs:
         fan_outs.start(session, execution_id, fan_out)
         marks |= FAN_OUTS
@@ -75,7 +77,7 @@ def take_over(session: Session, execution_id: int, start: StartRun, places: list
 def drop(session: Session, execution_id: int, marks: int) -> None:
     """Drop everything of an execution that closes; the locks it held go to the next in line."""
     if marks & TASKS:
-        tasks.drop(session, execution_id)
+        tasks.drop(session, execution_id, limited=bool(marks & LIMITED))
     if marks & FAN_OUTS:
         fan_outs.drop(session, execution_id)
     if marks & LOCKS:

@@ -23,6 +23,7 @@ from holdfast.stores.sql import (
     inbox,
     keys,
     ledger,
+    lines,
     locks,
     log,
     members,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         InboxRow,
         ItemOutcome,
         KeyRecord,
+        LimitRecord,
         LockRecord,
         MemberRecord,
         Membership,
@@ -162,6 +164,10 @@ class Reads(ABC):
     async def pools(self) -> list[PoolRecord]:
         """Return every pool that has work or somebody to do it."""
         return await self._ask(tasks.read_pools, await self.now())
+
+    async def limits(self) -> list[LimitRecord]:
+        """Return every limit that somebody holds, and every rate there is."""
+        return await self._ask(lines.read_limits, await self.now())
 
     async def locks(self) -> list[LockRecord]:
         """Return every place in every lock's queue: by name, holders first, then in line."""

@@ -10,6 +10,9 @@ A row waits, delayed or ready, or is claimed by a member. Its claim's token is o
 retry or progress needs that token *and* the member that claimed, so whoever lost the row changes nothing. A row queued
 with `own` is claimed from the start by the member that queues it, which names it by execution and step.
 
+A row with limits is claimable when the lines it stands in have let it through, see `lines`; here it is handed to them
+when it becomes due, and what it had is handed to others when it goes.
+
 The rows of a paused run are set aside when it is paused, and those that were claimed then when they are given back, so
 that no claim walks over them.
 
@@ -39,7 +42,8 @@ from holdfast.ports.operations import (
     RetryOwnTask,
     RetryTask,
 )
-from holdfast.stores.sql import executions, inbox
+from holdfast.stores.sql import executions, inbox, lines
+from holdfast.stores.sql.queue_states import ASIDE, CLAIMED, DELAYED, READY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,9 +52,6 @@ if TYPE_CHECKING:
 
 PROMOTED_MAX: Final = 1_000
 """How many delayed rows one claim makes ready at most; the next claim goes on."""
-
-DELAYED, READY, CLAIMED, ASIDE = 0, 1, 2, 3
-"""What `state` says of a row."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
@@ -62,6 +63,7 @@ _encode_json = msgspec.json.Encoder().encode
 def enqueue(session: Session, execution_id: int, item: QueueTask) -> None:
     """Queue a task of an execution. A step that is queued already is queued anew, at the attempt `item` names."""
     ready = item.visible_at <= session.now
+    limited = item.limits is not None
     session.run(
         "enqueue_task",
         (
@@ -76,30 +78,45 @@ def enqueue(session: Session, execution_id: int, item: QueueTask) -> None:
             item.attempt,
             item.queued_at or session.now,
             session.now if ready else item.visible_at,
-            CLAIMED if item.own else READY if ready else DELAYED,
+            CLAIMED if item.own else READY if ready and not limited else DELAYED,
             session.member if item.own else None,
             session.next_token() if item.own else 0,
             item.progress,
             item.traceparent,
         ),
     )
+    if limited:
+        lines.add(session, execution_id, item)
     if not item.own:
         session.rings.add(TASKS)
 
 
-def unqueue(session: Session, execution_id: int, steps: Iterable[str]) -> None:
-    """Remove the tasks of `steps`, claimed or not; steps that are not queued are ignored."""
+def unqueue(session: Session, execution_id: int, steps: Sequence[str], *, limited: bool) -> None:
+    """Remove the tasks of `steps`, claimed or not; steps that are not queued are ignored.
+
+    Args:
+        session: the transaction.
+        execution_id: whose tasks.
+        steps: which of them.
+        limited: whether any may have limits.
+    """
+    if limited:
+        lines.withdraw(session, execution_id, steps)
     session.run_many("unqueue_task", ((execution_id, step) for step in steps))
 
 
-def drop(session: Session, execution_id: int) -> None:
-    """Remove all tasks of an execution, claimed or not."""
+def drop(session: Session, execution_id: int, *, limited: bool) -> None:
+    """Remove all tasks of an execution, claimed or not; `limited` says whether any may have limits."""
+    gone = lines.rows_of(session, execution_id) if limited else []
     session.run("drop_tasks", (execution_id,))
+    lines.forget(session, gone)
 
 
 def set_aside(session: Session, execution_id: int) -> None:
     """Keep an execution's rows that nobody has claimed from being claimed."""
+    rows = lines.rows_of(session, execution_id)
     session.run("set_aside_tasks", (execution_id,))
+    lines.forget(session, rows)
 
 
 def resume(session: Session, execution_id: int) -> None:
@@ -114,19 +131,53 @@ def resume(session: Session, execution_id: int) -> None:
 def claim(session: Session, operation: ClaimTasks) -> tuple[ClaimedTask, ...]:
     """Claim ready rows for the writing member: pool by pool, highest priority first, then oldest first."""
     member = session.member
-    session.run("promote_tasks", (session.now, max(PROMOTED_MAX, sum(limit for _, limit in operation.pools))))
+    promoted_max = max(PROMOTED_MAX, sum(limit for _, limit in operation.pools))
+    for task_id, limits in session.rows("promote_tasks", (session.now, promoted_max)):
+        if limits:
+            lines.enter(session, task_id)
     known = _encode_json(operation.tasks).decode()
     claimed: list[ClaimedTask] = []
     for pool, limit in operation.pools:
         # The token is only taken when there is a claim to bear it: looking in vain writes nothing.
         token = session.offer_token()
-        rows = session.rows("claim_tasks", (member, token, pool, known, limit))
-        if rows:
-            session.keep_token(token)
+        in_turn = session.rows("claimable_in_turn", (f"pool {pool}", known, limit))
+        if in_turn:
+            others = session.rows("claimable_tasks", (pool, known, limit))
+            chosen = _take_turns(in_turn, others, limit, first=_draw(token))
+            rows = session.rows("claim_chosen_tasks", (member, token, _encode_json(chosen).decode()))
+        else:
+            rows = session.rows("claim_tasks", (member, token, pool, known, limit))
+        if not rows:
+            continue
+        session.keep_token(token)
+        limited = [(row[1], row[-1]) for row in rows if row[-1]]
+        refused = lines.use(session, limited) if limited else ()
         # RETURNING gives rows in no particular order.
         rows.sort(key=lambda row: (-row[0], row[1]))
-        claimed.extend(_claimed(*row[1:]) for row in rows)
+        claimed.extend(_claimed(*row[1:-1]) for row in rows if row[1] not in refused)
     return tuple(claimed)
+
+
+def _take_turns(
+    in_turn: Sequence[Sequence[int]], others: Sequence[Sequence[int]], limit: int, *, first: bool
+) -> list[int]:
+    """Return the ids of `limit` rows of two lines of (priority, id): highest priority first, else by turns."""
+    lines_of = (list(in_turn), list(others)) if first else (list(others), list(in_turn))
+    chosen: list[int] = []
+    turn = 0
+    while len(chosen) < limit and (lines_of[0] or lines_of[1]):
+        line, other = lines_of[turn], lines_of[1 - turn]
+        if not line or (other and other[0][0] > line[0][0]):
+            line = other
+        else:
+            turn = 1 - turn
+        chosen.append(line.pop(0)[1])
+    return chosen
+
+
+def _draw(token: int) -> bool:
+    # Which line begins is anybody's guess, but the same in every copy of this transaction: tokens may go up in steps.
+    return bool(token * 0x9E3779B1 >> 16 & 1)
 
 
 def finish(session: Session, operation: FinishTask) -> bool:
@@ -139,6 +190,8 @@ def finish(session: Session, operation: FinishTask) -> bool:
     if row is None:
         raise FencedError(f"the outcome of queued task {operation.task_id}")
     inbox.put(session, row[0], "outcome", row[1], operation.body, "")
+    if row[2]:
+        lines.free(session, row[2:])
     return True
 
 
@@ -188,17 +241,16 @@ def _try_again(
     if found is None:
         return False
     if executions.is_paused(session, found[0]):
-        session.run("set_aside_tasks", found)
+        session.run("set_aside_tasks", found[:1])
+    lines.free(session, found[1:])
     session.rings.add(TASKS)
     return True
 
 
 def release(session: Session, operation: ReleaseTasks) -> int:
     """Give back rows untried; return how many were this member's."""
-    released = session.run("release_tasks", (_encode_json(operation.task_ids).decode(), session.member))
-    if released:
-        session.rings.add(TASKS)
-    return released
+    released = session.rows("release_tasks", (_encode_json(operation.task_ids).decode(), session.member))
+    return _given_back(session, released)
 
 
 def beat(session: Session, operation: BeatTasks) -> tuple[int, ...]:
@@ -222,14 +274,22 @@ def free_member(session: Session, member: int, recoveries_max: int | None) -> in
     """
     removed = 0
     if recoveries_max is not None:
-        for execution_id, step, task, recoveries in session.rows("remove_poisonous_tasks", (member, recoveries_max)):
+        poisonous = session.rows("remove_poisonous_tasks", (member, recoveries_max))
+        for execution_id, step, task, recoveries, _ in poisonous:
             removed += 1
             failure = _poison(session.now, step, task, recoveries + 1)
             inbox.put(session, execution_id, "outcome", step, _encode(failure), "")
-    freed = session.run("free_tasks", (member, int(recoveries_max is not None)))
-    if freed:
+        lines.free(session, [place for *_, place in poisonous])
+    freed = session.rows("free_tasks", (member, int(recoveries_max is not None)))
+    return _given_back(session, freed) + removed
+
+
+def _given_back(session: Session, rows: Sequence[Sequence[Any]]) -> int:
+    """Note that rows, given by state and place, are nobody's again; return how many."""
+    if rows:
         session.rings.add(TASKS)
-    return freed + removed
+        lines.free(session, [place for state, place in rows if state == ASIDE])
+    return len(rows)
 
 
 def _poison(now: float, step: str, task: str, deaths: int) -> TaskFailed:

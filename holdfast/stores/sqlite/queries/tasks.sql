@@ -18,9 +18,11 @@ DELETE FROM task_queue WHERE execution = ?1 AND step = ?2;
 DELETE FROM task_queue WHERE execution = ?1;
 
 -- name: promote_tasks
-UPDATE task_queue SET state = 1 WHERE id IN (
+-- Those with limits stay as they are; whoever reads this moves them to where they wait.
+UPDATE task_queue SET state = (limits = x'') WHERE id IN (
   SELECT id FROM task_queue WHERE state = 0 AND visible_at <= ?1 ORDER BY visible_at LIMIT ?2
-);
+)
+RETURNING id, limits;
 
 -- name: claim_tasks
 UPDATE task_queue SET state = 2, owner = ?1, own = 0, token = ?2 WHERE id IN (
@@ -33,36 +35,39 @@ RETURNING
   priority, id, execution,
   (SELECT run_id FROM executions WHERE executions.id = task_queue.execution),
   (SELECT number FROM executions WHERE executions.id = task_queue.execution),
-  step, task, input, pool, options, attempt, queued_at, failures, progress, token, recoveries, traceparent;
+  step, task, input, pool, options, attempt, queued_at, failures, progress, token, recoveries, traceparent, limits;
 
 -- name: finish_task
-DELETE FROM task_queue WHERE id = ?1 AND token = ?2 AND owner = ?3 RETURNING execution, step;
+DELETE FROM task_queue WHERE id = ?1 AND token = ?2 AND owner = ?3 RETURNING execution, step, place;
 
 -- name: finish_own_task
 DELETE FROM task_queue WHERE execution = ?1 AND step = ?2 AND attempt = ?3 AND owner = ?4 AND own = 1 RETURNING id;
 
 -- name: retry_task
 UPDATE task_queue
-SET owner = NULL, own = 0, attempt = attempt + ?7, failures = ?4, visible_at = ?5, state = ?6
+SET owner = NULL, own = 0, attempt = attempt + ?7, failures = ?4, visible_at = ?5,
+  state = iif(limits = x'', ?6, 0), held = 0
 WHERE id = ?1 AND token = ?2 AND owner = ?3
-RETURNING execution;
+RETURNING execution, place;
 
 -- name: retry_own_task
 UPDATE task_queue
 SET owner = NULL, own = 0, attempt = attempt + 1, failures = ?5, visible_at = ?6, state = ?7, progress = ?8
 WHERE execution = ?1 AND step = ?2 AND attempt = ?3 AND owner = ?4 AND own = 1
-RETURNING execution;
+RETURNING execution, place;
 
 -- name: set_aside_tasks
-UPDATE task_queue SET state = 3 WHERE execution = ?1 AND state IN (0, 1);
+UPDATE task_queue SET state = 3, line = '', held = 0 WHERE execution = ?1 AND state IN (0, 1, 4, 5, 6);
 
 -- name: resume_tasks
-UPDATE task_queue SET state = (visible_at <= ?2) WHERE execution = ?1 AND state = 3;
+UPDATE task_queue SET state = (visible_at <= ?2 AND limits = x'') WHERE execution = ?1 AND state = 3;
 
 -- name: release_tasks
 UPDATE task_queue SET owner = NULL, own = 0,
-  state = iif((SELECT status FROM executions WHERE id = task_queue.execution) = 'PAUSED', 3, 1)
-WHERE id IN (SELECT value FROM json_each(?1)) AND +owner = ?2;
+  held = iif((SELECT status FROM executions WHERE id = task_queue.execution) = 'PAUSED', 0, held),
+  state = iif((SELECT status FROM executions WHERE id = task_queue.execution) = 'PAUSED', 3, limits = x'')
+WHERE id IN (SELECT value FROM json_each(?1)) AND +owner = ?2
+RETURNING state, place;
 
 -- name: held_tasks
 SELECT id, token FROM task_queue WHERE id IN (SELECT value FROM json_each(?1)) AND +owner = ?2;
@@ -72,11 +77,13 @@ UPDATE task_queue SET progress = ?2 WHERE id = ?1;
 
 -- name: free_tasks
 UPDATE task_queue SET owner = NULL, own = 0, recoveries = recoveries + ?2,
-  state = iif((SELECT status FROM executions WHERE id = task_queue.execution) = 'PAUSED', 3, 1)
-WHERE owner = ?1;
+  held = iif((SELECT status FROM executions WHERE id = task_queue.execution) = 'PAUSED', 0, held),
+  state = iif((SELECT status FROM executions WHERE id = task_queue.execution) = 'PAUSED', 3, limits = x'')
+WHERE owner = ?1
+RETURNING state, place;
 
 -- name: remove_poisonous_tasks
-DELETE FROM task_queue WHERE owner = ?1 AND recoveries >= ?2 RETURNING execution, step, task, recoveries;
+DELETE FROM task_queue WHERE owner = ?1 AND recoveries >= ?2 RETURNING execution, step, task, recoveries, place;
 
 -- name: next_task
 SELECT visible_at FROM task_queue WHERE state = 0 AND visible_at > ?1 ORDER BY visible_at LIMIT 1;
@@ -84,7 +91,7 @@ SELECT visible_at FROM task_queue WHERE state = 0 AND visible_at > ?1 ORDER BY v
 -- name: read_queue
 SELECT
   task_queue.id, task_queue.execution, step, task, pool, attempt, visible_at, coalesce(members.name, ''), progress,
-  failures
+  failures, line
 FROM task_queue LEFT JOIN members ON members.member = task_queue.owner
 WHERE task_queue.execution = ?1
 ORDER BY task_queue.id;
@@ -93,6 +100,8 @@ ORDER BY task_queue.id;
 SELECT pool, sum(waiting), min(oldest) FROM (
   SELECT pool, count(*) AS waiting, min(visible_at) AS oldest
   FROM task_queue WHERE state = 1 GROUP BY pool
+  UNION ALL
+  SELECT pool, count(*), min(visible_at) FROM task_queue WHERE line <> '' AND state = 5 GROUP BY pool
   UNION ALL
   SELECT pool, 1, visible_at FROM task_queue WHERE state = 0 AND visible_at <= ?1
   UNION ALL

@@ -17,6 +17,7 @@ from holdfast.testing.conformance.store import (
     claims,
     deliveries,
     histories,
+    limits,
     mail,
     members,
     notices,
@@ -43,6 +44,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *notices.CHECKS,
     *deliveries.CHECKS,
     *schedules.CHECKS,
+    *limits.CHECKS,
 )
 """Every check."""
 

@@ -1,0 +1,64 @@
+"""Limits: places for attempts that run at once, and rates at which they may start.
+
+Owns: freezing a rate; how a limit is shown; how exact a rate is.
+Must not know: what tasks do.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.ports.operations.base import Value
+
+SLACK_SHARE: Final = 0.1
+"""A use of a rate counts longer than the window, by this share of it ..."""
+SLACK_SECONDS_MAX: Final = 1.0
+"""... and at most by this."""
+
+
+def slack_seconds(per: float) -> float:
+    """Return how much longer than its window of `per` seconds a use of a rate counts.
+
+    Half of it is for the worker, which starts within that time after its claim or not at all; half of it is for what
+    the attempt sends to arrive.
+    """
+    return min(SLACK_SECONDS_MAX, per * SLACK_SHARE)
+
+
+class FreezeRate(Value, frozen=True):
+    """Let no attempt start that takes of a rate, for so long at least. Result: until when, a time."""
+
+    name: str
+    seconds: float
+    by: str = ""
+    """Whose attempt was told to wait."""
+
+
+class LimitHolder(Value, frozen=True):
+    """Who has a place at a limit."""
+
+    holder: str
+    """Execution and step."""
+    member: str
+    """Name of the member that runs it; empty while nobody has claimed it."""
+
+
+class LimitRecord(Value, frozen=True):
+    """A limit or a rate, as it is now."""
+
+    kind: str
+    """`concurrency` or `rate`."""
+    name: str
+    limit: float
+    """How many places there are, or how many units may be taken in one window."""
+    per_seconds: float = 0.0
+    """Length of a rate's window."""
+    used: float = 0.0
+    """Units taken within the last window, or set apart for rows that are ready."""
+    holders: tuple[LimitHolder, ...] = ()
+    """Who has a place, in order of age."""
+    waiting: int = 0
+    """How many queued tasks stand in line."""
+    frozen_until: float | None = None
+    frozen_by: str = ""
+    """Who was told to wait."""
