@@ -87,6 +87,7 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
         errors.ChildError(
             step="Pay#1", run_id="ord-1187:Pay#1", status="FAILED", type="TaskError", text="the card was refused"
         ),
+        errors.RateLimited("30s", "partner"),
         errors.MessageError(
             step="signal(reserve)#1", run_id="stock-7", type="RunClosedError", text="run 'stock-7' is COMPLETED"
         ),

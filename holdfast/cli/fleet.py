@@ -1,4 +1,4 @@
-"""`holdfast pools`, `workers` and `locks`: who works, what waits, what is locked."""
+"""`holdfast pools`, `workers`, `locks` and `limits`: who works, what waits, what is locked or limited."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from holdfast.cli.verbs import JsonOption, StoreOption, with_client
 from holdfast.ports.operations import BreakLock
 
 locks = typer.Typer(help="Locks and semaphores.", no_args_is_help=True)
+limits = typer.Typer(help="How many tasks run at once, and how often they start.", no_args_is_help=True)
 
 
 def pools(store: StoreOption = None, as_json: JsonOption = False) -> None:
@@ -95,5 +96,30 @@ def break_lock(
         if not holder:
             output.note("nobody held it")
             raise typer.Exit(Exit.NOT_FOUND)
+
+    with_client(output, store, body)
+
+
+@limits.command("list")
+def list_limits(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """List limits and rates: how much is used, who has a place, how many wait, what is frozen."""
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        rows = [
+            {
+                "kind": each.kind,
+                "name": each.name,
+                "limit": each.limit,
+                "per_seconds": each.per_seconds or None,
+                "used": each.used if each.kind == "rate" else len(each.holders),
+                "waiting": each.waiting,
+                "frozen_until": None if each.frozen_until is None else time_of(each.frozen_until),
+                "frozen_by": each.frozen_by or None,
+                "holders": [holder.holder for holder in each.holders],
+            }
+            for each in await client.store.limits()
+        ]
+        output.rows(("kind", "name", "limit", "per_seconds", "used", "waiting", "frozen_until", "holders"), rows)
 
     with_client(output, store, body)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from holdfast.controller.actors import store_of
 from holdfast.controller.documents import (
     BrokenLock,
+    LimitList,
     LockList,
     PoolList,
     WorkerList,
+    limit_document,
     lock_document,
     pool_document,
     worker_document,
@@ -21,7 +23,7 @@ from holdfast.ports.store import Store
 
 
 class Fleet:
-    """The members, pools and locks of a store, as documents."""
+    """The members, pools, locks and limits of a store, as documents."""
 
     def __init__(self, store: Store) -> None:
         """Read `store`."""
@@ -38,6 +40,10 @@ class Fleet:
     async def locks(self) -> LockList:
         """Return every place in every lock's queue."""
         return LockList(locks=[lock_document(each) for each in await self._store.locks()])
+
+    async def limits(self) -> LimitList:
+        """Return every limit that somebody holds, and every rate there is."""
+        return LimitList(limits=[limit_document(each) for each in await self._store.limits()])
 
     async def break_lock(self, name: str, by: str = "") -> BrokenLock:
         """Take a lock from its holder by force; `by` is who does it, for the audit log."""

@@ -457,11 +457,14 @@ class Dispatcher:
         call, options = attempt.call, attempt.call.options
         failure = outcome.failure or Failure("CancelledError", "the attempt was cancelled")
         if isinstance(failure, PutOff):
-            if options.total_timeout is None or outcome.ended + failure.seconds < call.queued_at + options.total_timeout:
+            if (
+                options.total_timeout is None
+                or outcome.ended + failure.seconds < call.queued_at + options.total_timeout
+            ):
                 if failure.rate:
                     self._hand_in(FreezeRate(failure.rate, failure.seconds, call.idempotency_key))
                 return outcome.ended + failure.seconds, _NOT_TRIED
-            failure = failure.as_failure()
+            failure = failure.as_failure(final=True)
         tried = (Attempt(1, outcome.started, outcome.ended, "", failure),)
         delay = decide_retry(options.retry, 1, failure, self._jitter())
         total = options.total_timeout

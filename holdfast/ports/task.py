@@ -62,9 +62,9 @@ class PutOff(Failure, frozen=True, array_like=True):
     rate: str = ""
     """Which rate to freeze meanwhile; empty for all that the task takes of."""
 
-    def as_failure(self) -> Failure:
-        """Return it as history knows failures."""
-        return Failure(self.type, self.message, self.traceback, self.retryable, self.cause)
+    def as_failure(self, *, final: bool) -> Failure:
+        """Return it as history knows failures; `final` when it cannot be put off for as long as it was told."""
+        return Failure(self.type, self.message, self.traceback, self.retryable and not final, self.cause)
 
 
 class RunningAttempt(Protocol):

@@ -105,7 +105,7 @@ class ClaimedRun:
         if isinstance(failure, PutOff):
             if not self._is_too_late(outcome.ended + failure.seconds):
                 return self._put_off(outcome, failure)
-            failure = failure.as_failure()
+            failure = failure.as_failure(final=True)
         tried = (*before, Attempt(claimed.attempt, outcome.started, outcome.ended, worker, failure))
         delay = decide_retry(options.retry, claimed.attempt, failure, draw())
         if delay is not None and not self._is_too_late(outcome.ended + delay):

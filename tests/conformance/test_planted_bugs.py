@@ -189,7 +189,9 @@ BUGS = (
     Bug("a_place_is_passed_on_whatever_ends_it", "retry_task", "held = 0", "held = held"),
     Bug("a_place_is_passed_on_whatever_ends_it", "release_tasks", "0, held", "held, held"),
     Bug("a_place_is_passed_on_whatever_ends_it", "limited_tasks_of", "place, limits", "'', limits"),
-    Bug("a_killed_holder_keeps_no_more_than_its_place", "remove_poisonous_tasks", "recoveries, place", "recoveries, ''"),
+    Bug(
+        "a_killed_holder_keeps_no_more_than_its_place", "remove_poisonous_tasks", "recoveries, place", "recoveries, ''"
+    ),
     Bug("a_killed_holder_keeps_no_more_than_its_place", "free_tasks", "0, held", "0, 0"),
     Bug("keys_take_turns", "stand_in_line", "max(turn) + 1", "max(turn)"),
     Bug("keys_take_turns", "claimable_in_turn", "turn, id", "id"),

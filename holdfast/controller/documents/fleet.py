@@ -1,4 +1,4 @@
-"""Workers, pools, locks, and how a process is.
+"""Workers, pools, locks, limits, and how a process is.
 
 Owns: the fleet.
 Must not know: runs.
@@ -12,7 +12,7 @@ import msgspec
 
 from holdfast.controller.documents.base import Document
 from holdfast.controller.times import iso_time, iso_time_or_none
-from holdfast.ports.operations import LockRecord, MemberRecord, PoolRecord
+from holdfast.ports.operations import LimitRecord, LockRecord, MemberRecord, PoolRecord
 
 
 class Worker(Document, frozen=True):
@@ -89,6 +89,41 @@ class BrokenLock(Document, frozen=True):
     """Who held it; null when nobody did."""
 
 
+class LimitPlace(Document, frozen=True):
+    """Who has a place at a limit."""
+
+    holder: str
+    """Execution and step."""
+    worker: str | None
+    """Who runs it; null while nobody has claimed it."""
+
+
+class Limit(Document, frozen=True):
+    """A limit of how many tasks run at once, or a rate at which they start."""
+
+    kind: Literal["concurrency", "rate"]
+    name: str
+    limit: float
+    """Places, or units within one window."""
+    per_seconds: float | None
+    """Length of a rate's window."""
+    used: float
+    """Places that are held, or units that count now."""
+    waiting: int
+    """Queued tasks that stand in line."""
+    frozen_until: str | None
+    """Until when a rate lets nobody start, because a receiver said so."""
+    frozen_by: str | None
+    """Whose attempt was told."""
+    holders: list[LimitPlace]
+
+
+class LimitList(Document, frozen=True):
+    """Every limit that somebody holds, and every rate there is."""
+
+    limits: list[Limit]
+
+
 class Health(Document, frozen=True):
     """How this process is."""
 
@@ -122,6 +157,22 @@ def pool_document(record: PoolRecord) -> Pool:
         in_flight=record.in_flight,
         oldest_seconds=record.oldest_seconds,
         slots=record.slots,
+    )
+
+
+def limit_document(record: LimitRecord) -> Limit:
+    """Return one limit or rate."""
+    is_rate = record.kind == "rate"
+    return Limit(
+        kind="rate" if is_rate else "concurrency",
+        name=record.name,
+        limit=record.limit,
+        per_seconds=record.per_seconds if is_rate else None,
+        used=record.used if is_rate else len(record.holders),
+        waiting=record.waiting,
+        frozen_until=iso_time_or_none(record.frozen_until),
+        frozen_by=record.frozen_by or None,
+        holders=[LimitPlace(holder=each.holder, worker=each.member or None) for each in record.holders],
     )
 
 

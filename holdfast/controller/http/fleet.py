@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from holdfast.authoring import CallSignature
-from holdfast.controller.documents import BrokenLock, LockList, LockName, PoolList, WorkerList
+from holdfast.controller.documents import BrokenLock, LimitList, LockList, LockName, PoolList, WorkerList
 from holdfast.controller.http.access import ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, reference, takes
 from holdfast.controller.http.parts import TheBody, ThePrincipal, TheService, json_response
@@ -48,6 +48,13 @@ async def list_pools(service: TheService) -> Response:
 async def list_locks(service: TheService) -> Response:
     """List who holds which lock, and who waits for it."""
     return json_response(await service.fleet.locks())
+
+
+@router.get("/v1/limits", responses=describes(LimitList))
+@requires(Scope.READ)
+async def list_limits(service: TheService) -> Response:
+    """List limits of tasks: who has a place, how much of a rate is used, how many wait, what is frozen."""
+    return json_response(await service.fleet.limits())
 
 
 @router.post("/v1/locks/break", responses=describes(BrokenLock), openapi_extra=takes(reference(LockName)))

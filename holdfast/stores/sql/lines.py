@@ -20,8 +20,8 @@ to the first in line in the same transaction. A row whose worker died keeps its 
 
 Rates. What is set apart for a row becomes a *use* when the row is claimed. A use counts for the length of the window
 and a slack: within half of it the worker begins, or gives the row back; the other half is for what it sends to arrive.
-So whoever receives it never sees more than the rate allows, in any window. The first in line of a rate that does not fit
-yet is delayed until it will; the others wait behind it, however small they are, so that a large one gets its turn.
+So whoever receives it never sees more than the rate allows, in any window. The first in line of a rate that does not
+fit yet is delayed until it will; the others wait behind it, however small they are, so that a large one gets its turn.
 
 Turns. Rows of one key have rising numbers, and a row of a key that had none begins with the number at the head of the
 line. A claim that takes the lowest numbers goes around the keys, however many rows one of them has.
@@ -178,6 +178,7 @@ def use(session: Session, claimed: Sequence[tuple[int, bytes]]) -> set[int]:
 
 def _grant(session: Session, place: str) -> None:
     line = f"place {place}"
+    session.row("lock_line", (line,))
     while (row := _read(session, "first_in_line", line)) is not None:
         slots = _decode(row.limits).slots
         if session.value("count_places", (place, slots)) >= slots:
@@ -197,6 +198,7 @@ def _pass_place(session: Session, row: Limited) -> None:
 
 
 def _advance(session: Session, line: str) -> None:
+    session.row("lock_line", (line,))
     while (row := _read(session, "first_in_line", line)) is not None:
         due = _fits_at(session, _decode(row.limits).rates)
         if due > session.now:
@@ -240,6 +242,7 @@ def _one_fits_at(session: Session, rate: RateUse) -> float:
     frozen = _frozen_until(session, rate.name)
     if frozen > now:
         return frozen
+    # In this order: a claim turns what is set apart into a use, and must not be missed on its way.
     ahead, held = session.rows("rate_held", (rate.name,))[0]
     if ahead >= AHEAD_MAX:
         return now + LOOK_SECONDS

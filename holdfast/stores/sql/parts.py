@@ -41,7 +41,7 @@ CHILD: Final = 16
 
 
 def change(session: Session, append: Append, before: int) -> int:
-    """Make and drop what `append` says; return the marks of what the execution has had since. `before`: those it had."""
+    """Make and drop what `append` says; return the marks of what the execution got, which had `before` those."""
     execution_id = append.execution_id
     marks = 0
     if append.unqueue:

@@ -112,6 +112,7 @@ class Yard:
             priority=options.get("priority", 0),
             options=encode_options(**options),
             queued_at=self.clock.now(),
+            limits=options.get("limits"),
         )
         await self.append(queue=(item,))
         return step

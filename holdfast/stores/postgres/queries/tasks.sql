@@ -28,9 +28,11 @@ WHERE task_queue.execution = given.execution AND task_queue.step = given.step
 DELETE FROM task_queue WHERE execution = $1
 
 -- name: promote_tasks
-UPDATE task_queue SET state = 1 WHERE id = ANY (ARRAY(
+-- Those with limits stay as they are; whoever reads this moves them to where they wait.
+UPDATE task_queue SET state = (limits = '')::int WHERE id = ANY (ARRAY(
   SELECT id FROM task_queue WHERE state = 0 AND visible_at <= $1 ORDER BY visible_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
+RETURNING id, limits
 
 -- name: claim_tasks
 -- The token is drawn when the row is locked, so a later claim of it has the higher one.
@@ -45,36 +47,40 @@ RETURNING
   priority, id, execution,
   (SELECT run_id FROM executions WHERE executions.id = task_queue.execution),
   (SELECT number FROM executions WHERE executions.id = task_queue.execution),
-  step, task, input, pool, options, attempt, queued_at, failures, progress, token, recoveries, traceparent
+  step, task, input, pool, options, attempt, queued_at, failures, progress, token, recoveries, traceparent, limits
 
 -- name: finish_task
-DELETE FROM task_queue WHERE id = $1 AND token = $2 AND owner = $3 RETURNING execution, step
+DELETE FROM task_queue WHERE id = $1 AND token = $2 AND owner = $3 RETURNING execution, step, place
 
 -- name: finish_own_task
 DELETE FROM task_queue WHERE execution = $1 AND step = $2 AND attempt = $3 AND owner = $4 AND own = 1 RETURNING id
 
 -- name: retry_task
 UPDATE task_queue
-SET owner = NULL, own = 0, attempt = attempt + $7::smallint, failures = $4, visible_at = $5, state = $6
+SET owner = NULL, own = 0, attempt = attempt + $7::smallint, failures = $4, visible_at = $5,
+  state = CASE WHEN limits = '' THEN $6::smallint ELSE 0 END, held = 0
 WHERE id = $1 AND token = $2 AND owner = $3
-RETURNING execution
+RETURNING execution, place
 
 -- name: retry_own_task
 UPDATE task_queue
 SET owner = NULL, own = 0, attempt = attempt + 1, failures = $5, visible_at = $6, state = $7, progress = $8
 WHERE execution = $1 AND step = $2 AND attempt = $3 AND owner = $4 AND own = 1
-RETURNING execution
+RETURNING execution, place
 
 -- name: set_aside_tasks
-UPDATE task_queue SET state = 3 WHERE execution = $1 AND state IN (0, 1)
+UPDATE task_queue SET state = 3, line = '', held = 0 WHERE execution = $1 AND state IN (0, 1, 4, 5, 6)
 
 -- name: resume_tasks
-UPDATE task_queue SET state = (visible_at <= $2)::int WHERE execution = $1 AND state = 3
+UPDATE task_queue SET state = (visible_at <= $2 AND limits = '')::int WHERE execution = $1 AND state = 3
 
 -- name: release_tasks
 UPDATE task_queue SET owner = NULL, own = 0,
-  state = CASE (SELECT status FROM executions WHERE id = task_queue.execution) WHEN 'PAUSED' THEN 3 ELSE 1 END
+  held = CASE (SELECT status FROM executions WHERE id = task_queue.execution) WHEN 'PAUSED' THEN 0 ELSE held END,
+  state = CASE (SELECT status FROM executions WHERE id = task_queue.execution)
+    WHEN 'PAUSED' THEN 3 ELSE (limits = '')::int END
 WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)::bigint)) AND owner = $2
+RETURNING state, place
 
 -- name: held_tasks
 SELECT id, token FROM task_queue
@@ -86,11 +92,14 @@ WHERE task_queue.id = given.id
 
 -- name: free_tasks
 UPDATE task_queue SET owner = NULL, own = 0, recoveries = recoveries + $2,
-  state = CASE (SELECT status FROM executions WHERE id = task_queue.execution) WHEN 'PAUSED' THEN 3 ELSE 1 END
+  held = CASE (SELECT status FROM executions WHERE id = task_queue.execution) WHEN 'PAUSED' THEN 0 ELSE held END,
+  state = CASE (SELECT status FROM executions WHERE id = task_queue.execution)
+    WHEN 'PAUSED' THEN 3 ELSE (limits = '')::int END
 WHERE owner = $1
+RETURNING state, place
 
 -- name: remove_poisonous_tasks
-DELETE FROM task_queue WHERE owner = $1 AND recoveries >= $2 RETURNING execution, step, task, recoveries
+DELETE FROM task_queue WHERE owner = $1 AND recoveries >= $2 RETURNING execution, step, task, recoveries, place
 
 -- name: next_task
 SELECT visible_at FROM task_queue WHERE state = 0 AND visible_at > $1 ORDER BY visible_at LIMIT 1
@@ -98,7 +107,7 @@ SELECT visible_at FROM task_queue WHERE state = 0 AND visible_at > $1 ORDER BY v
 -- name: read_queue
 SELECT
   task_queue.id, task_queue.execution, step, task, pool, attempt, visible_at, coalesce(members.name, ''), progress,
-  failures
+  failures, line
 FROM task_queue LEFT JOIN members ON members.member = task_queue.owner
 WHERE task_queue.execution = $1
 ORDER BY task_queue.id
@@ -106,6 +115,8 @@ ORDER BY task_queue.id
 -- name: read_backlogs
 SELECT pool, sum(waiting)::bigint, min(oldest) FROM (
   SELECT pool, count(*), min(visible_at) FROM task_queue WHERE state = 1 GROUP BY pool
+  UNION ALL
+  SELECT pool, count(*), min(visible_at) FROM task_queue WHERE line <> '' AND state = 5 GROUP BY pool
   UNION ALL
   SELECT pool, 1, visible_at FROM task_queue WHERE state = 0 AND visible_at <= $1
   UNION ALL

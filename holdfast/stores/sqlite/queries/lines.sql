@@ -1,5 +1,9 @@
 -- Lines of queued tasks that wait for something else than a free slot; see migration 0020.
 
+-- name: lock_line
+-- Whoever lets others through a line does so alone, as everybody writes alone here.
+SELECT ?1;
+
 -- name: set_limits
 UPDATE task_queue SET limits = ?3, place = ?4, fairness = ?5, line = '', held = 0, state = 0
 WHERE execution = ?1 AND step = ?2

@@ -67,7 +67,11 @@ class Crew:
 
     async def finish(self, claimed: ClaimedTask) -> None:
         """Hand in an outcome."""
-        await do(self.store, FinishTask(claimed.task_id, claimed.token, b"done", claimed.execution_id, claimed.step), self.worker)
+        await do(
+            self.store,
+            FinishTask(claimed.task_id, claimed.token, b"done", claimed.execution_id, claimed.step),
+            self.worker,
+        )
 
     async def limit(self, name: str) -> LimitRecord | None:
         """Return a limit as it is listed."""

@@ -25,6 +25,7 @@ MAY_SCAN = {
     "read_members": "as many rows as there are processes",
     "forget_members": "as above, and only when one joins",
     "read_locks": "the whole table was asked for",
+    "read_rates": "the whole table was asked for",
     "read_keys": "the whole table was asked for",
     "prune_deliveries": "the oldest, as many as it says",
     "read_schedules": "the whole table was asked for",
