@@ -2,7 +2,7 @@
 
 -- name: lock_line
 -- Whoever lets others through a line does so alone: what is counted there must not change meanwhile.
-SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' line ' || $1, 0))
+SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' line ' || $1, 0))::text
 
 -- name: set_limits
 UPDATE task_queue SET limits = $3, place = $4, fairness = $5, line = '', held = 0, state = 0

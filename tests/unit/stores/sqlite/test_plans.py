@@ -38,7 +38,9 @@ def plan(desk: Desk, name: str) -> list[str]:
 def scans(steps: list[str]) -> list[str]:
     """Return the steps that walk over a whole table or index; JSON lists and subqueries' results are none."""
     return [
-        step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step and "(subquery" not in step
+        step
+        for step in steps
+        if step.startswith("SCAN") and not re.search(r"VIRTUAL TABLE|\(subquery|CONSTANT ROW", step)
     ]
 
 
