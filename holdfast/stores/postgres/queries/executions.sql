@@ -128,11 +128,13 @@ SELECT id FROM executions WHERE newest = 1 AND id < $1
   AND ($2::text IS NULL OR workflow = ANY (ARRAY(SELECT json_array_elements_text($2::json))))
 ORDER BY id DESC LIMIT $3
 
+-- That is, those of one status with ids below one. In these words the order is that of `executions_status` only: in plain
+-- words the server may go through all runs instead, because it does not know how rare the status is.
 -- name: list_executions_of_status
 SELECT id FROM executions
-WHERE newest = 1 AND status = $4 AND id < $1
+WHERE newest = 1 AND (status, id) < ($4, $1) AND status >= $4
   AND ($2::text IS NULL OR workflow = ANY (ARRAY(SELECT json_array_elements_text($2::json))))
-ORDER BY id DESC LIMIT $3
+ORDER BY status DESC, id DESC LIMIT $3
 
 -- name: find_executions
 SELECT id FROM executions

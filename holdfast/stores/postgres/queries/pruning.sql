@@ -25,7 +25,7 @@ WITH RECURSIVE chain (seq) AS (
   UNION ALL
   SELECT events.previous FROM chain JOIN events ON events.seq = chain.seq WHERE events.previous <> 0
 )
-UPDATE events SET body = '' WHERE seq IN (SELECT seq FROM chain) AND execution = $1
+UPDATE events SET body = '' WHERE seq = ANY (ARRAY(SELECT seq FROM chain)) AND execution = $1
 
 -- name: drop_outcomes
 DELETE FROM outcomes WHERE fan_out IN (SELECT id FROM fan_outs WHERE execution = $1)

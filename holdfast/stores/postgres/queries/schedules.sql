@@ -41,7 +41,7 @@ SELECT name, revision, source, spec, input, state, next_at, created_at, changed_
 
 -- name: due_schedules
 SELECT name, revision, source, spec, input, state, next_at, created_at, changed_at FROM schedules WHERE name IN (
-  SELECT name FROM schedules WHERE next_at <= $1
+  (SELECT name FROM schedules WHERE next_at <= $1 ORDER BY next_at LIMIT $2)
   UNION
   SELECT fire.schedule FROM schedule_fires AS fire
   JOIN executions AS run ON run.run_id = fire.run_id AND run.newest = 1
