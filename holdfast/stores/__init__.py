@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from holdfast.stores.encrypted import EncryptedStore
     from holdfast.stores.encryption import AesGcmCodec, new_key, parse_key
     from holdfast.stores.group import GroupCommit
+    from holdfast.stores.postgres.address import is_address, parse_address
+    from holdfast.stores.postgres.schema import migrate
+    from holdfast.stores.postgres.store import PostgresStore
     from holdfast.stores.sqlite import SQLiteStore
     from holdfast.stores.sqlite.verify import VerifyReport, verify
 
@@ -23,10 +26,14 @@ _HOMES: Final = {
     "BEAT": "holdfast.stores.beat",
     "EncryptedStore": "holdfast.stores.encrypted",
     "GroupCommit": "holdfast.stores.group",
+    "PostgresStore": "holdfast.stores.postgres.store",
     "SQLiteStore": "holdfast.stores.sqlite",
     "SystemClock": "holdfast.stores.clock",
     "VerifyReport": "holdfast.stores.sqlite.verify",
+    "is_address": "holdfast.stores.postgres.address",
+    "migrate": "holdfast.stores.postgres.schema",
     "new_key": "holdfast.stores.encryption",
+    "parse_address": "holdfast.stores.postgres.address",
     "parse_key": "holdfast.stores.encryption",
     "verify": "holdfast.stores.sqlite.verify",
 }
@@ -36,10 +43,14 @@ __all__ = [
     "AesGcmCodec",
     "EncryptedStore",
     "GroupCommit",
+    "PostgresStore",
     "SQLiteStore",
     "SystemClock",
     "VerifyReport",
+    "is_address",
+    "migrate",
     "new_key",
+    "parse_address",
     "parse_key",
     "verify",
 ]

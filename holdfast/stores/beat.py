@@ -10,29 +10,33 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.errors import FencedError
 from holdfast.ports.operations import Beat, Membership
-from holdfast.stores.clock import SystemClock
-from holdfast.stores.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    from holdfast.ports.store import Store
 
 BEAT: Final = "holdfast.stores.beat:beat"
 """What a sidecar is told to call."""
+
+PATIENCE_LEASES: Final = 0.2
+"""For what part of a lease a server that cannot be reached is waited for."""
 
 
 def beat(arguments: dict[str, Any], state: str) -> bool:
     """Renew the lease; return False when it is lost.
 
     Args:
-        arguments: path, member, epoch, lease_seconds, synchronous.
+        arguments: member, epoch, lease_seconds, and which store: `address`, or `path` and `synchronous`.
         state: how the member is, for others to read.
     """
     return asyncio.run(_beat(arguments, state))
 
 
 async def _beat(arguments: dict[str, Any], state: str) -> bool:
-    store = SQLiteStore(Path(arguments["path"]), clock=SystemClock(), synchronous=arguments["synchronous"])
+    store = _store(arguments)
     await store.open()
     try:
         membership = Membership(arguments["member"], arguments["epoch"])
@@ -40,3 +44,17 @@ async def _beat(arguments: dict[str, Any], state: str) -> bool:
         return not isinstance(result, FencedError)
     finally:
         await store.close()
+
+
+def _store(arguments: dict[str, Any]) -> Store:
+    # A sidecar loads what its store needs, and no other one.
+    if "address" in arguments:
+        from holdfast.stores.postgres.store import PostgresStore
+
+        # The sidecar tries again by itself, and it has to be heard of in time that it cannot.
+        patience = arguments["lease_seconds"] * PATIENCE_LEASES
+        return PostgresStore(arguments["address"], patience_seconds=patience)
+    from holdfast.stores.clock import SystemClock
+    from holdfast.stores.sqlite import SQLiteStore
+
+    return SQLiteStore(Path(arguments["path"]), clock=SystemClock(), synchronous=arguments["synchronous"])

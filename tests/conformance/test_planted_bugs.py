@@ -15,7 +15,9 @@ from holdfast.errors import HoldfastError, StoreError
 from holdfast.ports.operations import Overtaken
 from holdfast.stores.sql import children, deliveries, log, statements
 from holdfast.testing.conformance import CHECKS, Check
+from tests.conformance.postgres import Ground, PostgresHarness, prepare
 from tests.conformance.test_store import SQLiteHarness
+from tests.servers.postgres import Postgres
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,7 @@ def test_a_planted_bug_is_caught(bug: Bug, tmp_path: Path, monkeypatch: pytest.M
     wrong = bug.plant(statements.load("holdfast.stores.sqlite"))
     load: Callable[[str], Mapping[str, str]] = lambda _package: wrong  # noqa: E731 - one line, one use
     monkeypatch.setattr(statements, "load", load)
-    fails(check, tmp_path)
+    fails(check, SQLiteHarness(tmp_path / "store.db"))
 
 
 @pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: slip.caught_by)
@@ -252,7 +254,7 @@ def test_a_slip_is_caught(slip: Slip, tmp_path: Path, monkeypatch: pytest.Monkey
     """The check fails on a store that does it wrong."""
     monkeypatch.setattr(slip.owner, slip.function, slip.wrong)
     (check,) = (check for check in CHECKS if check.__name__ == slip.caught_by)
-    fails(check, tmp_path)
+    fails(check, SQLiteHarness(tmp_path / "store.db"))
 
 
 def test_every_check_was_seen_to_fail() -> None:
@@ -261,11 +263,37 @@ def test_every_check_was_seen_to_fail() -> None:
     assert [check.__name__ for check in CHECKS if check.__name__ not in planted] == []
 
 
-def fails(check: Check, folder: Path) -> None:
+BUGS_ON_POSTGRES = (
+    Bug("a_late_member_may_go_on_until_reaped", "begin_write", "lives = 1", "grip = 1"),
+    Bug("time_never_goes_back", "begin_write", "max(at)", "min(0.0)"),
+    Bug("a_run_ends_once", "close_execution", "status = given.status", "status = executions.status"),
+    Bug("messages_keep_their_order", "drop_read_inbox", "inbox.id <= given.id", "given.id = given.id"),
+    Bug("a_run_does_not_end_with_unread_mail", "look_before_all_closing", "id > n.mail_read", "id > n.mail_read + 1"),
+    Bug("two_objects_may_write_for_one_member", "loosen_grip", "grip = 0", "grip = grip"),
+)
+"""Some that PostgreSQL's own statements and transactions might have: its checks have been seen to fail, too."""
+
+
+@pytest.fixture(scope="module")
+def ground(postgres_server: Postgres) -> Ground:
+    """Return a database whose store is emptied before each check."""
+    return prepare(postgres_server)
+
+
+@pytest.mark.parametrize("bug", BUGS_ON_POSTGRES, ids=lambda bug: f"{bug.caught_by}-{bug.statement}")
+def test_a_bug_on_postgres_is_caught(bug: Bug, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check fails on a store with the bug."""
+    (check,) = (check for check in CHECKS if check.__name__ == bug.caught_by)
+    wrong = bug.plant(statements.load("holdfast.stores.postgres"))
+    monkeypatch.setattr(statements, "load", lambda _package: wrong)
+    ground.clear()
+    fails(check, PostgresHarness(ground.dsn))
+
+
+def fails(check: Check, harness: SQLiteHarness | PostgresHarness) -> None:
     """Expect that a check fails on an empty store, because a promise is not kept."""
 
     async def run() -> None:
-        harness = SQLiteHarness(folder / "store.db")
         try:
             await check(harness)
         finally:

@@ -13,6 +13,8 @@ from holdfast.stores import EncryptedStore, bodies
 from holdfast.stores.encryption import AesGcmCodec
 from holdfast.stores.sqlite import SQLiteStore
 from holdfast.testing.conformance import CHECKS, Check
+from tests.conformance.postgres import Ground, PostgresHarness, prepare
+from tests.servers.postgres import Postgres
 
 
 class SQLiteHarness:
@@ -78,6 +80,59 @@ def test_encrypted(check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     async def run() -> None:
         harness = EncryptedHarness(tmp_path / "store.db")
+        try:
+            await check(harness)
+        finally:
+            await harness.close()
+
+    asyncio.run(run())
+
+
+@pytest.fixture(scope="module")
+def ground(postgres_server: Postgres) -> Ground:
+    """Return a database whose store is emptied before each check."""
+    return prepare(postgres_server)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_postgres(check: Check, ground: Ground) -> None:
+    """PostgreSQL keeps the promise that the check names."""
+    ground.clear()
+
+    async def run() -> None:
+        harness = PostgresHarness(ground.dsn)
+        try:
+            await check(harness)
+        finally:
+            await harness.close()
+
+    asyncio.run(run())
+
+
+class EncryptedPostgresHarness(PostgresHarness):
+    """The same, encrypted."""
+
+    async def open(self) -> Store:
+        """Open the store once more."""
+        return cast("Store", EncryptedStore(await super().open(), AesGcmCodec([bytes(32)])))
+
+
+OF_BODIES = tuple(
+    check
+    for check in CHECKS
+    if check.__name__.startswith(("pages_", "payloads_", "messages_", "tasks_", "chunks_", "what_a_fork", "requests_"))
+)
+"""The wrapper is the same for every store; these look at what it encrypts."""
+
+
+@pytest.mark.parametrize("check", OF_BODIES, ids=lambda check: check.__name__)
+def test_encrypted_postgres(check: Check, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So does an encrypted store on PostgreSQL."""
+    monkeypatch.setattr(bodies, "_check_page", lambda _: None)
+    ground.clear()
+
+    async def run() -> None:
+        harness = EncryptedPostgresHarness(ground.dsn)
         try:
             await check(harness)
         finally:

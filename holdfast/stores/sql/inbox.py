@@ -44,10 +44,10 @@ def put(
             return int(known[0])
     inbox_id = session.next_token()
     if operation_id:
-        session.run("put_delivered", (execution_id, operation_id, inbox_id))
-    session.run("put_inbox", (execution_id, inbox_id, owner, kind, name, body, operation_id, sender, session.now))
+        session.later("put_delivered", (execution_id, operation_id, inbox_id))
+    session.later("put_inbox", (execution_id, inbox_id, owner, kind, name, body, operation_id, sender, session.now))
     if owner is None and not ready:
-        session.run("make_ready", (execution_id,))
+        session.later("make_ready", (execution_id,))
     session.rings.add(RUNS)
     return inbox_id
 

@@ -190,7 +190,7 @@ class Log:
             return self._started_before(session, operation)
         if leased or operation.fan_outs or operation.notices:
             marks = parts.take_over(session, execution_id, operation, leased)
-            session.run("set_parts", (execution_id, marks))
+            session.later("set_parts", (execution_id, marks))
             if held is not None:
                 held.marks[execution_id] = marks
         if operation.blobs:
@@ -198,7 +198,7 @@ class Log:
         seq = self._add(execution_id, 0, page)
         self._begun.append((execution_id, page.last, seq))
         if operation.deadline:
-            session.run("put_deadline", (execution_id, operation.deadline))
+            session.later("put_deadline", (execution_id, operation.deadline))
         if operation.pin:
             session.run("pin_execution", (execution_id, operation.pin))
         if operation.attributes or operation.memo:
@@ -233,7 +233,7 @@ class Log:
         if operation.blobs:
             pruning.keep_payloads(session, execution_id, operation.blobs)
         if operation.inbox_read:
-            session.run("drop_read_inbox", (execution_id, operation.inbox_read))
+            session.later("drop_read_inbox", (execution_id, operation.inbox_read))
         if operation.queue or operation.unqueue or operation.fan_outs or operation.lock or operation.unlock:
             marks = held.marks.get(execution_id, 0)
             self._mark(session, held, execution_id, parts.change(session, operation, marks))
@@ -244,9 +244,9 @@ class Log:
         if operation.closing is not None:
             self._close(session, held, operation)
         elif operation.wake_changed:
-            session.run("set_wake", (execution_id, operation.wake_at))
+            session.later("set_wake", (execution_id, operation.wake_at))
         if operation.stable and execution_id in held.recovering:
-            session.run("make_stable", (execution_id,))
+            session.later("make_stable", (execution_id,))
             held.recovering.discard(execution_id)
         if operation.park and operation.closing is None:
             executions.park(session, execution_id, operation.park)
@@ -343,20 +343,20 @@ class Log:
         if unread:
             raise InboxUnreadError(operation.execution_id)
         if had_mail:
-            session.run("drop_inbox", (operation.execution_id,))
-            session.run("drop_delivered", (operation.execution_id,))
+            session.later("drop_inbox", (operation.execution_id,))
+            session.later("drop_delivered", (operation.execution_id,))
 
     def _mark(self, session: Session, held: _Held, execution_id: int, marks: int) -> None:
         before = held.marks.get(execution_id, 0)
         if marks | before != before:
             held.marks[execution_id] = marks | before
-            session.run("set_parts", (execution_id, marks | before))
+            session.later("set_parts", (execution_id, marks | before))
 
     def _close(self, session: Session, held: _Held, operation: Append) -> None:
         execution_id, closing = operation.execution_id, operation.closing
         assert closing is not None, "only called for a closing append"
         last, seq = held.last[execution_id]
-        session.run("close_execution", (execution_id, closing.status, closing.outcome, session.now, last, seq))
+        session.later("close_execution", (execution_id, closing.status, closing.outcome, session.now, last, seq))
         self._ended.append((execution_id, last))
         marks = held.marks.get(execution_id, 0)
         if marks:
@@ -378,9 +378,9 @@ class Log:
         seq = self._add(execution_id, seq, page)
         self._move(execution_id, last, page.last, seq)
         self._ended.append((execution_id, page.last))
-        session.run("close_execution", (execution_id, closing.status, closing.outcome, session.now, page.last, seq))
-        session.run("drop_inbox", (execution_id,))
-        session.run("drop_delivered", (execution_id,))
+        session.later("close_execution", (execution_id, closing.status, closing.outcome, session.now, page.last, seq))
+        session.later("drop_inbox", (execution_id,))
+        session.later("drop_delivered", (execution_id,))
         if marks:
             parts.drop(session, execution_id, marks)
             self._tell_others(session, execution_id, closing, marks)

@@ -140,6 +140,13 @@ class Session(ABC):
     def run(self, name: str, bindings: Bindings = ()) -> int:
         """Run the statement called `name`; return how many rows it changed."""
 
+    def later(self, name: str, bindings: Bindings = ()) -> None:
+        """Run the statement called `name`, at the latest before anything is asked whose answer it could change.
+
+        For what nobody asks about: where each statement is a journey to a server, many go together.
+        """
+        self.run(name, bindings)
+
     @abstractmethod
     def run_many(self, name: str, rows: Iterable[Bindings]) -> int:
         """Run the statement called `name` for each of `rows`; return how many rows were changed in all."""

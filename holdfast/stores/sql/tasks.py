@@ -64,7 +64,7 @@ def enqueue(session: Session, execution_id: int, item: QueueTask) -> None:
     """Queue a task of an execution. A step that is queued already is queued anew, at the attempt `item` names."""
     ready = item.visible_at <= session.now
     limited = item.limits is not None
-    session.run(
+    session.later(
         "enqueue_task",
         (
             execution_id,

@@ -6,14 +6,11 @@ Must not know: what the tables are for.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from functools import cache
-from hashlib import blake2b
-from importlib import resources
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.errors import SchemaError
+from holdfast.stores.sql import migrations as numbered
+from holdfast.stores.sql.migrations import Migration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
 APPLICATION_ID: Final = 0x686F6C64
 """`hold`: tells a store from any other SQLite file."""
 
-_NAME: Final = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 _TABLE: Final = """
 CREATE TABLE migrations (
   number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at REAL NOT NULL
@@ -31,29 +27,9 @@ CREATE TABLE migrations (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One step of the schema."""
-
-    number: int
-    name: str
-    text: str
-
-    @property
-    def checksum(self) -> str:
-        """Hash of the text: an applied migration never changes."""
-        return blake2b(self.text.encode(), digest_size=16).hexdigest()
-
-
-@cache
 def load() -> tuple[Migration, ...]:
     """Return the program's migrations, in order."""
-    files = {
-        file.name: file.read_text("utf-8")
-        for file in resources.files(__package__).joinpath("migrations").iterdir()
-        if _NAME.match(file.name)
-    }
-    return tuple(Migration(int(name[:4]), name, files[name]) for name in sorted(files))
+    return numbered.load(__package__)
 
 
 def migrate(connection: apsw.Connection, now: float, migrations: Sequence[Migration]) -> None:
@@ -100,16 +76,7 @@ def _missing(connection: apsw.Connection, migrations: Sequence[Migration]) -> Se
             raise SchemaError("the file is an SQLite database of another program", "Name another file for the store.")
         connection.pragma("application_id", APPLICATION_ID)
         connection.execute(_TABLE)
-    applied = connection.execute("SELECT number, name, checksum FROM migrations ORDER BY number").fetchall()
-    for (number, name, checksum), migration in zip(applied, migrations, strict=False):
-        if (number, checksum) != (migration.number, migration.checksum):
-            raise SchemaError(
-                f"the store was made by another program: its migration {name} is not this one's {migration.name}",
-                "Open it with the program that wrote it last.",
-            )
-    if len(applied) > len(migrations):
-        raise SchemaError(
-            f"the store's schema is {applied[-1][0]}, newer than this program's {migrations[-1].number}",
-            "Upgrade Holdfast here too: pip install --upgrade holdfast",
-        )
-    return migrations[len(applied) :]
+    applied: list[tuple[Any, ...]] = connection.execute(
+        "SELECT number, name, checksum FROM migrations ORDER BY number"
+    ).fetchall()
+    return numbered.missing(applied, migrations)

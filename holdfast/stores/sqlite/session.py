@@ -100,6 +100,10 @@ class FileSession(Session):
         self._connection.execute(self._sql[name], bindings)
         return self._connection.changes()
 
+    def later(self, name: str, bindings: Bindings = ()) -> None:
+        """Run the statement called `name`, at once: it is no journey."""
+        self._connection.execute(self._sql[name], bindings)
+
     def run_many(self, name: str, rows: Iterable[Bindings]) -> int:
         """Run the statement called `name` for each of `rows`; return how many rows were changed in all."""
         before = self._connection.total_changes()
