@@ -39,7 +39,7 @@ def foresee(session: ServerSession, operations: Sequence[Operation], schema: str
         return  # alone there is nothing to lock, and one question is not asked sooner than when it comes up
     plan = decide_plan(operations, is_member=session.membership is not None)
     if session.is_shared and plan.names:
-        session.rows("lock_names", name_locks(schema, plan.names))
+        session.rows_of_many("lock_names", name_locks(schema, plan.names))
     if len(plan.starts) > 1:
         _start(session, plan.starts)
     runs = _find_runs(session, plan.messages)
@@ -104,8 +104,8 @@ def _finish(session: ServerSession, finished: Sequence[FinishTask]) -> None:
         return  # one of them twice: let each find out for itself
     member = session.member
     found = {
-        (task_id, token): (execution_id, step)
-        for task_id, token, execution_id, step in session.rows_of_many("finish_tasks", [(*row, member) for row in rows])
+        (task_id, token): tuple(rest)
+        for task_id, token, *rest in session.rows_of_many("finish_tasks", [(*row, member) for row in rows])
     }
     for task_id, token in rows:
         session.note_done("finish_task", (task_id, token, member), found.get((task_id, token)))

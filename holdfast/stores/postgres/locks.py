@@ -29,10 +29,11 @@ def member_lock(schema: str, member: int) -> tuple[int, int]:
     return _space(schema, b"members"), member % _MEMBERS
 
 
-def name_locks(schema: str, names: Iterable[str]) -> tuple[int, list[int]]:
-    """Return the locks of names, in the order in which they are taken: the first int of all, the second of each."""
+def name_locks(schema: str, names: Iterable[str]) -> list[tuple[int, int]]:
+    """Return the locks of names, two ints each, in the order in which they are taken."""
     hashed = {blake2b(name.encode(errors="replace"), digest_size=4).digest() for name in names}
-    return _space(schema, b"names"), sorted(int.from_bytes(each, "big", signed=True) for each in hashed)
+    space = _space(schema, b"names")
+    return sorted((space, int.from_bytes(each, "big", signed=True)) for each in hashed)
 
 
 def _hash(schema: str, person: bytes = b"") -> bytes:

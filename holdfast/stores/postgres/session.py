@@ -9,6 +9,7 @@ What is here is called by handlers inside `bridge.across`, and waits for the ser
 from __future__ import annotations
 
 import re
+import secrets
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 FETCHED: Final = 100
 """How many rows `each` has in memory at a time."""
+
+OFFER_BITS: Final = 31
+"""Of an offer that is no number of the counter: it decides who comes first, where that is anybody's guess."""
 
 PLACE_BITS: Final = 20
 """A page's number is its transaction's, followed by so many bits that say which page of the transaction it is."""
@@ -152,8 +156,8 @@ class ServerSession(Session):
         self._tokens = [row[0] for row in self.rows("draw_tokens", (count,))][::-1] if count else []
 
     def offer_token(self) -> int:
-        """Return nothing: claims take their numbers where they lock their rows."""
-        return 0
+        """Return any number below all of the counter: claims take theirs where they lock their rows."""
+        return -1 - secrets.randbits(OFFER_BITS)
 
     def keep_token(self, token: int) -> None:
         """Do nothing, as there was no offer."""

@@ -101,7 +101,8 @@ _OF_RUNS = (
     "disown_inbox", "is_ready", "execution_told_to_end", "forget_taken",
 )  # fmt: skip
 _OF_TASKS = (
-    "enqueue_task", "unqueue_task", "promote_tasks", "claim_tasks", "finish_task", "finish_tasks", "finish_own_task",
+    "enqueue_task", "unqueue_task", "promote_tasks", "claim_tasks", "claimable_in_turn", "claimable_tasks",
+    "claim_chosen_tasks", "finish_task", "finish_tasks", "finish_own_task",
     "finish_own_tasks", "retry_task", "retry_own_task", "execution_standing", "set_aside_tasks", "release_tasks",
     "held_tasks", "record_progress",
 )  # fmt: skip

@@ -1,7 +1,7 @@
 -- What a batch asks at once, before its operations are carried out. See holdfast/stores/postgres/foresight.py.
 
 -- name: lock_names
-SELECT pg_advisory_xact_lock($1::integer, name) FROM unnest($2::integer[]) AS wanted (name)
+SELECT count(pg_advisory_xact_lock(space, name)) FROM unnest($1::integer[], $2::integer[]) AS wanted (space, name)
 
 -- name: start_executions
 INSERT INTO executions (run_id, number, workflow, status, input_digest, code_version, created_at, owner, ready)
@@ -18,16 +18,16 @@ CROSS JOIN LATERAL (SELECT id FROM executions WHERE run_id = n.run_id ORDER BY n
 
 -- In the order of their ids: two batches that lock the same ones wait for one another, and not in a circle.
 -- name: lock_executions
-SELECT id, owner, ready, status FROM executions WHERE id = ANY ($1::bigint[]) ORDER BY id
+SELECT id, owner, ready, status FROM executions WHERE id = ANY (SELECT unnest($1::bigint[])) ORDER BY id
 
 -- name: executions_of_chunks
 SELECT DISTINCT fan_outs.execution FROM chunks JOIN fan_outs ON fan_outs.id = chunks.fan_out
-WHERE chunks.id = ANY ($1::bigint[])
+WHERE chunks.id = ANY (SELECT unnest($1::bigint[]))
 
 -- name: finish_tasks
 DELETE FROM task_queue USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (id, token, owner)
 WHERE task_queue.id = n.id AND task_queue.token = n.token AND task_queue.owner = n.owner
-RETURNING task_queue.id, task_queue.token, execution, step
+RETURNING task_queue.id, task_queue.token, execution, step, place
 
 -- name: finish_own_tasks
 DELETE FROM task_queue USING unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS n (execution, step, attempt, owner)
