@@ -72,7 +72,7 @@ class Connection:
         self._bus = LocalBus(self.path)
         self.store = make_store(settings, SystemClock(), self._bus)
         self._entries = LedgerEntries(self.store)
-        self._lines = LockLines(self.store)
+        self._lines = LockLines(self.store, self._bus)
         self._renewals = Renewals(self.store, Setup(str(self.path), settings.synchronous, settings.lease_seconds))
         self._asking: set[asyncio.Task[Any]] = set()
         """Calls that may wait for long."""

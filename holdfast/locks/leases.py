@@ -20,6 +20,7 @@ from typing import Final
 
 from holdfast.errors import HoldfastError, LockLost, StoreError
 from holdfast.locks.held import PlaceLease
+from holdfast.ports.bus import LOCKS, Bus
 from holdfast.ports.operations import AcquireLease, LockRecord, ReleaseLease
 from holdfast.ports.store import Store
 
@@ -29,15 +30,16 @@ LEAVE_SECONDS: Final = 5.0
 """How long it is tried to leave a line in good order."""
 LOOK_SECONDS_MIN: Final = 0.01
 LOOK_SECONDS_MAX: Final = 0.25
-"""How often the line is read: the first looks follow quickly, later ones ever more slowly."""
+"""How often the line is read: sooner the fewer stand before us, and ever more slowly while nobody moves."""
 
 
 class LockLines:
     """The lines at the locks of a store."""
 
-    def __init__(self, store: Store) -> None:
-        """Work on the locks in `store`."""
+    def __init__(self, store: Store, bus: Bus | None = None) -> None:
+        """Work on the locks in `store`; whoever waits hears on `bus` of grants."""
         self._store = store
+        self._bus = bus
 
     async def acquire(self, name: str, slots: int, holder: str, lease_seconds: float) -> PlaceLease:
         """Wait in line until one of `slots` places of `name` is held.
@@ -84,13 +86,28 @@ class LockLines:
         loop = asyncio.get_running_loop()
         ask_at = loop.time() + operation.lease_seconds / ASKS_PER_LEASE
         pause = LOOK_SECONDS_MIN
+        place = 1
         while (left := ask_at - loop.time()) > 0:
-            await asyncio.sleep(min(pause, left))
-            pause = min(pause * 2, LOOK_SECONDS_MAX)
+            await self._pause(min(pause, left))
             now = await self._store.now()
             line = [each for each in await self._store.locks() if each.name == operation.name]
             if _has_changed(line, operation.holder, now):
                 return
+            before, place = place, [each.holder for each in line].index(operation.holder)
+            pause = LOOK_SECONDS_MIN * place if place != before else pause * 2
+            pause = min(pause, LOOK_SECONDS_MAX)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but no longer than until somebody is granted some lock."""
+        rung = asyncio.Event()
+        quiet = None if self._bus is None else self._bus.listen(lambda topics: rung.set() if LOCKS in topics else None)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await rung.wait()
+        finally:
+            if quiet is not None:
+                quiet()
 
 
 def _has_changed(line: list[LockRecord], holder: str, now: float) -> bool:

@@ -20,6 +20,8 @@ REQUESTS: Final = "requests"
 """A query or an update waits for an answer, or has one."""
 CLOSED: Final = "closed"
 """A run ended."""
+LOCKS: Final = "locks"
+"""Somebody who is no workflow has been granted a lock."""
 SCHEDULES: Final = "schedules"
 """A schedule was changed."""
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from holdfast.errors import LockLost
+from holdfast.ports.bus import LOCKS
 from holdfast.ports.operations import (
     AcquireLease,
     BreakLock,
@@ -164,6 +165,8 @@ def _grant(session: Session, name: str) -> None:
         session.run("grant_place", (place_id, token, session.now))
         if execution_id is not None:
             inbox.put(session, execution_id, "lock", holder, _encode(token), "")
+        else:
+            session.rings.add(LOCKS)
 
 
 # --- Reads -------------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ EXPECTED = {
     ("GET", "/v1/pools"): Scope.READ,
     ("GET", "/v1/locks"): Scope.READ,
     ("POST", "/v1/locks/break"): Scope.OPERATE,
+    ("GET", "/v1/limits"): Scope.READ,
     ("GET", "/v1/captures"): Scope.READ,
     ("GET", "/v1/notices"): Scope.READ,
     ("POST", "/v1/notices/{id}/resend"): Scope.OPERATE,
