@@ -12,6 +12,7 @@ from tests.unit.worker.rig import on_loop
 
 KILLS = 9
 RUNS = 200
+CAMPAIGNS_MAX = 4
 
 
 @on_loop
@@ -34,10 +35,17 @@ async def test_kills_at_every_kind_of_place(tmp_path):
 )
 @on_loop
 async def test_a_planted_bug_is_seen(tmp_path, bug, shapes, runs, seen):
-    """Each check finds the bug that was planted for it."""
+    """Each check finds the bug that was planted for it, mostly at once: no kill is sure to hit where a bug shows."""
     soon = {"drain": 150, "commit": 20, "effect": 60}
-    tally = await Campaign(tmp_path, seed=1, plant=bug, visits_max=soon).run(3, runs, only=shapes, stuck=10)
-    assert any(seen in problem for problem in tally.problems), tally.problems
+    problems = []
+    for seed in range(1, CAMPAIGNS_MAX + 1):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        tally = await Campaign(folder, seed=seed, plant=bug, visits_max=soon).run(3, runs, only=shapes, stuck=10)
+        problems += tally.problems
+        if any(seen in problem for problem in problems):
+            return
+    pytest.fail(f"nobody said {seen!r}: {problems}")
 
 
 def test_every_bug_is_planted_somewhere():

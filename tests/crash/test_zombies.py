@@ -17,11 +17,12 @@ from tests.crash import fleet
 from tests.crash.member import member
 from tests.crash.shapes import FOLDER_VARIABLE
 from tests.crash.test_processes import is_alive
+from tests.pace import stretched
 from tests.unit.worker.rig import on_loop
 
 LEASE = 2.0
 SLACK = 2.5
-"""What may pass beyond the lease: a look of the reaper, a claim, and other work of this machine."""
+"""What may pass beyond the lease, on a machine that has time: a look of the reaper, and a claim."""
 SECONDS_MAX = 40.0
 
 
@@ -87,7 +88,7 @@ async def test_a_frozen_worker_loses_its_work(tmp_path, monkeypatch):
         result = await handle.result(timeout=SECONDS_MAX)
         moved = time.monotonic() - stopped
         assert result == [other.pid] * 4
-        assert moved < LEASE + SLACK
+        assert moved < LEASE + stretched(SLACK)
         (record,) = await here.members(frozen.pid)
         assert (record.state, record.refused) == ("dead", 0)
         before = (await here.store.totals()).refused_writes
@@ -183,10 +184,11 @@ async def test_a_hung_task_gives_its_slot_back(tmp_path, monkeypatch):
         hung, after = asked["h/hang#1"], asked["h/touch#1"]
         assert hung.pid not in (one.pid, os.getpid())
         assert not is_alive(hung.pid)
-        await asyncio.wait_for(closed.wait(), 2)
+        await asyncio.wait_for(closed.wait(), SECONDS_MAX)
         events = [each.event for each in await here.client.handle("h").history()]
         (ended,) = [event.attempts[-1].ended for event in events if isinstance(event, TaskTimedOut)]
-        assert 0 < after.at + time.time() - time.monotonic() - ended < 2.0, "seconds from the time-out"
+        waited = after.at + time.time() - time.monotonic() - ended
+        assert 0 < waited < stretched(2.0), "seconds from the time-out"
 
 
 @on_loop
