@@ -19,7 +19,7 @@ from holdfast.controller.http import create_app
 from holdfast.engine import Execution, recover
 from holdfast.errors import ForkError
 from holdfast.history import CallbackOpened, TaskCompleted
-from tests.unit.worker.rig import on_loop, wait_until
+from tests.unit.worker.rig import on_loop, wait_for, wait_until
 
 URLS: list[str] = []
 
@@ -161,8 +161,12 @@ async def test_a_fork_waits_for_an_answer_of_its_own(tmp_path: Path) -> None:
         forked = await stack.client.fork("r", at="order_print#1", id="f")
         await wait_until(lambda: len(URLS) == 2)
         assert "callback#1" in forked.begun.again
-        causes = (await forked.handle.explain()).causes
-        assert ("callback", "callback#1") in {(each.kind, each.step) for each in causes}
+
+        async def waits() -> bool | None:
+            causes = (await forked.handle.explain()).causes
+            return ("callback", "callback#1") in {(each.kind, each.step) for each in causes} or None
+
+        await wait_for(waits)
         assert (await post(http, URLS[1], {"pages": 5})).status_code == 202
         assert await forked.handle.result() == 10
         with pytest.raises(ForkError, match="URL of callback#1 was given away"):
