@@ -44,10 +44,16 @@
     │   ├── BacklogFullError
     │   ├── KeyReusedError
     │   ├── KeyInUseError
+    │   ├── KeyNameError
     │   ├── SignatureError
     │   ├── DeliveryError
     │   │   └── DeliveryConflictError
-    │   └── ScheduleError
+    │   ├── ScheduleError
+    │   └── HttpError              a request that is wrong as HTTP, whatever it asks for
+    │       ├── UnauthenticatedError
+    │       ├── NotAllowedError
+    │       ├── MediaTypeError
+    │       └── TooManyRequestsError
     ├── LeaseError                 somebody else holds it, or took it
     │   ├── LeaseHeld
     │   ├── LeaseLost
@@ -792,6 +798,22 @@ class KeyInUseError(RequestError):
 
 
 @dataclass(eq=False)
+class KeyNameError(RequestError):
+    """An API key cannot have, or cannot go on having, this name."""
+
+    code: ClassVar[str] = "HF623"
+
+    name: str
+    what: str
+    """What is in the way."""
+    remedy: str
+
+    def message(self) -> str:
+        """Name the key, what is in the way, and what to do."""
+        return f"API key {self.name!r} {self.what}\n{self.remedy}"
+
+
+@dataclass(eq=False)
 class SignatureError(RequestError):
     """A delivery to a webhook that was not signed as it has to be."""
 
@@ -844,6 +866,47 @@ class ScheduleError(RequestError):
     def message(self) -> str:
         """Name the schedule, what is in the way, and what there is to do."""
         return f"schedule {self.schedule!r} {self.what}" + (f"\n{self.remedy}" if self.remedy else "")
+
+
+@dataclass(eq=False)
+class HttpError(RequestError):
+    """A request that is wrong as HTTP, whatever it asks for."""
+
+    code: ClassVar[str] = "HF650"
+
+    what: str
+
+    def message(self) -> str:
+        """Say what is wrong with it."""
+        return self.what
+
+
+@dataclass(eq=False)
+class UnauthenticatedError(HttpError):
+    """A request that shows no API key, or none that is valid."""
+
+    code: ClassVar[str] = "HF651"
+
+
+@dataclass(eq=False)
+class NotAllowedError(HttpError):
+    """A request for what its API key, or the page it comes from, may not do."""
+
+    code: ClassVar[str] = "HF652"
+
+
+@dataclass(eq=False)
+class MediaTypeError(HttpError):
+    """A body that says it is something else than JSON in UTF-8."""
+
+    code: ClassVar[str] = "HF653"
+
+
+@dataclass(eq=False)
+class TooManyRequestsError(HttpError):
+    """More requests than a key may make, or than are served at a time."""
+
+    code: ClassVar[str] = "HF654"
 
 
 # --- Leases ------------------------------------------------------------------------------------------------------

@@ -130,6 +130,17 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
         ),
         errors.KeyReusedError(key="8e03978e-40d5-43dd-bc93-6894a57f9324"),
         errors.KeyInUseError(key="8e03978e-40d5-43dd-bc93-6894a57f9324"),
+        errors.KeyNameError(
+            name="ci",
+            what="exists already",
+            remedy="Names are not used again, also those of revoked keys, so that the audit log stays true. Take "
+            "another name, or give this one another secret: holdfast keys rotate ci",
+        ),
+        errors.HttpError(what="there is nothing at /v1/run; what there is: /openapi.json"),
+        errors.UnauthenticatedError(what="this needs an API key that is valid: Authorization: Bearer hf_..."),
+        errors.NotAllowedError(what="key 'ci' does not have the scope 'start' that this needs"),
+        errors.MediaTypeError(what="expected Content-Type: application/json"),
+        errors.TooManyRequestsError(what="key 'ci' may make 600 requests in 60 s (rate_limit)"),
         # Leases.
         errors.LeaseError(),
         errors.LeaseHeld(name="invoice-17", holder="web-2:4187"),

@@ -19,6 +19,7 @@ from holdfast.controller.actors import engine_of
 from holdfast.controller.documents import BulkFork, BulkForkAnswer, ForkAnswer, ForkBody, ForkedRun, Refused
 from holdfast.controller.filters import MATCHED_MAX, read_filter
 from holdfast.controller.inputs import canonical, check_run_id
+from holdfast.controller.once import operation_id as once_id
 from holdfast.controller.runs import Runs
 from holdfast.errors import HistoryError, InputError, LeaseError, PayloadError, RequestError, UnknownNameError
 from holdfast.ports.engine import Engine, ForkRequest
@@ -41,19 +42,30 @@ class Forks:
         self._runs = runs
         self._draw_id = draw_id
 
-    async def fork(self, run_id: str, wanted: ForkBody, by: str = "") -> tuple[ForkAnswer, bool]:
+    async def fork(
+        self, run_id: str, wanted: ForkBody, by: str = "", operation_id: str | None = None
+    ) -> tuple[ForkAnswer, bool]:
         """Start a run that begins with what another one recorded; say whether this call made it.
+
+        Args:
+            run_id: what is forked, or one execution of it.
+            wanted: where it is cut, and what is other in the new run.
+            by: who does it, for the audit log.
+            operation_id: names this request of theirs, and the new run where nothing else does.
 
         Raises:
             RunNotFoundError, ForkError, RunConflictError, LeaseHeld: see `Engine.fork`.
             InputError: the new run's id, its input, or a result that is put in place does not fit.
         """
-        if wanted.id is not None:
-            check_run_id(wanted.id)
+        fork = wanted.id
+        if fork is None and operation_id is not None:
+            fork = once_id(by, operation_id)
+        if fork is not None:
+            check_run_id(fork)
         request = ForkRequest(
             run_id,
             wanted.at,
-            wanted.id or f"{run_id.replace('@', '-')}-fork-{self._draw_id()[:8]}",
+            fork or f"{run_id.replace('@', '-')}-fork-{self._draw_id()[:8]}",
             await self._override(run_id, wanted.override),
             None if wanted.input is UNSET else await self._input(run_id, wanted.input),
             wanted.code,
@@ -85,7 +97,7 @@ class Forks:
         if wanted.fork.id is not None:
             raise InputError("the request", (("/fork/id", "one id cannot be that of many runs: leave it out"),))
         where = read_filter(wanted.where, only)
-        name = blake2b((operation_id or self._draw_id()).encode(), digest_size=4).hexdigest()
+        name = blake2b(once_id(by, operation_id or self._draw_id()).encode(), digest_size=4).hexdigest()
         forked: list[ForkedRun] = []
         refused: list[Refused] = []
         try:

@@ -87,7 +87,7 @@ class Keyring:
 
         Raises:
             InputError: something of it does not fit, or it would have expired already.
-            RunConflictError: the name is taken.
+            KeyNameError: the name is taken.
         """
         if expires_at is not None and expires_at <= self._clock.now():
             raise InputError("the key", (("/expires_at", "is over already"),))
@@ -100,7 +100,7 @@ class Keyring:
 
         Raises:
             UnknownNameError: there is none of this name.
-            RunConflictError: it was revoked.
+            KeyNameError: it was revoked.
             InputError: the time does not fit.
         """
         renewed = renew_key(name, overlap_seconds)

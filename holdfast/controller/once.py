@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
+from holdfast.controller.inputs import RUN_ID
 from holdfast.controller.keys import LOCAL
 from holdfast.errors import HoldfastError, KeyInUseError
 from holdfast.ports.operations import Carrying, DoneBefore, DoOnce, Operation, Settle, Unclaim
@@ -45,6 +46,15 @@ class OnceKey:
 def operation_id(caller: str, name: str) -> str:
     """Return what a run knows a message by: names that callers choose are their own."""
     return name if caller in {"", LOCAL} else f"{caller}:{name}"
+
+
+def run_id_of(caller: str, key: str) -> str | None:
+    """Return the run id that a key stands for where none is given; None when it cannot be one.
+
+    Run ids belong to everybody. So the key of somebody in particular is theirs by its name, too.
+    """
+    named = operation_id(caller, key)
+    return named if RUN_ID.fullmatch(named) else None
 
 
 def fingerprint(*parts: Any) -> bytes:

@@ -80,7 +80,8 @@ class Operating:
             matched = await self._engine.count(where, MATCHED_MAX)
             if wanted.preview:
                 return BulkAnswer(matched=matched, done=[], refused=[], next=wanted.cursor)
-            request = BulkRequest(wanted.verb, where, operation_id or self._draw_id(), wanted.reason, by)
+            named = once_id(actor, operation_id or self._draw_id())
+            request = BulkRequest(wanted.verb, where, named, wanted.reason, by)
             page = await engine_of(self._engine, actor).bulk(request, wanted.cursor, wanted.limit)
         except (ValueError, OverflowError):
             raise InputError("the request", (("/cursor", "expected the `next` of a part"),)) from None

@@ -18,11 +18,11 @@ from holdfast.authoring import MessageHandler, Registry, WorkflowDefinition, par
 from holdfast.controller.actors import engine_of
 from holdfast.controller.backlog import Backlog
 from holdfast.controller.documents import Run, begun_document
-from holdfast.controller.inputs import RUN_ID, canonical, check_run_id, plain
+from holdfast.controller.inputs import canonical, check_run_id, plain
 from holdfast.controller.keys import LOCAL
-from holdfast.controller.once import Once, OnceKey, fingerprint, operation_id
+from holdfast.controller.once import Once, OnceKey, fingerprint, operation_id, run_id_of
 from holdfast.controller.runs import Runs
-from holdfast.errors import DefinitionError, InputError, RunConflictError, RunNotFoundError
+from holdfast.errors import DefinitionError, InputError
 from holdfast.history import check_memo, encode_attributes, read_attribute
 from holdfast.ports.engine import Begin, Engine, StartRequest
 from holdfast.ports.names import numbered
@@ -117,12 +117,10 @@ class Starts:
         """
         definition = self._registry.workflow(workflow)
         policy = options.policy
-        if run_id is None and key is not None and RUN_ID.fullmatch(key):
-            run_id = key
+        if run_id is None and key is not None:
+            run_id = run_id_of(by, key)
         if run_id is not None:
             check_run_id(run_id)
-            if only and (policy is not None or options.signal is not None):
-                await self._check_business(run_id, only)
         await self._backlog.check()
         request = StartRequest(
             workflow,
@@ -140,6 +138,8 @@ class Starts:
         if options.signal is not None:
             signal = _signal(definition, options.signal, self._draw_id() if key is None else operation_id(by, key))
             policy = IdPolicy((policy or IdPolicy()).reuse, USE_EXISTING)
+        if policy is not None:
+            policy = IdPolicy(policy.reuse, policy.conflict, tuple(only))
         if key is not None:
             begin = Begin(request, policy or IdPolicy(), signal)
             return await self._start_once(begin, OnceKey(by or LOCAL, key), run_id or "", by)
@@ -165,15 +165,6 @@ class Starts:
             return await self._runs.read(begun), False
         record = await self._engine.describe(numbered(begun, result.execution))
         return begun_document(record, request.attributes, request.memo), True
-
-    async def _check_business(self, run_id: str, only: Collection[str]) -> None:
-        """Refuse a policy that would give somebody a run, or end one, of a workflow they have nothing to do with."""
-        try:
-            workflow = await self._runs.workflow_of(run_id)
-        except RunNotFoundError:
-            return
-        if workflow not in only:
-            raise RunConflictError(run_id, "workflow")
 
 
 def _signal(definition: WorkflowDefinition[Any, Any], signal: tuple[str, bytes], named: str) -> StartSignal:

@@ -22,7 +22,7 @@ import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from holdfast.controller.http.parts import parts_of
-from holdfast.controller.http.problems import MEDIA_TYPE, Problem
+from holdfast.controller.http.problems import MEDIA_TYPE, refusal
 
 _NEED_HEAD: Final = "IDLE"
 """The client's state while the head of its next request is not complete."""
@@ -83,7 +83,7 @@ class PatientProtocol(H11Protocol):
 
     def _refuse(self, status: int, detail: str) -> None:
         phrase = HTTPStatus(status).phrase
-        body = msgspec.json.encode(Problem(title=phrase, status=status, detail=detail, instance="/"))
+        body = msgspec.json.encode(refusal(status, detail, "/"))
         head = (
             f"HTTP/1.1 {status} {phrase}\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
             "Connection: close\r\n\r\n"

@@ -74,12 +74,28 @@ TREATMENTS: Final[Mapping[type[HoldfastError], Treatment]] = {
     errors.BacklogFullError: Treatment(503, retry=True),
     errors.KeyReusedError: Treatment(422),
     errors.KeyInUseError: Treatment(409, retry=True),
+    errors.KeyNameError: Treatment(409),
+    errors.HttpError: Treatment(400),
+    errors.UnauthenticatedError: Treatment(401),
+    errors.NotAllowedError: Treatment(403),
+    errors.MediaTypeError: Treatment(415),
+    errors.TooManyRequestsError: Treatment(429, retry=True),
     errors.LeaseError: Treatment(409),
     errors.StoreError: Treatment(500, hidden=True),
     errors.StoreBusyError: Treatment(503, retry=True),
     errors.StoreFullError: Treatment(503, retry=True),
     errors.MissingExtraError: Treatment(501),
 }
+
+
+REFUSALS: Final[Mapping[int, type[errors.HttpError]]] = {
+    401: errors.UnauthenticatedError,
+    403: errors.NotAllowedError,
+    415: errors.MediaTypeError,
+    429: errors.TooManyRequestsError,
+    503: errors.TooManyRequestsError,
+}
+"""What a request is that is refused as HTTP, by status; any other status is an HttpError."""
 
 
 class ErrorItem(msgspec.Struct, frozen=True):
@@ -121,12 +137,25 @@ class RefusalError(Exception):
 
     def response(self, scope: Scope) -> Response:
         """Return the answer."""
-        return _respond(_blank(self.status, self.detail, scope), self.headers)
+        return _respond(refusal(self.status, self.detail, _instance(scope)), self.headers)
 
 
 def treatment_of(kind: type[HoldfastError]) -> Treatment:
     """Return how errors of a class are answered."""
     return next(TREATMENTS[each] for each in kind.__mro__ if each in TREATMENTS)
+
+
+def refusal(status: int, detail: str, instance: str) -> Problem:
+    """Return what is said of a request that is wrong as HTTP."""
+    kind = REFUSALS.get(status, errors.HttpError)
+    return Problem(
+        type=error_type(kind.code),
+        title=_title(kind),
+        status=status,
+        detail=detail,
+        instance=instance,
+        code=kind.code,
+    )
 
 
 def error_type(code: str) -> str:
@@ -149,7 +178,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
         detail = "the server could not do this; its log says why"
     problem = Problem(
         type=error_type(error.code),
-        title=(type(error).__doc__ or "").partition("\n")[0],
+        title=_title(type(error)),
         status=treatment.status,
         detail=detail,
         instance=_instance(request.scope),
@@ -176,7 +205,7 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
             detail = f"{request.method} is not what one does with {_instance(request.scope)}"
         case _:
             detail = str(error.detail)
-    return _respond(_blank(error.status_code, detail, request.scope), dict(error.headers or {}))
+    return _respond(refusal(error.status_code, detail, _instance(request.scope)), dict(error.headers or {}))
 
 
 async def answer_invalid_parameters(request: Request, error: Exception) -> Response:
@@ -234,7 +263,8 @@ class CatchAll:
             if begun:
                 raise  # half an answer is out: only closing the connection tells
             detail = "something unexpected happened; the server's log has it under this error_id"
-            problem = msgspec.structs.replace(_blank(500, detail, scope), error_id=error_id)
+            title = HTTPStatus(500).phrase
+            problem = Problem(title=title, status=500, detail=detail, instance=_instance(scope), error_id=error_id)
             await _respond(problem, {})(scope, receive, send)
 
 
@@ -244,8 +274,8 @@ def _log(scope: Scope, error: BaseException) -> str:
     return error_id
 
 
-def _blank(status: int, detail: str, scope: Scope) -> Problem:
-    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, instance=_instance(scope))
+def _title(kind: type[HoldfastError]) -> str:
+    return (kind.__doc__ or "").partition("\n")[0]
 
 
 def _instance(scope: Scope) -> str:

@@ -341,9 +341,7 @@ async def fork_run(
     """Start a run whose history begins with what another one recorded; an Idempotency-Key names it."""
     read_json(body or b"null", "the request")
     (wanted,), _ = _FORK.decode_call(body or b"null")
-    if wanted.id is None and operation_id is not None:
-        wanted = msgspec.structs.replace(wanted, id=operation_id)
-    answer, created = await service.forks.fork(run_id, wanted, principal.actor)
+    answer, created = await service.forks.fork(run_id, wanted, principal.actor, operation_id)
     return json_response(answer, 201 if created else 200)
 
 

@@ -17,6 +17,7 @@ from holdfast.controller.http.access import ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, reference, takes
 from holdfast.controller.http.parts import TheBody, TheOperationId, ThePrincipal, TheService, json_response
 from holdfast.controller.keys import Scope
+from holdfast.controller.once import operation_id as once_id
 from holdfast.controller.schedules.documents import (
     Backfilling,
     BackfillRequest,
@@ -125,4 +126,5 @@ async def run_schedule(
     service: TheService, name: Name, operation_id: TheOperationId, principal: ThePrincipal
 ) -> Response:
     """Start a run of a schedule now, as its overlap policy allows."""
-    return json_response(await service.schedules.acting_as(principal.actor).run_now(name, operation_id), 202)
+    named = None if operation_id is None else once_id(principal.actor, operation_id)
+    return json_response(await service.schedules.acting_as(principal.actor).run_now(name, named), 202)

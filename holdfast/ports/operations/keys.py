@@ -10,7 +10,7 @@ from holdfast.ports.operations.base import Value
 
 
 class PutKey(Value, frozen=True):
-    """Store an API key by its hash. Result: True, or RunConflictError when the name is taken."""
+    """Store an API key by its hash. Result: True, or KeyNameError when the name is taken."""
 
     name: str
     key_hash: bytes
@@ -25,7 +25,7 @@ class PutKey(Value, frozen=True):
 class RotateKey(Value, frozen=True):
     """Give an API key another secret, by its hash; the one it had stays good for a while. Result: True.
 
-    False when there is none of this name; RunConflictError when it was revoked, or the hash belongs to another one. The
+    False when there is none of this name; KeyNameError when it was revoked, or the hash belongs to another one. The
     very same again changes nothing. A secret that was still good from the time before ends with it.
     """
 

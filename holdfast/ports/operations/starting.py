@@ -75,6 +75,8 @@ class IdPolicy(Value, frozen=True):
     """One of ID_REUSE_POLICIES: the run has ended."""
     conflict: str = SAME_INPUT
     """One of ID_CONFLICT_POLICIES: the run is open."""
+    only: tuple[str, ...] = ()
+    """The workflows whose runs the author has to do with; a run of another one refuses the start. () is all."""
 
 
 class StartSignal(Value, frozen=True):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from holdfast.errors import RunConflictError
+from holdfast.errors import KeyNameError
 from holdfast.ports.operations import KeyRecord, NoteUse, PutKey, RevokeKey, RotateKey
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def put(session: Session, operation: PutKey) -> bool:
     """Store a key. The very same key again is not refused.
 
     Raises:
-        RunConflictError: the name or the hash belongs to another key, revoked ones included.
+        KeyNameError: the name or the hash belongs to another key, revoked ones included.
     """
     scopes, workflows = (_encode_json(each).decode() for each in (operation.scopes, operation.workflows))
     name, key_hash, expires_at, rate_limit = (
@@ -37,7 +37,7 @@ def put(session: Session, operation: PutKey) -> bool:
     if found:
         if found == [(name, key_hash, scopes, expires_at, workflows, rate_limit, None)]:
             return True
-        raise RunConflictError(name, "API key")
+        raise _taken(name, [each[0] for each in found])
     session.run("put_key", (name, key_hash, scopes, session.now, expires_at, workflows, rate_limit))
     return True
 
@@ -46,18 +46,33 @@ def rotate(session: Session, operation: RotateKey) -> bool:
     """Give a key another secret, and let the one it had be good for a while; return whether there is such a key.
 
     Raises:
-        RunConflictError: it was revoked, or the hash belongs to another key.
+        KeyNameError: it was revoked, or the hash belongs to another key.
     """
     found = session.rows("find_key", (operation.name, operation.key_hash))
     mine = next((each for each in found if each[0] == operation.name), None)
     if mine is None:
         return False
-    if len(found) > 1 or mine[-1] is not None:
-        raise RunConflictError(operation.name, "API key")
+    if len(found) > 1:
+        raise _taken(operation.name, [])
+    if mine[-1] is not None:
+        remedy = "A revoked key stays revoked. Make another: holdfast keys create NAME --scope SCOPE"
+        raise KeyNameError(operation.name, "was revoked", remedy)
     if mine[1] != operation.key_hash:
         until = session.now + operation.overlap_seconds
         session.run("rotate_key", (operation.name, operation.key_hash, until))
     return True
+
+
+def _taken(name: str, names: list[str]) -> KeyNameError:
+    """Return why a key cannot be put: its name, or its secret, is another one's."""
+    if name not in names:
+        return KeyNameError(name, "cannot have the secret of another key", "Make it anew: each has its own.")
+    return KeyNameError(
+        name,
+        "exists already",
+        f"Names are not used again, also those of revoked keys, so that the audit log stays true. Take another name, "
+        f"or give this one another secret: holdfast keys rotate {name}",
+    )
 
 
 def note_use(session: Session, operation: NoteUse) -> bool:

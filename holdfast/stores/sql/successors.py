@@ -39,13 +39,15 @@ def start_next(session: Session, operation: StartNext, create: Create) -> Starte
     """Create the next execution of a run, or find the run.
 
     Raises:
-        RunConflictError: the policy refuses the run that has this id.
+        RunConflictError: the policy refuses the run that has this id, or its author has nothing to do with it.
         RunClosedError: the run that was found has ended, and is to be signalled.
     """
     run_id, policy = operation.run_id, operation.policy
     found = session.row("started_before", (run_id,))
     if found is not None:
         workflow, digest, execution_id, newest, status = found
+        if policy.only and workflow not in policy.only:
+            raise RunConflictError(run_id, "workflow")
         is_open = status not in TERMINAL
         if operation.signal is not None and _was_signalled(session, execution_id, operation.signal):
             return Started(execution_id, executions.name_of(run_id, newest), False, status)

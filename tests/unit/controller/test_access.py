@@ -13,7 +13,10 @@ from starlette.routing import Mount, Route
 from holdfast.controller import Scope
 from holdfast.controller.http import EXEMPT, About, Public, ScopedRoute, check_routes, requires
 from holdfast.controller.http.application import ROUTERS
-from holdfast.errors import DefinitionError
+from holdfast.controller.starts import StartOptions
+from holdfast.errors import DefinitionError, RunConflictError
+from holdfast.ports.engine import StartRequest
+from holdfast.ports.operations import TERMINATE_EXISTING, USE_EXISTING, IdPolicy
 from tests.unit.controller.rig import check_problem, on_loop, serving
 
 EXPECTED = {
@@ -119,14 +122,14 @@ async def test_every_route_lets_in_exactly_those_it_should(tmp_path):
                 if required is Public.YES:
                     assert reply.status in {200, 404}, (method, path, words)
                 else:
-                    check_problem(reply, 401)
+                    check_problem(reply, 401, "HF651")
                     assert reply.headers["www-authenticate"] == "Bearer"
             for name, secret in secrets.items():
                 reply = await api.raw(method, concrete(path), authorization=f"bearer {secret}")
                 if required in {Public.YES, name} or name == "admin":
                     assert reply.status not in {401, 403}, (method, path, name, reply)
                 else:
-                    assert required.value in check_problem(reply, 403)["detail"]
+                    assert required.value in check_problem(reply, 403, "HF652")["detail"]
 
 
 @on_loop
@@ -306,6 +309,30 @@ async def test_a_key_for_some_workflows_works_for_those(tmp_path):
             path = f"/v1/workflows/greet/runs?id=o-1&id_conflict_policy={policy}"
             check_problem(await http.post(path, json="bob", headers=mine), 409, "HF603")
         assert (await http.get("/v1/runs/o-1", headers=all_of_it)).json()["status"] == "RUNNING"
+
+
+@on_loop
+async def test_whose_run_it_is_is_looked_at_in_the_commit(tmp_path):
+    """A run of another workflow that comes between a start and its commit is neither given away nor ended."""
+    async with serving(tmp_path) as api:
+        for name, conflict, signal in (("a", USE_EXISTING, None), ("b", TERMINATE_EXISTING, None), ("c", "", "go")):
+
+            async def overtake(run_id=name):
+                await api.engine.start([StartRequest("greet", run_id, b'"ann"')])
+
+            api.service.starts._backlog.check, check = overtake, api.service.starts._backlog.check
+            try:
+                options = StartOptions(
+                    policy=IdPolicy(conflict=conflict) if conflict else None,
+                    signal=None if signal is None else (signal, b"1"),
+                )
+                with pytest.raises(RunConflictError):
+                    await api.service.starts.start("idle", b"", name, options, only=["idle"])
+            finally:
+                api.service.starts._backlog.check = check
+            record = await api.store.run(name)
+            assert (record.workflow, record.execution, record.status) == ("greet", name, "RUNNING")
+            assert await api.store.execution_inbox(record.execution_id) == []
 
 
 @on_loop

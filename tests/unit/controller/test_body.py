@@ -111,7 +111,7 @@ async def test_only_json_is_taken(tmp_path, content_type, status):
         reply = await raw_request(api.app, "POST", START, headers=headers, body=[b'"bob"'])
         assert reply.status == status
         if status == 415:
-            check_problem(reply, 415)
+            check_problem(reply, 415, "HF653")
 
 
 @on_loop
@@ -120,7 +120,7 @@ async def test_a_compressed_body_is_refused(tmp_path):
     async with serving(tmp_path) as api:
         headers = [HOST, JSON, ("content-encoding", "gzip")]
         reply = await raw_request(api.app, "POST", START, headers=headers, body=[b'"bob"'])
-        check_problem(reply, 415)
+        check_problem(reply, 415, "HF653")
 
 
 @pytest.mark.parametrize(

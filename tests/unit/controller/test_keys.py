@@ -9,9 +9,9 @@ import pytest
 from holdfast.controller.keyring import CACHE_SECONDS, USE_SECONDS, Keyring
 from holdfast.controller.keys import Principal, Scope, find_principal, hash_secret, issue_key
 from holdfast.controller.quota import Rate
-from holdfast.errors import InputError, RunConflictError, UnknownNameError
+from holdfast.errors import InputError, KeyNameError, UnknownNameError
 from holdfast.ports.operations import KeyRecord
-from tests.unit.controller.rig import START, on_loop, serving
+from tests.unit.controller.rig import START, check_problem, on_loop, serving
 
 
 def record(secret, name="ci", *, revoked=False, expires_at=None):
@@ -105,8 +105,16 @@ async def test_impossible_keys_are_refused(tmp_path):
     async with serving(tmp_path) as api:
         keys = api.service.keys
         await keys.create("ci", [Scope.READ])
-        with pytest.raises(RunConflictError):
+        root = await keys.create("root", [Scope.ADMIN])
+        headers = {"Authorization": f"Bearer {root.secret}"}
+        with pytest.raises(KeyNameError, match="'ci' exists already"):
             await keys.create("ci", [Scope.READ])
+        taken = await api.http.post("/v1/keys", json={"name": "ci", "scopes": ["read"]}, headers=headers)
+        assert "holdfast keys rotate ci" in check_problem(taken, 409, "HF623")["detail"]
+        await keys.create("gone", [Scope.READ])
+        await keys.revoke("gone")
+        with pytest.raises(KeyNameError, match="'gone' was revoked"):
+            await keys.rotate("gone")
         with pytest.raises(UnknownNameError):
             await keys.revoke("cd")
         with pytest.raises(InputError):
@@ -147,7 +155,7 @@ async def test_a_renewed_key_has_two_secrets_for_a_while(tmp_path):
         ]
         await keys.revoke("ci")
         assert await keys.identify(fourth.secret) is None
-        with pytest.raises(RunConflictError):
+        with pytest.raises(KeyNameError):
             await keys.rotate("ci")
         with pytest.raises(UnknownNameError):
             await keys.rotate("cd")

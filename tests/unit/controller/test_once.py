@@ -108,6 +108,30 @@ async def test_a_key_is_somebodys_own(tmp_path):
 
 
 @on_loop
+async def test_callers_who_count_alike_do_not_meet(tmp_path):
+    """A key that stands for a run id, a fork's, or one of many messages is its caller's own there, too."""
+    async with serving(tmp_path) as api:
+        await api.service.starts.start("idle", b"", "r")
+        secrets = [(await api.service.keys.create(each, [Scope.ADMIN])).secret for each in ("ann", "bob")]
+        for name, path, body in (
+            ("1", "/v1/workflows/greet/runs", "ada"),
+            ("2", "/v1/runs/r/fork", {"at": "start"}),
+        ):
+            made = set()
+            for secret in (*secrets, *secrets):
+                answer = (await api.http.post(path, json=body, headers=key(name, secret))).json()
+                made.add(answer.get("run", answer)["run_id"])
+            assert made == {f"ann:{name}", f"bob:{name}"}
+        everything = {"verb": "cancel", "where": {"workflow": "greet"}}
+        for secret in secrets:
+            await api.http.post("/v1/bulk", json=everything, headers=key("1", secret))
+        for each in ("ann:1", "bob:1"):
+            record = await api.store.run(each)
+            rows = await api.store.execution_inbox(record.execution_id)
+            assert sorted(row.operation_id for row in rows) == [f"ann:1/{each}", f"bob:1/{each}"]
+
+
+@on_loop
 async def test_a_key_is_kept_while_its_run_is_open_and_a_day_longer(tmp_path):
     """Time alone releases nothing: only the end of the run does, and what is then kept for those who ask again."""
     async with serving(tmp_path) as api:

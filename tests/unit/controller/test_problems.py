@@ -55,6 +55,26 @@ async def tear() -> Response:
     return TornResponse()
 
 
+@on_loop
+async def test_every_refusal_has_a_code_that_leads_somewhere(tmp_path):
+    """What is wrong as HTTP, whatever it asks for, is told by a code with a page of its own, too."""
+    async with serving(tmp_path) as api:
+        codes = {}
+        for method, path, headers in (
+            ("GET", "/nowhere", {}),
+            ("DELETE", "/healthz", {}),
+            ("GET", "/errors/HF999", {}),
+            ("GET", "/v1/runs", {"Host": "elsewhere.example"}),
+            ("POST", "/v1/runs/r/cancel", {"Origin": "https://elsewhere.example"}),
+            ("POST", "/v1/bulk", {"Content-Encoding": "gzip"}),
+            ("POST", "/v1/bulk", {"Idempotency-Key": "a\tb"}),
+        ):
+            reply = await api.http.request(method, path, headers=headers)
+            codes[reply.status_code] = check_problem(reply, reply.status_code)["code"]
+            assert (await api.http.get(reply.json()["type"])).status_code == 200
+        assert codes == {404: "HF650", 405: "HF650", 421: "HF650", 403: "HF652", 415: "HF653", 400: "HF650"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_has_a_status(kind):
     """Each class of the tree is in the table, by itself or by a base other than the root, or is hidden."""

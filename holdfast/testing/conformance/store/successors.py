@@ -91,6 +91,25 @@ async def an_open_run_is_refused_or_used(harness: StoreHarness) -> None:
     expect(used == Started(execution, "r", created=False), "it is the run there is")
 
 
+async def a_run_of_somebody_elses_workflow_is_left_alone(harness: StoreHarness) -> None:
+    """A start whose author has to do with other workflows only neither gets it, nor signals it, nor ends it."""
+    store = await harness.open()
+    member = await join(store)
+    await own(store, member, "r")
+    told = StartSignal("go", b"1", "op-1")
+    for number, conflict in ((1, USE_EXISTING), (2, TERMINATE_EXISTING)):
+        other = replace(
+            following(number), workflow="V", policy=IdPolicy(conflict=conflict, only=("V", "X")), signal=told
+        )
+        await refused(RunConflictError, store, other)
+    record = await store.run("r")
+    assert record is not None
+    expect((record.execution, record.status) == ("r", RUNNING), "nothing has become of it")
+    expect(not await store.execution_inbox(record.execution_id), "nobody has told it anything")
+    mine = replace(following(), policy=IdPolicy(conflict=USE_EXISTING, only=("V", "W")))
+    expect((await found(store, mine)).execution_id == record.execution_id, "one of theirs they get")
+
+
 async def an_open_run_makes_place(harness: StoreHarness) -> None:
     """`terminate_existing` ends it and begins the next in one commit, whoever owns it; its owner hears of it."""
     store = await harness.open()
@@ -187,6 +206,7 @@ async def a_signal_comes_with_the_start(harness: StoreHarness) -> None:
 CHECKS: Final[tuple[Check, ...]] = (
     a_new_id_is_started_by_any_policy,
     an_open_run_is_refused_or_used,
+    a_run_of_somebody_elses_workflow_is_left_alone,
     an_open_run_makes_place,
     a_run_that_ended_is_started_again,
     only_what_failed_is_started_again,
