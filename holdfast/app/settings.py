@@ -22,10 +22,21 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from holdfast.errors import SettingsError
+from holdfast.authoring import read_duration
+from holdfast.errors import DefinitionError, SettingsError
 
 FILE_NAME = "holdfast.toml"
 PREFIX: Final = "HOLDFAST_"
+DURATIONS: Final = (
+    "body_seconds_max",
+    "drain_seconds",
+    "head_seconds_max",
+    "idempotency_seconds",
+    "lease_seconds",
+    "poll_seconds",
+    "promote_seconds",
+)
+"""Settings that are durations: seconds, or such as `30s` and `1h`."""
 LIKENESS: Final = 0.8
 """How like a setting's a variable's name has to be, to be taken for a slip of the pen (ratio of equal characters)."""
 
@@ -180,6 +191,16 @@ class Settings(BaseSettings):
     def _in_capitals(cls, level: object) -> object:
         return level.upper() if isinstance(level, str) else level
 
+    @field_validator(*DURATIONS, mode="before")
+    @classmethod
+    def _in_seconds(cls, duration: object) -> object:
+        if not isinstance(duration, str):
+            return duration
+        try:
+            return read_duration(duration, "it", zero=True)
+        except DefinitionError as error:
+            raise ValueError(f"{error.what}. {error.remedy}") from None
+
     @field_validator("redact_patterns")
     @classmethod
     def _are_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
@@ -253,5 +274,6 @@ def _refuse_slips(names: Iterable[str]) -> None:
         setting = name.removeprefix(PREFIX).partition("__")[0]
         if not name.startswith(PREFIX) or setting in known:
             continue
-        if meant := get_close_matches(setting, known, 1, LIKENESS):
+        same_letters = [each for each in known if sorted(each) == sorted(setting)]
+        if meant := same_letters or get_close_matches(setting, known, 1, LIKENESS):
             raise SettingsError(f"there is no setting for the variable {name}", f"Did you mean {PREFIX}{meant[0]}?")

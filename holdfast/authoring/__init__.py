@@ -8,7 +8,7 @@ from holdfast.authoring.callbacks import Callback, callback
 from holdfast.authoring.children import Child, OtherRun, continue_as_new, get_run, start_child
 from holdfast.authoring.choice import codec_of_result
 from holdfast.authoring.codec import PAYLOAD_BYTES_MAX, ValueCodec
-from holdfast.authoring.durations import Duration, parse_duration
+from holdfast.authoring.durations import Duration, parse_duration, read_duration, write_duration
 from holdfast.authoring.effects import side_effect
 from holdfast.authoring.expressions import Expression, InputMapping, Template
 from holdfast.authoring.fan_out import Err, Ok, Results, map_tasks
@@ -111,6 +111,7 @@ __all__ = [
     "plain_task",
     "query",
     "random",
+    "read_duration",
     "run_info",
     "semaphore",
     "set_attributes",
@@ -127,4 +128,5 @@ __all__ = [
     "wait_for_signal",
     "webhook",
     "workflow",
+    "write_duration",
 ]

@@ -21,6 +21,7 @@ SECONDS_MAX: Final = 100 * 365 * 86_400.0
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*", re.ASCII)
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _NOTATION: Final = 'Write "250ms", "30s", "1m", "2h", "3d", "1h30m", seconds, or a timedelta.'
 
 
@@ -55,6 +56,32 @@ def parse_duration(duration: Duration, what: str = "a duration", *, zero: bool =
         least = "0 or more" if zero else "more than 0"
         raise DefinitionError(f"{what} is {duration!r}: it has to be {least}, and at most 100 years", remedy=_NOTATION)
     return seconds
+
+
+def read_duration(duration: Duration, what: str = "a duration", *, zero: bool = False) -> float:
+    """As `parse_duration`, of what comes from outside code: a text that is a plain number is that many seconds.
+
+    >>> read_duration("90")
+    90.0
+    """
+    if isinstance(duration, str) and _NUMBER.fullmatch(duration.strip()):
+        return parse_duration(float(duration), what, zero=zero)
+    return parse_duration(duration, what, zero=zero)
+
+
+def write_duration(seconds: float) -> str:
+    """Return a number of seconds as a duration that `parse_duration` reads, such as `1h30m`.
+
+    >>> write_duration(5400)
+    '1h30m'
+    """
+    milliseconds = round(seconds * 1_000)
+    written = ""
+    for unit in ("d", "h", "m", "s", "ms"):
+        size = round(_UNITS[unit] * 1_000)
+        count, milliseconds = divmod(milliseconds, size)
+        written += f"{count}{unit}" if count else ""
+    return written or "0s"
 
 
 def _parse(text: str) -> float:

@@ -1,12 +1,12 @@
 """The command line: one file for each group of verbs, all of them thin.
 
-Owns: the program's name, its verbs and their order.
+Owns: the program's name, its verbs, their order and their panels.
 Must not know: how anything is done; verbs ask the application or the client.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -40,35 +40,43 @@ program = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-program.command()(demo.demo)
-program.command()(serving.dev)
-program.command()(serving.controller)
-program.command()(serving.orchestrator)
-program.command()(serving.worker)
-program.command()(starting.start)
-program.command()(starting.submit)
-program.add_typer(runs.runs, name="runs")
+SERVE: Final = "Run it"
+WORK: Final = "Work"
+DOORS: Final = "What comes and goes by itself"
+CODE: Final = "Change code"
+FLEET: Final = "The fleet"
+KEEP: Final = "Keys and upkeep"
+"""Panels of `holdfast --help`, in their order."""
+
+program.command(rich_help_panel=SERVE)(demo.demo)
+program.command(rich_help_panel=SERVE)(serving.dev)
+program.command(rich_help_panel=SERVE)(serving.controller)
+program.command(rich_help_panel=SERVE)(serving.orchestrator)
+program.command(rich_help_panel=SERVE)(serving.worker)
+program.command(rich_help_panel=WORK)(starting.start)
+program.command(rich_help_panel=WORK)(starting.submit)
+program.add_typer(runs.runs, name="runs", rich_help_panel=WORK)
 operating.add_verbs(runs.runs)
-program.command()(messages.signal)
-program.command()(messages.query)
-program.command()(messages.update)
-program.command()(replaying.replay)
-program.command()(fleet.pools)
-program.command()(fleet.workers)
-program.add_typer(fleet.locks, name="locks")
-program.add_typer(fleet.limits, name="limits")
-program.add_typer(delivering.deliveries, name="deliveries")
-program.add_typer(capturing.capture, name="capture")
-program.add_typer(notifying.notices, name="notices")
-program.command()(deploying.deploy_check)
-program.command()(linting.lint)
-program.add_typer(scheduling.schedules, name="schedules")
-program.add_typer(keys.keys, name="keys")
-program.command()(auditing.audit)
-program.add_typer(keeping.encryption, name="encryption")
-program.command()(keeping.verify)
-program.command()(keeping.prune)
-program.command()(keeping.doctor)
+program.command(rich_help_panel=WORK)(messages.signal)
+program.command(rich_help_panel=WORK)(messages.query)
+program.command(rich_help_panel=WORK)(messages.update)
+program.add_typer(scheduling.schedules, name="schedules", rich_help_panel=DOORS)
+program.add_typer(delivering.deliveries, name="deliveries", rich_help_panel=DOORS)
+program.add_typer(notifying.notices, name="notices", rich_help_panel=DOORS)
+program.command(rich_help_panel=CODE)(replaying.replay)
+program.add_typer(capturing.capture, name="capture", rich_help_panel=CODE)
+program.command(rich_help_panel=CODE)(deploying.deploy_check)
+program.command(rich_help_panel=CODE)(linting.lint)
+program.command(rich_help_panel=FLEET)(fleet.pools)
+program.command(rich_help_panel=FLEET)(fleet.workers)
+program.add_typer(fleet.locks, name="locks", rich_help_panel=FLEET)
+program.add_typer(fleet.limits, name="limits", rich_help_panel=FLEET)
+program.add_typer(keys.keys, name="keys", rich_help_panel=KEEP)
+program.command(rich_help_panel=KEEP)(auditing.audit)
+program.add_typer(keeping.encryption, name="encryption", rich_help_panel=KEEP)
+program.command(rich_help_panel=KEEP)(keeping.verify)
+program.command(rich_help_panel=KEEP)(keeping.prune)
+program.command(rich_help_panel=KEEP)(keeping.doctor)
 
 
 def _print_version(wanted: bool) -> None:

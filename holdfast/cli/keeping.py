@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.app import Client, load_settings, make_key, verify_store
-from holdfast.authoring import parse_duration
+from holdfast.authoring import read_duration
 from holdfast.cli.output import Exit, Output
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown, with_client
 from holdfast.errors import HoldfastError
@@ -67,7 +67,7 @@ def prune(
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        before = await client.store.now() - parse_duration(older_than, "--older-than")
+        before = await client.store.now() - read_duration(older_than, "--older-than")
         uncaptured = not load_settings(store=store).capture_failures
         runs = payloads = 0
         after: int | None = 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.app import Client
-from holdfast.authoring import parse_duration
+from holdfast.authoring import read_duration
 from holdfast.cli.output import Output, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, with_client
 from holdfast.errors import UnknownNameError
@@ -46,7 +46,7 @@ def create_key(
         known = tuple(each.value for each in Scope)
         if unknown := [each for each in scope if each not in known]:
             raise UnknownNameError("scope", unknown[0], known)
-        expires_at = None if expires is None else await client.store.now() + parse_duration(expires, "--expires")
+        expires_at = None if expires is None else await client.store.now() + read_duration(expires, "--expires")
         issued = await _keyring(client).create(
             name, [Scope(each) for each in scope], expires_at, workflows=workflow or (), rate_limit=rate_limit
         )
@@ -102,7 +102,7 @@ def rotate_key(
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        seconds = parse_duration(overlap, "--overlap")
+        seconds = read_duration(overlap, "--overlap", zero=True)
         renewed = await _keyring(client).rotate(name, seconds)
         until = await client.store.now() + seconds
         output.fields({"name": name, "key": renewed.secret, "old_secret_until": time_of(until)})

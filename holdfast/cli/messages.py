@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from holdfast.app import Client
 from holdfast.authoring import MessageHandler
+from holdfast.cli.durations import AnswerTimeOption
 from holdfast.cli.known import Known, ModuleOption
 from holdfast.cli.output import Output
 from holdfast.cli.payloads import read_json
@@ -16,7 +17,6 @@ from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_clie
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run id.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The handler's name.")]
-TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait for the answer.")]
 
 
 def signal(
@@ -55,7 +55,7 @@ def query(
     run: RunArgument,
     name: NameArgument,
     input: InputArgument = None,
-    timeout: TimeoutOption = 30.0,
+    timeout: AnswerTimeOption = 30.0,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -72,7 +72,7 @@ def update(
     run: RunArgument,
     name: NameArgument,
     input: InputArgument = None,
-    timeout: TimeoutOption = 30.0,
+    timeout: AnswerTimeOption = 30.0,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:

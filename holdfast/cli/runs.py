@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from holdfast.app import Client
+from holdfast.cli.durations import WaitTimeOption
 from holdfast.cli.filters import WhereOption, read_filter
 from holdfast.cli.output import Exit, Output, printable, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, with_client
@@ -117,7 +118,7 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
 @runs.command()
 def wait(
     run: RunArgument,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait at most.")] = None,
+    timeout: WaitTimeOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from holdfast.app import Client
+from holdfast.authoring import write_duration
 from holdfast.cli.known import Known, ModuleOption
 from holdfast.cli.operating import person
 from holdfast.cli.output import Output
@@ -24,6 +25,7 @@ schedules = typer.Typer(help="Schedules: what is started by itself, and when.", 
 
 NameArgument = Annotated[str, typer.Argument(help="The schedule's name.")]
 
+_DURATIONS = ("every", "catch_up", "jitter", "timeout")
 _COLUMNS = ("name", "workflow", "when", "next", "running", "fired", "skipped", "missed", "paused")
 
 
@@ -211,6 +213,7 @@ def _show(output: Output, document: ScheduleDocument) -> None:
     values = {name: value for name, value in whole.items() if value not in (None, [], False)}
     fires = values.pop("fires", [])
     values |= {name: "\n".join(whole[name]) for name in ("cron", "at") if name in values}
+    values |= {name: write_duration(whole[name]) for name in _DURATIONS if name in values}
     values["next"] = "\n".join(document.next)
     output.fields(values)
     if fires:
@@ -219,7 +222,7 @@ def _show(output: Output, document: ScheduleDocument) -> None:
 
 
 def _row(document: ScheduleDocument) -> dict[str, Any]:
-    every = None if document.every is None else f"every {document.every} s"
+    every = None if document.every is None else f"every {write_duration(document.every)}"
     return {
         "name": document.name,
         "workflow": document.workflow,

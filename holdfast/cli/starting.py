@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 
 from holdfast.app import Client
-from holdfast.authoring import MessageHandler, Registry
+from holdfast.authoring import MessageHandler, Registry, read_duration
+from holdfast.cli.durations import WaitTimeOption
 from holdfast.cli.filters import read_pairs
 from holdfast.cli.known import Known, ModuleOption
 from holdfast.cli.output import Output
@@ -38,7 +39,6 @@ MemoOption = Annotated[
         "--memo", metavar="NAME=TEXT", help="What to note about it. As often as it takes.", show_default=False
     ),
 ]
-TimeoutOption = Annotated[float | None, typer.Option("--timeout", help="Seconds to wait at most.")]
 
 
 def start(  # noqa: PLR0917 - one for each word of the command line
@@ -46,7 +46,7 @@ def start(  # noqa: PLR0917 - one for each word of the command line
     input: InputArgument = None,
     id: IdOption = None,
     wait: WaitOption = False,
-    timeout: TimeoutOption = None,
+    timeout: WaitTimeOption = None,
     run_timeout: Annotated[
         str | None, typer.Option("--run-timeout", help="How long the run may take, such as 1h; then it is TIMED_OUT.")
     ] = None,
@@ -94,7 +94,7 @@ def start(  # noqa: PLR0917 - one for each word of the command line
             await _refuse_a_slip(client, known.registry, workflow)
         value = known.value(definition, read_json(input))
         options: dict[str, Any] = {
-            "timeout": run_timeout,
+            "timeout": None if run_timeout is None else read_duration(run_timeout, "--run-timeout"),
             "id_reuse_policy": id_reuse_policy,  # looked at by the client
             "attributes": _attributes(attribute),
             "memo": read_pairs("--memo", memo or ()),
@@ -126,7 +126,7 @@ def submit(  # noqa: PLR0917 - as above
     ] = None,
     id: IdOption = None,
     wait: WaitOption = False,
-    timeout: TimeoutOption = None,
+    timeout: WaitTimeOption = None,
     attribute: AttributeOption = None,
     memo: MemoOption = None,
     store: StoreOption = None,

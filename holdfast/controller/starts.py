@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from holdfast.authoring import MessageHandler, Registry, WorkflowDefinition, parse_duration
+from holdfast.authoring import MessageHandler, Registry, WorkflowDefinition, read_duration
 from holdfast.controller.actors import engine_of
 from holdfast.controller.backlog import Backlog
 from holdfast.controller.documents import Run, begun_document
@@ -180,6 +180,6 @@ def _seconds(duration: str, name: str) -> float:
     if not duration:
         return 0.0
     try:
-        return parse_duration(float(duration) if duration.replace(".", "", 1).isdigit() else duration, name)
+        return read_duration(duration, name)
     except DefinitionError as error:
         raise InputError(f"the {name}", (("", error.what),)) from None

@@ -175,6 +175,31 @@ def test_a_setting_that_does_not_exist_has_its_remedy(folder: Path) -> None:
         Holdfast(poll_second=3)
 
 
+def test_a_duration_is_a_duration_wherever_one_is_meant() -> None:
+    """`--timeout 30s` and `--timeout 30` are the same; a schedule shows its own as they are written."""
+    assert call("start", "Order", '"ann"', "--id", "o-1", "--run-timeout", "90", *SHOWN).exit_code == Exit.OK
+    for given in ("1ms", "0.001"):
+        waited = call("runs", "wait", "o-1", "--timeout", given)
+        assert (waited.exit_code, "has not ended yet" in waited.output) == (Exit.UNAVAILABLE, True)
+    for verb in (("runs", "wait", "o-1"), ("query", "o-1", "x"), ("start", "Order", '"ann"', "--wait")):
+        wrong = call(*verb, "--timeout", "soon")
+        assert (wrong.exit_code, "no duration" in wrong.output) == (Exit.USAGE, True)
+    made = call("schedules", "create", "nightly", "Order", '"ann"', "--every", "5400", "--jitter", "30", *SHOWN)
+    assert made.exit_code == Exit.OK
+    shown = {each.split()[0]: each.split()[1:] for each in made.output.splitlines() if each.strip()}
+    assert (shown["every"], shown["catch_up"], shown["jitter"]) == (["1h30m"], ["1h"], ["30s"])
+    assert "every 1h30m" in call("schedules", "list").output
+    assert json.loads(call("schedules", "show", "nightly", "--json").output)["catch_up"] == 3600.0
+
+
+def test_the_verbs_are_in_panels() -> None:
+    """A list of thirty verbs tells nobody where to begin."""
+    shown = call("--help").output
+    panels = ("Run it", "Work", "Change code", "The fleet", "Keys and upkeep", "What comes and goes by itself")
+    assert all(f"─ {each} ─" in shown for each in panels)
+    assert "─ Commands ─" not in shown
+
+
 def test_a_history_that_is_not_there_is_said_so() -> None:
     """Plainly: the file, and what would be one."""
     result = call("replay", "missing.json")

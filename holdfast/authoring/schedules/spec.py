@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 
-from holdfast.authoring.durations import Duration, parse_duration
+from holdfast.authoring.durations import Duration, read_duration
 from holdfast.authoring.schedules.cron import Cron, moment_of
 from holdfast.errors import DefinitionError
 
@@ -185,7 +185,7 @@ class _Reader:
         return tuple(sorted({each for each in moments if each is not None}))
 
     def _duration(self, pointer: str, written: Duration, *, zero: bool = False) -> float:
-        return self._try(pointer, lambda: parse_duration(_bare(written), "it", zero=zero), 3600.0)
+        return self._try(pointer, lambda: read_duration(written, "it", zero=zero), 3600.0)
 
     def _moment(self, pointer: str, written: Moment | None) -> int | None:
         return None if written is None else self._try(pointer, lambda: read_moment(written, self._zone), None)
@@ -198,13 +198,6 @@ class _Reader:
         except (ValueError, OverflowError) as error:
             self._problems.append((pointer, str(error)))
         return otherwise
-
-
-def _bare(written: Duration) -> Duration:
-    """Return a duration, a text of digits as the number of seconds it is."""
-    if isinstance(written, str) and written.strip().isdecimal():
-        return float(written)
-    return written
 
 
 def _read_zone(name: str) -> ZoneInfo:

@@ -16,6 +16,7 @@ from holdfast.controller.documents import Accepted, Answer
 from holdfast.controller.http.access import About, ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, takes
 from holdfast.controller.http.parts import (
+    InSeconds,
     RunId,
     TheBody,
     TheOperationId,
@@ -30,7 +31,14 @@ router = APIRouter(route_class=ScopedRoute, tags=["messages"])
 
 MessageName = Annotated[str, Path(description="Name of the handler.", max_length=300)]
 Seconds = Annotated[
-    float, Query(gt=0, le=86400, allow_inf_nan=False, description="Seconds to wait for the answer, at most.")
+    float,
+    InSeconds,
+    Query(
+        gt=0,
+        le=86400,
+        allow_inf_nan=False,
+        description="How long to wait for the answer, at most: seconds, or such as `2m`.",
+    ),
 ]
 
 _ARGUMENTS = {"description": "Nothing, the one argument, or an object of the arguments by name."}

@@ -13,14 +13,17 @@ from typing import Annotated, Any, Final, TypeVar, cast
 
 import msgspec
 from fastapi import Depends, Header, Path
+from pydantic import BeforeValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from holdfast.authoring import read_duration
 from holdfast.controller.http.body import read_body
 from holdfast.controller.http.problems import RefusalError
 from holdfast.controller.http.settings import HttpSettings
 from holdfast.controller.keys import Principal
 from holdfast.controller.service import ControllerService
+from holdfast.errors import DefinitionError
 
 OPERATION_ID_CHARACTERS_MAX: Final = 255
 
@@ -84,6 +87,17 @@ async def _principal(request: Request) -> Principal:
     return cast("Principal", request.state.principal)
 
 
+def _in_seconds(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    try:
+        return read_duration(given, "it", zero=True)
+    except DefinitionError as error:
+        raise ValueError(error.what) from None
+
+
+InSeconds: Final = BeforeValidator(_in_seconds)
+"""Lets a parameter be a duration such as `30s`, besides a number of seconds."""
 ThePartsOf = Annotated[Parts, Depends(_parts)]
 TheService = Annotated[ControllerService, Depends(_service)]
 TheBody = Annotated[bytes, Depends(_body)]

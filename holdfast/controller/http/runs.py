@@ -35,6 +35,7 @@ from holdfast.controller.documents import (
 from holdfast.controller.http.access import About, ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, reference, takes
 from holdfast.controller.http.parts import (
+    InSeconds,
     Parts,
     RunId,
     TheBody,
@@ -214,7 +215,13 @@ async def read_run(service: TheService, run_id: RunId) -> Response:
 async def read_result(
     parts: ThePartsOf,
     run_id: RunId,
-    wait: Annotated[float, Query(ge=0, le=86400, allow_inf_nan=False, description="Seconds to wait for the end.")] = 0,
+    wait: Annotated[
+        float,
+        InSeconds,
+        Query(
+            ge=0, le=86400, allow_inf_nan=False, description="How long to wait for the end: seconds, or such as `2m`."
+        ),
+    ] = 0,
     prefer: Annotated[list[str] | None, Header(description="`wait=10` does the same as `?wait=10`.")] = None,
 ) -> Response:
     """Wait for a run to end. 200 when it has, 202 when it has not; the wait may be cut short by the server."""

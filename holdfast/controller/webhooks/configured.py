@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, Final
 
 from holdfast.authoring import Webhook, webhook
@@ -41,6 +42,8 @@ VERIFIERS: Final[Mapping[str, Callable[..., Verifier]]] = {
     "standard": StandardWebhooks,
     "hmac": Hmac,
 }
+ABOUT: Final = frozenset({"routes", "secrets", "verify"})
+"""What the table of a webhook says about itself."""
 SIGNING: Final = frozenset(
     {
         "tolerance",
@@ -95,16 +98,17 @@ def _read(name: str, table: Any) -> Iterator[Webhook]:
         raise _wrong(name, "is no table", "Begin it with its verifier: verify = ...")
     make = VERIFIERS.get(table.get("verify", ""))
     secrets = table.get("secrets")
+    secrets = [secrets] if isinstance(secrets, str) else secrets
     if make is None:
         given = f"says verify = {table['verify']!r}" if "verify" in table else "does not say how it is signed"
         raise _wrong(name, given, f"verify is one of {', '.join(VERIFIERS)}.")
+    own = {key: value for key, value in table.items() if key not in ABOUT}
+    _check_names(name, own, SIGNING | DOING, ABOUT)
     if not isinstance(secrets, list) or not all(isinstance(each, str) for each in secrets):
         raise _wrong(name, "does not say where its secrets are", 'Such as secrets = ["env:STRIPE_SECRET"].')
     routes = table.get("routes", [{}])
     if not isinstance(routes, list) or not routes or not all(isinstance(each, Mapping) for each in routes):
         raise _wrong(name, "has routes that are no tables", f"Write each as [[webhooks.{name}.routes]].")
-    own = {key: value for key, value in table.items() if key not in {"verify", "secrets", "routes"}}
-    _check_names(name, own, SIGNING | DOING)
     for each in routes:
         _check_names(name, each, DOING)
     signing = {key: value for key, value in own.items() if key in SIGNING}
@@ -119,13 +123,18 @@ def _read(name: str, table: Any) -> Iterator[Webhook]:
         raise _wrong(name, f"says what its verifier does not take: {error}", "Leave it out.") from None
 
 
-def _check_names(name: str, table: Mapping[str, Any], known: frozenset[str]) -> None:
+def _check_names(
+    name: str, table: Mapping[str, Any], known: frozenset[str], besides: frozenset[str] = frozenset()
+) -> None:
     for each in sorted(TEXTS & table.keys()):
         if not isinstance(table[each], str):
             raise _wrong(name, f"says {each} = {table[each]!r}, which is no text", f"Such as {each} = {TEXT_EXAMPLE}.")
     unknown = sorted(table.keys() - known)
     if unknown:
-        raise _wrong(name, f"says {unknown[0]!r}, which means nothing there", f"There are {', '.join(sorted(known))}.")
+        meant = get_close_matches(unknown[0], known | besides, 1)
+        asked = f"Did you mean {meant[0]!r}? " if meant else ""
+        there = f"There are {', '.join(sorted(known | besides))}."
+        raise _wrong(name, f"says {unknown[0]!r}, which means nothing there", asked + there)
 
 
 def _wrong(name: str, what: str, remedy: str) -> SettingsError:

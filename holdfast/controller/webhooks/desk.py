@@ -39,6 +39,7 @@ from holdfast.errors import (
     DeliveryError,
     HoldfastError,
     InputError,
+    SettingsError,
     SignatureError,
     StoreError,
     UnknownNameError,
@@ -130,8 +131,12 @@ class Desk:
 
     def check(self) -> None:
         """Make sure that the secrets of all webhooks are where they should be. Raises SettingsError."""
-        for each in self._declared.values():
-            each[0].verify.check()
+        for name, (first, *_) in self._declared.items():
+            try:
+                first.verify.check()
+            except SettingsError as error:
+                words = f"webhook {name!r} cannot check signatures: {error.what}  ({first.where})"
+                raise SettingsError(words, error.remedy) from None
 
     # --- Taking ------------------------------------------------------------------------------------------------------
 

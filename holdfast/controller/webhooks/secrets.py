@@ -52,7 +52,7 @@ def read_secret(reference: str) -> bytes:
         SettingsError: there is none, or it is too short to be one.
     """
     try:
-        secret = read_reference(reference, "a webhook", "secret").encode("utf-8", "surrogateescape")
+        secret = read_reference(reference, "its verifier", "secret").encode("utf-8", "surrogateescape")
     except ValueError:
         secret = b""  # too short even to be kept out of logs
     if len(secret) < SECRET_BYTES_MIN:

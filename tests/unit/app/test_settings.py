@@ -14,6 +14,8 @@ from holdfast.errors import SettingsError
         ("HOLDFAST_STROE", "HOLDFAST_STORE"),
         ("HOLDFAST_POOL__OCR", "HOLDFAST_POOLS"),
         ("HOLDFAST_PORTS", "HOLDFAST_PORT"),
+        ("HOLDFAST_PROT", "HOLDFAST_PORT"),
+        ("HOLDFAST_HSOT", "HOLDFAST_HOST"),
     ],
 )
 def test_a_misspelt_variable_is_refused(monkeypatch, slip, meant):
@@ -21,6 +23,17 @@ def test_a_misspelt_variable_is_refused(monkeypatch, slip, meant):
     monkeypatch.setenv(slip, "7")
     with pytest.raises(SettingsError, match=f"{slip}\nDid you mean {meant}\\?"):
         load_settings()
+
+
+def test_times_are_written_as_durations_or_in_seconds(monkeypatch):
+    """`30s`, `1h` and plain numbers mean what they say, wherever the setting comes from."""
+    monkeypatch.setenv("HOLDFAST_LEASE_SECONDS", "1m")
+    monkeypatch.setenv("HOLDFAST_POLL_SECONDS", "2.5")
+    settings = load_settings(drain_seconds="500ms", idempotency_seconds=60)
+    assert (settings.lease_seconds, settings.poll_seconds) == (60.0, 2.5)
+    assert (settings.drain_seconds, settings.idempotency_seconds) == (0.5, 60.0)
+    with pytest.raises(SettingsError, match="lease_seconds  it is 'soon', which is no duration"):
+        load_settings(lease_seconds="soon")
 
 
 @pytest.mark.parametrize("name", ["HOLDFAST_TEST", "HOLDFAST_FAULTS_LOG", "HOLDFAST_POOLS__OCR", "HOLDFASTER"])

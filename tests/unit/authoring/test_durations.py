@@ -9,8 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.authoring.durations import SECONDS_MAX, parse_duration
+from holdfast.authoring.durations import SECONDS_MAX, parse_duration, read_duration, write_duration
 from holdfast.errors import DefinitionError
+
+
+def test_a_plain_number_from_outside_is_seconds():
+    """What is typed or sent as `90` is 90 s; in code a text without a unit stays a mistake."""
+    assert [read_duration(each) for each in ("90", " 1.5 ", "2m", 3, timedelta(minutes=1))] == [90, 1.5, 120, 3, 60]
+    for wrong in ("", "-5", "1e3", "soon", "٣"):
+        with pytest.raises(DefinitionError):
+            read_duration(wrong)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [(0, "0s"), (0.25, "250ms"), (90, "1m30s"), (3600.0, "1h"), (90_061.001, "1d1h1m1s1ms"), (604_800, "7d")],
+)
+def test_a_duration_is_written_as_people_read_it(seconds, written):
+    """And read again as the same."""
+    assert write_duration(seconds) == written
+    assert parse_duration(written, zero=True) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(

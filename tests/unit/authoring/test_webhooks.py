@@ -149,7 +149,8 @@ def test_settings_say_the_same():
         {},
         {"verify": "telepathy", "secrets": ["env:S"]},
         {"verify": "github"},
-        {"verify": "github", "secrets": "env:S"},
+        {"verify": "github", "secrets": 5},
+        {"verify": "github", "secret": "env:S"},
         {"verify": "github", "secrets": [5]},
         {"verify": "github", "secrets": ["canary-secret"]},
         {"verify": "github", "secrets": ["env:S"], "strat": "deploy"},
@@ -169,6 +170,14 @@ def test_settings_that_cannot_work_are_refused(table):
     with pytest.raises(SettingsError, match=r"\[webhooks.w\]") as caught:
         read_webhooks({"w": table})
     assert "canary" not in str(caught.value)
+
+
+def test_a_word_of_a_webhook_that_is_misspelt_is_named():
+    """`secret` for `secrets` is a slip; one secret needs no list."""
+    with pytest.raises(SettingsError, match="says 'secret', which means nothing there\nDid you mean 'secrets'\\?"):
+        read_webhooks({"w": {"verify": "github", "secret": "env:S", "start": "deploy"}})
+    (one,) = read_webhooks({"w": {"verify": "github", "secrets": "env:S", "start": "deploy"}})
+    assert one.verify == GitHub("env:S")
 
 
 def test_declaring_a_webhook_loads_no_web_framework():

@@ -337,6 +337,20 @@ async def test_secrets_are_kept_out_of_the_inbox(tmp_path, monkeypatch):
 
 
 @on_loop
+async def test_a_secret_that_is_missing_is_said_to_be_whose(tmp_path, monkeypatch):
+    """Which webhook, where it is declared, which variable, and what to do."""
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        api.service.webhooks.check()
+        monkeypatch.delenv("HOOK_SLACK")
+        with pytest.raises(SettingsError) as caught:
+            api.service.webhooks.check()
+    words = str(caught.value)
+    assert "webhook 'chat' cannot check signatures: its verifier names 'env:HOOK_SLACK'" in words
+    assert "test_deliveries.py:" in words
+    assert "Set HOOK_SLACK to the secret." in words
+
+
+@on_loop
 async def test_a_flood_of_forged_deliveries_is_answered_and_not_all_noted(tmp_path, monkeypatch):
     """Whoever forges them must not keep the disk busy: some are noted, the number of the others is in the log."""
     monkeypatch.setattr(desk, "REFUSALS_NOTED_AT_A_TIME_MAX", 5)
