@@ -2,40 +2,75 @@
 
 Owns: what is kept of headers, and what is shown of bodies.
 Must not know: where deliveries are kept.
+
+Theory of operation
+===================
+
+A secret is known by one of three things: by the name it is under, by what this process knows to be one - however it is
+escaped where it stands - or by its looks. Headers are kept of every delivery, on the way to its answer, so most of
+them are looked at once: what a sender says of itself is the same each time, and is remembered.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import msgspec
 
-from holdfast.observe import SecretKeys, known_secrets
+from holdfast.observe import SecretKeys, forms, known_secrets, words_of
 
 REDACTED: Final = "REDACTED"
 HEADERS_MAX: Final = 100
 HEADER_CHARACTERS_MAX: Final = 1_000
+REMEMBERED_MAX: Final = 2_000
+"""How many headers are remembered."""
+NESTED_MAX: Final = 5
+"""How many texts of JSON within texts of JSON are opened."""
+
+SECRET_WORDS: Final = frozenset(
+    words_of(
+        "auth authentication authorization bearer cookie cookies credential credentials csrf hmac jwt passwd password "
+        "secret secrets session sig signature signatures token tokens xsrf"
+    )
+)
+"""A header with one of these words in its name is secret, wherever it stands: `X-Hub-Signature-256`."""
+SECRET_ENDS: Final = ("auth", "cookie", "password", "secret", "signature", "token")
+"""And so is one of whose words one ends like this: `X-CSRFToken`."""
+HARMLESS_KEYS: Final = frozenset(words_of("cache dedup deduplication event idempotency message partition routing"))
+"""What makes a header that ends in `-Key` none that is secret."""
+
+_KEY: Final = re.compile(
+    r"(?P<key>[A-Za-z][A-Za-z0-9_.-]{1,60})\\?\"?\s{0,2}(?:=|:(?=[\s\"\\]))\s{0,2}\\?\"?", re.ASCII
+)
+"""`token=` in an address, `"token": "` in a text."""
+_VALUE: Final = re.compile(r"[^\s\"'&;,<>\\]{3,}")
+_ID: Final = re.compile(r"[0-9A-Fa-f-]{0,64}")
+"""Numbers and UUIDs look like no secret but a card's number."""
+_USERINFO: Final = re.compile(r"(?<=://)(?P<user>[^\s/:@\"']*):(?P<secret>[^\s/@\"']+)(?=@)")
+_OWN: Final = re.compile(r"\bhfk?_[0-9A-Za-z_-]{20,}|(?<=/v1/callbacks/)[^\s/?#\"']+")
+"""An API key, an encryption key, and what it takes to answer a callback."""
 
 
 class Redaction:
-    """Takes secrets out of what is kept and shown: by the name they are under, and by what they are."""
+    """Takes secrets out of what is kept and shown: by the name they are under, by what they are, by their looks."""
 
     def __init__(self, more_keys: Iterable[str] = ()) -> None:
         """Know the usual names, and `more_keys`."""
         self._keys = SecretKeys(more_keys)
+        self._header = lru_cache(REMEMBERED_MAX)(self._kept)
 
     def headers(self, pairs: Iterable[tuple[bytes, bytes]], signatures: Sequence[str]) -> dict[str, str]:
         """Return headers as they may be kept; `signatures` are names of those that nobody may see."""
         kept: dict[str, str] = {}
         for raw_name, raw_value in pairs:
-            name = raw_name.decode("latin-1").lower()
             if len(kept) >= HEADERS_MAX:
                 break
-            is_secret = name in signatures or bool(self._keys.label(name))
-            kept[name] = REDACTED if is_secret else self.text(raw_value.decode("latin-1"))[:HEADER_CHARACTERS_MAX]
+            name = raw_name.decode("latin-1").lower()
+            kept[name] = REDACTED if name in signatures else self._header(name, raw_value)
         return kept
 
     def body(self, body: bytes) -> Any:
@@ -45,28 +80,80 @@ class Redaction:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
 
-    def text(self, text: str) -> str:
-        """Return a text without the secrets this process knows."""
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, REDACTED)
-        return text
+    def text(self, text: str, *, cards: bool = True) -> str:
+        """Return a text without the secrets in it, known or told by their looks; `cards` are numbers of cards."""
+        for form, instead in self._forms:
+            if form in text:
+                text = text.replace(form, instead)
+        if _ID.fullmatch(text) and not cards:
+            return text
+        for secret in self._told_by_looks(text, cards=cards):
+            text = text.replace(secret, REDACTED)
+        text = _OWN.sub(REDACTED, text)
+        text = _USERINFO.sub(rf"\g<user>:{REDACTED}", text)
+        return self._without_named(text) if "=" in text or ":" in text else text
 
     @cached_property
-    def _secrets(self) -> tuple[str, ...]:
+    def _forms(self) -> list[tuple[str, str]]:
         # Once: it looks through the whole environment, and modules register theirs when they are imported.
-        return tuple(sorted(known_secrets(os.environ), key=len, reverse=True))
+        found: dict[str, str] = {}
+        for secret in known_secrets(os.environ):
+            found |= forms(secret, REDACTED)
+        return sorted(found.items(), key=lambda each: -len(each[0]))  # one may be a part of another
 
-    def _value(self, value: Any) -> Any:
+    def _told_by_looks(self, text: str, *, cards: bool) -> list[str]:
+        from holdfast.replay.redaction import ALWAYS, find_secrets  # here: who declares a webhook needs no replayer
+
+        return [secret for secret, label in find_secrets(text, ALWAYS) if cards or label != "card"]
+
+    def _kept(self, name: str, raw_value: bytes) -> str:
+        if self._is_secret(name):
+            return REDACTED
+        # Ids of deliveries may look like cards, and have to stay as they are. Cut at last: half a secret is none.
+        return self.text(raw_value.decode("latin-1"), cards=False)[:HEADER_CHARACTERS_MAX]
+
+    def _is_secret(self, name: str) -> bool:
+        words = words_of(name)
+        if self._keys.label(name) or not SECRET_WORDS.isdisjoint(words):
+            return True
+        if words and words[-1] == "key":
+            return HARMLESS_KEYS.isdisjoint(words)
+        return any(each.endswith(SECRET_ENDS) for each in words)
+
+    def _without_named(self, text: str) -> str:
+        """Return a text without what is said to be secret in it: `token=...`, `"token": "..."`."""
+        kept, place = "", 0
+        for match in _KEY.finditer(text):
+            if match.start() >= place and self._keys.label(match["key"]):
+                value = _VALUE.match(text, match.end())
+                if value is not None:
+                    kept += text[place : match.end()] + REDACTED
+                    place = value.end()
+        return kept + text[place:]
+
+    def _value(self, value: Any, nested: int = 0) -> Any:
         match value:
             case str():
-                return self.text(value)
+                return self._text(value, nested)
             case list():
-                return [self._value(each) for each in value]
+                return [self._value(each, nested) for each in value]
             case dict():
                 return {
-                    self.text(key): REDACTED if self._keys.label(key) and each is not None else self._value(each)
+                    self.text(key): REDACTED
+                    if self._keys.label(key) and each is not None
+                    else self._value(each, nested)
                     for key, each in value.items()
                 }
             case _:
                 return value
+
+    def _text(self, text: str, nested: int) -> str:
+        """Return a text that may be JSON itself."""
+        if nested < NESTED_MAX and text[:1] + text[-1:] in {"{}", "[]"}:
+            try:
+                inner = msgspec.json.decode(text)
+            except (msgspec.MsgspecError, RecursionError):
+                pass
+            else:
+                return msgspec.json.encode(self._value(inner, nested + 1)).decode()
+        return self.text(text)
