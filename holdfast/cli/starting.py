@@ -8,7 +8,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from holdfast.app import Client
+from holdfast.app import Client, load_settings
 from holdfast.authoring import MessageHandler, Registry, read_duration
 from holdfast.cli.durations import WaitTimeOption
 from holdfast.cli.filters import read_pairs
@@ -20,7 +20,9 @@ from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_clie
 from holdfast.client import IdConflictPolicy, RunHandle
 from holdfast.errors import InputError, UnknownNameError, UsageError
 from holdfast.history import AttributeValue, read_attribute
+from holdfast.ports.notices import check_urls
 from holdfast.ports.operations import ID_CONFLICT_POLICIES, ID_REUSE_POLICIES, SAME_INPUT, TERMINAL
+from holdfast.ports.reach import Reach
 
 IdOption = Annotated[str | None, typer.Option("--id", help="Run id; the same id again is the same run.")]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the result.")]
@@ -98,7 +100,7 @@ def start(  # noqa: PLR0917 - one for each word of the command line
             "id_reuse_policy": id_reuse_policy,  # looked at by the client
             "attributes": _attributes(attribute),
             "memo": read_pairs("--memo", memo or ()),
-            "notify": notify or (),
+            "notify": check_urls(notify or (), Reach.allowing(load_settings(store=store).notify_allow)),
         }
         known.say_if_unchecked(f"the input of {workflow}")
         shown = known.fields()

@@ -13,6 +13,7 @@ import msgspec
 from holdfast.controller.times import iso_time
 from holdfast.history import Attempt, BlobRef, Failure
 from holdfast.ports.engine import RecordedEvent
+from holdfast.ports.operations import RunRecord
 
 _TIMES: Final = frozenset({"due", "deadline"})
 _SECRETS: Final = frozenset({"seed", "url"})
@@ -53,6 +54,18 @@ def event_document(recorded: RecordedEvent, *, payloads: bool = False) -> dict[s
             case _:
                 document[name] = value
     return document
+
+
+def pruned_document(record: RunRecord, words: str) -> dict[str, Any]:
+    """Return what is said, in place of its events, of a run whose events are not there any more."""
+    closed_at = record.closed_at if record.closed_at is not None else record.created_at
+    return {
+        "id": record.last_event,
+        "type": "HistoryPruned",
+        "time": iso_time(closed_at),
+        "status": record.status,
+        "detail": words,
+    }
 
 
 def failure_document(failure: Failure, *, tracebacks: bool = False) -> dict[str, Any]:

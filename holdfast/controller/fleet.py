@@ -50,6 +50,10 @@ class Fleet:
         (holder,) = await store_of(self._store, by).write([BreakLock(name)])
         return BrokenLock(name=name, holder=holder or None)
 
+    async def check_room(self) -> None:
+        """Make sure that the store has room for new work. Raises StoreFullError."""
+        await self._store.check_room()
+
     async def orchestrators(self) -> int:
         """Return how many living members run workflows; raises StoreError when the store cannot be reached."""
         now = await self._store.now()

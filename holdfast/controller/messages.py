@@ -7,11 +7,13 @@ Must not know: HTTP, who carries out what.
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any, cast
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from holdfast.authoring import MessageHandler, Registry
+from holdfast.authoring import MessageHandler, Registry, WorkflowDefinition
 from holdfast.controller.actors import engine_of
 from holdfast.controller.documents import Accepted, Answer
 from holdfast.controller.inputs import canonical, plain
@@ -71,10 +73,11 @@ class Messages:
             RunNotFoundError, RunClosedError: there is no run to take it.
             InputError: the payload does not fit the handler.
         """
-        payload = await self._read("signal", run_id, name, text)
+        definition = await self._definition(run_id)
+        payload = _read(definition, "signal", name, text)
         drawn = operation_id or self._draw_id()
         await self.deliver(Deliver(run_id, "signal", name, payload, once_id(by, drawn)), operation_id, by)
-        return Accepted(run_id=run_id, name=name, operation_id=drawn)
+        return Accepted(run_id=run_id, name=name, operation_id=drawn, warning=_warning(definition, name))
 
     async def deliver(self, message: Deliver, key: str | None, by: str) -> None:
         """Deliver a message, once under a key.
@@ -126,7 +129,7 @@ class Messages:
             RunNotFoundError, UnknownNameError, InputError, QueryError.
             NoOrchestratorError: nobody answered within `seconds`.
         """
-        payload = await self._read("query", run_id, name, text)
+        payload = _read(await self._definition(run_id), "query", name, text)
         return Answer(result=msgspec.Raw(await self._engine.query(run_id, name, payload, seconds)))
 
     async def update(
@@ -140,10 +143,11 @@ class Messages:
             UpdateFailedError: the handler raised.
             NoOrchestratorError: nobody answered within `seconds`; it may still be carried out.
         """
-        payload = await self._read("update", run_id, name, text)
+        payload = _read(await self._definition(run_id), "update", name, text)
         drawn = once_id(by, operation_id or self._draw_id())
+        engine = engine_of(self._engine, by)
         if operation_id is None:
-            return Answer(result=msgspec.Raw(await self._engine.update(run_id, name, payload, drawn, seconds)))
+            return Answer(result=msgspec.Raw(await engine.update(run_id, name, payload, drawn, seconds)))
         key = OnceKey(by or LOCAL, operation_id)
         with self._once.doing(key):
             asked = fingerprint("update", run_id, name, payload)
@@ -151,28 +155,42 @@ class Messages:
             if done is not None and done.answer:
                 return Answer(result=msgspec.Raw(done.answer))
             try:
-                answer = await self._engine.update(run_id, name, payload, drawn, seconds)
+                answer = await engine.update(run_id, name, payload, drawn, seconds)
             except HoldfastError:
                 await self._once.unclaim(key)
                 raise
             await self._once.settle(key, answer)
         return Answer(result=msgspec.Raw(answer))
 
-    async def _read(self, kind: str, run_id: str, name: str, text: bytes) -> bytes:
+    async def _definition(self, run_id: str) -> WorkflowDefinition[Any, Any] | None:
+        """Return the code of a run; None when it is known elsewhere, where its orchestrator validates too."""
         record = await self._engine.describe(run_id)
-        what = f"the input of {kind} {name}"
         try:
-            definition = self._registry.workflow(record.workflow)
+            return self._registry.workflow(record.workflow)
         except UnknownNameError:
-            # Its code is known elsewhere, and its orchestrator validates too.
-            return plain(text, what)
-        handlers = {"signal": definition.signals, "query": definition.queries, "update": definition.updates}[kind]
-        handler = cast("MessageHandler[Any, Any] | None", handlers.get(name))
-        if handler is not None:
-            return canonical(handler, text, what)
-        if kind == "signal":
-            return plain(text, what)
-        raise UnknownNameError(kind, name, tuple(sorted(handlers)))
+            return None
+
+
+def _read(definition: WorkflowDefinition[Any, Any] | None, kind: str, name: str, text: bytes) -> bytes:
+    what = f"the input of {kind} {name}"
+    if definition is None:
+        return plain(text, what)
+    handlers = {"signal": definition.signals, "query": definition.queries, "update": definition.updates}[kind]
+    handler = cast("MessageHandler[Any, Any] | None", handlers.get(name))
+    if handler is not None:
+        return canonical(handler, text, what)
+    if kind == "signal":
+        return plain(text, what)
+    raise UnknownNameError(kind, name, tuple(sorted(handlers)))
+
+
+def _warning(definition: WorkflowDefinition[Any, Any] | None, name: str) -> str | UnsetType:
+    """Return why nobody may ever look at a signal. A workflow without handlers waits for any name it likes."""
+    if definition is None or not definition.signals or name in definition.signals:
+        return UNSET
+    meant = get_close_matches(name, definition.signals, 1)
+    asked = f" Did you mean {meant[0]!r}?" if meant else f" There is: {', '.join(sorted(definition.signals))}."
+    return f"{definition.name} has no handler for signal {name!r}.{asked} It is kept for wait_for_signal."
 
 
 def _ended(status: str) -> str:

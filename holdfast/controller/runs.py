@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Collection
 from typing import Any, Final
 
 from holdfast.controller.documents import Explained, HistoryPage, Run, RunPage, Where, cause_document, run_document
-from holdfast.controller.events import event_document
+from holdfast.controller.events import event_document, pruned_document
 from holdfast.controller.filters import check_statuses, read_filter
 from holdfast.controller.live import LiveChanges, Wanted, read_position
-from holdfast.errors import InputError
+from holdfast.errors import InputError, PrunedError
 from holdfast.ports.engine import Engine
 from holdfast.ports.names import numbered
-from holdfast.ports.operations import TERMINAL, Position
+from holdfast.ports.operations import TERMINAL, Position, RunRecord
 
 EVENTS_MAX: Final = 1_000
 """How many events one page of a history holds at most."""
@@ -89,16 +89,21 @@ class Runs:
     ) -> AsyncIterator[dict[str, Any]] | None:
         """Return the events of a run after event id `after` as they are recorded, until it has ended.
 
-        None says that it has ended and there is none left to come. Raises RunNotFoundError.
+        None says that it has ended and there is none left to come. Of a run whose events were pruned there is one that
+        says so. Raises RunNotFoundError.
         """
         record = await self._engine.describe(run_id)
         if record.status in TERMINAL and after >= record.last_event:
             return None
-        return self._watch(numbered(record.run_id, record.execution), after, payloads)
+        return self._watch(record, after, payloads)
 
-    async def _watch(self, execution: str, after: int, payloads: bool) -> AsyncIterator[dict[str, Any]]:  # noqa: FBT001
-        async for each in self._engine.watch(execution, after):
-            yield event_document(each, payloads=payloads)
+    async def _watch(self, record: RunRecord, after: int, payloads: bool) -> AsyncIterator[dict[str, Any]]:  # noqa: FBT001
+        try:
+            async for each in self._engine.watch(numbered(record.run_id, record.execution), after):
+                yield event_document(each, payloads=payloads)
+        except PrunedError as error:
+            # The last event there was: a reader who comes back after it is told that nothing is left to come.
+            yield pruned_document(record, error.message())
 
     async def changes(
         self,

@@ -28,6 +28,7 @@ from holdfast.ports.engine import Begin, Engine, StartRequest
 from holdfast.ports.names import numbered
 from holdfast.ports.notices import check_urls
 from holdfast.ports.operations import USE_EXISTING, DoneBefore, IdPolicy, Started, StartSignal
+from holdfast.ports.reach import Reach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class Starts:
         once: Once,
         backlog: Backlog,
         draw_id: Callable[[], str],
+        reach: Reach | None = None,
     ) -> None:
         """Start through `engine`.
 
@@ -74,6 +76,7 @@ class Starts:
             once: sees to it that a start with a key is carried out once.
             backlog: says when no more are started.
             draw_id: makes an id for a run or a message that came without one.
+            reach: where those who are told of a run's end may be; None leaves it to whoever tells them.
         """
         self._engine = engine
         self._registry = registry
@@ -81,6 +84,7 @@ class Starts:
         self._once = once
         self._backlog = backlog
         self._draw_id = draw_id
+        self._reach = reach
 
     async def start(
         self,
@@ -132,7 +136,7 @@ class Starts:
             execution_timeout=_seconds(options.execution_timeout, "execution_timeout"),
             attributes=encode_attributes({name: read_attribute(each) for name, each in options.attributes.items()}),
             memo=check_memo(options.memo),
-            notify=check_urls(options.notify),
+            notify=check_urls(options.notify, self._reach),
         )
         signal: StartSignal | None = None
         if options.signal is not None:

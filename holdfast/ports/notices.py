@@ -11,20 +11,26 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from holdfast.errors import InputError
+from holdfast.ports.reach import Reach, literal_address
 
 URLS_MAX: Final = 5
 """How many a run may have."""
 URL_CHARACTERS_MAX: Final = 2_000
 
 
-def check_urls(urls: Iterable[str]) -> tuple[str, ...]:
+def check_urls(urls: Iterable[str], reach: Reach | None = None) -> tuple[str, ...]:
     """Return the URLs to be told, each once.
+
+    Args:
+        urls: as somebody gave them.
+        reach: where they may lead, as far as that can be told without looking up names; None leaves it to whoever
+            sends.
 
     Raises:
         InputError: there are too many, or one of them cannot be called.
     """
     checked = tuple(dict.fromkeys(urls))
-    problems = [(f"/{index}", problem) for index, each in enumerate(checked) if (problem := _problem(each))]
+    problems = [(f"/{index}", problem) for index, each in enumerate(checked) if (problem := _problem(each, reach))]
     if len(checked) > URLS_MAX:
         problems.append(("", f"{len(checked)} URLs, and at most {URLS_MAX} are told"))
     if problems:
@@ -32,7 +38,7 @@ def check_urls(urls: Iterable[str]) -> tuple[str, ...]:
     return checked
 
 
-def _problem(url: str) -> str:
+def _problem(url: str, reach: Reach | None) -> str:
     if len(url) > URL_CHARACTERS_MAX:
         return f"a URL of {len(url)} characters, and at most {URL_CHARACTERS_MAX} are taken"
     if not url.isascii() or not url.isprintable() or " " in url:
@@ -46,4 +52,9 @@ def _problem(url: str) -> str:
         return "expected a URL such as https://example.com/hooks/holdfast"
     if parts.username is not None or parts.password is not None:
         return "a URL with a user's name or password in it; what is sent is signed instead"
-    return "a URL with a fragment, which is never sent" if parts.fragment else ""
+    if parts.fragment:
+        return "a URL with a fragment, which is never sent"
+    address = literal_address(parts.hostname)
+    if reach is not None and address is not None and not reach.allows(parts.hostname, address):
+        return f"{parts.hostname} is no public address, and the setting notify_allow does not name it"
+    return ""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from socket import inet_aton
 from typing import Final, TypeAlias
 
 from holdfast.errors import SettingsError
@@ -82,6 +83,20 @@ class Reach:
 def read_address(text: str) -> Address:
     """Return an address as the system writes it, with or without its zone. Raises ValueError."""
     return ip_address(text.partition("%")[0])
+
+
+def literal_address(host: str) -> Address | None:
+    """Return the address that a URL's host is without being looked up; None when it is a name."""
+    if host.lower().rstrip(".") == "localhost":
+        return IPv4Address("127.0.0.1")
+    try:
+        return read_address(host)
+    except ValueError:
+        pass
+    try:
+        return IPv4Address(inet_aton(host)) if host[:1].isdigit() else None  # 127.1, 2130706433, 0x7f000001
+    except OSError:
+        return None
 
 
 def is_public(address: Address) -> bool:

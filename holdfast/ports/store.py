@@ -59,6 +59,12 @@ class Store(Protocol):
     async def now(self) -> float:
         """Return the store's time, which never goes back."""
 
+    async def check_room(self) -> None:
+        """Make sure that there is room for new work. Raises StoreFullError.
+
+        A store whose disk is not this machine's finds out when it is written to, and raises nothing here.
+        """
+
     async def write(self, operations: Sequence[Operation], membership: Membership | None = None) -> list[Any]:
         """Carry out `operations` in order, in one durable transaction; return each one's result or HoldfastError.
 

@@ -8,10 +8,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from holdfast import Holdfast, RunHandle, signal, task, workflow
 from holdfast.app import load_settings, verify_store
+from holdfast.controller import ControllerService
+from holdfast.controller.http import create_app
 from holdfast.errors import StoreFullError
 from holdfast.ports.operations import COMPLETED
 
@@ -87,6 +90,16 @@ async def _start_until_refused(app: Holdfast) -> tuple[list[RunHandle[str]], Sto
     raise AssertionError("the store never looked at the disk")
 
 
+async def _readiness(app: Holdfast) -> tuple[int, dict[str, str]]:
+    """Return what /readyz of a controller on the store of `app` answers."""
+    parts = app.stack
+    controller = create_app(ControllerService(parts.engine, parts.registry, parts.store, parts.clock))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(controller), base_url="http://localhost") as http:
+        answer = await http.get("/readyz")
+        assert str(parts.store.path) not in answer.text  # whoever asks need not know where it is
+        return answer.status_code, answer.json()["checks"]
+
+
 async def test_a_full_disk_refuses_new_work_and_keeps_what_was_acknowledged(small_disk: Path) -> None:
     """With little room new work is refused and what has begun goes on; with none all waits; with room all completes."""
     store = f"sqlite:///{small_disk / 'holdfast.db'}"
@@ -97,6 +110,7 @@ async def test_a_full_disk_refuses_new_work_and_keeps_what_was_acknowledged(smal
         ballast = _fill(small_disk, 48 * BALLAST_BYTES)
         accepted, refusal = await _start_until_refused(app)
         assert str(small_disk) in str(refusal)
+        assert await _readiness(app) == (503, {"store": "full"})
         with pytest.raises(StoreFullError):
             await handles[10].signal(Patient.proceed)
         assert [await handle.result() for handle in handles[:10]] == [f"p {each}p {each}" for each in range(10)]
@@ -108,6 +122,7 @@ async def test_a_full_disk_refuses_new_work_and_keeps_what_was_acknowledged(smal
             await handle.signal(Patient.proceed)
         assert [await handle.result() for handle in handles[10:]] == [f"p {each}p {each}" for each in range(10, 20)]
         assert [await handle.result() for handle in accepted] == [f"late {each}" * 2 for each in range(len(accepted))]
+        assert await _readiness(app) == (200, {"store": "ok", "orchestrators": "1 alive"})
         late = await app.client.start(Patient, "late", id=f"late-{len(accepted)}")
         assert late.created  # what was refused left nothing behind
         await late.terminate()

@@ -54,6 +54,7 @@ def call(*arguments: str) -> Result:
 
 
 SHOWN = ["--module", "shop_of_slips"]
+ANN = '{"customer": "ann"}'
 
 
 @pytest.mark.parametrize(
@@ -177,15 +178,15 @@ def test_a_setting_that_does_not_exist_has_its_remedy(folder: Path) -> None:
 
 def test_a_duration_is_a_duration_wherever_one_is_meant() -> None:
     """`--timeout 30s` and `--timeout 30` are the same; a schedule shows its own as they are written."""
-    assert call("start", "Order", '"ann"', "--id", "o-1", "--run-timeout", "90", *SHOWN).exit_code == Exit.OK
+    assert call("start", "Order", ANN, "--id", "o-1", "--run-timeout", "90", *SHOWN).exit_code == Exit.DONE
     for given in ("1ms", "0.001"):
         waited = call("runs", "wait", "o-1", "--timeout", given)
         assert (waited.exit_code, "has not ended yet" in waited.output) == (Exit.UNAVAILABLE, True)
-    for verb in (("runs", "wait", "o-1"), ("query", "o-1", "x"), ("start", "Order", '"ann"', "--wait")):
+    for verb in (("runs", "wait", "o-1"), ("query", "o-1", "x"), ("start", "Order", ANN, "--wait")):
         wrong = call(*verb, "--timeout", "soon")
         assert (wrong.exit_code, "no duration" in wrong.output) == (Exit.USAGE, True)
-    made = call("schedules", "create", "nightly", "Order", '"ann"', "--every", "5400", "--jitter", "30", *SHOWN)
-    assert made.exit_code == Exit.OK
+    made = call("schedules", "create", "nightly", "Order", ANN, "--every", "5400", "--jitter", "30", *SHOWN)
+    assert made.exit_code == Exit.DONE
     shown = {each.split()[0]: each.split()[1:] for each in made.output.splitlines() if each.strip()}
     assert (shown["every"], shown["catch_up"], shown["jitter"]) == (["1h30m"], ["1h"], ["30s"])
     assert "every 1h30m" in call("schedules", "list").output

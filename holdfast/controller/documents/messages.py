@@ -33,6 +33,8 @@ class Accepted(Document, frozen=True):
     name: str
     operation_id: str
     """Send the same message again with this as Idempotency-Key and it is delivered once."""
+    warning: str | UnsetType = UNSET
+    """Why it may never be looked at: the run's workflow declares signals, and none of this name."""
 
 
 class Message(Document, frozen=True):

@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from holdfast.controller.http.limits import NOTE
+from holdfast.controller.http.parameters import check_names, names_of
 from holdfast.controller.http.problems import RETRY_SECONDS, RefusalError
 from holdfast.controller.http.settings import HttpSettings, is_loopback
 from holdfast.controller.keyring import Keyring
@@ -93,12 +94,14 @@ class ScopedRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         """Return the route's handler behind its door."""
         serve = super().get_route_handler()
+        parameters = names_of(self.dependant)
 
         async def serve_if_allowed(request: Request) -> Response:
             doorkeeper = cast("Doorkeeper", request.app.state.doorkeeper)
             await doorkeeper.admit(request, self.required, self.about)
             if self.required is Public.YES:
                 return await serve(request)  # whoever asks how this process is gets an answer, however busy it is
+            check_names(request, parameters)
             with doorkeeper.place():
                 return await serve(request)
 

@@ -3,9 +3,9 @@
 Owns: what "healthy" and "ready" mean.
 Must not know: runs.
 
-Healthy: the process answers. Ready: it can also reach the store, so that what it accepts is durable. Without an
-orchestrator runs are accepted all the same and go on when there is one: that is told, and is no reason to take the
-controller away.
+Healthy: the process answers. Ready: it also reaches the store, and there is room in it, so that what it accepts is
+durable. Without an orchestrator runs are accepted all the same and go on when there is one: that is told, and is no
+reason to take the controller away.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from holdfast.controller.documents import Health
 from holdfast.controller.http.access import Public, ScopedRoute, requires
 from holdfast.controller.http.openapi import describes
 from holdfast.controller.http.parts import ThePartsOf, json_response
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, StoreFullError
 
 STORE_SECONDS_MAX: Final = 2.0
 """How long the store may take to answer."""
@@ -36,7 +36,9 @@ async def read_health() -> Response:
 
 
 @router.get(
-    "/readyz", responses=describes(Health) | describes(Health, 503, "The store cannot be reached, or it stops.")
+    "/readyz",
+    responses=describes(Health)
+    | describes(Health, 503, "The store cannot be reached or is full, or the server stops."),
 )
 @requires(Public.YES)
 async def read_readiness(parts: ThePartsOf) -> Response:
@@ -44,6 +46,9 @@ async def read_readiness(parts: ThePartsOf) -> Response:
     try:
         async with asyncio.timeout(STORE_SECONDS_MAX):
             orchestrators = await parts.service.fleet.orchestrators()
+            await parts.service.fleet.check_room()
+    except StoreFullError:
+        return json_response(Health(status="unavailable", checks={"store": "full"}), 503)
     except (TimeoutError, HoldfastError):
         return json_response(Health(status="unavailable", checks={"store": "not reached"}), 503)
     checks = {"store": "ok", "orchestrators": f"{orchestrators} alive"}

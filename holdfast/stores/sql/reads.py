@@ -80,6 +80,9 @@ class Reads(ABC):
     ) -> Result:
         """Call `read` with a reader. Raises StoreError."""
 
+    async def check_room(self) -> None:  # noqa: B027 - a server's disk is its own business
+        """Make sure that there is room for new work. Raises StoreFullError."""
+
     @abstractmethod
     async def now(self) -> float:
         """Return the store's time, which never goes back."""

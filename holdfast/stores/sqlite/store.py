@@ -38,7 +38,7 @@ from holdfast.stores.sqlite.places import head_file, presence_folder
 from holdfast.stores.sqlite.presence import Presence
 from holdfast.stores.sqlite.session import FileReader
 from holdfast.stores.sqlite.turn import WAIT_SECONDS_MAX, Turn
-from holdfast.stores.sqlite.write import Writer
+from holdfast.stores.sqlite.write import INTAKE_SHARES, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -184,6 +184,10 @@ class SQLiteStore(Reads):
         self._presence.close()
         self._head.close()
         self._turn.close()
+
+    async def check_room(self) -> None:
+        """Make sure that there is room for new work. Raises StoreFullError."""
+        check_space(self.path, self._free_bytes_min * INTAKE_SHARES)
 
     # --- Writes ------------------------------------------------------------------------------------------------------
 

@@ -56,6 +56,25 @@ async def tear() -> Response:
 
 
 @on_loop
+async def test_a_parameter_that_there_is_not_is_refused(tmp_path):
+    """Ignored, a misspelt filter would mean everything. Each is named, with the one that may be meant."""
+    async with serving(tmp_path) as api:
+        await api.http.post("/v1/workflows/idle/runs?id=r")
+        problem = check_problem(await api.http.get("/v1/runs?workfow=x&limit=1&zz=1"), 422, "HF402")
+        places = [(each["at"], each["pointer"]) for each in problem["errors"]]
+        assert places == [("query", "/workfow"), ("query", "/zz")]
+        assert "Did you mean 'workflow'?" in problem["errors"][0]["detail"]
+        assert "attributes" not in problem["errors"][1]["detail"]
+        assert "There are: created_before, created_from" in problem["errors"][1]["detail"]
+        check_problem(await api.http.post("/v1/runs/r/cancel?reason=x"), 422, "HF402")
+        assert await api.store.execution_inbox(1) == []
+        check_problem(await api.http.post("/v1/workflows/idle/runs?Id=s"), 422, "HF402")
+        assert (await api.http.get("/healthz?probe=1")).status_code == 200
+        await api.make_keys()
+        check_problem(await api.http.get("/v1/runs?workfow=x"), 401)
+
+
+@on_loop
 async def test_every_refusal_has_a_code_that_leads_somewhere(tmp_path):
     """What is wrong as HTTP, whatever it asks for, is told by a code with a page of its own, too."""
     async with serving(tmp_path) as api:
@@ -80,7 +99,7 @@ def test_every_error_has_a_status(kind):
     """Each class of the tree is in the table, by itself or by a base other than the root, or is hidden."""
     treatment = treatment_of(kind)
     assert 400 <= treatment.status <= 599
-    assert treatment.retry == (treatment.status == 503 or kind is errors.KeyInUseError)
+    assert treatment.retry == (treatment.status == 503 or kind in {errors.KeyInUseError, errors.TooManyRequestsError})
 
 
 def test_the_table_has_the_statuses_that_were_promised():

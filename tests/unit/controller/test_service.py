@@ -112,6 +112,26 @@ async def test_the_same_signal_twice_is_delivered_once(tmp_path):
 
 
 @on_loop
+async def test_a_signal_that_nobody_handles_is_accepted_with_a_warning(tmp_path):
+    """It is kept, as code may wait for any name; but where handlers are declared a slip is more likely."""
+    async with serving(tmp_path) as api:
+        await api.service.starts.start("Review", b'{"order":{"account":"a"}}', "r")
+        await api.service.starts.start("idle", b"", "i")
+
+        async def answer(run_id, name):
+            sent = await api.http.post(f"/v1/runs/{run_id}/signals/{name}", json="me")
+            assert sent.status_code == 202
+            return sent.json().get("warning", "")
+
+        assert (await answer("r", "aprove")).startswith("Review has no handler for signal 'aprove'. Did you mean 'appr")
+        assert "There is: approve." in await answer("r", "zzz")
+        assert [await answer("r", "approve"), await answer("i", "anything")] == ["", ""]
+        record = await api.store.run("r")
+        names = [each.name for each in await api.store.execution_inbox(record.execution_id)]
+        assert names == ["aprove", "zzz", "approve"]
+
+
+@on_loop
 async def test_lists_page_by_cursor(tmp_path):
     """Pages follow each other without a gap, newest first, and filters hold on each."""
     async with serving(tmp_path) as api:

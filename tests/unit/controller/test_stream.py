@@ -10,6 +10,7 @@ import pytest
 
 from holdfast.controller.http.stream import EventStream, encode_event
 from holdfast.controller.keys import Scope
+from holdfast.ports.operations import Prune
 from tests.unit.controller.rig import check_problem, on_loop, raw_request, serving
 
 
@@ -156,6 +157,24 @@ async def test_a_run_is_followed_from_where_its_reader_was(tmp_path):
             headers = [("host", "localhost"), ("last-event-id", wrong)]
             check_problem(await raw_request(api.app, "GET", b"/v1/runs/r/events", headers=headers), 400)
         check_problem(await api.raw("GET", b"/v1/runs/nobody/events"), 404)
+
+
+@on_loop
+async def test_a_stream_of_a_pruned_run_says_so_and_ends(tmp_path):
+    """One event in place of those that went, wherever the reader was; who comes back after it has nothing to come."""
+    async with serving(tmp_path) as api:
+        await api.http.post("/v1/workflows/greet/runs?id=r", json="bob")
+        await api.http.post("/v1/runs/r/terminate")
+        await api.store.write([Prune(await api.store.now() + 1)])
+        last = (await api.store.run("r")).last_event
+        reply = await raw_request(api.app, "GET", b"/v1/runs/r/events")
+        assert reply.status == 200
+        assert reply.body.startswith(b"id: %d\nevent: HistoryPruned\ndata: " % last)
+        (line,) = [each for each in reply.body.splitlines() if each.startswith(b"data: ")]
+        told = msgspec.json.decode(line.removeprefix(b"data: "))
+        assert (told["status"], "were pruned" in told["detail"]) == ("TERMINATED", True)
+        headers = [("host", "localhost"), ("last-event-id", str(last))]
+        assert (await raw_request(api.app, "GET", b"/v1/runs/r/events", headers=headers)).status == 204
 
 
 @on_loop

@@ -13,6 +13,7 @@ from holdfast.controller.notices.sending import RETRY_AFTER_SECONDS_MAX, _meanin
 from holdfast.controller.notices.signing import sign
 from holdfast.errors import InputError, SettingsError
 from holdfast.ports.notices import URLS_MAX, check_urls
+from holdfast.ports.reach import Reach
 
 # The example of the specification.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -79,6 +80,33 @@ def test_what_cannot_be_called_is_refused(url: str) -> None:
     with pytest.raises(InputError) as caught:
         check_urls(["https://example.com/fine", url])
     assert [pointer for pointer, _ in caught.value.problems] == ["/1"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "169.254.169.254",
+        "[::1]",
+        "[fd00::1]",
+        "[::ffff:10.0.0.1]",
+        "localhost",
+        "LOCALHOST.",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0.0.0.0",
+    ],
+)
+def test_an_address_that_is_never_told_is_refused_at_the_start(host: str) -> None:
+    """Where it can be seen without looking up a name; the setting that would allow it is named."""
+    url = f"http://{host}:9/x"
+    with pytest.raises(InputError, match="no public address, and the setting notify_allow does not name it"):
+        check_urls([url], Reach())
+    assert check_urls([url]) == (url,)
+    assert check_urls([url], Reach.allowing(["0.0.0.0/0", "::/0"])) == (url,)
+    assert check_urls(["https://93.184.215.14/", "https://hooks.example/"], Reach())
 
 
 def test_a_url_is_told_once() -> None:
