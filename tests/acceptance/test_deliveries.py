@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from holdfast.app import load_settings, serving
 from holdfast.cli import program
 from holdfast.cli.output import Exit
 from holdfast.errors import SettingsError
-from tests.unit.controller.webhooks.senders import SECRETS, github
+from tests.unit.controller.webhooks.senders import SECRETS, github, standard
 from tests.unit.worker.rig import on_loop
 
 MODULE = """
@@ -46,6 +47,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("HOOK_GITHUB", SECRETS["HOOK_GITHUB"])
+    monkeypatch.setenv("HOOK_STANDARD", SECRETS["HOOK_STANDARD"])
     (tmp_path / "hooked_automations.py").write_text(MODULE)
 
 
@@ -115,6 +117,50 @@ def test_deliveries_that_failed_are_done_again_after_a_fix() -> None:
     assert sorted(each["run_id"] for each in json.loads(runs.stdout)["items"]) == ["deploy-a", "deploy-b"]
     audited = json.loads(CliRunner().invoke(program, ["audit", "--json"]).stdout)["items"]
     assert [(each["action"], each["target"]) for each in audited] == [("start", "deploy-b"), ("start", "deploy-a")]
+
+
+def test_what_is_refused_is_refused_alike_and_listed_with_its_reason() -> None:
+    """Forged, stale, of the future, replayed, truncated, too large: one answer to senders, each reason in the inbox."""
+    body = msgspec.json.encode({"commit": "a"})
+    large = msgspec.json.encode({"commit": "x" * 2_000})
+    now = int(time.time())
+
+    @on_loop
+    async def send() -> None:
+        settings = load_settings(body_bytes_max=1_024)
+        registry = Registry.from_modules(*settings.modules)
+        async with serving(settings, registry, (), http=True) as started, httpx.AsyncClient() as http:
+
+            async def post(name: str, content: bytes, headers: dict[str, str]) -> httpx.Response:
+                return await http.post(f"{started.url}/v1/hooks/{name}", content=content, headers=headers)
+
+            signed = standard(body, at=now, delivery="d-1")
+            assert (await post("pay", body, signed)).status_code == 202
+            assert (await post("git", body, github(body, delivery="d-1"))).status_code == 202
+            refused = [
+                await post("pay", body, standard(body, at=now, delivery="d-2", secret="whsec_Zm9yZ2VkLWZvcmdlZA==")),
+                await post("pay", body, standard(body, at=now - 3_600, delivery="d-3")),
+                await post("pay", body, standard(body, at=now + 3_600, delivery="d-4")),
+                await post("git", body, github(body, delivery="d-5")),
+                await post("pay", body[:-1], standard(body, at=now, delivery="d-6")),
+                await post("pay", large, standard(large, at=now, delivery="d-7")),
+            ]
+        assert {each.status_code for each in refused} == {401}
+        assert len({each.text.replace("/git", "/pay") for each in refused}) == 1
+
+    Path("holdfast.toml").write_text(
+        SETTINGS % "commit" + '[webhooks.pay]\nverify = "standard"\nsecrets = "env:HOOK_STANDARD"\nstart = "deploy"\n'
+        'id = "paid-{body.commit}"\ninput = "body.commit"\n'
+    )
+    send()
+    listed = items("list", "--state", "refused")
+    reasons = [each["reason"] for each in reversed(listed)]
+    for reason, words in zip(
+        reasons, ("forged", "stale: signed 3,6", "s in the future", "replayed", "changed", "larger than"), strict=True
+    ):
+        assert words in reason, reasons
+    runs = CliRunner().invoke(program, ["runs", "list", "--json"])
+    assert sorted(each["run_id"] for each in json.loads(runs.stdout)["items"]) == ["deploy-a", "paid-a"]
 
 
 def test_the_inbox_is_shown_without_secrets() -> None:

@@ -1,13 +1,14 @@
-"""Two controllers on one store that are killed at every boundary of a commit, while deliveries come.
+"""Two controllers on one store that are killed at every boundary of a commit, while deliveries and starts come.
 
 Owns: the controllers, whoever sends, and what has to be true in the end.
-Must not know: how a delivery is taken.
+Must not know: how a delivery is taken, how a key is kept.
 
     python -m tests.crash.deliveries [--deliveries 500] [--visits 6] [--kills 200] [--seed 1]
 
 Each life of a controller ends at one place of one commit: before the transaction operates, after it did, when it is
-durable, when that was noted; at the first visit of the place, the second, and so on. Whoever sends tries again, at
-either of the two, until it has its 202. In the end there is one run for each delivery, and one answer.
+durable, when that was noted; at the first visit of the place, the second, and so on. Every other one that is sent is a
+delivery to a webhook, the others are starts with an Idempotency-Key. Whoever sends tries again, at either of the two,
+until there is an answer. In the end there is one run for each, and one answer.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from holdfast import StandardWebhooks, webhook, workflow
 from holdfast.app import load_settings, serve, verify_store
 from holdfast.authoring import Registry
 from holdfast.client import EmbeddedEngine
+from holdfast.controller import starts
+from holdfast.controller.once import Once
 from holdfast.ports.engine import StartRequest
 from holdfast.ports.operations import DeliveryFilter
 from holdfast.stores import SQLiteStore, SystemClock
@@ -70,6 +73,12 @@ def two_commits() -> None:
         return result
 
     EmbeddedEngine.carry_out = carry_out  # type: ignore[method-assign]  # for this process only
+
+
+def keyless() -> None:
+    """Plant a bug: look at no Idempotency-Key."""
+    starts.run_id_of = lambda *_: None  # for this process only
+    Once.note = lambda *_: lambda act: act  # type: ignore[method-assign,assignment,return-value]
 
 
 async def control(store: str, port: int) -> None:
@@ -134,30 +143,45 @@ class Controllers:
             self._processes.discard(process)
 
 
+def is_delivery(number: int) -> bool:
+    """Say whether this one is a delivery to a webhook, rather than a start with a key."""
+    return number % 2 == 0
+
+
+def run_of(number: int) -> str:
+    """Return the id of the run that this one starts."""
+    return f"pay-d-{number}" if is_delivery(number) else f"start-{number}"
+
+
 async def send(http: httpx.AsyncClient, ports: list[int], number: int, draw: random.Random) -> bytes:
-    """Send one delivery until it is taken; return the answer."""
+    """Send one until it is taken; return the answer."""
     body = msgspec.json.encode({"type": "paid", "number": number})
     until = time.monotonic() + GIVE_UP_SECONDS
     while time.monotonic() < until:
-        headers = standard(body, at=int(time.time()), delivery=f"d-{number}")
+        if is_delivery(number):
+            path, status = "/v1/hooks/pay", 202
+            headers = standard(body, at=int(time.time()), delivery=f"d-{number}")
+        else:
+            path, status = "/v1/workflows/charge/runs", 201
+            headers = {"Content-Type": "application/json", "Idempotency-Key": run_of(number)}
         try:
-            url = f"http://127.0.0.1:{draw.choice(ports)}/v1/hooks/pay"
-            answer = await http.post(url, content=body, headers=headers)
-            if answer.status_code == 202:
+            answer = await http.post(f"http://127.0.0.1:{draw.choice(ports)}{path}", content=body, headers=headers)
+            if answer.status_code == status:
                 return answer.content
         except httpx.TransportError:
-            pass  # it died: nobody knows whether the delivery was taken
-        await asyncio.sleep(TRY_SECONDS)  # looks again: until 202
-    raise TimeoutError(f"delivery {number} was not taken within {GIVE_UP_SECONDS:g} s")
+            pass  # it died: nobody knows whether it was taken
+        await asyncio.sleep(TRY_SECONDS)  # looks again: until it is taken
+    raise TimeoutError(f"number {number} was not taken within {GIVE_UP_SECONDS:g} s")
 
 
 async def campaign(
-    folder: Path, deliveries: int, visits: int, kills: int, *, seed: int = 1, plant: str = ""
+    folder: Path, count: int, visits: int, kills: int, *, seed: int = 1, plant: str = "", starts_too: bool = True
 ) -> tuple[Counter[str], list[str]]:
-    """Send deliveries to controllers that die; return how often they died where, and what is wrong."""
+    """Send so many to controllers that die; return how often they died where, and what is wrong."""
+    numbers = range(count) if starts_too else range(0, 2 * count, 2)
     controllers = Controllers(folder, visits, kills, plant)
     draw = random.Random(seed)
-    waiting = list(range(deliveries))[::-1]
+    waiting = list(numbers)[::-1]
     answers: dict[int, bytes] = {}
     problems: list[str] = []
 
@@ -169,16 +193,16 @@ async def campaign(
     async with controllers.serving(), httpx.AsyncClient(timeout=30) as http:
         await asyncio.gather(*(sender(http) for _ in range(SENDERS)))
         # Once more, now to whichever of the two: the same answer.
-        for number in draw.sample(range(deliveries), min(deliveries, 20)):
+        for number in draw.sample(numbers, min(count, 20)):
             again = await send(http, controllers.ports, number, draw)
             if again != answers[number]:
-                problems.append(f"delivery {number} was answered {answers[number]!r}, then {again!r}")
+                problems.append(f"number {number} was answered {answers[number]!r}, then {again!r}")
     problems += await _check(folder, answers)
     return Counter(each.fault.place for each in read_last_words(controllers.log)), problems
 
 
 async def _check(folder: Path, answers: dict[int, bytes]) -> list[str]:
-    expected = {f"pay-d-{number}" for number in answers}
+    expected = set(map(run_of, answers))
     said = {str(msgspec.json.decode(each)["run_id"]) for each in answers.values()}
     store = SQLiteStore(folder / "store.db", clock=SystemClock())
     await store.open()
@@ -189,10 +213,10 @@ async def _check(folder: Path, answers: dict[int, bytes]) -> list[str]:
         await store.close()
     problems = [f"holdfast verify: {each}" for each in verify_store(load_settings(store=_url(folder))).problems]
     if len(runs) != len(expected) or set(runs) != said:
-        problems.append(f"{len(answers)} deliveries were taken, and there are {len(runs)} runs")
+        problems.append(f"{len(answers)} were taken, and there are {len(runs)} runs")
     if said != expected:
         problems.append(f"runs were named {sorted(said ^ expected)[:5]}")
-    wanted = sorted((f"d-{number}", "accepted", f"pay-d-{number}") for number in answers)
+    wanted = sorted((f"d-{number}", "accepted", run_of(number)) for number in answers if is_delivery(number))
     if sorted(noted) != wanted:
         problems.append(f"the inbox has {len(noted)} deliveries, and other ones than were taken")
     return problems
@@ -256,7 +280,7 @@ def main() -> None:
         print(each)
     where = ", ".join(f"{count} at {place}" for place, count in sorted(kills.items()))
     print(
-        f"{arguments.deliveries} deliveries, {sum(kills.values())} kills ({where}) "
+        f"{arguments.deliveries} deliveries and starts, {sum(kills.values())} kills ({where}) "
         f"in {time.monotonic() - began:.0f} s, {len(problems)} problems"
     )
     raise SystemExit(bool(problems))

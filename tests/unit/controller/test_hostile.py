@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import tracemalloc
 import zlib
+from typing import Any
 
 import pytest
 
+from holdfast.authoring import workflow
 from holdfast.controller.http import serve
 from tests.unit.controller.rig import on_loop, serving
 
@@ -24,11 +26,22 @@ def bomb(count, window):
     return b"".join(packer.compress(b" " * 1_000_000) for _ in range(count // 1_000_000)) + packer.flush()
 
 
-async def attack(server, headers, body):
+@workflow(input_schema={"type": "string", "pattern": "^(a+)+$", "maxLength": 1_000_000})
+async def lettered(text: str) -> str:
+    """Take what fits a pattern that takes for ever where patterns go back."""
+    return text
+
+
+@workflow
+async def anything(value: Any) -> None:
+    """Take anything."""
+
+
+async def attack(server, headers, body, path=PATH):
     """Send a request with `body`, piece by piece, until it is refused; return its status, and how much was sent."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
     sent = 0
-    head = b"POST " + PATH + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     writer.write(head + headers + b"\r\n")
     answer = asyncio.create_task(reader.readline())
     with contextlib.suppress(ConnectionError):
@@ -98,3 +111,41 @@ async def test_it_is_refused_at_once_and_in_little_memory(tmp_path, headers, bod
         assert sent <= MUCH // 5
         assert peak < 40 * LIMIT
         assert (await api.http.get("/v1/runs")).json()["runs"] == []
+
+
+@on_loop
+async def test_a_pattern_takes_no_longer_for_a_text_that_is_made_for_it(tmp_path):
+    """What would keep a pattern that goes back busy for longer than the world lasts is a 422 like any other."""
+    async with serving(tmp_path, definitions=(lettered,)) as api:
+        server = await serve(api.app, port=0)
+        try:
+            async with asyncio.timeout(10):
+                for letters in (30, 500_000):
+                    length, content = plain(b'"%s!"' % (b"a" * letters))
+                    answered, _ = await attack(server, length, content, b"/v1/workflows/lettered/runs")
+                    assert answered == 422
+        finally:
+            await server.stop()
+
+
+@on_loop
+async def test_nothing_that_is_sent_makes_the_controller_call_anybody(tmp_path):
+    """References, links and addresses in what strangers send are text: a server that waits for a call hears nothing."""
+    heard = []
+
+    async def hear(reader, writer):
+        heard.append(await reader.readline())
+        writer.close()
+
+    listener = await asyncio.start_server(hear, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/x"
+    values = [{"$ref": url}, {"$schema": url, "$id": url, "$dynamicRef": url}, url, [url], {"href": url, "src": url}]
+    async with listener, serving(tmp_path, definitions=(anything, lettered)) as api:
+        for value in values:
+            assert (await api.http.post("/v1/workflows/anything/runs", json=value)).status_code == 201
+            assert (await api.http.post("/v1/workflows/lettered/runs", json=value)).status_code == 422
+        for each in ("X-Forwarded-Host", "Origin", "Referer", "Link", "X-Callback-Url"):
+            await api.http.get("/v1/runs", headers={each: url})
+        described = (await api.http.get("/openapi.json")).text
+        assert url not in described
+    assert heard == []
