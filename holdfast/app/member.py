@@ -94,7 +94,7 @@ class Member:
         settings, roles = self._settings, self._roles
         if "orchestrator" in roles:
             self._capturer = make_capturer(settings, self._registry, self._store, self._bus)
-            self._notifier = make_notifier(settings, self._store, self._bus, self._surroundings.jitter)
+            self._notifier = make_notifier(settings, self._store, self._bus, self._surroundings.jitter, self._meters)
         if settings.tune_gc:
             tune_gc()
         join = Join(

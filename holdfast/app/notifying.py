@@ -19,7 +19,7 @@ from holdfast.controller.notices import (
     sender,
     write_secret,
 )
-from holdfast.observe import read_reference
+from holdfast.observe import Meters, read_reference
 from holdfast.ports.bus import Bus
 from holdfast.ports.operations import KeepSecret
 from holdfast.ports.reach import Reach
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from holdfast.controller.notices import Sender
 
 
-def make_notifier(settings: Settings, store: Store, bus: Bus, jitter: Callable[[], float]) -> Notifier:
-    """Return what sends notices.
+def make_notifier(settings: Settings, store: Store, bus: Bus, jitter: Callable[[], float], meters: Meters) -> Notifier:
+    """Return what sends notices, and counts in `meters` what came of it.
 
     Raises:
         SettingsError: the secret cannot be read, or what is allowed is no address.
@@ -44,7 +44,7 @@ def make_notifier(settings: Settings, store: Store, bus: Bus, jitter: Callable[[
         secret = given if given is not None else await _kept_secret(store)
         return sender(secret, reach, f"Holdfast/{holdfast_version() or 'dev'}")
 
-    return Notifier(store, bus, make_sender, jitter)
+    return Notifier(store, bus, make_sender, jitter, meters)
 
 
 def new_notice_secret() -> str:

@@ -16,7 +16,7 @@ from holdfast.authoring import Registry
 from holdfast.authoring.schedules import define_spec
 from holdfast.controller.schedules import Actor, Scheduler, Wanted, define_all
 from holdfast.errors import DuplicateNameError, InputError, SettingsError, UnknownNameError
-from holdfast.observe import logger
+from holdfast.observe import Meters, logger
 from holdfast.ports.program import Versioned
 
 if TYPE_CHECKING:
@@ -44,8 +44,12 @@ def wanted_schedules(registry: Registry, settings: Settings) -> list[Wanted]:
     return list(found.values())
 
 
-async def open_scheduler(registry: Registry, settings: Settings, store: Store, bus: Bus, engine: Engine) -> Scheduler:
+async def open_scheduler(
+    registry: Registry, settings: Settings, store: Store, bus: Bus, engine: Engine, meters: Meters
+) -> Scheduler:
     """Put the schedules of code and settings into the store, and begin to act on all that are there.
+
+    What comes of it is counted in `meters`.
 
     Raises:
         DefinitionError, SettingsError: as `wanted_schedules`.
@@ -56,7 +60,7 @@ async def open_scheduler(registry: Registry, settings: Settings, store: Store, b
     _warn_of_slips(registry, settings)
     await _warn_of_forgotten(registry, store, {each.name for each in wanted})
     actor = Actor(store, engine, lambda name: cast("Versioned", registry.workflow(name)))
-    scheduler = Scheduler(store, bus, actor, settings.poll_seconds)
+    scheduler = Scheduler(store, bus, actor, settings.poll_seconds, meters)
     await scheduler.open()
     return scheduler
 

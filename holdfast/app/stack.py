@@ -137,7 +137,9 @@ class Stack:
         # Imported here, so that a client does not load a controller.
         from holdfast.app.scheduling import open_scheduler
 
-        self.scheduler = await open_scheduler(self.registry, self.settings, self.store, self.bus, self.engine)
+        self.scheduler = await open_scheduler(
+            self.registry, self.settings, self.store, self.bus, self.engine, self.meters
+        )
 
     async def _join(self) -> None:
         # Imported here, so that a client does not load orchestrator and worker.

@@ -14,6 +14,7 @@ from holdfast.app.stack import Stack
 from holdfast.controller import ControllerService
 from holdfast.controller.http import HttpSettings, Server, create_app, serve
 from holdfast.controller.webhooks import DeskOptions, read_webhooks
+from holdfast.ports.reach import Reach
 
 SHARED: Final = (
     "host",
@@ -48,6 +49,7 @@ async def open_server(stack: Stack, settings: Settings) -> Server:
         meters=stack.meters,
         webhooks=DeskOptions(read_webhooks(settings.webhooks), settings.redact_keys),
         keep_seconds=settings.idempotency_seconds,
+        reach=Reach.allowing(settings.notify_allow),
     )
     service.webhooks.check()
     options = HttpSettings(**{name: getattr(settings, name) for name in SHARED})

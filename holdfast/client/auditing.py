@@ -70,6 +70,10 @@ class AuditingStore:
         """Return the same, for the one who forks `source`."""
         return audited(self._store, self._actor, source=source)
 
+    async def note(self, action: str, target: str, detail: str) -> None:
+        """Note an act that is about to be done elsewhere."""
+        await self._store.write([Audited(actor=self._actor, action=action, target=target, detail=detail)])
+
     async def write(self, operations: Sequence[Operation], membership: Membership | None = None) -> list[Any]:
         """Carry out `operations`, and note the acts among them. See `Store.write`."""
         return await self._store.write([self._noted(each) for each in operations], membership)

@@ -229,6 +229,14 @@ class EmbeddedEngine:
         await self._operate(Resume(run_id))
 
     async def _operate(self, act: Deliver | Pause | Resume, carrying: Carrying | None = None) -> Any:
+        spans = tracer() if isinstance(act, Deliver) else None
+        if spans is None:
+            return await self._write(act, carrying)
+        assert isinstance(act, Deliver)
+        with spans.telling(act.kind, act.run_id, act.name):
+            return await self._write(act, carrying)
+
+    async def _write(self, act: Deliver | Pause | Resume, carrying: Carrying | None) -> Any:
         (result,) = await self._store.write([carrying or act])
         if isinstance(result, HoldfastError):
             raise result
@@ -248,6 +256,10 @@ class EmbeddedEngine:
         timeout: float,
     ) -> bytes:
         """Return an update's answer, once it is durable. See `Engine.update`."""
+        if isinstance(self._store, AuditingStore):
+            # Its run's owner carries it out, and knows nobody: it is noted before, so that none goes unnoted.
+            await self.describe(run_id)
+            await self._store.note("update", run_id, name)
         try:
             return await self._ask("update", run_id, name, payload, operation_id, timeout)
         except RunClosedError:

@@ -35,6 +35,7 @@ from holdfast.ports.callbacks import Callbacks
 from holdfast.ports.captures import Captures
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import Engine
+from holdfast.ports.reach import Reach
 from holdfast.ports.store import Store
 
 
@@ -58,6 +59,7 @@ class ControllerService:
         meters: Meters | None = None,
         webhooks: DeskOptions = DeskOptions(),  # noqa: B008 - frozen
         keep_seconds: float = KEEP_SECONDS,
+        reach: Reach | None = None,
     ) -> None:
         """Serve the system behind `engine` and `store`.
 
@@ -73,16 +75,18 @@ class ControllerService:
             meters: what this process counts.
             webhooks: what settings say about webhooks; those declared in code are in the registry.
             keep_seconds: how long the answer to a request with a key stands after its run has ended.
+            reach: where those who are told of a run's end may be; None leaves it to whoever tells them.
 
         Raises:
             DefinitionError, UnknownNameError: a webhook cannot work.
         """
+        meters = meters if meters is not None else Meters()
         once = Once(store, keep_seconds)
         backlog = Backlog(store, clock, backlog_max)
         self.registry = registry
         """The workflows this controller knows."""
         self.runs = Runs(engine)
-        self.starts = Starts(engine, registry, self.runs, once, backlog, draw_id)
+        self.starts = Starts(engine, registry, self.runs, once, backlog, draw_id, reach)
         self.messages = Messages(engine, registry, store, once, draw_id, callbacks)
         self.operating = Operating(engine, self.runs, self.messages, draw_id)
         self.forks = Forks(engine, registry, self.runs, draw_id)
@@ -91,8 +95,8 @@ class ControllerService:
         self.notices = Outbox(store)
         self.captures = CaptureShelf(captures)
         self.keys = Keyring(store, clock)
-        self.webhooks = Desk(engine, registry, store, clock, webhooks, backlog.check)
+        self.webhooks = Desk(engine, registry, store, clock, webhooks, backlog.check, meters)
         self.inbox = Inbox(store, self.webhooks)
-        self.publisher = Publisher(meters if meters is not None else Meters(), store)
+        self.publisher = Publisher(meters, store)
         """Says how the fleet and this process are doing."""
         self.schedules = ScheduleService(store, engine, registry, draw_id)

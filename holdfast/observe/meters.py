@@ -78,6 +78,14 @@ class Meters:
         """By the reason's first word."""
         self.requests: dict[tuple[str, str, str], Distribution] = {}
         """By method, route and status."""
+        self.deliveries: dict[tuple[str, str, str], int] = {}
+        """By webhook, state and reason."""
+        self.fires: dict[tuple[str, str], int] = {}
+        """By schedule and outcome."""
+        self.late_seconds: dict[tuple[str], Distribution] = {}
+        """By schedule: how long after its time a run was started."""
+        self.notices: dict[tuple[str], int] = {}
+        """By outcome."""
         self.replays = 0
 
     def committed(self, operations: int, seconds: float) -> None:
@@ -117,12 +125,34 @@ class Meters:
         key = (word if word in PARKED_REASONS else OTHER,)
         self.parked[key] = self.parked.get(key, 0) + 1
 
+    def delivered(self, webhook: str, state: str, reason: str = "") -> None:
+        """Count a delivery that was answered; `reason` is a word from here, not what a sender wrote."""
+        _count(self.deliveries, (webhook, state, reason))
+
+    def fired(self, schedule: str, outcome: str, times: int) -> None:
+        """Count due times of a schedule that this process has acted on, or let go."""
+        _count(self.fires, (schedule, outcome), times)
+
+    def started_late(self, schedule: str, seconds: float) -> None:
+        """Note how long after its time a run of a schedule was started."""
+        _distribution(self.late_seconds, (schedule,), TASK_SECONDS).add(seconds)
+
+    def noticed(self, outcome: str) -> None:
+        """Count a try at telling an outside system that a run has ended."""
+        _count(self.notices, (outcome,))
+
     def served(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an HTTP request that was answered; `method` and `route` are not what a stranger made up."""
         _distribution(self.requests, (method, route, str(status)), SHORT_SECONDS).add(seconds)
 
 
 Key = TypeVar("Key", bound=tuple[str, ...])
+
+
+def _count(cells: dict[Key, int], key: Key, times: int = 1) -> None:
+    if key not in cells:
+        key = _fitting(cells, key)
+    cells[key] = cells.get(key, 0) + times
 
 
 def _distribution(cells: dict[Key, Distribution], key: Key, bounds: tuple[float, ...]) -> Distribution:

@@ -207,6 +207,36 @@ OF_THE_PROCESS: Final[tuple[Described[Meters], ...]] = (
         lambda meters: list(meters.parked.items()),
     ),
     Described(
+        "holdfast_deliveries_total",
+        COUNTER,
+        "Deliveries to webhooks that this process has answered: `accepted`, `ignored`, `failed` or `refused`. The "
+        "reason is `repeated`, or that of a refusal: `forged`, `stale`, `future`, `replayed`, `conflict`, `oversized`, "
+        "`malformed`.",
+        ("webhook", "state", "reason"),
+        lambda meters: list(meters.deliveries.items()),
+    ),
+    Described(
+        "holdfast_schedule_times_total",
+        COUNTER,
+        "Due times of schedules that this process has seen to: `started`, `found`, `skipped`, `missed` or `refused`.",
+        ("schedule", "outcome"),
+        lambda meters: list(meters.fires.items()),
+    ),
+    Described(
+        "holdfast_schedule_late_seconds",
+        HISTOGRAM,
+        "How long after its due time, jitter included, a run was started.",
+        ("schedule",),
+        lambda meters: _copy(meters.late_seconds),
+    ),
+    Described(
+        "holdfast_notices_total",
+        COUNTER,
+        "Tries of this process at telling that a run has ended: `heard`, `retried` later, or `given_up`.",
+        ("outcome",),
+        lambda meters: list(meters.notices.items()),
+    ),
+    Described(
         "holdfast_http_requests_total",
         COUNTER,
         "HTTP requests answered by this process, by route as the API declares it; `none` where there is none.",

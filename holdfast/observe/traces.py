@@ -138,6 +138,13 @@ class Tracer:
             yield
 
     @contextmanager
+    def telling(self, kind: str, run_id: str, name: str) -> Iterator[None]:
+        """Make a span of a message to a run that is there, in its sender's trace."""
+        attributes: Attributes = {"holdfast.run_id": run_id} | ({"holdfast.name": name} if name else {})
+        with self._current(kind, None, self._kinds.PRODUCER, attributes):
+            yield
+
+    @contextmanager
     def _current(self, name: str, parent: Context | None, kind: SpanKind, attributes: Attributes) -> Iterator[Span]:
         # An error's words are not for a trace: they may quote what the caller sent.
         with self._maker.start_as_current_span(

@@ -217,11 +217,14 @@ async def test_notices_are_seen_and_sent_again(tmp_path: Path) -> None:
     """Over HTTP: by page, by run, by status; one that was given up is heard the second time; a waiting one is not."""
     async with ear("410 Gone") as told, system(tmp_path) as stack:
         parts = stack._stack
-        service = ControllerService(parts.engine, parts.registry, parts.store, parts.clock)
+        reach = Reach.allowing(["127.0.0.0/8"])
+        service = ControllerService(parts.engine, parts.registry, parts.store, parts.clock, reach=reach)
         transport = httpx.ASGITransport(create_app(service))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             path = "/v1/workflows/greet/runs"
             assert (await http.post(path, json="x", params={"notify": "gopher://x"})).status_code == 422
+            forbidden = await http.post(path, json="x", params={"notify": "http://169.254.169.254/latest"})
+            assert (forbidden.status_code, "notify_allow" in forbidden.text) == (422, True)
             started = await http.post(path, json="ada", params={"id": "r", "notify": told.url})
             assert started.status_code == 201
             gone = await settled(stack, lambda each: each.status == UNSENT)
@@ -232,6 +235,7 @@ async def test_notices_are_seen_and_sent_again(tmp_path: Path) -> None:
             assert (await http.post(f"/v1/notices/{gone.notice_id}/resend")).status_code == 202
             await settled(stack, lambda each: each.status == SENT)
             assert (await http.post("/v1/notices/99/resend")).status_code == 404
+            assert parts.meters.notices == {("given_up",): 1, ("heard",): 1}
             await http.post(path, json="bob", params={"id": "s", "notify": told.url})
             await settled(stack, lambda each: each.run_id == "s" and each.status == SENT)
             first = (await http.get("/v1/notices", params={"limit": 1})).json()

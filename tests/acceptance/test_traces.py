@@ -207,7 +207,11 @@ async def test_what_is_done_again_from_the_record_makes_no_span(tmp_path, export
         handle = app.client.handle("r-1", Waiting)
         assert await handle.query(Waiting.waits)
         assert len(exporter.get_finished_spans()) == before
-        await handle.signal(Waiting.end)
+        with trace.get_tracer("shop").start_as_current_span("approval") as approval:
+            await handle.signal(Waiting.end)
+        (told,) = named(exporter, "signal")
+        assert told.parent.span_id == approval.context.span_id
+        assert dict(told.attributes) == {"holdfast.run_id": "r-1", "holdfast.name": "end"}
         assert await handle.result() == 7
         assert len(named(exporter, "run Waiting")) == 1
         before = len(exporter.get_finished_spans())

@@ -27,7 +27,7 @@ from holdfast.controller.documents import Run, run_document
 from holdfast.controller.notices.answer import Answer
 from holdfast.errors import HoldfastError, StoreError
 from holdfast.history import is_encrypted
-from holdfast.observe import logger
+from holdfast.observe import Meters, logger
 from holdfast.ports.bus import CLOSED, Bus
 from holdfast.ports.operations import DUE, SENT, UNSENT, ClaimedNotice, ClaimNotices, SettleNotice
 from holdfast.ports.store import Store
@@ -55,6 +55,9 @@ BODY_BYTES_MAX: Final = 256 * 1024
 """A larger notice goes without the run's result."""
 ERROR_CHARACTERS_MAX: Final = 500
 
+OUTCOMES: Final = {SENT: "heard", DUE: "retried", UNSENT: "given_up"}
+"""What a try is counted as, by the status that it leaves a notice with."""
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -62,7 +65,12 @@ class Notifier:
     """Sends notices while it is open. See the module's theory of operation."""
 
     def __init__(
-        self, store: Store, bus: Bus, sender: Callable[[], Awaitable[Sender]], jitter: Callable[[], float]
+        self,
+        store: Store,
+        bus: Bus,
+        sender: Callable[[], Awaitable[Sender]],
+        jitter: Callable[[], float],
+        meters: Meters | None = None,
     ) -> None:
         """Make a notifier; `open` starts it.
 
@@ -71,11 +79,13 @@ class Notifier:
             bus: rings when a run has ended.
             sender: makes what sends; called with the first notice.
             jitter: uniform in [0, 1).
+            meters: counts what came of each try.
         """
         self._store = store
         self._bus = bus
         self._make_sender = sender
         self._jitter = jitter
+        self._meters = meters if meters is not None else Meters()
         self._sender: Sender | None = None
         self._wanted = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
@@ -164,6 +174,7 @@ class Notifier:
                 wait_seconds=round(settled.seconds, 1) if settled.status == DUE else None,
             )
         await self._store.write([settled])
+        self._meters.noticed(OUTCOMES[settled.status])
 
     async def _try(self, notice: ClaimedNotice) -> Answer:
         if is_encrypted(notice.url):

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -27,9 +27,9 @@ from holdfast.controller.schedules.acting import Actor
 from holdfast.controller.schedules.decision import decide_step
 from holdfast.controller.schedules.state import Schedule
 from holdfast.errors import HoldfastError
-from holdfast.observe import logger
+from holdfast.observe import Meters, logger
 from holdfast.ports.bus import CLOSED, SCHEDULES, Bus
-from holdfast.ports.operations import ScheduleRecord
+from holdfast.ports.operations import FOUND, REFUSED, STARTED, FireNote, Moved, ScheduleRecord
 from holdfast.ports.store import Store
 
 SCHEDULES_PER_LOOK: Final = 100
@@ -45,7 +45,7 @@ log = logger("holdfast.controller")
 class Scheduler:
     """Takes the steps of all schedules of a store, each at its time."""
 
-    def __init__(self, store: Store, bus: Bus, actor: Actor, poll_seconds: float) -> None:
+    def __init__(self, store: Store, bus: Bus, actor: Actor, poll_seconds: float, meters: Meters | None = None) -> None:
         """Act on the schedules of `store`.
 
         Args:
@@ -53,11 +53,13 @@ class Scheduler:
             bus: wakes the loop when a schedule was changed, or a run has ended.
             actor: carries steps out.
             poll_seconds: how often to look although nothing rang.
+            meters: counts what was due.
         """
         self._store = store
         self._bus = bus
         self._actor = actor
         self._poll_seconds = poll_seconds
+        self._meters = meters if meters is not None else Meters()
         self._rung = asyncio.Event()
         self._is_watching = False
         self._task: asyncio.Task[None] | None = None
@@ -130,9 +132,20 @@ class Scheduler:
         except (HoldfastError, msgspec.MsgspecError, ValueError, KeyError) as error:
             log.warning("a schedule cannot go on", schedule=record.name, error=str(error))
             return False
+        if moved.moved:
+            self._count(schedule, step.fires, moved, now)
         if moved.refused:
             log.warning("a schedule could not do what was due", schedule=record.name, error=moved.refused)
         return True
+
+    def _count(self, schedule: Schedule, fires: Sequence[FireNote], moved: Moved, now: float) -> None:
+        for each in fires:
+            outcome = each.outcome
+            if outcome == STARTED and not moved.created:
+                outcome = REFUSED if moved.refused else FOUND
+            self._meters.fired(schedule.name, outcome, each.count)
+            if outcome == STARTED and each.kind == "due":
+                self._meters.started_late(schedule.name, now - schedule.times.fires_at(each.due))
 
     async def _is_overtaken(self, record: ScheduleRecord) -> bool:
         """Say whether somebody took the step that was due while the schedule was being read."""

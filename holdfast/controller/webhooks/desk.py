@@ -32,6 +32,7 @@ from holdfast.controller.actors import engine_of
 from holdfast.controller.inputs import recorded
 from holdfast.controller.webhooks.deciding import Facts, Meaning, Nothing, decide, fallback_key, read_facts
 from holdfast.controller.webhooks.redaction import Redaction
+from holdfast.controller.webhooks.signatures import kind_of
 from holdfast.controller.webhooks.slack import Slack
 from holdfast.errors import (
     BacklogFullError,
@@ -44,7 +45,7 @@ from holdfast.errors import (
     StoreError,
     UnknownNameError,
 )
-from holdfast.observe import logger
+from holdfast.observe import Meters, logger
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import Begin, Engine
 from holdfast.ports.operations import (
@@ -98,6 +99,7 @@ class Desk:
         clock: Clock,
         options: DeskOptions = DeskOptions(),
         check_room: Callable[[], Awaitable[None]] = _there_is_room,
+        meters: Meters | None = None,
     ) -> None:
         """Serve the webhooks of `registry`, and further ones.
 
@@ -108,6 +110,7 @@ class Desk:
             clock: tells whether a signature is of about now.
             options: what settings say about webhooks.
             check_room: raises BacklogFullError while no more runs are to be started.
+            meters: counts what was answered.
 
         Raises:
             DefinitionError: one of them cannot work.
@@ -118,6 +121,7 @@ class Desk:
         self._store = store
         self._clock = clock
         self._check_room = check_room
+        self._meters = meters if meters is not None else Meters()
         self.redaction = Redaction(options.redact_keys)
         declared: dict[str, list[Webhook]] = {name: list(each) for name, each in registry.webhooks.items()}
         for each in options.webhooks:
@@ -164,6 +168,28 @@ class Desk:
         declared = self._declared.get(name)
         if declared is None:
             raise UnknownNameError("webhook", name, ())
+        try:
+            taken = await self._take(declared, headers, read_body)
+        except (StoreError, BacklogFullError):
+            raise  # nothing came of it
+        except SignatureError as error:
+            self._meters.delivered(name, DeliveryState.REFUSED, kind_of(error.reason))
+            raise
+        except DeliveryConflictError:
+            self._meters.delivered(name, DeliveryState.REFUSED, "conflict")
+            raise
+        except HoldfastError:
+            self._meters.delivered(name, DeliveryState.FAILED)
+            raise
+        if isinstance(taken, NotedDelivery):
+            self._meters.delivered(name, taken.state, "repeated" if taken.is_repeated else "")
+        else:
+            self._meters.delivered(name, DeliveryState.IGNORED)
+        return taken
+
+    async def _take(
+        self, declared: Sequence[Webhook], headers: Headers, read_body: Callable[[], Awaitable[bytes]]
+    ) -> NotedDelivery | dict[str, Any]:
         first = declared[0]
         body = b""
         try:
@@ -178,7 +204,9 @@ class Desk:
             facts = read_facts(declared, delivery, kept)
         except (InputError, DeliveryError) as error:
             key = delivery.id or fallback_key(delivery)
-            return await self._note_failed(first, delivery, Facts(key, delivery.event, {"webhook": name}), kept, error)
+            return await self._note_failed(
+                first, delivery, Facts(key, delivery.event, {"webhook": first.name}), kept, error
+            )
         if isinstance(first.verify, Slack) and facts.event == "url_verification":
             reason = "Slack asked whether there is somebody here, and was told"
             await self._write(self._note(first, delivery, facts, kept, DeliveryState.IGNORED, reason), facts)

@@ -96,6 +96,16 @@ def read_time(text: str, now: datetime, tolerance_seconds: float) -> datetime:
     return datetime.fromtimestamp(int(text), UTC)
 
 
+def kind_of(reason: str) -> str:
+    """Return what kind of refusal a SignatureError's reason is, in one of a few words."""
+    word = reason.partition(" ")[0].rstrip(":,")
+    if word in {"stale", "replayed", "forged"}:
+        return word
+    if " in the future," in reason:
+        return "future"
+    return "oversized" if " is larger than " in reason else "malformed"
+
+
 def read_hex(text: str) -> bytes:
     """Return the bytes of a signature in hexadecimal. Raises SignatureError."""
     if _HEX.fullmatch(text) is None:

@@ -11,7 +11,7 @@ from holdfast.ports.operations.carrying import Carrying
 
 
 class Audited(Carrying, frozen=True, kw_only=True):
-    """Carry out an act, and note who did it. Result: the act's.
+    """Carry out an act, and note who did it. Result: the act's; True where the act is none of the store's.
 
     Of an act that was refused, or that found everything as it was to be, nothing is noted: a start that found its run,
     a key that nobody has.
@@ -20,7 +20,7 @@ class Audited(Carrying, frozen=True, kw_only=True):
     actor: str
     """A key's name, or `cli:` and a person's; `local` is anybody on a machine without keys."""
     action: str
-    """start, signal, cancel, terminate, pause, resume, fork, break-lock, create-key, rotate-key, revoke-key,
+    """start, signal, update, cancel, terminate, pause, resume, fork, break-lock, create-key, rotate-key, revoke-key,
     put-schedule, delete-schedule, pause-schedule, resume-schedule, backfill-schedule or
     resend-notice."""
     target: str

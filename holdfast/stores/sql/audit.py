@@ -22,9 +22,8 @@ _ID_MAX: Final = 2**63 - 1
 
 
 def carry_out(session: Session, operation: Audited) -> Any:
-    """Carry out an act; note it, if it did something."""
-    assert operation.act is not None, "there is nothing to note without an act"
-    result = session.carry_out(cast("Operation", operation.act))
+    """Carry out an act; note it, if it did something, or if it is done elsewhere."""
+    result = True if operation.act is None else session.carry_out(cast("Operation", operation.act))
     if _did_something(operation, result):
         session.run("put_audit", (session.now, operation.actor, operation.action, operation.target, operation.detail))
     return result

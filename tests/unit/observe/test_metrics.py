@@ -50,6 +50,13 @@ def meters() -> Meters:
     made.replayed()
     made.park("DIVERGED at event 14")
     made.park("budget\nof the user's own making")
+    made.delivered("stripe", "accepted")
+    made.delivered("stripe", "refused", "stale")
+    made.delivered("stripe", "refused", "stale")
+    made.fired("nightly", "started", 1)
+    made.fired("nightly", "missed", 3)
+    made.started_late("nightly", 0.02)
+    made.noticed("heard")
     made.served("GET", "/v1/runs", 200, 0.004)
     made.served("GET", "/v1/runs", 403, 0.001)
     return made

@@ -93,6 +93,10 @@ def test_every_time_of_such_a_night_comes_once_also_when_the_stack_dies_in_it(st
         beats = [each for each, _ in runs_of(world, "beat")]
         assert beats == expected(start + timedelta(minutes=30), start + timedelta(hours=10), 1800)
         assert all(due == begun for due, begun in runs_of(world, "beat"))
+        if crash_minutes is None:
+            meters = world._driver.stack.meters
+            assert meters.fires[name, "started"] == meters.late_seconds[name,].count == len(due)
+            assert meters.late_seconds[name,].sum == 0.0
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

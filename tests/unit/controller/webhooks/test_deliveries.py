@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import html
+import json
+import re
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -18,6 +23,7 @@ from holdfast.controller import Scope
 from holdfast.controller.webhooks import desk
 from holdfast.controller.webhooks.redaction import HEADER_CHARACTERS_MAX
 from holdfast.errors import DefinitionError, SettingsError, UnknownNameError
+from tests.logbook import logbook
 from tests.unit.controller.rig import START, Review, check_problem, greet, on_loop, raw_request, serving
 from tests.unit.controller.webhooks.senders import SECRETS, github, plain, slack, standard, stripe
 
@@ -334,6 +340,95 @@ async def test_secrets_are_kept_out_of_the_inbox(tmp_path, monkeypatch):
         stored = (tmp_path / "store.db").read_bytes() + (tmp_path / "store.db-wal").read_bytes()
         for each in ("canary-bearer", "canary-cookie", "canary-header", signature):
             assert each.encode() not in stored
+
+
+UNKNOWN = "canary-unknown-0123456789"
+KNOWN = 'canary-known "0123"/+é'
+FORMS = [
+    KNOWN,
+    quote(KNOWN, safe=""),
+    json.dumps(KNOWN)[1:-1],
+    json.dumps(KNOWN, ensure_ascii=False)[1:-1],
+    base64.b64encode(KNOWN.encode()).decode(),
+    base64.b64encode(b"user:" + KNOWN.encode()).decode(),
+    KNOWN.encode().hex(),
+    html.escape(KNOWN),
+]
+"""One that the process knows, as it may stand in other texts."""
+
+
+@on_loop
+async def test_no_canary_gets_out_of_a_delivery(tmp_path, monkeypatch):
+    """By name, by value in any escaping, by its looks: inbox, logs, answers and metrics do not have it."""
+    monkeypatch.setenv("PARTNER_TOKEN", KNOWN)
+    monkeypatch.setenv("SHOP_DSN", f"postgresql://shop:{UNKNOWN}-dsn@db/shop")
+    named = (
+        "Authorization",
+        "Proxy-Authorization",
+        "Cookie",
+        "X-Api-Key",
+        "X-Gitlab-Token",
+        "X-Hub-Signature-256",
+        "X-Signature-Ed25519",
+        "X-Shopify-Hmac-Sha256",
+        "X-CSRFToken",
+        "Ocp-Apim-Subscription-Key",
+        "X-Twilio-Signature",
+        "X-Auth",
+        "X-Session-Id",
+    )
+    headers = dict.fromkeys(named, UNKNOWN) | {
+        "X-Forwarded-Uri": f"/v1/hooks/pay?lang=en&access_token={UNKNOWN}",
+        "Referer": f"https://shop:{UNKNOWN}@shop.example/",
+        "X-Note": f"bearer {UNKNOWN}",
+        "X-Key-Of-Ours": "hf_" + "Canary" * 5,
+        "X-Database": f"{UNKNOWN}-dsn",
+        "Idempotency-Key": "kept-1",
+        "X-Number": "4242424242424242",
+    }
+    headers |= {f"X-Form-{index}": each for index, each in enumerate(FORMS) if each.isascii()}
+    inside = {"password": UNKNOWN, "deep": json.dumps({"api_key": UNKNOWN, "say": KNOWN})}
+    body = payment(
+        url=f"https://x.example/?token={UNKNOWN}",
+        text=f'login with "client_secret": "{UNKNOWN}" and {KNOWN}',
+        nested=json.dumps(inside),
+        card="4242 4242 4242 4242",
+        lines=FORMS,
+        **{f"key {KNOWN}": 1},
+    )
+    text = encode(body)
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        with logbook(monkeypatch) as book:
+            good = stripe(text, at=AT)
+            forged = stripe(text, at=AT, secret="canary-forged")
+            wrong = encode({"data": {"id": 5, "name": {"password": UNKNOWN}}, "id": "evt_2"})
+            answers = [
+                await api.http.post("/v1/hooks/pay", content=content, headers=headers | signed)
+                for content, signed in ((text, good), (text, forged), (wrong, stripe(wrong, at=AT)))
+            ]
+        assert [each.status_code for each in answers] == [202, 401, 422]
+        rows = await inbox(api)
+        shown = [(await api.http.get(f"/v1/deliveries/{each['delivery']}")).json() for each in rows]
+        failed = (await api.http.post("/v1/deliveries/redeliver", json={"state": "failed"})).text
+        metrics = (await api.http.get("/metrics")).text
+        said = {
+            "inbox": "".join(json.dumps(each) + json.dumps(each, ensure_ascii=False) for each in shown),
+            "answers": "".join(each.text for each in answers) + failed,
+            "logs": book.text,
+            "metrics": metrics,
+        }
+        for place, words in said.items():
+            assert "anary" not in words, (place, words[max(0, words.find("anary") - 200) :][:300])
+            assert not [each for each in FORMS if each in words], place
+        assert len(rows) == 3
+        for counted in ('state="accepted"', 'reason="forged",state="refused"', 'state="failed"'):
+            assert re.search(rf"^holdfast_deliveries_total{{.*{counted}.*}} 1.0$", metrics, re.MULTILINE), metrics
+        for each in shown:
+            assert each["headers"]["idempotency-key"] == "kept-1"
+            assert each["headers"]["x-number"] == "4242424242424242"  # it may be an id
+        assert all("4242 4242" not in each for each in said.values())
+        stored = (tmp_path / "store.db").read_bytes() + (tmp_path / "store.db-wal").read_bytes()
+        assert b"canary-forged" not in stored
 
 
 @on_loop
