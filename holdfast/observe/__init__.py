@@ -4,6 +4,10 @@ One door to each library: `logs` to structlog, `metrics` to prometheus-client, w
 asks, `traces` to opentelemetry-api, which is used when the program has loaded it.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
 from holdfast.observe.fields import FIELDS
 from holdfast.observe.forms import forms
 from holdfast.observe.logs import configure_logs, logger
@@ -23,18 +27,29 @@ from holdfast.observe.traces import (
     within,
 )
 
+if TYPE_CHECKING:
+    from holdfast.observe.looks import EMAIL_PATTERN, SECRET_PATTERNS, Pattern, basic_password, find_secrets
+
+_LOOKS: Final = frozenset({"EMAIL_PATTERN", "SECRET_PATTERNS", "Pattern", "basic_password", "find_secrets"})
+"""What is loaded when it is first used: compiling patterns takes milliseconds, and most processes look for none."""
+
 __all__ = [
+    "EMAIL_PATTERN",
     "FIELDS",
     "PLACEHOLDER",
+    "SECRET_PATTERNS",
     "TRACEPARENT_HEADER",
     "EndedRun",
     "Meters",
+    "Pattern",
     "Publisher",
     "SecretKeys",
     "Serving",
     "Tracer",
+    "basic_password",
     "configure_logs",
     "current_traceparent",
+    "find_secrets",
     "forms",
     "known_secrets",
     "logger",
@@ -45,3 +60,12 @@ __all__ = [
     "within",
     "words_of",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what secrets look like when it is first asked for."""
+    if name not in _LOOKS:
+        raise AttributeError(f"module 'holdfast.observe' has no attribute {name!r}")
+    from holdfast.observe import looks
+
+    return getattr(looks, name)

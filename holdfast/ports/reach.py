@@ -10,10 +10,10 @@ another one (IPv4 in IPv6, 6to4, Teredo, NAT64) are what they wrap.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from socket import inet_aton
 from typing import Final, TypeAlias
 
 from holdfast.errors import SettingsError
@@ -21,6 +21,7 @@ from holdfast.errors import SettingsError
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
+_NUMBER: Final = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]+", re.ASCII)
 NAT64: Final = IPv6Network("64:ff9b::/96")
 COMPATIBLE: Final = IPv6Network("::/96")
 """IPv4 in IPv6 as it was written long ago; `::` and `::1` are in it, too."""
@@ -92,10 +93,19 @@ def literal_address(host: str) -> Address | None:
     try:
         return read_address(host)
     except ValueError:
-        pass
+        return _loose_address(host)
+
+
+def _loose_address(host: str) -> IPv4Address | None:
+    """Return the address that `127.1`, `2130706433` or `0x7f.1` is to the system; None when it is a name."""
+    parts = host.split(".")
+    if len(parts) > 4 or not all(map(_NUMBER.fullmatch, parts)):
+        return None
     try:
-        return IPv4Address(inet_aton(host)) if host[:1].isdigit() else None  # 127.1, 2130706433, 0x7f000001
-    except OSError:
+        *head, last = (int(each, 8 if each[0] == "0" and each.isdigit() else 0) for each in parts)
+        # The last number fills all bytes that are left.
+        return IPv4Address(bytes(head) + last.to_bytes(4 - len(head), "big"))
+    except (ValueError, OverflowError):
         return None
 
 

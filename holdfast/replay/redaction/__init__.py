@@ -5,6 +5,5 @@ Must not know: where captures go.
 """
 
 from holdfast.replay.redaction.histories import RedactionRules, redact_history
-from holdfast.replay.redaction.patterns import ALWAYS, find_secrets
 
-__all__ = ["ALWAYS", "RedactionRules", "find_secrets", "redact_history"]
+__all__ = ["RedactionRules", "redact_history"]

@@ -20,8 +20,7 @@ import msgspec
 
 from holdfast.errors import SettingsError
 from holdfast.history import AnyEvent, Attempt, CaptureNote, Failure, FanOutStarted, History, ItemOutcome
-from holdfast.observe import SecretKeys
-from holdfast.replay.redaction.patterns import ALWAYS, EMAIL, Pattern
+from holdfast.observe import EMAIL_PATTERN, SECRET_PATTERNS, Pattern, SecretKeys
 from holdfast.replay.redaction.redactor import Redactor
 
 CODE_FIELDS: Final = frozenset(
@@ -63,7 +62,7 @@ class RedactionRules:
                 raise SettingsError(
                     f"redact_patterns: {each!r} is no regular expression: {error}", "Mend it, or take it out."
                 ) from None
-        return SecretKeys(self.keys), (*ALWAYS, *more, *((EMAIL,) if self.emails else ()))
+        return SecretKeys(self.keys), (*SECRET_PATTERNS, *more, *((EMAIL_PATTERN,) if self.emails else ()))
 
 
 def redact_history(

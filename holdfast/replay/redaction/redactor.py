@@ -32,8 +32,7 @@ from enum import IntEnum
 from typing import Any, Final
 from urllib.parse import quote_plus, unquote_plus
 
-from holdfast.observe import PLACEHOLDER, SecretKeys, forms, words_of
-from holdfast.replay.redaction.patterns import Pattern, basic_password, find_secrets
+from holdfast.observe import PLACEHOLDER, Pattern, SecretKeys, basic_password, find_secrets, forms, words_of
 from holdfast.replay.redaction.placeholders import Placeholders
 
 UNPACKED_MAX: Final = 5

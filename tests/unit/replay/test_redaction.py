@@ -29,8 +29,8 @@ from holdfast.history import (
     to_json,
 )
 from holdfast.observe import SecretKeys, forms, known_secrets, redact
+from holdfast.observe.looks import is_card
 from holdfast.replay.redaction import RedactionRules, redact_history
-from holdfast.replay.redaction.patterns import is_card
 from holdfast.replay.redaction.redactor import Strength, strength_of
 
 CANARY = 'c4n4ry/W1th "qu0tes" & söme+more'

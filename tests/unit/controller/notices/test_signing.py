@@ -96,6 +96,8 @@ def test_what_cannot_be_called_is_refused(url: str) -> None:
         "127.1",
         "2130706433",
         "0x7f000001",
+        "0x7f.1",
+        "0177.0.0.1",
         "0.0.0.0",
     ],
 )

@@ -2,6 +2,8 @@
 
 Owns: the patterns, and the check digits of cards.
 Must not know: where the texts come from.
+
+Loaded when it is asked for: compiling the patterns takes milliseconds, and most processes look for none.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.observe import PLACEHOLDER
+from holdfast.observe.secret_names import PLACEHOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def _is_basic(token: str) -> bool:
     return password is not None and not PLACEHOLDER.search(password)
 
 
-ALWAYS: Final[tuple[Pattern, ...]] = (
+SECRET_PATTERNS: Final[tuple[Pattern, ...]] = (
     Pattern(
         "private-key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
     ),
@@ -98,6 +100,6 @@ ALWAYS: Final[tuple[Pattern, ...]] = (
     Pattern("npm-token", re.compile(r"\bnpm_[A-Za-z0-9]{36}\b")),
     Pattern("card", _CARD, is_card),
 )
-EMAIL: Final = Pattern(
+EMAIL_PATTERN: Final = Pattern(
     "email", re.compile(r"\b[A-Za-z0-9][A-Za-z0-9._%+-]*@(?!example\.com)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\b")
 )
