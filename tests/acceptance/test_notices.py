@@ -28,6 +28,8 @@ from holdfast.ports.reach import Reach
 from tests.unit.worker.rig import on_loop, wait_for, wait_until
 
 CANARY = "canary-4711"
+METADATA = "169.254.169.254"
+"""Where clouds keep the credentials of a machine."""
 
 
 @workflow
@@ -223,7 +225,7 @@ async def test_notices_are_seen_and_sent_again(tmp_path: Path) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             path = "/v1/workflows/greet/runs"
             assert (await http.post(path, json="x", params={"notify": "gopher://x"})).status_code == 422
-            forbidden = await http.post(path, json="x", params={"notify": "http://169.254.169.254/latest"})
+            forbidden = await http.post(path, json="x", params={"notify": f"http://{METADATA}/latest"})
             assert (forbidden.status_code, "notify_allow" in forbidden.text) == (422, True)
             started = await http.post(path, json="ada", params={"id": "r", "notify": told.url})
             assert started.status_code == 201

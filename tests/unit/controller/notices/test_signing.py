@@ -108,7 +108,7 @@ def test_an_address_that_is_never_told_is_refused_at_the_start(host: str) -> Non
         check_urls([url], Reach())
     assert check_urls([url]) == (url,)
     assert check_urls([url], Reach.allowing(["0.0.0.0/0", "::/0"])) == (url,)
-    assert check_urls(["https://93.184.215.14/", "https://hooks.example/"], Reach())
+    assert check_urls([f"https://{host}/" for host in ("93.184.215.14", "hooks.example")], Reach())
 
 
 def test_a_url_is_told_once() -> None:
