@@ -200,6 +200,7 @@ BUGS = (
     Bug("keys_take_turns_in_line_for_a_place", "first_in_line", "turn, id", "id"),
     Bug("a_rate_is_never_exceeded", "rate_used", "until > ?2", "until > ?2 + 10"),
     Bug("a_rate_is_never_exceeded", "put_rate_use", "units + excluded.units", "units"),
+    Bug("rates_that_are_due_at_once_are_each_taken_once", "drop_rate_holds", "task = ?1", "task = -?1"),
     Bug("a_large_one_gets_its_turn", "first_in_line", "turn, id", "turn DESC, id"),
     Bug("a_frozen_rate_lets_nobody_start", "freeze_rate", "WHERE frozen_until < excluded.frozen_until", ""),
     Bug("a_frozen_rate_lets_nobody_start", "put_back_in_line", "line = ?2", "line = substr(?2, 9)"),

@@ -91,8 +91,8 @@ def add(session: Session, execution_id: int, item: QueueTask) -> None:
 def enter(session: Session, task_id: int) -> None:
     """Move a row that is due to where it waits, or make it claimable."""
     row = _read(session, "read_limited_task", task_id)
-    if row is None:
-        return
+    if row is None or row.state != DELAYED:
+        return  # another one that was due let it through
     if row.line:  # the first in line for a rate: it was time to look again
         _advance(session, row.line)
     elif row.place and not row.held:

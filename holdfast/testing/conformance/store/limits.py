@@ -222,6 +222,19 @@ async def a_rate_is_never_exceeded(harness: StoreHarness) -> None:
     expect(await one.steps() == ["g"], "nothing is left behind")
 
 
+async def rates_that_are_due_at_once_are_each_taken_once(harness: StoreHarness) -> None:
+    """One that is tried again and one that waits become due together: either lets the other through, and once."""
+    store = await harness.open()
+    one = await crew(store)
+    await one.queue("a", "b", "c", limits=rated(2))
+    again, _ = await one.claim()
+    await do(store, RetryTask(again.task_id, again.token, await store.now() + 1.0, b""), one.worker)
+    harness.advance(100.0)
+    expect(await one.steps() == ["a", "c"], "both fit, and each has its share")
+    record = await one.limit("api")
+    expect(record is not None and record.used == 2.0, "of which no more is taken than that")
+
+
 async def a_large_one_gets_its_turn(harness: StoreHarness) -> None:
     """Those behind it do not overtake it because they are small; one that is cancelled lets them pass."""
     store = await harness.open()
@@ -283,6 +296,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     keys_take_turns,
     keys_take_turns_in_line_for_a_place,
     a_rate_is_never_exceeded,
+    rates_that_are_due_at_once_are_each_taken_once,
     a_large_one_gets_its_turn,
     a_frozen_rate_lets_nobody_start,
     places_come_before_rates,
