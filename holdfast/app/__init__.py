@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from holdfast.app.inbox import open_inbox
     from holdfast.app.ledger import Ledger, heartbeat_monitor
     from holdfast.app.locks import lock, semaphore
+    from holdfast.app.moving import export_to, import_from, take_back_export
     from holdfast.app.notifying import new_notice_secret, notice_secret
     from holdfast.app.reading import check_store, reading
     from holdfast.app.serving import Serving, serve, serving
@@ -38,7 +39,9 @@ _HOMES: Final[dict[str, str]] = {
     "capture_run": "holdfast.app.capturing",
     "check_store": "holdfast.app.reading",
     "close_connections": "holdfast.app.connection",
+    "export_to": "holdfast.app.moving",
     "heartbeat_monitor": "holdfast.app.ledger",
+    "import_from": "holdfast.app.moving",
     "load_codec": "holdfast.app.encryption",
     "load_settings": "holdfast.app.settings",
     "lock": "holdfast.app.locks",
@@ -52,6 +55,7 @@ _HOMES: Final[dict[str, str]] = {
     "semaphore": "holdfast.app.locks",
     "serve": "holdfast.app.serving",
     "serving": "holdfast.app.serving",
+    "take_back_export": "holdfast.app.moving",
     "verify_store": "holdfast.app.verifying",
 }
 
@@ -68,7 +72,9 @@ __all__ = [
     "capture_run",
     "check_store",
     "close_connections",
+    "export_to",
     "heartbeat_monitor",
+    "import_from",
     "load_codec",
     "load_settings",
     "lock",
@@ -82,6 +88,7 @@ __all__ = [
     "semaphore",
     "serve",
     "serving",
+    "take_back_export",
     "verify_store",
 ]
 

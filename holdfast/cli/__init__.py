@@ -22,6 +22,7 @@ from holdfast.cli import (
     keys,
     linting,
     messages,
+    moving,
     notifying,
     operating,
     replaying,
@@ -76,6 +77,8 @@ program.command(rich_help_panel=KEEP)(auditing.audit)
 program.add_typer(keeping.encryption, name="encryption", rich_help_panel=KEEP)
 program.command(rich_help_panel=KEEP)(keeping.verify)
 program.command(rich_help_panel=KEEP)(keeping.prune)
+program.command(rich_help_panel=KEEP)(moving.export_store)
+program.command(rich_help_panel=KEEP)(moving.import_store)
 program.command(rich_help_panel=KEEP)(keeping.doctor)
 
 

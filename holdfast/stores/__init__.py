@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from holdfast.stores.encrypted import EncryptedStore
     from holdfast.stores.encryption import AesGcmCodec, new_key, parse_key
     from holdfast.stores.group import GroupCommit
+    from holdfast.stores.moving import Reading
     from holdfast.stores.postgres.address import is_address, parse_address
+    from holdfast.stores.postgres.importing import import_store
     from holdfast.stores.postgres.schema import migrate
     from holdfast.stores.postgres.store import PostgresStore
     from holdfast.stores.sqlite import SQLiteStore
+    from holdfast.stores.sqlite.exporting import export_store, take_back
     from holdfast.stores.sqlite.verify import VerifyReport, verify
 
 _HOMES: Final = {
@@ -27,14 +30,18 @@ _HOMES: Final = {
     "EncryptedStore": "holdfast.stores.encrypted",
     "GroupCommit": "holdfast.stores.group",
     "PostgresStore": "holdfast.stores.postgres.store",
+    "Reading": "holdfast.stores.moving",
     "SQLiteStore": "holdfast.stores.sqlite",
     "SystemClock": "holdfast.stores.clock",
     "VerifyReport": "holdfast.stores.sqlite.verify",
+    "export_store": "holdfast.stores.sqlite.exporting",
+    "import_store": "holdfast.stores.postgres.importing",
     "is_address": "holdfast.stores.postgres.address",
     "migrate": "holdfast.stores.postgres.schema",
     "new_key": "holdfast.stores.encryption",
     "parse_address": "holdfast.stores.postgres.address",
     "parse_key": "holdfast.stores.encryption",
+    "take_back": "holdfast.stores.sqlite.exporting",
     "verify": "holdfast.stores.sqlite.verify",
 }
 
@@ -44,14 +51,18 @@ __all__ = [
     "EncryptedStore",
     "GroupCommit",
     "PostgresStore",
+    "Reading",
     "SQLiteStore",
     "SystemClock",
     "VerifyReport",
+    "export_store",
+    "import_store",
     "is_address",
     "migrate",
     "new_key",
     "parse_address",
     "parse_key",
+    "take_back",
     "verify",
 ]
 

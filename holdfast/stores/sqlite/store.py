@@ -34,6 +34,7 @@ from holdfast.stores.sqlite.connection import (
     connect_read_only,
     translated,
 )
+from holdfast.stores.sqlite.exporting import check_not_moved
 from holdfast.stores.sqlite.places import head_file, presence_folder
 from holdfast.stores.sqlite.presence import Presence
 from holdfast.stores.sqlite.session import FileReader
@@ -155,6 +156,7 @@ class SQLiteStore(Reads):
         with translated(self.path):
             self._connection = connection = connect(self.path, self._synchronous)
             schema.migrate(connection, self._clock.now(), schema.load())
+            check_not_moved(connection, self.path)
             self._reading = connect_for_reading(self.path)
             self._note_lost_tail(connection)
             self._writer = Writer(self.path, connection, self._clock, self._head, self._free_bytes_min)

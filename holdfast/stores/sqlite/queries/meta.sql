@@ -17,3 +17,12 @@ SELECT commit_number FROM meta
 
 -- name: note_loss
 INSERT INTO losses (found_at, expected, found) VALUES (?1, ?2, ?3)
+
+-- name: read_moved
+SELECT at FROM moved
+
+-- name: note_moved
+INSERT INTO moved (at) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM moved)
+
+-- name: drop_moved
+DELETE FROM moved

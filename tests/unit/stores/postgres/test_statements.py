@@ -23,6 +23,9 @@ ONLY_SQLITE = {
     "write_meta": "as above",
     "read_commit_number": "there is a chain over all commits",
     "note_loss": "a file can lose its tail, and its side file tells",
+    "read_moved": "a file that was exported is not opened any more",
+    "note_moved": "as above",
+    "drop_moved": "as above",
     "newest_page": "one writer at a time numbers pages one after the other",
 }
 DIFFERENT = {"read_now": "a server has a clock of its own, and is told what a test's says"}

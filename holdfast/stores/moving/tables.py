@@ -1,0 +1,61 @@
+"""Which tables travel.
+
+Owns: the list, and why the others stay.
+Must not know: what is in them.
+
+Members travel too, though none of them is alive any more: what a dead one had at hand is given to others by whoever
+reaps it, on the new store as on the old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+TRAVELLING: Final = (
+    "members",
+    "executions",
+    "taken",
+    "events",
+    "tips",
+    "blobs",
+    "blob_uses",
+    "inbox",
+    "delivered",
+    "deadlines",
+    "children",
+    "attributes",
+    "memos",
+    "changes",
+    "task_queue",
+    "rates",
+    "rate_uses",
+    "rate_holds",
+    "fan_outs",
+    "slices",
+    "chunks",
+    "outcomes",
+    "lock_places",
+    "ledger",
+    "api_keys",
+    "secrets",
+    "audit",
+    "notices",
+    "deliveries",
+    "idempotency",
+    "schedules",
+    "schedule_fires",
+)
+
+STAYING: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "requests": "they expire in seconds, and whoever asked is told to ask again",
+        "meta": "its counter travels at the head of the stream; the chain of commits belongs to the file",
+        "losses": "they are the file's",
+        "moved": "that is the file's, too",
+        "migrations": "each database has its own",
+        "marks": "the last minutes of writers that are gone",
+        "refusals": "what members of the old store were refused",
+    }
+)
