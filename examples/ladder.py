@@ -5,7 +5,7 @@
 Nothing has to be rewritten first. Each rung adds something, and the function stays what it is.
 """
 
-# ruff: noqa: ANN001, ANN201, D103, INP001, N801, T201 - a script, as people have them
+# ruff: noqa: ANN001, ANN201, D103, N801, T201 - a script, as people have them
 
 import asyncio
 
