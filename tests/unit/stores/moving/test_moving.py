@@ -28,7 +28,7 @@ from holdfast.stores import (
     take_back,
 )
 from holdfast.stores.moving import TRAVELLING
-from tests.unit.worker.rig import LOOK_AGAIN_SECONDS, on_loop
+from tests.unit.worker.rig import on_loop, wait_for
 
 TOLD: list[tuple[str, int]] = []
 
@@ -93,9 +93,12 @@ async def busy_store(path: Path) -> None:
             await handle.signal(Order.say, "word")
         await app.client.start(queueing, 3, id="queueing")
         async with opened(SQLiteStore(path, clock=SystemClock(), read_only=True)) as store:
-            # The store tells nobody.
-            while len(await store.locks()) < 2 or "nobody" not in {each.pool for each in await store.pools()}:  # noqa: ASYNC110
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+            async def stands() -> bool | None:
+                pools = {each.pool for each in await store.pools()}
+                return True if len(await store.locks()) == 2 and "nobody" in pools else None
+
+            await wait_for(stands)
 
 
 @asynccontextmanager
