@@ -167,7 +167,7 @@ def preamble(address: Address) -> str:
     """Return what a transaction has to be told first, where nothing can be told to a connection once and for all."""
     if not address.is_pooled:
         return ""
-    return "".join(f"SET LOCAL {name} = '{value}';" for name, value in _settings(address).items())
+    return "".join(f"SELECT set_config('{name}', '{value}', true);" for name, value in _settings(address).items())
 
 
 def _options(address: Address, purpose: str) -> dict[str, Any]:
