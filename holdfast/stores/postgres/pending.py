@@ -40,6 +40,7 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType({
     "put_inbox": Target("inbox", keys=2),
     "drop_delivered": Target("delivered"),
     "put_delivered": Target("delivered", keys=2),
+    "drop_tasks": Target("task_queue"),
     "enqueue_task": Target("task_queue", keys=2),
     "put_deadline": Target("deadlines"),
 })  # fmt: skip

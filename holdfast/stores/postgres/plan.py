@@ -32,6 +32,7 @@ from holdfast.ports.operations import (
     RecordItems,
     ReleaseLease,
     ReleaseRuns,
+    ReleaseTasks,
     RenewEntry,
     RenewLease,
     RetryOwnTask,
@@ -51,6 +52,11 @@ INDIFFERENT: Final = frozenset({
     TakeRequests,
 })  # fmt: skip
 """Operations that make no run and finish no task: what comes after them may be done before them."""
+
+BESIDE_HISTORIES: Final = INDIFFERENT | {
+    Deliver, FinishOwnTask, FinishTask, ReleaseTasks, RetryOwnTask, RetryTask,
+}  # fmt: skip
+"""Operations that look at no history: pages that were appended before them need not be written yet."""
 
 
 @dataclass(slots=True)

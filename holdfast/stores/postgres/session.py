@@ -40,7 +40,10 @@ PAGES_MAX: Final = 1 << PLACE_BITS
 TOKENS_DRAWN: Final = 32
 """How many tokens a transaction takes at once that is alone."""
 
-_HARMLESS: Final = frozenset({"enqueue_task", "make_ready", "make_stable", "put_deadline", "set_parts", "set_wake"})
+_HARMLESS: Final = frozenset({
+    "append_page", "begin_tip", "drop_tasks", "end_tip", "enqueue_task", "make_ready", "make_stable", "move_tip",
+    "put_blob", "put_deadline", "record_progress", "set_parts", "set_wake", "take_grip", "unqueue_task", "use_blob",
+})  # fmt: skip
 """Statements that leave true what is foreseen. One that is made ready twice is ready."""
 _READS: Final = "SELECT"
 """How a statement begins that changes nothing."""
@@ -290,7 +293,7 @@ class ServerSession(Session):
         text = self._text(name)
         if self._pending:
             self.send()
-        if self._foreseen and not text.startswith(_READS):
+        if self._foreseen and name not in _HARMLESS and not text.startswith(_READS):
             self._foreseen.clear()
             self._about.clear()
         return text

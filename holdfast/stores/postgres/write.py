@@ -43,6 +43,7 @@ from holdfast.stores.postgres.connection import Connection, Patience, close, con
 from holdfast.stores.postgres.failures import Verdict, judge, translate
 from holdfast.stores.postgres.foresight import foresee
 from holdfast.stores.postgres.locks import member_lock, schema_lock
+from holdfast.stores.postgres.plan import BESIDE_HISTORIES
 from holdfast.stores.postgres.session import EscalationError, ForesightError, ServerSession
 from holdfast.stores.sql.handlers import handlers
 from holdfast.stores.sql.log import Log
@@ -301,7 +302,8 @@ class Writer:
                 elif kind is StartRun:
                     result = start(session, operation)  # type: ignore[arg-type]  # as above
                 else:
-                    log.flush()
+                    if kind not in BESIDE_HISTORIES:
+                        log.flush()
                     result = others[kind](session, operation)
                     log.settle()
             except StoreError:

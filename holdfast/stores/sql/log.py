@@ -223,7 +223,8 @@ class Log:
             last, seq = self._load(held, execution_id)  # a refusal is rare enough to make sure
         if page is not None and page.first - 1 != last:
             raise FencedError(f"event {page.first} of execution {execution_id}")
-        if operation.closing is not None and operation.closing.continuation is None:
+        is_last = operation.closing is not None and operation.closing.continuation is None
+        if is_last:
             self._check_inbox(session, operation)
         # Nothing below refuses.
         if page is not None:
@@ -232,7 +233,7 @@ class Log:
             held.last[execution_id] = (page.last, seq)
         if operation.blobs:
             pruning.keep_payloads(session, execution_id, operation.blobs)
-        if operation.inbox_read:
+        if operation.inbox_read and not is_last:  # else the whole inbox has gone
             session.later("drop_read_inbox", (execution_id, operation.inbox_read))
         if operation.queue or operation.unqueue or operation.fan_outs or operation.lock or operation.unlock:
             marks = held.marks.get(execution_id, 0)

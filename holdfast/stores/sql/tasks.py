@@ -108,7 +108,7 @@ def unqueue(session: Session, execution_id: int, steps: Sequence[str], *, limite
 def drop(session: Session, execution_id: int, *, limited: bool) -> None:
     """Remove all tasks of an execution, claimed or not; `limited` says whether any may have limits."""
     gone = lines.rows_of(session, execution_id) if limited else []
-    session.run("drop_tasks", (execution_id,))
+    session.later("drop_tasks", (execution_id,))
     lines.forget(session, gone)
 
 

@@ -25,7 +25,7 @@ DELETE FROM task_queue USING unnest($1::bigint[], $2::text[]) AS given (executio
 WHERE task_queue.execution = given.execution AND task_queue.step = given.step
 
 -- name: drop_tasks
-DELETE FROM task_queue WHERE execution = $1
+DELETE FROM task_queue WHERE execution = ANY (SELECT unnest($1::bigint[]))
 
 -- name: promote_tasks
 -- Those with limits stay as they are; whoever reads this moves them to where they wait.
