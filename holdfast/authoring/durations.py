@@ -22,6 +22,7 @@ SECONDS_MAX: Final = 100 * 365 * 86_400.0
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*", re.ASCII)
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_WRITTEN: Final = "Write 250ms, 30s, 5m, 2h, 3d, 1h30m, or seconds."
 _NOTATION: Final = 'Write "250ms", "30s", "1m", "2h", "3d", "1h30m", seconds, or a timedelta.'
 
 
@@ -65,8 +66,11 @@ def read_duration(duration: Duration, what: str = "a duration", *, zero: bool = 
     90.0
     """
     if isinstance(duration, str) and _NUMBER.fullmatch(duration.strip()):
-        return parse_duration(float(duration), what, zero=zero)
-    return parse_duration(duration, what, zero=zero)
+        duration = float(duration)
+    try:
+        return parse_duration(duration, what, zero=zero)
+    except DefinitionError as error:
+        raise DefinitionError(error.what, remedy=_WRITTEN) from None
 
 
 def write_duration(seconds: float) -> str:

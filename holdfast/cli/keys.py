@@ -47,6 +47,7 @@ def create_key(
         if unknown := [each for each in scope if each not in known]:
             raise UnknownNameError("scope", unknown[0], known)
         expires_at = None if expires is None else await client.store.now() + read_duration(expires, "--expires")
+        is_first = not await client.store.keys()
         issued = await _keyring(client).create(
             name, [Scope(each) for each in scope], expires_at, workflows=workflow or (), rate_limit=rate_limit
         )
@@ -59,6 +60,8 @@ def create_key(
                 "key": issued.secret,
             }
         )
+        if is_first:
+            output.note("This is the first key: from now on the API asks everybody for one. It is not shown again.")
 
     with_client(output, store, body, makes_store=True)
 

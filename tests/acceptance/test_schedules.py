@@ -234,7 +234,7 @@ async def test_who_did_what_to_a_schedule_is_in_the_audit_log(tmp_path):
             ("pause-schedule", "s"),
             ("resume-schedule", "s"),
             ("backfill-schedule", "s"),
-            ("start", "s-now-k"),
+            ("start", "s-now-ops:k"),
             ("delete-schedule", "s"),
         ]
 
