@@ -106,7 +106,7 @@ async def test_heads_have_a_size(tmp_path):
         large = [host, ("x-large", "y" * 2_000)]
         assert "2,000" in check_problem(await raw_request(api.app, "GET", b"/v1/runs", headers=large), 431)["detail"]
         check_problem(await api.raw("GET", b"/v1/runs?x=" + b"y" * 2_000), 414)
-        assert (await api.raw("GET", b"/v1/runs?x=" + b"y" * 1_000)).status == 200
+        assert (await api.raw("GET", b"/v1/runs?error=" + b"y" * 1_000)).status == 200
 
 
 @on_loop
