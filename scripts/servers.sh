@@ -53,7 +53,7 @@ esac
 echo "Installing for the tests: $packages (HOLDFAST_NO_APT=1 switches this off)" >&2
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086  # a list of words
-{ apt-get install --yes --quiet=2 $packages || { apt-get update --quiet=2 && apt-get install --yes --quiet=2 $packages; }; } \
+{ apt-get install --yes --no-install-recommends --quiet=2 $packages || { apt-get update --quiet=2 && apt-get install --yes --no-install-recommends --quiet=2 $packages; }; } \
   >/dev/null 2>&1 || echo "That failed; the tests that need them are skipped: $packages" >&2
 case " $packages " in *" redis-server "*)
   command -v systemctl >/dev/null 2>&1 && systemctl disable --quiet redis-server >/dev/null 2>&1 ;;

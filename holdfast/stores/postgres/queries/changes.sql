@@ -19,7 +19,7 @@ SELECT coalesce((SELECT max(seq) FROM events WHERE seq < settled.number), 0),
 FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 20) AS settled (number)
 
 -- name: read_pages_as_changes
-SELECT e.seq, x.run_id, x.number, x.workflow, e.first = 1, x.tip = e.seq AND x.closed_at IS NOT NULL,
+SELECT e.seq, x.run_id, x.number, x.workflow, e.first = 1, x.tip IS NOT DISTINCT FROM e.seq AND x.closed_at IS NOT NULL,
        x.created_at, x.closed_at, x.status
 FROM events AS e JOIN executions AS x ON x.id = e.execution
 WHERE e.seq > $1 AND e.seq < (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 20)

@@ -54,6 +54,10 @@ class Desk:
         """Run SQL that has no bindings, any number of statements."""
         self._runner.run(self.connection.execute(text))
 
+    def execute_many(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement's text for each of `rows`."""
+        self._runner.run(self.connection.executemany(text, rows))
+
     def fetch(self, text: str, *bindings: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a statement's text."""
         return [tuple(row) for row in self._runner.run(self.connection.fetch(text, *bindings))]

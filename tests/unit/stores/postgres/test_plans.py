@@ -100,6 +100,7 @@ MAY_SCAN = {
     "count_refused": "one row",
     "read_slots": "as many rows as there are processes",
     "read_locks": "the whole table was asked for",
+    "read_rates": "the whole table was asked for",
     "read_keys": "the whole table was asked for",
     "read_schedules": "the whole table was asked for",
     "count_executions": "as above; an index has all that is needed",
