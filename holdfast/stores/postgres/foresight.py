@@ -57,19 +57,12 @@ def foresee(session: ServerSession, operations: Sequence[Operation], schema: str
 def _start(session: ServerSession, starts: Sequence[StartRun]) -> None:
     """Make the executions of new runs."""
     member = None if session.membership is None else session.membership.member
-    rows = {
-        each.run_id: (
-            each.run_id,
-            each.workflow,
-            each.input_digest,
-            each.code_version,
-            session.now,
-            member if each.own else None,
-            not each.own,
-        )
-        for each in reversed(starts)  # of several with one run id it is the first that makes it
-    }
-    made: dict[str, int] = dict(session.rows_of_many("start_executions", [rows[run_id] for run_id in sorted(rows)]))
+    rows: dict[str, tuple[Any, ...]] = {}
+    for each in starts:
+        owner, ready = (member, False) if each.own else (None, True)
+        row = (each.run_id, each.workflow, each.input_digest, each.code_version, session.now, owner, ready)
+        rows.setdefault(each.run_id, row)  # of several with one run id it is the first that makes it
+    made: dict[str, int] = dict(session.rows_of_many("start_executions", list(rows.values())))
     for run_id, row in rows.items():
         session.note_done("start_execution", row, made.get(run_id))
 

@@ -48,14 +48,12 @@ if TYPE_CHECKING:
     from holdfast.ports.operations import Operation
 
 INDIFFERENT: Final = frozenset({
-    Answer, Ask, Beat, BeatTasks, ClaimChunks, ClaimRuns, ClaimTasks, RecordItems, ReleaseRuns, ReturnRequest,
-    TakeRequests,
+    Answer, Ask, Beat, BeatTasks, ClaimChunks, ClaimRuns, ClaimTasks, FinishOwnTask, FinishTask, RecordItems,
+    ReleaseRuns, ReturnRequest, StartRun, TakeRequests,
 })  # fmt: skip
-"""Operations that make no run and finish no task: what comes after them may be done before them."""
+"""Operations that neither see nor change what is done ahead of others, but for what `_Before` notes of them."""
 
-BESIDE_HISTORIES: Final = INDIFFERENT | {
-    Deliver, FinishOwnTask, FinishTask, ReleaseTasks, RetryOwnTask, RetryTask,
-}  # fmt: skip
+BESIDE_HISTORIES: Final = INDIFFERENT - {StartRun} | {Deliver, ReleaseTasks, RetryOwnTask, RetryTask}
 """Operations that look at no history: pages that were appended before them need not be written yet."""
 
 
@@ -83,39 +81,64 @@ class Plan:
         return len(self.messages) + len(self.finished) + len(self.finished_own)
 
 
+@dataclass(slots=True)
+class _Before:
+    """What the operations before another one in the batch have to do with."""
+
+    runs: set[str] = field(default_factory=set)
+    executions: set[int] = field(default_factory=set)
+    """Those of which the tasks may have changed."""
+    tasks: set[int] = field(default_factory=set)
+    """Those that were said to be there."""
+    has_claims: bool = False
+    """Whether runs were claimed: not those that are made after it."""
+    has_others: bool = False
+    """Whether there is one of which nothing is known."""
+
+    def note(self, operation: Operation) -> None:
+        match operation:
+            case Append() | RetryTask() | RetryOwnTask():
+                self.executions.add(operation.execution_id)
+                self.has_others = self.has_others or (type(operation) is Append and operation.outgoing is not None)
+            case Deliver() | Ask():
+                self.runs.add(operation.run_id)
+            case BeatTasks():
+                self.tasks.update(task_id for task_id, _, _ in operation.progress)
+            case ClaimRuns():
+                self.has_claims = True
+            case _:
+                self.has_others = self.has_others or type(operation) not in INDIFFERENT
+
+    def may_start(self, start: StartRun) -> bool:
+        return not (self.has_others or self.has_claims or start.run_id in self.runs)
+
+    def may_finish(self, execution_id: int, task_id: int = -1) -> bool:
+        return not (self.has_others or execution_id in self.executions or task_id in self.tasks)
+
+
 def decide_plan(operations: Sequence[Operation], *, is_member: bool) -> Plan:
     """Return what `operations` will come to; without a member what needs one is refused, and comes to nothing."""
-    plan = Plan()
-    named: set[str] = set()
-    """Runs that an operation before has to do with."""
-    changed: set[int] = set()
-    """Executions of which one may have changed the tasks."""
-    is_usual = True
+    plan, before = Plan(), _Before()
     for operation in operations:
         match operation:
-            case Append(execution_id=execution_id):
-                if is_member:
-                    _plan_append(plan, operation)
-                changed.add(execution_id)
-                is_usual = is_usual and operation.outgoing is None
+            case Append() if is_member:
+                _plan_append(plan, operation)
             case StartRun():
-                if is_usual and operation.run_id not in named and _is_plain(operation, is_member=is_member):
+                if before.may_start(operation) and _is_plain(operation, is_member=is_member):
                     plan.starts.append(operation)
             case Deliver():
-                named.add(operation.run_id)
                 if not operation.number:
                     plan.messages.append(operation)
-            case FinishTask(execution_id=execution_id) if is_member:
+            case FinishTask(execution_id=execution_id) if is_member and execution_id:
                 plan.executions.add(execution_id)
-                if is_usual and execution_id and execution_id not in changed:
+                if before.may_finish(execution_id, operation.task_id):
                     plan.finished.append(operation)
             case FinishOwnTask(execution_id=execution_id) if is_member:
                 plan.executions.add(execution_id)
-                if is_usual and execution_id not in changed:
+                if before.may_finish(execution_id):
                     plan.finished_own.append(operation)
             case RetryTask(execution_id=execution_id) | RetryOwnTask(execution_id=execution_id):
                 plan.executions.add(execution_id)
-                changed.add(execution_id)
             case ReleaseRuns():
                 plan.executions.update(operation.execution_ids)
             case RecordItems():
@@ -125,8 +148,8 @@ def decide_plan(operations: Sequence[Operation], *, is_member: bool) -> Plan:
             ):
                 plan.names.add(operation.name)
             case _:
-                named.add(getattr(operation, "run_id", ""))
-                is_usual = is_usual and type(operation) in INDIFFERENT
+                pass  # it asks when it comes to it
+        before.note(operation)
     return plan
 
 

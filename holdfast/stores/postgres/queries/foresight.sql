@@ -3,11 +3,17 @@
 -- name: lock_names
 SELECT count(pg_advisory_xact_lock(space, name)) FROM unnest($1::integer[], $2::integer[]) AS wanted (space, name)
 
+-- Ids are given in the order in which the runs were started, and the rows made in the order of their run ids: two batches
+-- that start the same runs wait for one another, and not in a circle.
 -- name: start_executions
-INSERT INTO executions (run_id, number, workflow, status, input_digest, code_version, created_at, owner, ready)
-SELECT run_id, 1, workflow, 'RUNNING', digest, version, at, owner, ready
-FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::double precision[], $6::bigint[], $7::smallint[])
-  AS n (run_id, workflow, digest, version, at, owner, ready)
+WITH numbered AS MATERIALIZED (
+  SELECT nextval('executions_id_seq') AS id, n.*
+  FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::double precision[], $6::bigint[], $7::smallint[])
+    AS n (run_id, workflow, digest, version, at, owner, ready)
+)
+INSERT INTO executions (id, run_id, number, workflow, status, input_digest, code_version, created_at, owner, ready)
+OVERRIDING SYSTEM VALUE
+SELECT id, run_id, 1, workflow, 'RUNNING', digest, version, at, owner, ready FROM numbered ORDER BY run_id
 ON CONFLICT DO NOTHING
 RETURNING run_id, id
 

@@ -6,6 +6,8 @@ import pytest
 
 from holdfast.ports.operations import (
     Append,
+    BeatTasks,
+    ClaimRuns,
     Closing,
     Continuation,
     Deliver,
@@ -48,6 +50,7 @@ def test_rows_that_change_are_locked() -> None:
         (signal("r"), False),
         (Append(1, PAGE, outgoing=Outgoing()), False),
         (Pause("other", "me", "why"), False),
+        (ClaimRuns(("W",), 1), False),
     ],
 )
 def test_runs_are_made_ahead_unless_something_before_them_could_see_that(
@@ -62,6 +65,7 @@ def test_tasks_end_ahead_unless_their_run_was_changed_before() -> None:
     finish = FinishTask(7, 8, b"", 3, "t")
     assert plan(Append(1, PAGE), finish).finished == [finish]
     assert plan(Append(3, PAGE), finish).finished == []
+    assert plan(BeatTasks(((7, 8, b""),)), finish).finished == []
     assert plan(FinishTask(7, 8, b"")).finished == []
     assert plan(finish, is_member=False).finished == []
 
