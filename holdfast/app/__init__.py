@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from holdfast.app.capturing import capture_folder, capture_run
     from holdfast.app.connection import close_connections
     from holdfast.app.encryption import load_codec, make_key
+    from holdfast.app.examining import Finding, examine_system
     from holdfast.app.holdfast import Client, Holdfast, run
     from holdfast.app.inbox import open_inbox
     from holdfast.app.ledger import Ledger, heartbeat_monitor
     from holdfast.app.locks import lock, semaphore
+    from holdfast.app.migrating import migrate_store, pending_migrations
     from holdfast.app.moving import export_to, import_from, take_back_export
     from holdfast.app.notifying import new_notice_secret, notice_secret
+    from holdfast.app.opening import open_at
     from holdfast.app.reading import check_store, reading
     from holdfast.app.serving import Serving, serve, serving
     from holdfast.app.settings import Settings, load_settings
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOMES: Final[dict[str, str]] = {
     "CONTROLLER": "holdfast.app.stack",
+    "Finding": "holdfast.app.examining",
     "Client": "holdfast.app.holdfast",
     "Holdfast": "holdfast.app.holdfast",
     "Ledger": "holdfast.app.ledger",
@@ -40,12 +44,16 @@ _HOMES: Final[dict[str, str]] = {
     "check_store": "holdfast.app.reading",
     "close_connections": "holdfast.app.connection",
     "export_to": "holdfast.app.moving",
+    "examine_system": "holdfast.app.examining",
+    "migrate_store": "holdfast.app.migrating",
+    "pending_migrations": "holdfast.app.migrating",
     "heartbeat_monitor": "holdfast.app.ledger",
     "import_from": "holdfast.app.moving",
     "load_codec": "holdfast.app.encryption",
     "load_settings": "holdfast.app.settings",
     "lock": "holdfast.app.locks",
     "make_key": "holdfast.app.encryption",
+    "open_at": "holdfast.app.opening",
     "open_inbox": "holdfast.app.inbox",
     "process_name": "holdfast.app.stack",
     "new_notice_secret": "holdfast.app.notifying",
@@ -63,6 +71,7 @@ __all__ = [
     "CONTROLLER",
     "ROLES",
     "Client",
+    "Finding",
     "Holdfast",
     "Ledger",
     "Serving",
@@ -72,6 +81,7 @@ __all__ = [
     "capture_run",
     "check_store",
     "close_connections",
+    "examine_system",
     "export_to",
     "heartbeat_monitor",
     "import_from",
@@ -79,9 +89,12 @@ __all__ = [
     "load_settings",
     "lock",
     "make_key",
+    "migrate_store",
     "new_notice_secret",
     "notice_secret",
+    "open_at",
     "open_inbox",
+    "pending_migrations",
     "process_name",
     "reading",
     "run",

@@ -37,9 +37,9 @@ LOCATED_EVENTS_MAX: Final = 2_000
 
 
 def capture_folder(settings: Settings) -> CaptureFolder:
-    """Return the folder of captures: a relative `capture_dir` counts from the store's folder."""
-    store = Path.cwd() / settings.sqlite_path()
-    return CaptureFolder(store.parent / settings.capture_dir.expanduser())
+    """Return the folder of captures: a relative `capture_dir` counts from the folder of the store's file."""
+    folder = settings.address().in_place(Path.cwd()).folder
+    return CaptureFolder(folder / settings.capture_dir.expanduser())
 
 
 def redaction_rules(settings: Settings) -> RedactionRules:
@@ -48,7 +48,7 @@ def redaction_rules(settings: Settings) -> RedactionRules:
         keys=settings.redact_keys,
         patterns=settings.redact_patterns,
         emails=settings.redact_emails,
-        known=known_secrets({**os.environ, "store": settings.store}),
+        known=known_secrets({**os.environ, "store": settings.store, "bus": settings.bus}),
     )
 
 

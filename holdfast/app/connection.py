@@ -28,12 +28,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
+from holdfast.app.address import Address, FileAddress
 from holdfast.app.default_store import forget_default, in_place
 from holdfast.app.encryption import check_keys, make_store
 from holdfast.app.keeper_messages import Setup
 from holdfast.app.portal import Portal
 from holdfast.app.renewals import Renewals
-from holdfast.bus import LocalBus
+from holdfast.app.ringing import bus_of
 from holdfast.errors import StoreError
 from holdfast.locks import EntryLease, LedgerEntries, LockLines, PlaceLease
 from holdfast.observe import logger
@@ -65,15 +66,15 @@ class Connection:
     """What this process has of one store. Its coroutines run on the portal's loop."""
 
     def __init__(self, settings: Settings, portal: SharedPortal) -> None:
-        """Connect to the store of `settings`, whose path is absolute."""
-        self.path = settings.sqlite_path()
+        """Connect to the store of `settings`, whose address is in place."""
+        self.address = settings.address()
         self.settings = settings
         self.portal = portal
-        self._bus = LocalBus(self.path)
+        self._bus = bus_of(settings, lambda: self.store)
         self.store = make_store(settings, SystemClock(), self._bus)
         self._entries = LedgerEntries(self.store)
         self._lines = LockLines(self.store, self._bus)
-        self._renewals = Renewals(self.store, Setup(str(self.path), settings.synchronous, settings.lease_seconds))
+        self._renewals = Renewals(self.store, Setup(self.address.text, settings.synchronous, settings.lease_seconds))
         self._asking: set[asyncio.Task[Any]] = set()
         """Calls that may wait for long."""
 
@@ -106,7 +107,8 @@ class Connection:
         self._renewals.abandon()
         # What is never freed is never closed: one reference too many, on purpose.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.store))
-        _close_lock_files(self.path)
+        if isinstance(self.address, FileAddress):
+            _close_lock_files(self.address.path)
 
     # --- The ledger --------------------------------------------------------------------------------------------------
 
@@ -181,7 +183,7 @@ class _Shared:
 
     portal: SharedPortal
     pid: int = field(default_factory=os.getpid)
-    connections: dict[Path, Connection] = field(default_factory=dict)
+    connections: dict[Address, Connection] = field(default_factory=dict)
 
 
 class _Here:
@@ -194,7 +196,7 @@ class _Here:
 
     def connect(self, settings: Settings) -> Connection:
         settings = in_place(settings)
-        path = settings.sqlite_path()
+        address = settings.address()
         with self.guard:
             if self.shared is not None and self.shared.pid != os.getpid():
                 self.forked()  # by something that does not tell Python
@@ -204,18 +206,18 @@ class _Here:
                 self.watched = True
             if self.shared is None:
                 self.shared = _Shared(SharedPortal())
-            connection = self.shared.connections.get(path)
+            connection = self.shared.connections.get(address)
             if connection is None:
                 connection = Connection(settings, self.shared.portal)
                 connection.portal.call(connection.open)
-                self.shared.connections[path] = connection
+                self.shared.connections[address] = connection
             return connection
 
     def find(self, settings: Settings) -> Connection | None:
         shared = self.shared
         if shared is None or shared.pid != os.getpid():
             return None
-        return shared.connections.get(in_place(settings).sqlite_path())
+        return shared.connections.get(in_place(settings).address())
 
     def forked(self) -> None:
         self.guard = threading.RLock()  # whoever had the old one is not in this process
@@ -231,14 +233,14 @@ class _Here:
             shared = self.shared
             if shared is None or shared.pid != os.getpid():
                 return
-            closing = list(shared.connections) if settings is None else [in_place(settings).sqlite_path()]
-            for path in closing:
-                connection = shared.connections.pop(path, None)
+            closing = list(shared.connections) if settings is None else [in_place(settings).address()]
+            for address in closing:
+                connection = shared.connections.pop(address, None)
                 try:
                     if connection is not None:
                         shared.portal.call(connection.close)
                 except StoreError as error:  # one that cannot be closed must not keep the others open
-                    log.warning("a store could not be closed in order", store=str(path), error=str(error))
+                    log.warning("a store could not be closed in order", store=address.name, error=str(error))
             if not shared.connections:
                 self.shared = None
                 shared.portal.close()

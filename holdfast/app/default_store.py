@@ -16,6 +16,7 @@ from typing import Final
 from holdfast.app.settings import Settings, load_settings
 
 STORE_VARIABLE: Final = "HOLDFAST_STORE"
+BUS_VARIABLE: Final = "HOLDFAST_BUS"
 KEYS_VARIABLE: Final = "HOLDFAST_ENCRYPTION_KEYS"
 
 _served: Final[list[Settings]] = []
@@ -27,7 +28,7 @@ _found: Final[list[Settings]] = []
 def serve(settings: Settings) -> Callable[[], None]:
     """Have code in this process, and in processes it starts, mean the store of `settings`; return what ends that."""
     fixed = in_place(settings)
-    said = {STORE_VARIABLE: fixed.store}
+    said = {STORE_VARIABLE: fixed.store, BUS_VARIABLE: fixed.bus}
     if fixed.encryption_keys:
         said[KEYS_VARIABLE] = json.dumps(fixed.encryption_keys)
     before = {name: os.environ.get(name) for name in said}
@@ -65,11 +66,11 @@ def forget_default() -> None:
 
 
 def in_place(settings: Settings) -> Settings:
-    """Return `settings` with the paths of the store and of keys made absolute."""
+    """Return `settings` with the paths of the store and of keys as they are from any other folder."""
     here = Path.cwd()
-    path = here / settings.sqlite_path()
+    address = settings.address().in_place(here)
     keys = tuple(
         f"file:{here / name}" if kind == "file" else f"{kind}{colon}{name}"
         for kind, colon, name in (each.partition(":") for each in settings.encryption_keys)
     )
-    return settings.model_copy(update={"store": f"sqlite:///{path}", "encryption_keys": keys})
+    return settings.model_copy(update={"store": address.text, "encryption_keys": keys})

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from holdfast.app.opening import open_at
 from holdfast.errors import EncryptionError
 from holdfast.history import Codec, is_encrypted, key_id_of
 from holdfast.observe import Meters, read_reference
-from holdfast.stores import AesGcmCodec, EncryptedStore, GroupCommit, SQLiteStore, new_key, parse_key
+from holdfast.stores import AesGcmCodec, EncryptedStore, GroupCommit, new_key, parse_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +50,8 @@ def make_store(settings: Settings, clock: Clock, bus: Bus, meters: Meters | None
         MissingExtraError: the extra `encryption` is not installed.
     """
     codec = load_codec(settings.encryption_keys)
-    file = SQLiteStore(settings.sqlite_path(), clock=clock, bus=bus, synchronous=settings.synchronous)
-    grouped = cast("Store", GroupCommit(cast("Store", file), meters))
+    store = open_at(settings.address(), clock=clock, bus=bus, synchronous=settings.synchronous)
+    grouped = cast("Store", GroupCommit(store, meters))
     return grouped if codec is None else cast("Store", EncryptedStore(grouped, codec))
 
 

@@ -13,10 +13,10 @@ import os
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from holdfast.app.address import Address
 from holdfast.locks import EntryLease
 
 
@@ -24,7 +24,7 @@ from holdfast.locks import EntryLease
 class Holding:
     """A lease that code of this process has, until it gives it back or finishes the entry."""
 
-    store: Path
+    store: Address
     lease: EntryLease
     over: bool = False
     """The entry is finished: there is nothing to give back."""
@@ -36,14 +36,14 @@ class Holding:
         return self.pid == os.getpid()
 
     @property
-    def key(self) -> tuple[Path, str]:
+    def key(self) -> tuple[Address, str]:
         """What it is a lease of."""
         return self.store, self.lease.name
 
 
-_newest: Final[dict[tuple[Path, str], Holding]] = {}
+_newest: Final[dict[tuple[Address, str], Holding]] = {}
 """For the whole process: threads share it."""
-_here: Final[ContextVar[Mapping[tuple[Path, str], Holding]]] = ContextVar(
+_here: Final[ContextVar[Mapping[tuple[Address, str], Holding]]] = ContextVar(
     "holdfast_holdings", default=MappingProxyType({})
 )
 
@@ -62,6 +62,6 @@ def leave(holding: Holding) -> None:
         _here.set({key: each for key, each in _here.get().items() if each is not holding})
 
 
-def find(store: Path, name: str) -> Holding | None:
+def find(store: Address, name: str) -> Holding | None:
     """Return the lease that the calling code has of an entry, None when it has none."""
     return _here.get().get((store, name)) or _newest.get((store, name))

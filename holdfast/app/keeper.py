@@ -29,6 +29,7 @@ import sys
 from pathlib import Path
 from typing import Final, assert_never
 
+from holdfast.app.address import address_of
 from holdfast.app.keeper_messages import (
     Drop,
     FromKeeper,
@@ -41,9 +42,10 @@ from holdfast.app.keeper_messages import (
     decode_to_keeper,
     encode_line,
 )
+from holdfast.app.opening import open_at
 from holdfast.errors import StoreError
 from holdfast.locks import Lease, give_back, renew
-from holdfast.stores import SQLiteStore, SystemClock
+from holdfast.ports.store import Store
 from holdfast.worker import look
 
 RENEWALS_PER_LEASE: Final = 3
@@ -152,7 +154,7 @@ class Line:
 class Keeper:
     """Renews what its parent holds."""
 
-    def __init__(self, parent: Parent, line: Line, store: SQLiteStore, lease_seconds: float) -> None:
+    def __init__(self, parent: Parent, line: Line, store: Store, lease_seconds: float) -> None:
         """Renew leases of `lease_seconds` in `store`, for `parent` at the other end of `line`."""
         self._parent = parent
         self._line = line
@@ -235,7 +237,7 @@ async def keep(descriptor: int, parent_pid: int) -> None:
     try:
         setup = await line.setup
         if setup is not None:
-            store = SQLiteStore(Path(setup.path), clock=SystemClock(), synchronous=setup.synchronous)
+            store = open_at(address_of(setup.store), synchronous=setup.synchronous)
             await Keeper(parent, line, store, setup.lease_seconds).run()
     finally:
         line.close()

@@ -16,8 +16,8 @@ from holdfast.locks import Lease
 class Setup(msgspec.Struct, frozen=True, tag="setup"):
     """To the keeper, first of all: where the leases are, and how long they last."""
 
-    path: str
-    """Absolute path of the SQLite file."""
+    store: str
+    """The store's address, as settings write it; a path in it is absolute."""
     synchronous: Literal["FULL", "NORMAL"]
     lease_seconds: float
 

@@ -87,7 +87,7 @@ class Ledger:
         name = entry_name(id)
         payload = PlainCodec(f"the result of {name!r}").encode(result)
         connection = connect(self.settings())
-        holding = holdings.find(connection.path, name)
+        holding = holdings.find(connection.address, name)
         lease = None if holding is None else holding.lease
         connection.portal.call(connection.finish_entry, name, payload, lease)
         if holding is not None:
@@ -148,7 +148,7 @@ class HeartbeatMonitor:
         connection = connect(self._ledger.settings())
         patience = 0.0 if _has_loop() else _patience(connection)  # whoever runs on a loop must not keep it waiting
         lease = connection.portal.call(connection.open_entry, self._name, _holder(), patience)
-        return self._enter(Holding(connection.path, lease))
+        return self._enter(Holding(connection.address, lease))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -165,7 +165,7 @@ class HeartbeatMonitor:
         _refuse_in_workflow("heartbeat_monitor()")
         connection = await connect_without_blocking(self._ledger.settings())
         lease = await connection.portal.wait(connection.open_entry, self._name, _holder(), _patience(connection))
-        return self._enter(Holding(connection.path, lease))
+        return self._enter(Holding(connection.address, lease))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

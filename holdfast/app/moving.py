@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
 
+from holdfast.app.address import FileAddress, ServerAddress
 from holdfast.app.settings import Settings
 from holdfast.errors import SettingsError
-from holdfast.stores import Reading, export_store, import_store, is_address, take_back
+from holdfast.stores import Reading, export_store, import_store, take_back
 
 
 async def export_to(settings: Settings, out: BinaryIO, told: Callable[[str, int], None]) -> int:
@@ -30,12 +32,12 @@ async def export_to(settings: Settings, out: BinaryIO, told: Callable[[str, int]
         SettingsError: the store is something else.
         StoreError: there is none, or somebody works on it.
     """
-    return await export_store(settings.sqlite_path(), out, time.time(), told)
+    return await export_store(_file(settings), out, time.time(), told)
 
 
 async def take_back_export(settings: Settings) -> None:
     """Let the store of `settings` be opened that was exported. Raises SettingsError, StoreError."""
-    await take_back(settings.sqlite_path())
+    await take_back(_file(settings))
 
 
 async def import_from(settings: Settings, source: BinaryIO, told: Callable[[str, int], None]) -> int:
@@ -50,9 +52,20 @@ async def import_from(settings: Settings, source: BinaryIO, told: Callable[[str,
         SettingsError: the store is something else.
         StoreError: it is not empty, or cannot be reached; or the stream is not whole. Nothing was kept.
     """
-    if not is_address(settings.store):
+    address = settings.address()
+    if not isinstance(address, ServerAddress):
         raise SettingsError(
             "a store is imported into PostgreSQL, and the settings name something else",
             "Write --store postgresql://user@host/database. An SQLite file is moved by moving the file.",
         )
-    return await import_store(settings.store, Reading(source), told)
+    return await import_store(address.text, Reading(source), told)
+
+
+def _file(settings: Settings) -> Path:
+    address = settings.address()
+    if not isinstance(address, FileAddress):
+        raise SettingsError(
+            "an SQLite file is exported, and the settings name something else",
+            "Write --store sqlite:///PATH. A schema in PostgreSQL is moved by PostgreSQL's own programs: pg_dump.",
+        )
+    return address.path

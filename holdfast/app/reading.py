@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
+from holdfast.app.address import FileAddress
 from holdfast.app.encryption import check_keys, load_codec
+from holdfast.app.opening import open_at
 from holdfast.app.settings import Settings
 from holdfast.errors import StoreError
 from holdfast.ports.store import Store
-from holdfast.stores import EncryptedStore, SQLiteStore, SystemClock
+from holdfast.stores import EncryptedStore
 
 
 def check_store(settings: Settings) -> None:
@@ -24,10 +26,10 @@ def check_store(settings: Settings) -> None:
         StoreError: there is none.
         SettingsError: `store` is something Holdfast cannot open.
     """
-    path = settings.sqlite_path()
-    if not path.is_file():
+    address = settings.address()
+    if isinstance(address, FileAddress) and not address.path.is_file():
         raise StoreError(
-            f"there is no store at {path.absolute()}",
+            f"there is no store at {address.path.absolute()}",
             "Name the one you mean: --store sqlite:///PATH, HOLDFAST_STORE, or `store` in holdfast.toml. "
             "A new one is made by whoever starts work: holdfast dev MODULE, or holdfast start WORKFLOW.",
         )
@@ -44,8 +46,8 @@ async def reading(settings: Settings) -> AsyncIterator[Store]:
         EncryptionError: it is encrypted with a key that the settings do not have.
     """
     codec = load_codec(settings.encryption_keys)
-    file = cast("Store", SQLiteStore(settings.sqlite_path(), clock=SystemClock(), read_only=True))
-    store = file if codec is None else cast("Store", EncryptedStore(file, codec))
+    plain = open_at(settings.address(), read_only=True)
+    store = plain if codec is None else cast("Store", EncryptedStore(plain, codec))
     await store.open()
     try:
         await check_keys(store)

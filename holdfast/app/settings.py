@@ -22,6 +22,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from holdfast.app.address import Address, address_of
 from holdfast.authoring import read_duration
 from holdfast.errors import DefinitionError, SettingsError
 
@@ -80,8 +81,14 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    store: str = Field(default="sqlite:///holdfast.db", description="Where the truth is: sqlite:///PATH.")
-    bus: Literal["auto"] = Field(default="auto", description="The doorbell: auto chooses what fits the store.")
+    store: str = Field(
+        default="sqlite:///holdfast.db",
+        description="Where the truth is: sqlite:///PATH, or postgresql://USER:PASSWORD@HOST/DATABASE.",
+    )
+    bus: str = Field(
+        default="auto",
+        description="The doorbell: redis://HOST:6379/0; polling for none; auto chooses what fits the store.",
+    )
     engine: Literal["embedded"] = Field(default="embedded", description="What runs workflows.")
     modules: tuple[str, ...] = Field(default=(), description="Modules with workflows and tasks.")
     host: str = Field(default="127.0.0.1", description="Address the controller listens on.")
@@ -223,19 +230,22 @@ class Settings(BaseSettings):
                 raise ValueError(error.message()) from None
         return rate
 
-    def sqlite_path(self) -> Path:
-        """Return the path of the SQLite file.
+    @field_validator("bus")
+    @classmethod
+    def _is_a_bus(cls, bus: str) -> str:
+        if bus == "none":
+            return "polling"
+        if bus not in {"auto", "polling"} and bus.partition("://")[0] not in {"redis", "rediss", "unix"}:
+            raise ValueError("it is auto, polling, or the URL of a Redis: redis://host:6379/0")
+        return bus
+
+    def address(self) -> Address:
+        """Return where the store is.
 
         Raises:
-            SettingsError: `store` is something else.
+            SettingsError: `store` is nothing that Holdfast can open.
         """
-        prefix = "sqlite:///"
-        if not self.store.startswith(prefix) or len(self.store) == len(prefix):
-            raise SettingsError(
-                f"store {self.store!r} is not something Holdfast can open",
-                "Use sqlite:///relative/path.db or sqlite:////absolute/path.db",
-            )
-        return Path(self.store[len(prefix) :])
+        return address_of(self.store)
 
 
 def load_settings(**arguments: Any) -> Settings:

@@ -13,16 +13,19 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from holdfast.app.address import ServerAddress
 from holdfast.app.default_store import serve
 from holdfast.app.encryption import check_keys
+from holdfast.app.following import Following
+from holdfast.app.ringing import bus_of
 from holdfast.app.settings import Settings
 from holdfast.app.surroundings import Machine, Surroundings
 from holdfast.authoring import Registry
-from holdfast.bus import LocalBus
 from holdfast.client import EmbeddedEngine
 from holdfast.observe import Meters, logger
 from holdfast.ports.callbacks import KEY_BYTES, KEY_NAME, Callbacks
 from holdfast.ports.operations import KeepSecret, Membership
+from holdfast.stores import SystemClock
 
 if TYPE_CHECKING:
     from holdfast.app.member import Member
@@ -66,7 +69,7 @@ class Stack:
         self._working = self.roles - {CONTROLLER}
         self.surroundings = surroundings if surroundings is not None else Machine()
         self.clock = self.surroundings.clock
-        self.bus = LocalBus(settings.sqlite_path())
+        self.bus = bus_of(settings, lambda: self.store)
         self.meters = Meters()
         """What this process has done."""
         self.store = self.surroundings.make_store(settings, self.bus, self.meters)
@@ -74,6 +77,7 @@ class Stack:
             self.store, self.bus, self.clock, self.surroundings.draw_seed, None, lambda: self.membership
         )
         self._member: Member | None = None
+        self._following: Following | None = None
         self.scheduler: Scheduler | None = None
         """What acts on schedules, in a controller."""
         self._rejoining: asyncio.Task[None] | None = None
@@ -98,6 +102,7 @@ class Stack:
         await self.store.open()
         try:
             await check_keys(self.store)
+            await self._follow_clock()
             await self.bus.open()
             if self._working:
                 self._callbacks = await self.callbacks()
@@ -108,8 +113,7 @@ class Stack:
         except BaseException:
             await self._leave(lost=False)
             self._end_serving()
-            await self.bus.close()
-            await self.store.close()
+            await self._close_parts()
             raise
 
     async def callbacks(self) -> Callbacks:
@@ -130,8 +134,19 @@ class Stack:
             await self._leave(lost=False)
         finally:
             self._end_serving()
-            await self.bus.close()
-            await self.store.close()
+            await self._close_parts()
+
+    async def _close_parts(self) -> None:
+        if self._following is not None:
+            await self._following.close()
+        await self.bus.close()
+        await self.store.close()
+
+    async def _follow_clock(self) -> None:
+        # A file is on this machine. And a clock of a test's own is nobody's to set.
+        if isinstance(self.settings.address(), ServerAddress) and isinstance(self.clock, SystemClock):
+            self._following = Following(self.clock, self.store)
+            await self._following.open()
 
     async def _open_scheduler(self) -> None:
         # Imported here, so that a client does not load a controller.

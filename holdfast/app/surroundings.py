@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from holdfast.app.encryption import make_store
+from holdfast.app.opening import beat_arguments
 from holdfast.app.settings import Settings
 from holdfast.authoring import Registry
 from holdfast.observe import Meters
@@ -81,7 +82,7 @@ class Machine:
         return secrets.randbits(63)
 
     def make_store(self, settings: Settings, bus: Bus, meters: Meters) -> Store:
-        """Return the store on the file that the settings name."""
+        """Return the store that the settings name."""
         return make_store(settings, self.clock, bus, meters)
 
     def make_runner(self, registry: Registry, worn: Callable[[], None]) -> Runner:
@@ -97,11 +98,10 @@ class Machine:
         return Sidecar(
             BEAT,
             {
-                "path": str(settings.sqlite_path().absolute()),
+                **beat_arguments(settings),
                 "member": membership.member,
                 "epoch": membership.epoch,
                 "lease_seconds": settings.lease_seconds,
-                "synchronous": settings.synchronous,
             },
             lease_seconds=settings.lease_seconds,
             fenced=fenced,

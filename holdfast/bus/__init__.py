@@ -15,6 +15,15 @@ from holdfast.bus.exchange import CutOffError, Exchange, RefusedError
 from holdfast.bus.local import LocalBus
 from holdfast.bus.notify import NotifyExchange
 from holdfast.bus.redis import RedisExchange
-from holdfast.bus.remote import RemoteBus
+from holdfast.bus.remote import RemoteBus, ring_through
 
-__all__ = ["CutOffError", "Exchange", "LocalBus", "NotifyExchange", "RedisExchange", "RefusedError", "RemoteBus"]
+__all__ = [
+    "CutOffError",
+    "Exchange",
+    "LocalBus",
+    "NotifyExchange",
+    "RedisExchange",
+    "RefusedError",
+    "RemoteBus",
+    "ring_through",
+]

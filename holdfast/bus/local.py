@@ -99,6 +99,11 @@ class LocalBus:
                 self._own.unlink()
                 self._own.parent.rmdir()  # the last one takes the directory along
 
+    @property
+    def reaches(self) -> bool:
+        """Whether rings of others arrive: not always, and to look at a file on this machine costs little."""
+        return False
+
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with the topics rung, on the event loop; return what stops it."""
         return self._bell.listen(listener)

@@ -112,6 +112,11 @@ class RemoteBus:
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
 
+    @property
+    def reaches(self) -> bool:
+        """Whether rings of others arrive: there is a line, and it was seen to carry."""
+        return self._connected
+
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with the topics rung, on the event loop; return what stops it."""
         return self._bell.listen(listener)
@@ -157,6 +162,7 @@ class RemoteBus:
             await self._use(line)
         finally:
             self._connected = False
+            self._bell.sound(TOPICS)  # everybody looks, and from now on more often
             if self._settled is not None:
                 self._settled.cancel()
             with suppress(Exception):
@@ -219,6 +225,27 @@ class RemoteBus:
     def _settle(self) -> None:
         self._failures = 0
         self._outage.end()
+
+
+async def ring_through(exchange: Exchange) -> float:
+    """Send a message that rings nobody through an exchange; return how many seconds it takes to come back.
+
+    Raises:
+        CutOffError: it cannot be reached, or passes nothing on.
+        RefusedError: what answers there will never do.
+    """
+    name = secrets.token_hex(4)
+    line = await _answered(exchange.connect())
+    try:
+        started = time.monotonic()
+        await _answered(line.send(f"{name}:"))
+        while (await _answered(line.receive())).partition(":")[0] != name:
+            pass
+        return time.monotonic() - started
+    finally:
+        with suppress(Exception):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await line.close()
 
 
 class Outage:

@@ -1,27 +1,26 @@
-"""`holdfast verify`, `prune` and `doctor`: keep a system in order."""
+"""`holdfast migrate`, `verify`, `prune` and `doctor`: keep a system in order."""
 
 from __future__ import annotations
 
-import os
-import platform
-import shutil
-import sys
-import time
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from holdfast.app import Client, load_settings, make_key, verify_store
+from holdfast.app import (
+    Client,
+    examine_system,
+    load_settings,
+    make_key,
+    migrate_store,
+    pending_migrations,
+    verify_store,
+)
 from holdfast.authoring import read_duration
 from holdfast.cli.output import Exit, Output
-from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown, with_client
-from holdfast.errors import HoldfastError
+from holdfast.cli.verbs import BusOption, JsonOption, StoreOption, run_verb, shown, with_client
 from holdfast.ports.operations import Prune, PruneAudit, PruneDeliveries, PruneKeys
 
 encryption = typer.Typer(help="Keys that payloads are encrypted with.", no_args_is_help=True)
-
-FREE_BYTES_LOW = 1024**3
 
 
 @encryption.command("new-key")
@@ -108,71 +107,33 @@ async def _prune_keys(client: Client, before: float) -> int:
     return keys
 
 
-def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Check versions, settings, the store and its disk."""
+def migrate(
+    check: Annotated[bool, typer.Option("--check", help="Only say what is to be done; exit 1 if anything is.")] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the tables of a PostgreSQL store up to date, or make them. A SQLite file does that by itself."""
     output = Output(as_json=as_json)
+    settings = shown(output, lambda: load_settings(store=store))
 
-    async def body() -> list[dict[str, Any]]:
-        return await _examine(store)
+    async def body() -> tuple[str, ...]:
+        if check:
+            return await pending_migrations(settings)
+        output.note(f"Migrating {settings.address().name} …")
+        return await migrate_store(settings)
 
-    findings = run_verb(output, body)
-    output.rows(("check", "ok", "found"), findings)
-    if not all(each["ok"] for each in findings):
+    names = run_verb(output, body)
+    what = "pending" if check else "applied"
+    output.fields({"store": settings.address().name, what: ", ".join(names) or "none: it is up to date"})
+    if check and names:
         raise typer.Exit(Exit.FAILED)
 
 
-async def _examine(store: str | None) -> list[dict[str, Any]]:
-    findings: list[dict[str, Any]] = []
-
-    def found(check: str, what: object, *, ok: bool = True) -> None:
-        findings.append({"check": check, "ok": ok, "found": str(what)})
-
-    found("python", platform.python_version(), ok=(3, 11) <= sys.version_info[:2] <= (3, 13))
-    try:
-        settings = load_settings(store=store)
-        path = settings.sqlite_path().absolute()
-    except HoldfastError as error:
-        found("settings", error.message(), ok=False)
-        return findings
-    found("settings", f"store {settings.store}, lease {settings.lease_seconds:g} s, durability {settings.synchronous}")
-    folder = path.parent
-    if not folder.is_dir():
-        found("folder", f"{folder} is not there", ok=False)
-        return findings
-    found("folder", folder, ok=os.access(folder, os.W_OK))
-    free = shutil.disk_usage(folder).free
-    found("free space", f"{free / 1024**3:.1f} GiB", ok=free >= FREE_BYTES_LOW)
-    found("commit to disk", f"{_sync_seconds(folder) * 1000:.2f} ms", ok=True)
-    if not path.exists():
-        found("store", "not made yet; the first start makes it")
-        return findings
-    try:
-        async with await Client.connect(settings.store) as client:
-            skew = abs(await client.store.now() - time.time())
-            found("store", f"{path.stat().st_size / 1024**2:.1f} MiB", ok=True)
-            found("clock", f"{skew:.1f} s from the store's", ok=skew < 1.0)
-            alive = [each for each in await client.store.members() if each.expires_at > time.time()]
-            found("members alive", ", ".join(f"{each.name} ({each.kind}, {each.state})" for each in alive) or "none")
-            totals = await client.store.totals()
-            found("runs", ", ".join(f"{count} {status}" for status, count in sorted(totals.runs.items())) or "none")
-            found("parked runs", totals.runs.get("PARKED", 0), ok=not totals.runs.get("PARKED"))
-    except HoldfastError as error:
-        found("store", error.message(), ok=False)
-    return findings
-
-
-def _sync_seconds(folder: Path) -> float:
-    """Return the median time of making a small write durable in `folder`."""
-    probe = folder / f".holdfast-doctor-{os.getpid()}"
-    times = []
-    descriptor = os.open(probe, os.O_CREAT | os.O_WRONLY, 0o600)
-    try:
-        for _ in range(9):
-            started = time.perf_counter()
-            os.write(descriptor, b"x" * 4096)
-            os.fdatasync(descriptor)
-            times.append(time.perf_counter() - started)
-    finally:
-        os.close(descriptor)
-        probe.unlink()
-    return sorted(times)[len(times) // 2]
+def doctor(store: StoreOption = None, bus: BusOption = None, as_json: JsonOption = False) -> None:
+    """Check versions, settings, the store, the bus and the fleet."""
+    output = Output(as_json=as_json)
+    findings = run_verb(output, lambda: examine_system(store=store, bus=bus))
+    rows = [{"check": each.check, "ok": each.ok, "found": each.found} for each in findings]
+    output.rows(("check", "ok", "found"), rows)
+    if not all(each.ok for each in findings):
+        raise typer.Exit(Exit.FAILED)

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.app import CONTROLLER, ROLES, Serving, Settings, load_settings, process_name, serve
+from holdfast.app import CONTROLLER, ROLES, Serving, Settings, load_settings, migrate_store, process_name, serve
 from holdfast.authoring import Registry
 from holdfast.cli.modules import ModulesArgument, load_registry
 from holdfast.cli.output import Output
-from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown
+from holdfast.cli.verbs import BusOption, JsonOption, StoreOption, run_verb, shown
 from holdfast.errors import SettingsError
 from holdfast.observe import configure_logs
 
@@ -35,10 +35,11 @@ def dev(
     host: HostOption = None,
     port: PortOption = None,
     store: StoreOption = None,
+    bus: BusOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run everything in this process: controller, orchestrator and worker."""
-    _serve(Output(as_json=as_json), modules, ROLES, http=True, host=host, port=port, store=store)
+    _serve(Output(as_json=as_json), modules, ROLES, http=True, host=host, port=port, store=store, bus=bus)
 
 
 def controller(
@@ -46,20 +47,24 @@ def controller(
     host: HostOption = None,
     port: PortOption = None,
     store: StoreOption = None,
+    bus: BusOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Serve the HTTP API, and see to schedules."""
-    _serve(Output(as_json=as_json), modules, (CONTROLLER,), http=True, host=host, port=port, store=store)
+    _serve(Output(as_json=as_json), modules, (CONTROLLER,), http=True, host=host, port=port, store=store, bus=bus)
 
 
 def orchestrator(
     modules: ModulesArgument = None,
     store: StoreOption = None,
+    bus: BusOption = None,
     metrics_port: MetricsPortOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Own runs and move them forward; their tasks go to workers."""
-    _serve(Output(as_json=as_json), modules, ("orchestrator",), http=False, store=store, metrics_port=metrics_port)
+    _serve(
+        Output(as_json=as_json), modules, ("orchestrator",), http=False, store=store, bus=bus, metrics_port=metrics_port
+    )
 
 
 def worker(
@@ -68,6 +73,7 @@ def worker(
     processes: Annotated[int, typer.Option(min=1, max=1024, help="How many worker processes to keep running.")] = 1,
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
     store: StoreOption = None,
+    bus: BusOption = None,
     metrics_port: MetricsPortOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,13 +81,16 @@ def worker(
     output = Output(as_json=as_json)
     pools = shown(output, lambda: _pools(pool)) if pool else None
     if processes > 1:
-        settings = shown(output, lambda: load_settings(store=store, metrics_port=metrics_port))
-        raise typer.Exit(run_verb(output, lambda: _supervise(settings, modules or [], pool or [], processes, store)))
-    options = {"store": store, "pools": pools, "metrics_port": metrics_port}
+        settings = shown(output, lambda: load_settings(store=store, bus=bus, metrics_port=metrics_port))
+        places = {"--store": store, "--bus": bus}
+        raise typer.Exit(run_verb(output, lambda: _supervise(settings, modules or [], pool or [], processes, places)))
+    options = {"store": store, "bus": bus, "pools": pools, "metrics_port": metrics_port}
     _serve(output, modules, ("worker",), http=False, replaceable=supervised, **options)
 
 
-async def _supervise(settings: Settings, modules: list[str], pool: list[str], processes: int, store: str | None) -> int:
+async def _supervise(
+    settings: Settings, modules: list[str], pool: list[str], processes: int, places: dict[str, str | None]
+) -> int:
     from holdfast.worker import Supervisor
 
     _configure_logs(settings)
@@ -91,8 +100,8 @@ async def _supervise(settings: Settings, modules: list[str], pool: list[str], pr
     argv = [sys.executable, "-m", "holdfast", "worker", *modules, "--supervised"]
     for each in pool:
         argv += ["--pool", each]
-    if store is not None:
-        argv += ["--store", store]
+    for name, place in places.items():
+        argv += [name, place] if place is not None else []
     port = settings.metrics_port
 
     def command(index: int) -> list[str]:
@@ -123,6 +132,8 @@ def _serve(
     async def body() -> bool:
         settings = load_settings(**options)
         _configure_logs(settings)
+        if roles == ROLES and (applied := await migrate_store(settings)):
+            output.note(f"made the tables: {', '.join(applied)}")  # a process that does everything is a fleet of one
         names = modules or list(settings.modules)
         works = not {CONTROLLER}.issuperset(roles)
         registry = load_registry(names) if names or works else Registry()
@@ -130,7 +141,7 @@ def _serve(
         def announce(started: Serving) -> None:
             facts: dict[str, Any] = {
                 "member": started.stack.name,
-                "store": settings.store,
+                "store": settings.address().name,
                 "workflows": [each for each in registry.workflow_names() if not each.startswith("task:")],
                 "tasks": list(registry.task_names()),
             }

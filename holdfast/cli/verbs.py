@@ -21,7 +21,13 @@ Result = TypeVar("Result")
 
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StoreOption: TypeAlias = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help="Store, such as sqlite:///holdfast.db.", show_default=False)
+    str | None,
+    typer.Option(
+        "--store", metavar="URL", help="Store: sqlite:///holdfast.db, postgresql://HOST/DB.", show_default=False
+    ),
+]
+BusOption: TypeAlias = Annotated[
+    str | None, typer.Option("--bus", metavar="URL", help="Bus: redis://HOST:6379/0, or polling.", show_default=False)
 ]
 InputArgument: TypeAlias = Annotated[
     str | None,

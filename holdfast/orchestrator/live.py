@@ -12,7 +12,8 @@ page is durable.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from holdfast.engine import Execution, Issued, decision_of
 from holdfast.history import (
@@ -55,6 +56,13 @@ Unasked = WorkflowTerminated | WorkflowTimedOut
 Entry = Issued | Input | Unasked
 
 
+class OpensFanOuts(Protocol):
+    """Gives an execution access to the outcomes of its fan-outs."""
+
+    async def fetch(self, steps: Iterable[str]) -> None:
+        """Make the outcomes of fan-outs that are completed ready to be opened. Raises StoreError."""
+
+
 class Live:
     """One owned execution."""
 
@@ -67,6 +75,7 @@ class Live:
         "entries",
         "execution",
         "execution_id",
+        "fan_outs",
         "head",
         "inbox_read",
         "keys",
@@ -98,6 +107,8 @@ class Live:
         """Of a fork: the idempotency keys it keeps; see `WorkflowStarted.keys`."""
         self.traceparent = ""
         """Where in which trace the run was started."""
+        self.fan_outs: OpensFanOuts | None = None
+        """What gives it access to its fan-outs' outcomes; None where there can be none."""
         self.inbox_read = 0
         """Inbox rows up to this id are among the entries, or were."""
         self.closing: Issued | Unasked | None = None

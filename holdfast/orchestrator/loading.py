@@ -6,7 +6,7 @@ Must not know: what the owner does with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from holdfast.engine import Execution, Issued, recover
@@ -32,7 +32,9 @@ from holdfast.ports.runtime import FanOutOutcome
 from holdfast.ports.store import Store
 
 OUTCOMES_READ = 512
-"""How many outcomes of a fan-out are read, and kept, at a time."""
+"""How many outcomes of a fan-out are read, and kept, at a time, where the store can be read at once."""
+OUTCOMES_FETCHED = 4_096
+"""How many are fetched at a time where it cannot."""
 
 
 def now_or_never(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -79,13 +81,52 @@ class StoredOutcomes:
         return self._fan_out_id
 
 
-def open_fan_out(store: Store, execution_id: int) -> Callable[[str, FanOutCompleted], FanOutOutcome]:
-    """Return what gives an execution access to its fan-outs' outcomes."""
+class KeptOutcomes:
+    """The outcomes of a fan-out, in memory: code in a drain cannot wait for a store on a server."""
 
-    def open_one(step: str, event: FanOutCompleted) -> FanOutOutcome:
-        return StoredOutcomes(store, execution_id, step, event.count, event.failed)
+    def __init__(self, outcomes: list[ItemOutcome], failed: int) -> None:
+        """Keep all outcomes of a fan-out, in order."""
+        self.count = len(outcomes)
+        self.failed = failed
+        self._outcomes = outcomes
 
-    return open_one
+    def get(self, index: int) -> tuple[bool, bytes]:
+        """Return one item's outcome. See `FanOutOutcome`."""
+        outcome = self._outcomes[index]
+        return outcome.ok, outcome.body
+
+
+class FanOuts:
+    """What gives one execution access to the outcomes of its fan-outs.
+
+    Where a store can be read at once they are read as they are looked at, and memory stays flat. Otherwise they are
+    fetched before the execution learns that they are there, and stay for as long as its code has them.
+    """
+
+    def __init__(self, store: Store, execution_id: int) -> None:
+        """Read the outcomes of an execution."""
+        self._store = store
+        self._execution_id = execution_id
+        self._fetched: dict[str, list[ItemOutcome]] = {}
+
+    async def fetch(self, steps: Iterable[str]) -> None:
+        """Make the outcomes of fan-outs that are completed ready to be opened. Raises StoreError."""
+        wanted = set() if self._store.reads_at_once else set(steps) - self._fetched.keys()
+        if not wanted:
+            return
+        for record in await self._store.fan_outs(self._execution_id):
+            if record.step in wanted:
+                found: list[ItemOutcome] = []
+                for start in range(0, record.count, OUTCOMES_FETCHED):
+                    stop = min(start + OUTCOMES_FETCHED, record.count)
+                    found += await self._store.outcomes(record.fan_out_id, start, stop)
+                self._fetched[record.step] = found
+
+    def open(self, step: str, event: FanOutCompleted) -> FanOutOutcome:
+        """Return the outcomes of one fan-out."""
+        if self._store.reads_at_once:
+            return StoredOutcomes(self._store, self._execution_id, step, event.count, event.failed)
+        return KeptOutcomes(self._fetched.pop(step), event.failed)
 
 
 async def read_history(store: Store, execution_id: int, run_id: str, name: str) -> tuple[list[AnyEvent], bytes, int]:
@@ -109,6 +150,11 @@ async def read_history(store: Store, execution_id: int, run_id: str, name: str) 
     return events, head, last
 
 
+def completed_fan_outs(events: Iterable[AnyEvent]) -> list[str]:
+    """Return the steps of the fan-outs that a history says are completed."""
+    return [event.step for event in events if isinstance(event, FanOutCompleted)]
+
+
 async def load(
     store: Store,
     guard: Guard,
@@ -126,9 +172,12 @@ async def load(
         EncryptionError: it cannot be decrypted here.
     """
     events, head, last = await read_history(store, execution_id, run_id, name)
-    execution = Execution(program, guard, open_fan_out(store, execution_id))
+    fan_outs = FanOuts(store, execution_id)
+    await fan_outs.fetch(completed_fan_outs(events))
+    execution = Execution(program, guard, fan_outs.open)
     execution.runtime.sign = sign
     live = Live(execution_id, run_id, name, program.name, execution)
+    live.fan_outs = fan_outs
     try:
         tail = recover(execution, events)
     except BaseException:

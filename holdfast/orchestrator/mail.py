@@ -30,6 +30,7 @@ from holdfast.history import (
     TaskTimedOut,
     WorkflowTerminated,
     decrypted,
+    is_encrypted,
 )
 from holdfast.ports.answers import decode_answer
 from holdfast.ports.engine import decode_end
@@ -79,6 +80,11 @@ def decide_entry(row: InboxRow, execution: Execution) -> Input | WorkflowTermina
             return _decide_answer(row, body) if row.name in execution.open else None
         case other:
             raise AssertionError(f"unknown kind of message: {other}")
+
+
+def fan_out_in(row: InboxRow) -> str:
+    """Return the step of the fan-out that a message says is completed; empty when it says something else."""
+    return _decode_summary(row.body).step if row.kind == "fan_out" and not is_encrypted(row.body) else ""
 
 
 def _decide_answer(row: InboxRow, body: bytes) -> Input:

@@ -7,6 +7,7 @@ Must not know: what a message becomes (`mail`); when entries are written.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from holdfast.errors import EncryptionError
 from holdfast.history import RunResumed, WorkflowTerminated
@@ -15,7 +16,7 @@ from holdfast.orchestrator.aside import Aside
 from holdfast.orchestrator.departures import Departures
 from holdfast.orchestrator.dispatch import Dispatcher
 from holdfast.orchestrator.live import Live
-from holdfast.orchestrator.mail import decide_entry
+from holdfast.orchestrator.mail import decide_entry, fan_out_in
 from holdfast.orchestrator.memory import Memory
 from holdfast.orchestrator.standing import Standing
 from holdfast.ports.operations import Append, InboxRow
@@ -53,8 +54,12 @@ class Mailbox:
         membership = self._standing.membership
         if membership is None:
             return
-        for row in await self._store.inbox(membership):
+        rows = await self._store.inbox(membership)
+        prepared = await self._prepare(rows)
+        for row in rows:
             live = self._memory.by_id.get(row.execution_id)
+            if prepared.get(row.execution_id, live) is not live:
+                continue  # it is another one by now, which reads its messages itself
             if row.kind == "taken":
                 if live is None or not live.flying:  # else the write tells, or the next look does
                     self._departures.give_up(row.execution_id, live)
@@ -63,8 +68,21 @@ class Mailbox:
 
     async def read_of(self, live: Live) -> None:
         """Enter all new messages to one execution."""
-        for row in await self._store.execution_inbox(live.execution_id):
+        rows = await self._store.execution_inbox(live.execution_id)
+        await self._prepare(rows, live)
+        for row in rows:
             self._enter(live, row)
+
+    async def _prepare(self, rows: Iterable[InboxRow], live: Live | None = None) -> dict[int, Live]:
+        """Fetch what messages lead to, where that takes waiting; return whom it was fetched for, by number."""
+        prepared: dict[int, Live] = {}
+        for row in rows:
+            if step := fan_out_in(row):
+                found = live or prepared.get(row.execution_id) or self._memory.by_id.get(row.execution_id)
+                if found is not None and found.fan_outs is not None:
+                    await found.fan_outs.fetch([step])
+                    prepared[row.execution_id] = found
+        return prepared
 
     def read_unread(self, live: Live) -> None:
         """Have an execution written again with the messages that it could not close without."""

@@ -48,7 +48,7 @@ from holdfast.orchestrator.dispatch import Dispatcher
 from holdfast.orchestrator.landings import Landings
 from holdfast.orchestrator.late_outcomes import LateOutcomes
 from holdfast.orchestrator.live import Live
-from holdfast.orchestrator.loading import open_fan_out
+from holdfast.orchestrator.loading import FanOuts
 from holdfast.orchestrator.looks import Looks
 from holdfast.orchestrator.mailbox import Mailbox
 from holdfast.orchestrator.memory import Memory
@@ -326,12 +326,13 @@ class Orchestrator:
             return  # the lease went while this was written: whoever reaps it finds the run
         program = self._programs(event.workflow)
         assert program is not None
-        opened = open_fan_out(self._store, started.execution_id)
-        execution = Execution(program, self._guard, opened)
+        fan_outs = FanOuts(self._store, started.execution_id)
+        execution = Execution(program, self._guard, fan_outs.open)
         execution.runtime.sign = self._sign
         live = Live(started.execution_id, event.run_id, event.execution, event.workflow, execution)
         live.head, live.last = page.hash, page.last
         live.traceparent = event.traceparent
+        live.fan_outs = fan_outs
         self._memory.admit(live)
         if event.due:
             self._timers.add(live, DEADLINE, event.due)

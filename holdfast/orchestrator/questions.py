@@ -31,7 +31,7 @@ from holdfast.orchestrator.aside import Aside
 from holdfast.orchestrator.claims import Claims
 from holdfast.orchestrator.departures import Departures
 from holdfast.orchestrator.live import Live
-from holdfast.orchestrator.loading import open_fan_out, read_history
+from holdfast.orchestrator.loading import FanOuts, completed_fan_outs, read_history
 from holdfast.orchestrator.memory import Memory
 from holdfast.orchestrator.standing import Standing
 from holdfast.orchestrator.waiters import Waiters
@@ -146,7 +146,9 @@ class Questions:
         if program is None:
             raise UnknownNameError("workflow", record.workflow, self._names())
         events, _, _ = await read_history(self._store, record.execution_id, record.run_id, record.execution)
-        execution = Execution(program, self._guard, open_fan_out(self._store, record.execution_id))
+        fan_outs = FanOuts(self._store, record.execution_id)
+        await fan_outs.fetch(completed_fan_outs(events))
+        execution = Execution(program, self._guard, fan_outs.open)
         try:
             if isinstance(events[-1], UNASKED):
                 events.pop()

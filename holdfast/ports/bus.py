@@ -25,7 +25,7 @@ LOCKS: Final = "locks"
 SCHEDULES: Final = "schedules"
 """A schedule was changed."""
 
-TOPICS: Final = frozenset({RUNS, TASKS, REQUESTS, CLOSED, SCHEDULES})
+TOPICS: Final = frozenset({RUNS, TASKS, REQUESTS, CLOSED, LOCKS, SCHEDULES})
 """All of them: what is rung when nobody knows what was missed."""
 
 Listener: TypeAlias = Callable[[frozenset[str]], None]
@@ -33,6 +33,10 @@ Listener: TypeAlias = Callable[[frozenset[str]], None]
 
 class Bus(Protocol):
     """Rings everybody who listens to the same store, this process included."""
+
+    @property
+    def reaches(self) -> bool:
+        """Whether rings of others arrive, as far as can be known. Who looks beneath may take more time about it."""
 
     def ring(self, topics: Iterable[str]) -> None:
         """Ring `topics`, soon and at most once each. Never blocks, never raises."""

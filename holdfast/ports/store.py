@@ -50,6 +50,10 @@ class Store(Protocol):
     def codec(self) -> Codec | None:
         """What pages are sealed and opened with; None leaves them readable."""
 
+    @property
+    def reads_at_once(self) -> bool:
+        """Whether reads never wait for anything, so that code that cannot wait may read, too."""
+
     async def open(self) -> None:
         """Open the store and bring its schema up to date, or raise SchemaError."""
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from holdfast.stores.group import GroupCommit
     from holdfast.stores.moving import Reading
     from holdfast.stores.postgres.address import is_address, parse_address
+    from holdfast.stores.postgres.connection import connect
+    from holdfast.stores.postgres.health import ServerHealth, examine
     from holdfast.stores.postgres.importing import import_store
-    from holdfast.stores.postgres.schema import migrate
+    from holdfast.stores.postgres.schema import migrate, pending
     from holdfast.stores.postgres.store import PostgresStore
     from holdfast.stores.sqlite import SQLiteStore
     from holdfast.stores.sqlite.exporting import export_store, take_back
@@ -32,16 +34,20 @@ _HOMES: Final = {
     "PostgresStore": "holdfast.stores.postgres.store",
     "Reading": "holdfast.stores.moving",
     "SQLiteStore": "holdfast.stores.sqlite",
+    "ServerHealth": "holdfast.stores.postgres.health",
     "SystemClock": "holdfast.stores.clock",
     "VerifyReport": "holdfast.stores.sqlite.verify",
     "export_store": "holdfast.stores.sqlite.exporting",
     "import_store": "holdfast.stores.postgres.importing",
+    "connect": "holdfast.stores.postgres.connection",
+    "examine": "holdfast.stores.postgres.health",
     "is_address": "holdfast.stores.postgres.address",
     "migrate": "holdfast.stores.postgres.schema",
     "new_key": "holdfast.stores.encryption",
     "parse_address": "holdfast.stores.postgres.address",
     "parse_key": "holdfast.stores.encryption",
     "take_back": "holdfast.stores.sqlite.exporting",
+    "pending": "holdfast.stores.postgres.schema",
     "verify": "holdfast.stores.sqlite.verify",
 }
 
@@ -53,8 +59,11 @@ __all__ = [
     "PostgresStore",
     "Reading",
     "SQLiteStore",
+    "ServerHealth",
     "SystemClock",
     "VerifyReport",
+    "connect",
+    "examine",
     "export_store",
     "import_store",
     "is_address",
@@ -62,6 +71,7 @@ __all__ = [
     "new_key",
     "parse_address",
     "parse_key",
+    "pending",
     "take_back",
     "verify",
 ]

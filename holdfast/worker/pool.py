@@ -57,6 +57,8 @@ from holdfast.worker.slots import Claim, Pool, decide_claims, note_more
 
 POLL_SECONDS: Final = 2.0
 """How often an idle worker looks although nobody rang, on average."""
+REST_FACTOR: Final = 6
+"""How many times as long it waits between looks where rings arrive: ten idle workers are to cost a database little."""
 PROGRESS_SECONDS: Final = 0.5
 """How often progress is written down, at most."""
 CHECK_SECONDS: Final = 1.0
@@ -258,7 +260,8 @@ class PoolWorker:
         if claims:
             note_more(self._pools, claims, more=False)  # a ring from now on is news
             self._claimed_at = self._clock.now()
-            self._poll_at = self._claimed_at + self._poll_seconds * (0.5 + self._random())
+            rest = self._poll_seconds * (REST_FACTOR if self._bus.reaches else 1)
+            self._poll_at = self._claimed_at + rest * (0.5 + self._random())
         operations = self._outbox.take()
         self._claiming_at = asyncio.get_running_loop().time()
         try:

@@ -34,8 +34,9 @@ ROOT = Path(__file__).parents[2]
 class CalmHarness:
     """Everything in this process; nothing is killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: str) -> None:
         self.folder = folder
+        self._store = store
         self._app: Holdfast | None = None
 
     @property
@@ -51,7 +52,7 @@ class CalmHarness:
         """End the stack in good order, and start another one."""
         await self.close()
         definitions = VERSIONS[version]
-        app = Holdfast(MODULES, f"sqlite:///{self.folder / 'store.db'}", definitions=definitions, log_level="ERROR")
+        app = Holdfast(MODULES, self._store, definitions=definitions, log_level="ERROR")
         self._app = await app.__aenter__()
 
     async def answer(self, url: str, answer: Any) -> bool:
@@ -69,8 +70,9 @@ class CalmHarness:
 class KilledHarness:
     """The stack in a process of its own, which is killed in the middle, and wherever a fault says so."""
 
-    def __init__(self, folder: Path, client: Client, faults: str, plant: str) -> None:
+    def __init__(self, folder: Path, store: str, client: Client, faults: str, plant: str) -> None:
         self.folder = folder
+        self._store = store
         self.client = client
         self.kills = 0
         self._version = FIRST
@@ -102,7 +104,7 @@ class KilledHarness:
         faults = self._faults
         while True:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.conformance.stack", str(self.folder / "store.db"), self._version),
+                *(sys.executable, "-m", "tests.conformance.stack", self._store, self._version),
                 stdout=subprocess.PIPE,
                 env={
                     **os.environ,
@@ -135,32 +137,34 @@ class KilledHarness:
 
 
 @asynccontextmanager
-async def calm(folder: Path) -> AsyncIterator[CalmHarness]:
-    """Give the stack in this process; its store verifies in the end."""
-    harness = CalmHarness(folder)
+async def calm(folder: Path, store: str = "") -> AsyncIterator[CalmHarness]:
+    """Give the stack in this process; its store, a file in `folder` unless one is named, verifies in the end."""
+    store = store or _file(folder)
+    harness = CalmHarness(folder, store)
     await harness.deploy(FIRST)
     try:
         yield harness
     finally:
         await harness.close()
-    _verify(folder)
+    await asyncio.to_thread(_verify, store)
 
 
 @asynccontextmanager
-async def killed(folder: Path, faults: str = "", plant: str = "") -> AsyncIterator[KilledHarness]:
+async def killed(folder: Path, faults: str = "", plant: str = "", store: str = "") -> AsyncIterator[KilledHarness]:
     """Give the stack in a process that is killed, by a fault if one is named; its store verifies in the end.
 
     With `plant`, it has a bug of `tests.crash.planted`.
     """
-    async with await Client.connect(f"sqlite:///{folder / 'store.db'}") as client:
-        harness = KilledHarness(folder, client, faults, plant)
+    store = store or _file(folder)
+    async with await Client.connect(store) as client:
+        harness = KilledHarness(folder, store, client, faults, plant)
         try:
             yield harness
         finally:
             await harness.close()
     if not harness.kills:
         raise AssertionError("nothing was killed")
-    _verify(folder)
+    await asyncio.to_thread(_verify, store)
 
 
 async def _answer(stack: Stack, url: str, answer: Any) -> bool:
@@ -173,7 +177,11 @@ async def _answer(stack: Stack, url: str, answer: Any) -> bool:
     return True
 
 
-def _verify(folder: Path) -> None:
-    report = verify_store(load_settings(store=f"sqlite:///{folder / 'store.db'}"))
+def _file(folder: Path) -> str:
+    return f"sqlite:///{folder / 'store.db'}"
+
+
+def _verify(store: str) -> None:
+    report = verify_store(load_settings(store=store))
     if not report.ok:
         raise AssertionError(str(report))

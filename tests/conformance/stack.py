@@ -1,4 +1,4 @@
-"""The process that is killed under the runtime's conformance suite: a whole stack on one SQLite file.
+"""The process that is killed under the runtime's conformance suite: a whole stack on one store.
 
 Owns: serving the scenarios' workflows and tasks, with places where faults may strike.
 Must not know: scenarios' drivers, when it is killed.
@@ -30,7 +30,7 @@ async def serve(store: str, version: str) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with Holdfast(
         MODULES,
-        f"sqlite:///{store}",
+        store,
         definitions=VERSIONS[version],
         lease_seconds=2,
         max_recoveries=1_000,

@@ -62,6 +62,21 @@ async def migrate(address: Address | str, *, patience_seconds: float = 30.0) -> 
         await close(connection)
 
 
+async def pending(address: Address | str, *, patience_seconds: float = 5.0) -> tuple[str, ...]:
+    """Return the names of the migrations that a store has not had. Raises as `migrate`."""
+    address = parse_address(address) if isinstance(address, str) else address
+    connection = await connect_patiently(address, Patience(address, patience_seconds), purpose="migrate")
+    try:
+        applied = await _applied(connection, address)
+    except Exception as error:
+        if judge(error) is Verdict.OTHER:
+            raise
+        raise translate(error, address) from error
+    finally:
+        await close(connection)
+    return tuple(each.name for each in missing(applied or (), migrations()))
+
+
 async def check(connection: Connection, address: Address) -> None:
     """Check that a store's schema is the program's.
 

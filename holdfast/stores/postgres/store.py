@@ -40,6 +40,8 @@ Result = TypeVar("Result")
 class PostgresStore(Reads):
     """Everything in one schema of a database. Belongs to the event loop it was opened on."""
 
+    reads_at_once = False
+    """See `Store.reads_at_once`."""
     codec: Codec | None = None
     """See `Store.codec`. A store keeps what it is given; whoever wraps it may encrypt."""
 

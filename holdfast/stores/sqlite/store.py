@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 class SQLiteStore(Reads):
     """Everything in one file. Belongs to the event loop it was opened on."""
 
+    reads_at_once = True
+    """See `Store.reads_at_once`."""
     codec: Codec | None = None
     """See `Store.codec`. A store keeps what it is given; whoever wraps it may encrypt."""
 

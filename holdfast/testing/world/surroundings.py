@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final, cast
 
-from holdfast.app import Settings
+from holdfast.app import Settings, open_at
 from holdfast.authoring import DeterminismGuard, Registry
 from holdfast.errors import DivergenceError
 from holdfast.observe import Meters
@@ -18,7 +18,7 @@ from holdfast.ports.bus import Bus
 from holdfast.ports.operations import Beat, Membership
 from holdfast.ports.program import Program
 from holdfast.ports.store import Store
-from holdfast.stores import GroupCommit, SQLiteStore
+from holdfast.stores import GroupCommit
 from holdfast.testing.world.loop import VirtualClock
 from holdfast.testing.world.stand_ins import Cast, CastRunner
 from holdfast.testing.world.store import ReplayingStore, SeveredStore
@@ -79,10 +79,7 @@ class WorldSurroundings:
 
     def make_store(self, settings: Settings, bus: Bus, meters: Meters) -> Store:
         """Return a store that can be severed."""
-        store = cast(
-            "Store",
-            SQLiteStore(settings.sqlite_path(), clock=self.clock, bus=bus, synchronous=settings.synchronous),
-        )
+        store = open_at(settings.address(), clock=self.clock, bus=bus, synchronous=settings.synchronous)
         if self._replays:
             programs = cast("Callable[[str], Program]", self._cast.registry.workflow)
             store = cast("Store", ReplayingStore(store, programs, DeterminismGuard(), self._divergences))

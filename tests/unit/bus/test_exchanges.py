@@ -14,6 +14,7 @@ import pytest
 
 from holdfast.bus import CutOffError, NotifyExchange, RedisExchange, RefusedError, RemoteBus, remote
 from holdfast.errors import MissingExtraError, SettingsError
+from holdfast.ports import bus as topics
 from holdfast.ports.bus import RUNS, TASKS
 from tests.servers.postgres import Postgres
 from tests.servers.redis import Redis
@@ -298,3 +299,8 @@ def test_nonsense_rings_nobody() -> None:
         await bus.close()
 
     asyncio.run(test())
+
+
+def test_no_topic_is_forgotten() -> None:
+    """What is rung after an outage is every topic that there is."""
+    assert {value for name, value in vars(topics).items() if name.isupper() and isinstance(value, str)} == topics.TOPICS

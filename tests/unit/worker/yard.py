@@ -44,6 +44,8 @@ FAST = RetryPolicy(attempts=3, initial=0.01, maximum=0.01)
 class Bell:
     """A bus inside this process."""
 
+    reaches = False
+
     def __init__(self) -> None:
         """Begin without listeners."""
         self._listeners: list[Callable[[frozenset[str]], None]] = []
