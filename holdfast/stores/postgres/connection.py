@@ -13,6 +13,7 @@ import asyncio
 import secrets
 import ssl
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from holdfast.errors import MissingExtraError, StoreError
@@ -79,6 +80,10 @@ class Connection(Protocol):
 _FIRST_DELAY: Final = 0.02
 _DELAY_MAX: Final = 1.0
 _STATEMENTS_CACHED: Final = 512
+# The server keeps the plan of a statement as long as the connection, and may have made it while the tables were empty.
+# Then going through all of a table is cheapest, and is still done when it has a million rows. Every statement has an
+# index to go by, so that is what is asked for.
+_PLANNING: Final = MappingProxyType(dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"))
 
 _log = logger("holdfast.store")
 
@@ -174,7 +179,7 @@ def _options(address: Address, purpose: str) -> dict[str, Any]:
     given = {"user": address.user, "password": address.password, "database": address.database}
     settings = {"application_name": f"holdfast {purpose}".strip()}
     if not address.is_pooled:
-        settings |= _settings(address)
+        settings |= _settings(address) | _PLANNING
     return {
         **{name: value for name, value in given.items() if value},
         **_place(address),

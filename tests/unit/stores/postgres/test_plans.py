@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
 import pytest
 
+from holdfast.stores.postgres.address import parse_address
+from holdfast.stores.postgres.connection import Connection, connect
 from holdfast.stores.sql import statements
 from tests.servers.postgres import Postgres
 from tests.unit.stores.postgres.desk import PACKAGE, Desk, desk_at
 
 ROWS = 400
 
+EARLY = (
+    "move_tip",
+    "end_tip",
+    "drop_read_inbox",
+    "close_execution",
+    "ready_executions",
+    "claim_tasks",
+    "find_addressee",
+)
+"""What is done from the first moment on, and most."""
 OFF = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
 """What would be cheaper in tables as small as these; a plan is then what it is in large ones."""
 
@@ -266,3 +280,27 @@ def test_a_lost_index_is_noticed(desk: Desk, index: str, name: str) -> None:
     finally:
         desk.execute("ROLLBACK")
     assert found.scans or index not in found.indexes
+
+
+def test_plans_that_were_made_for_empty_tables_use_indexes(dsn: str) -> None:
+    """A store's connection keeps its plans: what is cheap at first would go on when there are a million rows."""
+
+    async def explain() -> dict[str, str]:
+        connection = await connect(parse_address(dsn))
+        try:
+            await connection.execute("VACUUM (ANALYZE) tips, inbox, executions, task_queue, attributes")
+            await connection.execute("SET plan_cache_mode = force_generic_plan")
+            return {name: await explained(connection, sql[name]) for name in EARLY}
+        finally:
+            await connection.close()
+
+    async def explained(connection: Connection, text: str) -> str:
+        await connection.execute(f"PREPARE planned AS {text}")
+        given = ", ".join(["NULL"] * len(set(re.findall(r"\$\d+", text))))
+        rows = await connection.fetch(f"EXPLAIN EXECUTE planned({given})")
+        await connection.execute("DEALLOCATE planned")
+        return "\n".join(row[0] for row in rows)
+
+    sql = statements.load(PACKAGE)
+    plans = asyncio.run(explain())
+    assert {name: found for name, found in plans.items() if re.search("Seq Scan|Hash Join|Merge Join", found)} == {}
