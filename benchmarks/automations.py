@@ -7,6 +7,8 @@ Must not know: who measures them.
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,9 @@ STEPS_BEFORE_GATE: Final = 3
 
 arrivals: list[str] = []
 """The steps before the gate that this process ran, and who arrived at it."""
+
+trips: list[float] = []
+"""How long it took from step to step of each `timed_sequence` that this process saw through, in seconds."""
 
 
 @task
@@ -51,6 +56,47 @@ async def sleep_until(due: float) -> None:
 
 
 @task
+async def moment() -> float:
+    """Return when this was, on the machine's monotonic clock, which is the same for all processes."""
+    return time.monotonic()
+
+
+@workflow
+async def timed_sequence(steps: int) -> int:
+    """Take some steps one after the other, and note how long it took from one to the next."""
+    moments = [await moment() for _ in range(steps)]
+    trips.extend(after - before for before, after in itertools.pairwise(moments))
+    return steps
+
+
+@task
+async def wait_for_answer(seconds: float) -> None:
+    """Wait, as for a service that takes so long to answer."""
+    await asyncio.sleep(seconds)
+
+
+@task
+def compute(seconds: float) -> int:
+    """Keep a core busy for so long."""
+    rounds, until = 0, time.thread_time() + seconds
+    while time.thread_time() < until:
+        rounds += 1
+    return rounds
+
+
+@workflow
+async def map_waiting(items: int, seconds: float) -> int:
+    """Map a task that waits over some items."""
+    return len(await map_tasks(wait_for_answer, [seconds] * items))
+
+
+@workflow
+async def map_computing(items: int, seconds: float) -> int:
+    """Map a task that computes over some items."""
+    return len(await map_tasks(compute, [seconds] * items))
+
+
+@task
 async def noted_step(number: int) -> int:
     """Do nothing, durably, and say in this process that it was done."""
     arrivals.append("step")
@@ -76,4 +122,7 @@ async def gated(path: str) -> bool:
     return True
 
 
-DEFINITIONS: Final = (step, sequence, spread, mapping, sleep_until, noted_step, gate, gated)
+DEFINITIONS: Final = (
+    *(step, sequence, spread, mapping, sleep_until, noted_step, gate, gated),
+    *(moment, timed_sequence, wait_for_answer, compute, map_waiting, map_computing),
+)

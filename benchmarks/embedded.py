@@ -2,7 +2,7 @@
 
     python -m benchmarks.embedded [--quick] [--json FILE] [--only CASE] [--folder FOLDER] [--profile]
 
-Owns: the order in which systems take turns, the report for people and the one for programs.
+Owns: which systems there are, and what is said about their durability.
 Must not know: how any case is carried out.
 
 Peers take part when HOLDFAST_PEERS_PYTHON names a Python that has them; `make bench` sees to that.
@@ -13,16 +13,16 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from benchmarks.cases import CASES, Case
-from benchmarks.machine import Machine, describe_machine
-from benchmarks.rows import OURS, Ratio, Row, Sample, compare, summarize
-from benchmarks.subject import PEERS_PYTHON, MeasuringError, Subject, subjects
+from benchmarks.cases import CASES, Case, Parameters
+from benchmarks.machine import describe_machine
+from benchmarks.report import make_report, tell, tell_beginning, write
+from benchmarks.rows import Sample
+from benchmarks.subject import Subject, subjects
+from benchmarks.turns import take_turns
 
 QUICK_SYNCS: Final = 50
 PERSISTENT: Final = Path("/var/tmp")
@@ -36,16 +36,6 @@ DURABILITY: Final = (
 )
 
 
-class Report(msgspec.Struct, frozen=True):
-    """What `--json` writes."""
-
-    machine: Machine
-    quick: bool
-    durability: tuple[str, ...]
-    rows: tuple[Row, ...]
-    failures: tuple[str, ...] = ()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, tell, and write; return how many measurements failed."""
     given = _parser().parse_args(arguments)
@@ -54,17 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = given.folder or (PERSISTENT if PERSISTENT.is_dir() else None)
     with tempfile.TemporaryDirectory(dir=folder, prefix="holdfast-benchmarks-") as base:
         machine = describe_machine(Path(base), *([QUICK_SYNCS] if given.quick else []))
-        _tell_machine(machine, systems)
-        samples, failures = _measure(cases, systems, Path(base), quick=given.quick, repeats=given.repeats)
-    rows = [row for (case, system), each in samples.items() for row in summarize(case, system, each)]
-    if given.quick:
-        print("Quick: far less of everything than is said below, and once. The numbers only show that it runs.")
-    for case in cases:
-        _tell_case(case, [row for row in rows if row.case == case.name])
-    _tell_ratios(compare(rows))
-    report = Report(machine, given.quick, DURABILITY, tuple(rows), tuple(failures))
-    if given.json is not None:
-        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        tell_beginning(machine, DURABILITY, peers=len(systems) > 1)
+
+        def carry_out(case: Case, system: Subject, parameters: Parameters) -> Sequence[Sample]:
+            return system.measure(case.name, parameters, Path(base))
+
+        samples, failures = take_turns(cases, systems, carry_out, quick=given.quick, repeats=given.repeats)
+    report = make_report(machine, DURABILITY, samples, failures, quick=given.quick)
+    tell(report, cases)
+    write(report, given.json)
     for failure in failures:
         print(f"\nFAILED {failure}", file=sys.stderr)
     return len(failures)
@@ -85,54 +73,6 @@ def _parser() -> argparse.ArgumentParser:
 def _chosen(only: list[str] | None, profile: bool) -> list[Case]:
     names = [*(only or ()), *(["profile"] if profile else [])]
     return [case for case in CASES if (case.name in names if names else not case.alone)]
-
-
-def _measure(
-    cases: Sequence[Case], systems: Iterable[Subject], base: Path, *, quick: bool, repeats: int | None
-) -> tuple[dict[tuple[str, str], list[Sample]], list[str]]:
-    """Let the systems take turns, so that whatever disturbs the machine for a while disturbs all of them."""
-    turns = [
-        (turn, case, system, case.parameters[system.name][quick])
-        for turn in range(1 if quick else max(repeats or case.repeats for case in cases))
-        for case in cases
-        for system in systems
-        if turn < (repeats or case.repeats) and case.parameters.get(system.name, ({}, {}))[quick]
-    ]
-    samples: dict[tuple[str, str], list[Sample]] = {
-        (case.name, system.name): [] for case in cases for system in systems
-    }
-    failures = []
-    for done, (turn, case, system, parameters) in enumerate(turns):
-        print(f"  {done + 1}/{len(turns)} {case.name}: {system.name}, turn {turn + 1}", file=sys.stderr, flush=True)
-        try:
-            samples[case.name, system.name] += system.measure(case.name, parameters, base)
-        except MeasuringError as error:
-            failures.append(f"{case.name}: {error}")
-    return samples, failures
-
-
-def _tell_machine(machine: Machine, systems: Sequence[Subject]) -> None:
-    print(*machine.lines(), "", *DURABILITY, sep="\n")
-    if len(systems) == 1:
-        print(f"No peers: {PEERS_PYTHON} does not name a Python that has them. `make bench` installs them.")
-    print(flush=True)
-
-
-def _tell_case(case: Case, rows: Sequence[Row]) -> None:
-    if not rows:
-        return
-    print(f"\n{case.name}: {case.about}")
-    for row in rows:
-        spread = f"({row.low:g} to {row.high:g}, n {row.n})" if row.n > 1 else "(n 1)"
-        print(f"  {row.system:<22}{row.metric:<24}{row.value:>12g} {row.unit:<10} {spread}")
-
-
-def _tell_ratios(ratios: Sequence[Ratio]) -> None:
-    if not ratios:
-        return
-    print(f"\n{OURS} is so many times better")
-    for ratio in ratios:
-        print(f"  {ratio.case:<14}{ratio.metric:<24}{ratio.times:>10g} x  than {ratio.system}")
 
 
 if __name__ == "__main__":

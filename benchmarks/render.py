@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.cases import CASES
-from benchmarks.embedded import Report
+from benchmarks.report import Report
 from benchmarks.rows import OURS, Row, compare
 
 SHOWN: Final[dict[str, tuple[tuple[str, str], ...]]] = {

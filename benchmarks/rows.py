@@ -15,7 +15,11 @@ from typing import Final
 import msgspec
 
 OURS: Final = "holdfast"
-"""What the product is called among the systems."""
+"""What the product is called among the systems; set up in another way, its name begins like this."""
+
+
+SPENT: Final = frozenset({"queries/s"})
+"""Units of rates at which something is spent: less of it is better."""
 
 
 class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +76,7 @@ def summarize(case: str, system: str, samples: Iterable[Sample]) -> list[Row]:
 
 def is_rate(unit: str) -> bool:
     """Say whether more of it is better."""
-    return unit.endswith("/s")
+    return unit.endswith("/s") and unit not in SPENT
 
 
 def compare(rows: Sequence[Row]) -> list[Ratio]:
@@ -82,7 +86,7 @@ def compare(rows: Sequence[Row]) -> list[Ratio]:
     for row in rows:
         own = ours.get((row.case, row.metric))
         # The greatest of many is whatever disturbed the machine, and says nothing of either system.
-        if row.system == OURS or own is None or not own.value or not row.value or row.metric.endswith("max"):
+        if row.system.startswith(OURS) or own is None or not own.value or not row.value or row.metric.endswith("max"):
             continue
         times = own.value / row.value if is_rate(row.unit) else row.value / own.value
         ratios.append(Ratio(row.case, row.metric, row.system, _rounded(times)))

@@ -6,7 +6,9 @@ Must not know: any case.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,17 +56,26 @@ class Subject:
         with tempfile.TemporaryDirectory(dir=base, prefix=f"{case}-") as folder:
             given = msgspec.json.encode(parameters).decode()
             command = [*self.command, case, "--folder", folder, "--parameters", given, *self.options]
-            try:
-                # A session of its own, so that what it started ends with it.
-                done = subprocess.run(
-                    command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
-                )
-            except subprocess.TimeoutExpired:
-                raise MeasuringError(f"{self.name} did not end within {SECONDS_MAX} s (SECONDS_MAX)") from None
+            done = _run(command, self.name)
         lines = done.stdout.splitlines()
         if done.returncode or not lines:
             raise MeasuringError(f"{self.name} ended with {done.returncode}:\n{done.stderr.strip()[-2000:]}")
         return msgspec.json.decode(lines[-1], type=Measured).samples
+
+
+def _run(command: Sequence[str], name: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, in a session of its own, so that whatever it started ends with it, come what may."""
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            raise MeasuringError(f"{name} did not end within {SECONDS_MAX} s (SECONDS_MAX)") from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def subjects() -> Sequence[Subject]:

@@ -14,7 +14,21 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks.ours import breakdown, http, latency, mapping, recovery, sleeping, starting, throughput
+from benchmarks.ours import (
+    breakdown,
+    http,
+    idle,
+    in_process,
+    latency,
+    mapping,
+    queue,
+    recovery,
+    sleeping,
+    spreading,
+    starting,
+    throughput,
+    timers,
+)
 from benchmarks.ours.stage import tell
 from benchmarks.rows import Sample
 
@@ -32,6 +46,13 @@ CASES: Final[Mapping[str, Callable[..., Coroutine[Any, Any, list[Sample] | None]
     "http_starts": http.measure,
     "http_starts-server": http.serve,
     "profile": breakdown.measure,
+    "in_process": in_process.measure,
+    "queue": queue.measure,
+    "round_trip": queue.measure,
+    "idle": idle.measure,
+    "map_waiting": spreading.measure,
+    "map_computing": spreading.measure,
+    "timers": timers.measure,
 }
 
 

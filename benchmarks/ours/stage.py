@@ -30,8 +30,9 @@ def store_in(folder: Path) -> str:
 
 
 def stack(folder: Path, **settings: Any) -> Holdfast:
-    """Return the whole stack in this process, durable as it comes: WAL, synchronous=FULL."""
-    return Holdfast(definitions=DEFINITIONS, store=store_in(folder), log_level="ERROR", **settings)
+    """Return the whole stack in this process, on a file as it comes (WAL, synchronous=FULL) if no store is named."""
+    options = {"store": store_in(folder), "log_level": "ERROR"} | settings
+    return Holdfast(definitions=DEFINITIONS, **options)
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

@@ -16,7 +16,6 @@ A workflow is called the fastest way: awaited directly where one runs at a time,
 import argparse
 import asyncio
 import json
-import math
 import sqlite3  # noqa: TID251 - the peer keeps its file with it
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import sqlalchemy
 from dbos import DBOS, SetWorkflowID
+from samples import percentiles, sample
 
 STEPS_BEFORE_GATE = 3
 LOOK_SECONDS = 0.01
@@ -81,7 +81,6 @@ async def gated(path):
 # --- Setting up ------------------------------------------------------------------------------------------------------
 
 
-@sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
 def _sync_every_commit(connection, _record):
     connection.execute("PRAGMA synchronous=FULL")
 
@@ -89,41 +88,32 @@ def _sync_every_commit(connection, _record):
 def open_dbos(folder, journal):
     """Launch DBOS on a file in `folder`."""
     path = folder / "dbos.sqlite"
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", _sync_every_commit)
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA journal_mode={journal}")
     connection.close()
+    launch_dbos(f"sqlite:///{path}")
+    return path
+
+
+def launch_dbos(url, **config):
+    """Launch DBOS on a database."""
     DBOS(
         config={
             "name": "benchmark",
-            "system_database_url": f"sqlite:///{path}",
+            "system_database_url": url,
             "log_level": "ERROR",
             "application_version": "1",
             "executor_id": "local",
+            **config,
         }
     )
     DBOS.launch()
-    return path
 
 
 def close_dbos():
     """Stop DBOS without waiting for anything."""
     DBOS.destroy(workflow_completion_timeout_sec=0)
-
-
-def sample(metric, unit, values, of=1):
-    """Return what was measured of one metric, each value standing for `of` single measurements."""
-    return {"metric": metric, "unit": unit, "values": values, "of": of}
-
-
-def percentiles(prefix, seconds):
-    """Return p50, p95, p99 and the greatest of some latencies, in milliseconds."""
-    ordered = sorted(seconds)
-
-    def rank(percent):
-        return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
-
-    found = {f"p{percent}": rank(percent) for percent in (50, 95, 99)} | {"max": ordered[-1]}
-    return [sample(f"{prefix}{name}", "ms", [value * 1e3], len(seconds)) for name, value in found.items()]
 
 
 # --- Cases -----------------------------------------------------------------------------------------------------------
@@ -132,6 +122,11 @@ def percentiles(prefix, seconds):
 async def throughput(folder, journal, runs, steps, rounds, at_once):
     """Run `runs` runs, `at_once` at a time, `rounds` times, after a small round to warm up."""
     open_dbos(folder, journal)
+    return await many(runs, steps, rounds, at_once)
+
+
+async def many(runs, steps, rounds, at_once):
+    """As `throughput`, on whatever was launched."""
     turn = asyncio.Semaphore(at_once)
 
     async def one():

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import go_without_program, require_program
+from tests.servers import postgres, redis
+
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_MAX = 120
 
@@ -116,3 +119,24 @@ def test_webhooks_are_measured_beside_a_bare_route(tmp_path: Path) -> None:
         (system, metric) for system in ("holdfast", "bare") for metric in ("deliveries", "p50", "p99")
     }
     assert all(row["value"] > 0 and row["of"] == 200 for row in rows)
+
+
+def test_a_fleet_is_measured_on_servers_of_its_own(tmp_path: Path) -> None:
+    """Runs have their rates, tasks through the queue their latencies, and it is said what was durable."""
+    if postgres.find_programs() is None:
+        go_without_program("postgres", postgres.INSTALL)
+    require_program(redis.PROGRAM, redis.INSTALL)
+    cases = ("--only", "in_process", "--only", "round_trip", "--system", "holdfast")
+    done = run("benchmarks.fleet", "--quick", *cases, "--json", str(tmp_path / "report.json"))
+    assert done.returncode == 0, done.stderr
+    read = json.loads((tmp_path / "report.json").read_text())
+    rows = {(row["case"], row["metric"]): row["value"] for row in read["rows"]}
+    assert rows.keys() >= {("in_process", "steps"), ("in_process", "runs"), ("round_trip", "trip_p50")}
+    assert all(value > 0 for value in rows.values())
+    assert any("fsync" in line for line in read["durability"])
+
+
+def test_without_its_servers_a_fleet_is_not_measured_and_says_why() -> None:
+    """Whoever lacks a server is told how to install it, and the other benchmarks go on."""
+    done = run("benchmarks.fleet", "--quick", PATH="")
+    assert (done.returncode, redis.INSTALL in done.stderr) == (0, True)

@@ -6,9 +6,9 @@ Owns: that every number that is shown stands in its row and column.
 from __future__ import annotations
 
 from benchmarks.cases import CASES
-from benchmarks.embedded import Report
 from benchmarks.machine import Machine
 from benchmarks.render import SHOWN, render
+from benchmarks.report import Report
 from benchmarks.rows import Row
 
 MACHINE = Machine("a cpu", 2, 0.1, 8.0, "Linux 6", "3.11.7", "ext4 on /", 100.0, 900.0)
