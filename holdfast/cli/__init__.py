@@ -25,6 +25,7 @@ from holdfast.cli import (
     moving,
     notifying,
     operating,
+    pooling,
     replaying,
     runs,
     scheduling,
@@ -68,7 +69,7 @@ program.command(rich_help_panel=CODE)(replaying.replay)
 program.add_typer(capturing.capture, name="capture", rich_help_panel=CODE)
 program.command(rich_help_panel=CODE)(deploying.deploy_check)
 program.command(rich_help_panel=CODE)(linting.lint)
-program.command(rich_help_panel=FLEET)(fleet.pools)
+program.add_typer(pooling.pools, name="pools", rich_help_panel=FLEET)
 program.command(rich_help_panel=FLEET)(fleet.workers)
 program.add_typer(fleet.locks, name="locks", rich_help_panel=FLEET)
 program.add_typer(fleet.limits, name="limits", rich_help_panel=FLEET)

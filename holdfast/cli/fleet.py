@@ -1,4 +1,4 @@
-"""`holdfast pools`, `workers`, `locks` and `limits`: who works, what waits, what is locked or limited."""
+"""`holdfast workers`, `locks` and `limits`: who works, what waits, what is locked or limited."""
 
 from __future__ import annotations
 
@@ -13,26 +13,6 @@ from holdfast.ports.operations import BreakLock
 
 locks = typer.Typer(help="Locks and semaphores.", no_args_is_help=True)
 limits = typer.Typer(help="How many tasks run at once, and how often they start.", no_args_is_help=True)
-
-
-def pools(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """List the pools that have work, or somebody to do it."""
-    output = Output(as_json=as_json)
-
-    async def body(client: Client) -> None:
-        rows = [
-            {
-                "pool": each.pool,
-                "backlog": each.backlog,
-                "oldest_seconds": round(each.oldest_seconds, 3),
-                "in_flight": each.in_flight,
-                "slots": each.slots,
-            }
-            for each in await client.store.pools()
-        ]
-        output.rows(("pool", "backlog", "oldest_seconds", "in_flight", "slots"), rows)
-
-    with_client(output, store, body)
 
 
 def workers(store: StoreOption = None, as_json: JsonOption = False) -> None:

@@ -6,6 +6,7 @@ from holdfast.client.client import Fork, IdConflictPolicy, IdReusePolicy, Workfl
 from holdfast.client.embedded import EmbeddedEngine
 from holdfast.client.handle import ANSWER_SECONDS, RunHandle, decode_outcome
 from holdfast.client.overrides import check_overrides
+from holdfast.client.unserved import unserved
 
 __all__ = [
     "ANSWER_SECONDS",
@@ -22,4 +23,5 @@ __all__ = [
     "check_overrides",
     "decode_outcome",
     "meant",
+    "unserved",
 ]

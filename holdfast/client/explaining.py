@@ -222,6 +222,10 @@ def _task(situation: Situation, row: QueueRecord) -> Cause:
         member = next((each for each in situation.members if each.name == row.owner), None)
         state = f", which is {member.state}" if member is not None and member.state != "alive" else ""
         return Cause("running", f"{name} runs on {row.owner}{state}, attempt {row.attempt}", row.step)
+    if row.line.startswith(("place ", "rate ")):
+        kind, _, limit = row.line.partition(" ")
+        waits = "a place at limit" if kind == "place" else "its share of rate"
+        return Cause("limit", f"{name} waits for {waits} {limit!r}", row.step, remedy="holdfast limits list")
     if row.visible_at > situation.now:
         failure = _last_failure(row.failures)
         why = f" because {failure.type}: {failure.message}" if failure is not None else ""
@@ -244,6 +248,9 @@ def _pool(situation: Situation, what: str, pool: str, step: str, since: float | 
         served = ", ".join(each.pool for each in situation.pools if each.slots) or "none"
         text = f"{what} is queued in pool {pool!r}, which no live worker serves (served: {served})"
         return Cause("no-worker", text, step, since, f"holdfast worker MODULE --pool {pool}=8")
+    if record.paused:
+        text = f"{what} is queued in pool {pool!r}, which is paused"
+        return Cause("paused-pool", text, step, since, f"holdfast pools resume {pool}")
     text = (
         f"{what} waits for a slot in pool {pool!r}: {record.in_flight} of {record.slots} busy, {record.backlog} queued"
     )

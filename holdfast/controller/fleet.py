@@ -1,6 +1,6 @@
 """The fleet: who works, what waits, what is locked.
 
-Owns: these lists, and taking a lock from its holder.
+Owns: these lists, taking a lock from its holder, and what people decide about pools.
 Must not know: HTTP, runs.
 """
 
@@ -11,6 +11,7 @@ from holdfast.controller.documents import (
     BrokenLock,
     LimitList,
     LockList,
+    Pool,
     PoolList,
     WorkerList,
     limit_document,
@@ -18,7 +19,7 @@ from holdfast.controller.documents import (
     pool_document,
     worker_document,
 )
-from holdfast.ports.operations import BreakLock
+from holdfast.ports.operations import BreakLock, LimitPool, PausePool, PoolRecord, ResumePool
 from holdfast.ports.store import Store
 
 
@@ -36,6 +37,26 @@ class Fleet:
     async def pools(self) -> PoolList:
         """Return every pool that has work or somebody to do it."""
         return PoolList(pools=[pool_document(each) for each in await self._store.pools()])
+
+    async def pool(self, name: str) -> Pool:
+        """Return one pool, also one of which nothing is known."""
+        found = next((each for each in await self._store.pools() if each.pool == name), None)
+        return pool_document(found or PoolRecord(name, 0, 0, 0.0, 0))
+
+    async def pause_pool(self, name: str, reason: str, by: str = "") -> Pool:
+        """Let nothing of a pool be taken; what is under way goes on. `by` is who does it."""
+        await store_of(self._store, by).write([PausePool(name, by, reason)])
+        return await self.pool(name)
+
+    async def resume_pool(self, name: str, by: str = "") -> Pool:
+        """Let a pool be served again; `by` is who does it."""
+        await store_of(self._store, by).write([ResumePool(name, by)])
+        return await self.pool(name)
+
+    async def limit_pool(self, name: str, limit: int | None, by: str = "") -> Pool:
+        """Let so many tasks of a pool be under way at once; None lifts the limit. `by` is who does it."""
+        await store_of(self._store, by).write([LimitPool(name, limit, by)])
+        return await self.pool(name)
 
     async def locks(self) -> LockList:
         """Return every place in every lock's queue."""

@@ -172,6 +172,12 @@ class Dispatcher:
         if live.is_dirty:
             self._touched(live)
 
+    def serve(self, pools: frozenset[str]) -> None:
+        """Start tasks of `pools` here from now on, and of no others."""
+        if pools != self._pools:
+            self._pools = pools
+            self._quick.clear()
+
     def close(self) -> None:
         """Stop looking after first attempts."""
         if self._handle is not None:

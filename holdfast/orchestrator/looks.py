@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from holdfast.ports.bus import REQUESTS, RUNS
+from holdfast.ports.bus import POOLS, REQUESTS, RUNS
 
 
 class Looks:
@@ -25,6 +25,7 @@ class Looks:
         self._wanted = asyncio.Event()
         self._mail_wanted = False
         self._requests_wanted = False
+        self._pools_wanted = False
 
     def want(self) -> None:
         """Wake up who looks, for something that every look sees to."""
@@ -40,12 +41,19 @@ class Looks:
         self._requests_wanted = True
         self._wanted.set()
 
+    def want_pools(self) -> None:
+        """Look soon which pools are paused or limited."""
+        self._pools_wanted = True
+        self._wanted.set()
+
     def rung(self, topics: frozenset[str]) -> None:
         """Want what the bus has rung for."""
         if RUNS in topics:
             self.want_mail()
         if REQUESTS in topics:
             self.want_requests()
+        if POOLS in topics:
+            self.want_pools()
 
     async def next(self) -> bool:
         """Wait for the next reason to look, or for the poll; say whether it is the poll, which looks for everything."""
@@ -65,4 +73,9 @@ class Looks:
     def take_requests(self) -> bool:
         """Say whether questions are wanted, which they are no longer: they are looked for now."""
         wanted, self._requests_wanted = self._requests_wanted, False
+        return wanted
+
+    def take_pools(self) -> bool:
+        """Say whether it is wanted to know which pools are paused or limited, which it is no longer."""
+        wanted, self._pools_wanted = self._pools_wanted, False
         return wanted

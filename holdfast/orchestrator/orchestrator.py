@@ -143,6 +143,7 @@ class Orchestrator:
         self._sign = sign
         self._standing = standing = Standing(self._lost)
         self._aside = aside = Aside(standing)
+        self._pools = pools
         self._looks = looks = Looks(settings.poll_seconds, jitter)
         self._memory = memory = Memory(settings.live_runs_max, looks.want)
         self._waiters = waiters = Waiters()
@@ -236,6 +237,7 @@ class Orchestrator:
         if fits:
             await self._store.write(fits, membership)
         self._stop_listening = self._bus.listen(self._looks.rung)
+        await self._learn_pools()
         self._looks.want_mail()
         self._write_loop = asyncio.create_task(self._writer.run(), name="holdfast orchestrator")
         self._write_loop.add_done_callback(self._stopped)
@@ -283,6 +285,8 @@ class Orchestrator:
                     await self._mailbox.read()
                     if not self._standing.draining:
                         await self._claims.claim(self._names())
+                if looks.take_pools():
+                    await self._learn_pools()
                 if looks.take_requests() or polled:
                     await self._questions.answer_requests()
                 self._departures.evict_surplus()
@@ -290,6 +294,10 @@ class Orchestrator:
                 self._standing.lose()
             except StoreError as error:
                 log.warning("the store cannot be read", error=str(error))
+
+    async def _learn_pools(self) -> None:
+        """Start no tasks here of pools that are paused or limited: those go through the queue, which knows."""
+        self._dispatcher.serve(self._pools - {rule.pool for rule in await self._store.pool_rules()})
 
     def _stopped(self, loop: asyncio.Task[None]) -> None:
         """Give up the membership when a part that must not end has ended: others do better with its runs."""

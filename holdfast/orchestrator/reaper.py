@@ -13,6 +13,7 @@ from holdfast.errors import FencedError, StoreError
 from holdfast.observe import logger
 from holdfast.orchestrator.looks import Looks
 from holdfast.orchestrator.standing import Standing
+from holdfast.orchestrator.unserved import UnservedPools
 from holdfast.ports.bus import RUNS, TASKS, Bus
 from holdfast.ports.operations import Reap, Reaped
 from holdfast.ports.store import Store
@@ -42,6 +43,7 @@ class Reaper:
         self._jitter = jitter
         self._reap_seconds = reap_seconds
         self._recoveries_max = recoveries_max
+        self._unserved = UnservedPools(store)
 
     async def run(self) -> None:
         """Reap until cancelled, or until this member turns out to be dead itself."""
@@ -59,3 +61,5 @@ class Reaper:
                 log.warning("members died", members=reaped.members, runs=reaped.runs, tasks=reaped.tasks)
                 self._looks.want_mail()
                 self._bus.ring([RUNS, TASKS])
+            self._looks.want_pools()
+            await self._unserved.look()

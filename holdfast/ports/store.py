@@ -30,6 +30,7 @@ from holdfast.ports.operations import (
     NoticeRecord,
     Operation,
     PoolRecord,
+    PoolRule,
     Position,
     QueueRecord,
     RunFilter,
@@ -148,6 +149,9 @@ class Store(Protocol):
 
     async def pools(self) -> list[PoolRecord]:
         """Return every pool that has work or somebody to do it."""
+
+    async def pool_rules(self) -> list[PoolRule]:
+        """Return what people decided about pools, by name."""
 
     async def limits(self) -> list[LimitRecord]:
         """Return every limit that somebody holds, and every rate there is."""

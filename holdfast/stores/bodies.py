@@ -354,6 +354,9 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.MoveSchedule,
         ops.DropSchedule,
         ops.FreezeRate,
+        ops.PausePool,
+        ops.ResumePool,
+        ops.LimitPool,
     }
 )
 """Operations that carry names, numbers and times only."""

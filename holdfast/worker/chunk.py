@@ -80,6 +80,11 @@ class ChunkRun:
         return len(self._running)
 
     @property
+    def is_blocked(self) -> bool:
+        """Whether none of its items may start before one that runs has ended."""
+        return self.chunk.one_by_one and bool(self._running)
+
+    @property
     def unstarted(self) -> int:
         """How many items wait for a slot."""
         return 0 if self.over else len(self.chunk.items) - self._next

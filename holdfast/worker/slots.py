@@ -56,15 +56,18 @@ class Pool:
     def next_chunk(self) -> ChunkRun | None:
         """Return a chunk with an item that can start now, None when there is no such item or no slot."""
         while self.chunks and self.busy < self.slots:
-            if self.chunks[0].unstarted:
+            if not self.chunks[0].unstarted:
+                self.chunks.popleft()
+            elif self.chunks[0].is_blocked:
+                return next((chunk for chunk in self.chunks if chunk.unstarted and not chunk.is_blocked), None)
+            else:
                 return self.chunks[0]
-            self.chunks.popleft()
         return None
 
     def share(self, turn: int) -> tuple[int, int]:
         """Return how many tasks and how many chunks to claim now. `turn` alternates who gets an odd slot."""
         free = self.free
-        if not any(chunk.unstarted for chunk in self.chunks):
+        if not any(chunk.unstarted and not chunk.is_blocked for chunk in self.chunks):
             return free if self.more_tasks else 0, min(self._ahead, free) if self.more_chunks else 0
         return (free + turn % 2) // 2 if self.more_tasks else 0, 0
 

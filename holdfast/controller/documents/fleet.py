@@ -6,10 +6,11 @@ Must not know: runs.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from holdfast.client import unserved
 from holdfast.controller.documents.base import Document
 from holdfast.controller.times import iso_time, iso_time_or_none
 from holdfast.ports.operations import LimitRecord, LockRecord, MemberRecord, PoolRecord
@@ -48,6 +49,25 @@ class Pool(Document, frozen=True):
     in_flight: int
     oldest_seconds: float
     slots: int
+    """Slots of living workers."""
+    paused: bool
+    """Nothing of it is taken until somebody resumes it."""
+    limit: int | None
+    """How many of its tasks may be under way at once, in the whole fleet; null for as many as there are slots."""
+    warning: str | None
+    """What keeps its tasks from being done: nobody serves it."""
+
+
+class PoolChange(Document, frozen=True, forbid_unknown_fields=True):
+    """How a pool is changed."""
+
+    reason: str = ""
+
+
+class PoolLimit(Document, frozen=True, forbid_unknown_fields=True):
+    """How many tasks of a pool may be under way at once; null lifts the limit."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None
 
 
 class PoolList(Document, frozen=True):
@@ -157,6 +177,9 @@ def pool_document(record: PoolRecord) -> Pool:
         in_flight=record.in_flight,
         oldest_seconds=record.oldest_seconds,
         slots=record.slots,
+        paused=record.paused,
+        limit=record.limit,
+        warning=unserved(record),
     )
 
 

@@ -6,13 +6,23 @@ Must not know: runs.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from holdfast.authoring import CallSignature
-from holdfast.controller.documents import BrokenLock, LimitList, LockList, LockName, PoolList, WorkerList
+from holdfast.controller.documents import (
+    BrokenLock,
+    LimitList,
+    LockList,
+    LockName,
+    Pool,
+    PoolChange,
+    PoolLimit,
+    PoolList,
+    WorkerList,
+)
 from holdfast.controller.http.access import ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, reference, takes
 from holdfast.controller.http.parts import TheBody, ThePrincipal, TheService, json_response
@@ -24,6 +34,17 @@ def _lock_name(body: LockName) -> None:
     """Describe the body of break."""
 
 
+def _pool_change(body: PoolChange) -> None:
+    """Describe the body of pause."""
+
+
+def _pool_limit(body: PoolLimit) -> None:
+    """Describe the body of limit."""
+
+
+PoolName = Annotated[str, Path(min_length=1, max_length=200, description="A pool's name.")]
+_POOL_CHANGE: Final = CallSignature(_pool_change, name="the request")
+_POOL_LIMIT: Final = CallSignature(_pool_limit, name="the request")
 _LOCK_NAME: Final = CallSignature(_lock_name, name="the request")
 
 router = APIRouter(route_class=ScopedRoute, tags=["fleet"])
@@ -41,6 +62,31 @@ async def list_workers(service: TheService) -> Response:
 async def list_pools(service: TheService) -> Response:
     """List the pools with their load."""
     return json_response(await service.fleet.pools())
+
+
+@router.post("/v1/pools/{name}/pause", responses=describes(Pool), openapi_extra=takes(reference(PoolChange)))
+@requires(Scope.OPERATE)
+async def pause_pool(name: PoolName, service: TheService, body: TheBody, principal: ThePrincipal) -> Response:
+    """Let nothing of a pool be taken until it is resumed; what is under way goes on to its end."""
+    read_json(body or b"{}", "the request")
+    (change,), _ = _POOL_CHANGE.decode_call(body or b"{}")
+    return json_response(await service.fleet.pause_pool(name, change.reason, principal.actor))
+
+
+@router.post("/v1/pools/{name}/resume", responses=describes(Pool))
+@requires(Scope.OPERATE)
+async def resume_pool(name: PoolName, service: TheService, principal: ThePrincipal) -> Response:
+    """Let a pool be served again."""
+    return json_response(await service.fleet.resume_pool(name, principal.actor))
+
+
+@router.post("/v1/pools/{name}/limit", responses=describes(Pool), openapi_extra=takes(reference(PoolLimit)))
+@requires(Scope.OPERATE)
+async def limit_pool(name: PoolName, service: TheService, body: TheBody, principal: ThePrincipal) -> Response:
+    """Let so many tasks of a pool be under way at once, in the whole fleet; null lifts the limit."""
+    read_json(body or b"null", "the request")
+    (wanted,), _ = _POOL_LIMIT.decode_call(body or b"null")
+    return json_response(await service.fleet.limit_pool(name, wanted.limit, principal.actor))
 
 
 @router.get("/v1/locks", responses=describes(LockList))

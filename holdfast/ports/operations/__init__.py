@@ -131,6 +131,12 @@ from holdfast.ports.operations.notices import (
     ResendNotice,
     SettleNotice,
 )
+from holdfast.ports.operations.pools import (
+    LimitPool,
+    PausePool,
+    PoolRule,
+    ResumePool,
+)
 from holdfast.ports.operations.pruning import (
     Prune,
     Pruned,
@@ -240,6 +246,9 @@ Operation: TypeAlias = (
     | ReleaseLease
     | BreakLock
     | FreezeRate
+    | PausePool
+    | ResumePool
+    | LimitPool
     | OpenEntry
     | RenewEntry
     | CloseEntry
@@ -353,6 +362,7 @@ __all__ = [
     "LeasedPlace",
     "Leave",
     "LimitHolder",
+    "LimitPool",
     "LimitRecord",
     "LockRecord",
     "LockRequest",
@@ -373,7 +383,9 @@ __all__ = [
     "OutgoingMessage",
     "Overtaken",
     "Pause",
+    "PausePool",
     "PoolRecord",
+    "PoolRule",
     "Position",
     "Prune",
     "PruneAudit",
@@ -397,6 +409,7 @@ __all__ = [
     "Request",
     "ResendNotice",
     "Resume",
+    "ResumePool",
     "RetryOwnTask",
     "RetryTask",
     "ReturnRequest",

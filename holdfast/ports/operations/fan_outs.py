@@ -36,6 +36,8 @@ class ClaimedChunk(Value, frozen=True):
     recoveries: int = 0
     traceparent: str = ""
     """As it was queued."""
+    one_by_one: bool = False
+    """Its pool is limited: one of the items runs at a time."""
 
 
 class ItemOutcome(Value, frozen=True, array_like=True):

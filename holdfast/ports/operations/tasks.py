@@ -112,6 +112,10 @@ class PoolRecord(Value, frozen=True):
     oldest_seconds: float
     slots: int
     """Slots of live members that serve it."""
+    paused: bool = False
+    """Nothing of it is claimed until somebody resumes it."""
+    limit: int | None = None
+    """How many of its tasks may be claimed at once, in the whole fleet; None for as many as there are slots."""
 
 
 class QueueRecord(Value, frozen=True):

@@ -104,7 +104,7 @@ _OF_TASKS = (
     "enqueue_task", "unqueue_task", "promote_tasks", "claim_tasks", "claimable_in_turn", "claimable_tasks",
     "claim_chosen_tasks", "finish_task", "finish_tasks", "finish_own_task",
     "finish_own_tasks", "retry_task", "retry_own_task", "execution_standing", "set_aside_tasks", "release_tasks",
-    "held_tasks", "record_progress",
+    "held_tasks", "record_progress", "pool_rules", "pool_is_limited",
 )  # fmt: skip
 _OF_FAN_OUTS = (
     "start_fan_out", "open_fan_out", "open_fan_outs", "close_fan_out", "count_outcomes", "fan_out_status",

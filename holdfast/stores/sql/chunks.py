@@ -26,7 +26,7 @@ import msgspec
 from holdfast.errors import FencedError
 from holdfast.ports.bus import TASKS
 from holdfast.ports.operations import PAUSED, ChunkRecord, ClaimChunks, ClaimedChunk, QueueFanOut
-from holdfast.stores.sql import executions
+from holdfast.stores.sql import executions, pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -103,7 +103,7 @@ def claim(session: Session, operation: ClaimChunks) -> tuple[ClaimedChunk, ...]:
     session.run("promote_chunks", (session.now, max(PROMOTED_MAX, sum(limit for _, limit in operation.pools))))
     known = _encode_json(operation.tasks).decode()
     claimed: list[ClaimedChunk] = []
-    for pool, limit in operation.pools:
+    for pool, limit, is_limited in pools.open_for_claims(session, operation.pools):
         # The token is only taken when there is a claim to bear it: looking in vain writes nothing.
         token = session.offer_token()
         rows = session.rows("claim_chunks", (member, token, pool, known, limit))
@@ -111,7 +111,7 @@ def claim(session: Session, operation: ClaimChunks) -> tuple[ClaimedChunk, ...]:
             session.keep_token(token)
         # RETURNING gives rows in no particular order.
         rows.sort(key=lambda row: (-row[1], row[0]))
-        claimed.extend(_claimed(session, chunk_id) for chunk_id, _ in rows)
+        claimed.extend(_claimed(session, chunk_id, one_by_one=is_limited) for chunk_id, _ in rows)
     return tuple(claimed)
 
 
@@ -137,6 +137,8 @@ def keep(session: Session, chunk: HeldChunk, *, done: bool) -> None:
     """
     if not chunk.pending:
         session.run("drop_chunk", (chunk.chunk_id,))
+        if pools.is_limited(session, chunk.pool):
+            session.rings.add(TASKS)
     elif done:
         session.run("give_back_chunk", (chunk.chunk_id, _bitmap(chunk.pending), _unless_paused(session, chunk, READY)))
         session.rings.add(TASKS)
@@ -227,7 +229,7 @@ def read_chunks(reader: Reader, fan_out_id: int) -> list[ChunkRecord]:
     ]
 
 
-def _claimed(session: Session, chunk_id: int) -> ClaimedChunk:
+def _claimed(session: Session, chunk_id: int, *, one_by_one: bool) -> ClaimedChunk:
     *named, first, pending, items = session.rows("claimed_chunk", (chunk_id,))[0]
     chunk_id, fan_out_id, execution_id, run_id, number, step, task, pool, options, attempt, token, *rest = named
     recoveries, traceparent = rest
@@ -247,6 +249,7 @@ def _claimed(session: Session, chunk_id: int) -> ClaimedChunk:
         token=token,
         recoveries=recoveries,
         traceparent=traceparent,
+        one_by_one=one_by_one,
     )
 
 

@@ -28,6 +28,7 @@ from holdfast.stores.sql import (
     log,
     members,
     notices,
+    pools,
     requests,
     schedules,
     tasks,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         Membership,
         NoticeRecord,
         PoolRecord,
+        PoolRule,
         Position,
         QueueRecord,
         RunRecord,
@@ -166,7 +168,11 @@ class Reads(ABC):
 
     async def pools(self) -> list[PoolRecord]:
         """Return every pool that has work or somebody to do it."""
-        return await self._ask(tasks.read_pools, await self.now())
+        return await self._ask(pools.read_pools, await self.now())
+
+    async def pool_rules(self) -> list[PoolRule]:
+        """Return what people decided about pools, by name."""
+        return await self._ask(pools.read_rules)
 
     async def limits(self) -> list[LimitRecord]:
         """Return every limit that somebody holds, and every rate there is."""

@@ -1,6 +1,6 @@
 """Queued tasks: work that any member serving the pool may claim.
 
-Owns: the table `task_queue`, and the figures of the pools.
+Owns: the table `task_queue`.
 Must not know: what a task does, what its options and outcomes mean.
 
 Theory of operation
@@ -35,18 +35,17 @@ from holdfast.ports.operations import (
     ClaimTasks,
     FinishOwnTask,
     FinishTask,
-    PoolRecord,
     QueueRecord,
     QueueTask,
     ReleaseTasks,
     RetryOwnTask,
     RetryTask,
 )
-from holdfast.stores.sql import executions, inbox, lines
+from holdfast.stores.sql import executions, inbox, lines, pools
 from holdfast.stores.sql.queue_states import ASIDE, CLAIMED, DELAYED, READY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from holdfast.stores.sql.session import Handler, Reader, Session
 
@@ -137,7 +136,7 @@ def claim(session: Session, operation: ClaimTasks) -> tuple[ClaimedTask, ...]:
             lines.enter(session, task_id)
     known = _encode_json(operation.tasks).decode()
     claimed: list[ClaimedTask] = []
-    for pool, limit in operation.pools:
+    for pool, limit, _ in pools.open_for_claims(session, operation.pools):
         # The token is only taken when there is a claim to bear it: looking in vain writes nothing.
         token = session.offer_token()
         in_turn = session.rows("claimable_in_turn", (f"pool {pool}", known, limit))
@@ -191,7 +190,9 @@ def finish(session: Session, operation: FinishTask) -> bool:
         raise FencedError(f"the outcome of queued task {operation.task_id}")
     inbox.put(session, row[0], "outcome", row[1], operation.body, "")
     if row[2]:
-        lines.free(session, row[2:])
+        lines.free(session, row[2:3])
+    if row[3]:
+        session.rings.add(TASKS)  # its pool is limited, and has room for another one now
     return True
 
 
@@ -313,30 +314,6 @@ def next_wake(reader: Reader, after: float) -> float | None:
 def read_queue(reader: Reader, execution_id: int) -> list[QueueRecord]:
     """Return an execution's rows, oldest first."""
     return [QueueRecord(*row) for row in reader.rows("read_queue", (execution_id,))]
-
-
-def read_pools(reader: Reader, now: float) -> list[PoolRecord]:
-    """Return the load of every pool that has tasks or chunks, or a live member, by name."""
-    backlogs = _by_pool(reader.rows("read_backlogs", (now,)))
-    in_flight = _by_pool(reader.rows("read_in_flight"))
-    slots = _by_pool(reader.rows("read_slots", (now,)))
-    records = []
-    for pool in sorted(backlogs.keys() | in_flight.keys() | slots.keys()):
-        backlog, oldest = backlogs.get(pool, (0, now))
-        records.append(
-            PoolRecord(
-                pool=pool,
-                backlog=backlog,
-                in_flight=in_flight.get(pool, (0,))[0],
-                oldest_seconds=max(0.0, now - oldest),
-                slots=slots.get(pool, (0,))[0],
-            )
-        )
-    return records
-
-
-def _by_pool(rows: Iterable[Sequence[Any]]) -> dict[str, Sequence[Any]]:
-    return {row[0]: row[1:] for row in rows}
 
 
 HANDLERS: Final[dict[type, Handler]] = {

@@ -33,7 +33,8 @@ WHERE chunks.id = ANY (SELECT unnest($1::bigint[]))
 -- name: finish_tasks
 DELETE FROM task_queue USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (id, token, owner)
 WHERE task_queue.id = n.id AND task_queue.token = n.token AND task_queue.owner = n.owner
-RETURNING task_queue.id, task_queue.token, execution, step, place
+RETURNING task_queue.id, task_queue.token, execution, step, place,
+  EXISTS (SELECT 1 FROM pools WHERE pools.name = task_queue.pool AND slots IS NOT NULL)::int
 
 -- name: finish_own_tasks
 DELETE FROM task_queue USING unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS n (execution, step, attempt, owner)

@@ -38,7 +38,8 @@ RETURNING
   step, task, input, pool, options, attempt, queued_at, failures, progress, token, recoveries, traceparent, limits;
 
 -- name: finish_task
-DELETE FROM task_queue WHERE id = ?1 AND token = ?2 AND owner = ?3 RETURNING execution, step, place;
+DELETE FROM task_queue WHERE id = ?1 AND token = ?2 AND owner = ?3
+RETURNING execution, step, place, EXISTS (SELECT 1 FROM pools WHERE name = task_queue.pool AND slots IS NOT NULL);
 
 -- name: finish_own_task
 DELETE FROM task_queue WHERE execution = ?1 AND step = ?2 AND attempt = ?3 AND owner = ?4 AND own = 1 RETURNING id;

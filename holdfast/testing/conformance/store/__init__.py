@@ -22,6 +22,7 @@ from holdfast.testing.conformance.store import (
     members,
     notices,
     operating,
+    pools,
     pruning,
     reads,
     schedules,
@@ -45,6 +46,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *deliveries.CHECKS,
     *schedules.CHECKS,
     *limits.CHECKS,
+    *pools.CHECKS,
 )
 """Every check."""
 

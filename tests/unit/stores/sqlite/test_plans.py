@@ -12,11 +12,12 @@ from holdfast.stores.sql.statements import load, parse
 from tests.unit.stores.sqlite.desk import Desk, desk_at
 
 QUERIES = Path(__file__).parents[4] / "holdfast" / "stores" / "sqlite" / "queries"
-FILES = ("tasks", "lines", "chunks", "fan_outs", "outcomes", "locks", "ledger", "requests", "attributes")
+FILES = ("tasks", "lines", "pools", "chunks", "fan_outs", "outcomes", "locks", "ledger", "requests", "attributes")
 STATEMENTS = sorted(name for file in FILES for name in parse((QUERIES / f"{file}.sql").read_text("utf-8")))
 
 # What people and gauges ask for, about everything there is.
 WHOLE_TABLES = {"read_backlogs", "read_locks", "read_lines", "read_places", "read_rates"}
+WHOLE_TABLES |= {"count_pool_in_flight", "pool_rules", "read_pool_rules"}  # what is under way; nearly always empty
 # Sorting what was found is fine where little is found: one execution's rows, a taker's requests.
 SORTED = {"read_queue", "read_fan_outs", "waits_of", "take_requests"} | WHOLE_TABLES | {"read_in_flight", "read_slots"}
 

@@ -26,6 +26,8 @@ MAY_SCAN = {
     "forget_members": "as above, and only when one joins",
     "read_locks": "the whole table was asked for",
     "read_rates": "the whole table was asked for",
+    "read_pool_rules": "the whole table was asked for",
+    "pool_rules": "nearly always empty",
     "read_keys": "the whole table was asked for",
     "prune_deliveries": "the oldest, as many as it says",
     "read_schedules": "the whole table was asked for",
