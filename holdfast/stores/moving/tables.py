@@ -32,6 +32,7 @@ TRAVELLING: Final = (
     "rates",
     "rate_uses",
     "rate_holds",
+    "pools",
     "fan_outs",
     "slices",
     "chunks",
