@@ -117,7 +117,6 @@ MAY_SCAN = {
     "read_rates": "the whole table was asked for",
     "read_keys": "the whole table was asked for",
     "read_schedules": "the whole table was asked for",
-    "read_rates": "the whole table was asked for",
     "read_pool_rules": "the whole table was asked for",
     "pool_rules": "nearly always empty",
     "count_executions": "as above; an index has all that is needed",
