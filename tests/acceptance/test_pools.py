@@ -13,7 +13,7 @@ from holdfast.cli import program
 from holdfast.client import unserved
 from holdfast.ports.operations import AuditFilter, LimitPool, PausePool, PoolRecord, ResumePool
 from tests.unit.controller.rig import on_loop
-from tests.unit.worker.rig import wait_for, wait_until
+from tests.unit.worker.rig import pause, wait_for, wait_until
 
 seen = {"now": 0, "most": 0}
 
@@ -23,7 +23,7 @@ async def work(number: int) -> int:
     """Do something for a moment, and count who does so at once."""
     seen["now"] += 1
     seen["most"] = max(seen.values())
-    await asyncio.sleep(0.01)
+    await pause()
     seen["now"] -= 1
     return number
 
