@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.app import CONTROLLER, ROLES, Serving, Settings, load_settings, migrate_store, process_name, serve
+from holdfast.app import (
+    CONTROLLER,
+    ROLES,
+    Serving,
+    Settings,
+    load_settings,
+    migrate_store,
+    pending_migrations,
+    process_name,
+    serve,
+)
 from holdfast.authoring import Registry
 from holdfast.cli.modules import ModulesArgument, load_registry
 from holdfast.cli.output import Output
@@ -132,8 +142,8 @@ def _serve(
     async def body() -> bool:
         settings = load_settings(**options)
         _configure_logs(settings)
-        if roles == ROLES and (applied := await migrate_store(settings)):
-            output.note(f"made the tables: {', '.join(applied)}")  # a process that does everything is a fleet of one
+        if roles == ROLES and await pending_migrations(settings):  # who does everything is a fleet of one
+            output.note(f"made the tables: {', '.join(await migrate_store(settings))}")
         names = modules or list(settings.modules)
         works = not {CONTROLLER}.issuperset(roles)
         registry = load_registry(names) if names or works else Registry()

@@ -53,7 +53,7 @@ def _store(arguments: dict[str, Any]) -> Store:
 
         # The sidecar tries again by itself, and it has to be heard of in time that it cannot.
         patience = arguments["lease_seconds"] * PATIENCE_LEASES
-        return PostgresStore(arguments["address"], patience_seconds=patience)
+        return PostgresStore(arguments["address"], patience_seconds=patience, checks_schema=False)
     from holdfast.stores.clock import SystemClock
     from holdfast.stores.sqlite import SQLiteStore
 

@@ -41,6 +41,13 @@ def template(postgres_server: Postgres) -> str:
     return dsn.rpartition("/")[2]
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what scenarios leave in files, captures among it, in the test's own folder."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv("HOLDFAST_CAPTURE_DIR", str(tmp_path / "captures"))
+
+
 @pytest.fixture
 def store(postgres_server: Postgres, template: str) -> Iterator[str]:
     """Return the address of an empty store."""
@@ -50,9 +57,8 @@ def store(postgres_server: Postgres, template: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("scenario", _shortened(_leans_on_the_store))
-def test_scenario(scenario: Scenario, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scenario(scenario: Scenario, store: str, tmp_path: Path) -> None:
     """The scenario comes to what it has to; PostgreSQL rings the bell."""
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
 
     async def run() -> None:
         async with calm(tmp_path, store) as harness:
@@ -68,7 +74,6 @@ def test_scenario_with_another_bus(
     scenario: Scenario, bus: str, store: str, redis_server: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The scenario comes to the same when Redis rings the bell, and when nothing does."""
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     monkeypatch.setenv("HOLDFAST_BUS", redis_server.url if bus == "redis" else bus)
 
     async def run() -> None:
@@ -79,9 +84,8 @@ def test_scenario_with_another_bus(
 
 
 @pytest.mark.parametrize("scenario", _shortened(lambda each: each.name in KILLED))
-def test_killed(scenario: Scenario, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed(scenario: Scenario, store: str, tmp_path: Path) -> None:
     """A stack that is killed in the middle, and found dead by its lease, comes to the same."""
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
 
     async def run() -> None:
         async with killed(tmp_path, store=store) as harness:
