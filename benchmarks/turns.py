@@ -46,4 +46,7 @@ def take_turns(
             samples[case.name, system.name] += carry_out(case, system, parameters)
         except MeasuringError as error:
             failures.append(f"{case.name}: {error}")
+        except KeyboardInterrupt:  # what was measured so far has taken long enough to be told
+            failures.append(f"{case.name}: interrupted, with {len(turns) - done - 1} more to come")
+            break
     return samples, failures
