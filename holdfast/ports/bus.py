@@ -27,7 +27,7 @@ LOCKS: Final = "locks"
 SCHEDULES: Final = "schedules"
 """A schedule was changed."""
 
-TOPICS: Final = frozenset({RUNS, TASKS, REQUESTS, CLOSED, LOCKS, SCHEDULES})
+TOPICS: Final = frozenset({RUNS, TASKS, REQUESTS, CLOSED, POOLS, LOCKS, SCHEDULES})
 """All of them: what is rung when nobody knows what was missed."""
 
 Listener: TypeAlias = Callable[[frozenset[str]], None]

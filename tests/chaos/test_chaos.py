@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.servers import postgres, redis
 
 SHORT_MINUTES, CI_MINUTES = 0.4, 3.0
 RUNS_A_MINUTE = 400
+HANGS_SECONDS = 600
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +26,9 @@ def _programs() -> None:
 def test_everything_is_exact_after_a_storm() -> None:
     """Every run has its result, every effect was had once, nothing is left in a queue."""
     minutes = CI_MINUTES if under_ci() else SHORT_MINUTES
+    faulthandler.dump_traceback_later(
+        HANGS_SECONDS, exit=True
+    )  # later than for other tests: this one is long on purpose
     account = asyncio.run(hold_campaign(11, runs=int(RUNS_A_MINUTE * minutes), minutes=minutes))
     assert account.problems == []
     assert account.storms.total() > 0

@@ -10,10 +10,11 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from holdfast.errors import HoldfastError, StoreError
 from holdfast.ports.operations import Overtaken
-from holdfast.stores.sql import children, deliveries, log, statements
+from holdfast.stores.sql import children, deliveries, log, statements, successors
 from holdfast.testing.conformance import CHECKS, Check
 from tests.conformance.postgres import Ground, PostgresHarness, prepare
 from tests.conformance.test_store import SQLiteHarness
@@ -234,10 +235,17 @@ def _note_what_was_overtaken(session: Any, operation: Any, delivery_id: int | No
     return result
 
 
+def _start_anything(session: Any, operation: Any, create: Any) -> Any:
+    policy = replace(operation.policy, only=())
+    return _START_NEXT(session, replace(operation, policy=policy), create)
+
+
 _SEND = children._send
+_START_NEXT = successors.start_next
 _DECIDE = deliveries._decide
 
 SLIPS = (
+    Slip("a_run_of_somebody_elses_workflow_is_left_alone", successors, "start_next", _start_anything),
     Slip("the_last_word_to_oneself_is_nobodys", children, "_send", _send_to_anybody),
     Slip("an_overtaken_start_is_not_noted", deliveries, "_decide", _note_what_was_overtaken),
     Slip("payloads_are_kept_by_hash", log, "read_blob", lambda *_: bytes(range(256)) * 64),

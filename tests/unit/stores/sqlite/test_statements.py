@@ -29,6 +29,8 @@ MAY_SCAN = {
     "read_pool_rules": "the whole table was asked for",
     "pool_rules": "nearly always empty",
     "read_keys": "the whole table was asked for",
+    "read_moved": "one row at most",
+    "note_moved": "as above",
     "prune_deliveries": "the oldest, as many as it says",
     "read_schedules": "the whole table was asked for",
     "read_slots": "as many rows as there are processes",
