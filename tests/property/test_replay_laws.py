@@ -293,7 +293,10 @@ def test_an_edited_history_diverges_at_the_edit(play: tuple[Program, list[int]],
             assert isinstance(error, DivergenceError)
             assert at == index + 1
             if isinstance(event, TimerStarted):
-                assert error.kind == Difference.DURATION_CHANGED
+                # Where a later timer lasts as long as this one did, the code may as well have left this one out.
+                others = {each.seconds for each in stage.history[index + 1 :] if isinstance(each, TimerStarted)}
+                wanted = {Difference.DURATION_CHANGED, *([Difference.REMOVED] if event.seconds in others else [])}
+                assert error.kind in wanted
             if isinstance(event, WorkflowCompleted | WorkflowFailed):
                 assert error.kind == Difference.RESULT_CHANGED
         if edit == "duplicate" and isinstance(event, Decision):

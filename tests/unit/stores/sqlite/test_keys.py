@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import RunConflictError
+from holdfast.errors import KeyNameError
 from holdfast.ports.operations import KeyRecord, NoteUse, PutKey, RevokeKey, RotateKey
 from tests.unit.stores.sqlite.desk import Desk, desk_at
 
@@ -36,7 +36,7 @@ def test_a_name_and_a_hash_belong_to_one_key(desk: Desk) -> None:
     assert desk.do(PutKey("ops", b"h1", ("read",))) is True
     assert desk.do(PutKey("ops", b"h1", ("read",))) is True
     for other in (PutKey("ops", b"h2", ("read",)), PutKey("ops", b"h1", ("admin",)), PutKey("ci", b"h1", ("read",))):
-        assert isinstance(desk.do(other), RunConflictError)
+        assert isinstance(desk.do(other), KeyNameError)
     assert len(desk.ask(desk.store.keys())) == 1
 
 
@@ -46,7 +46,7 @@ def test_revoked_is_for_good(desk: Desk) -> None:
     desk.do(PutKey("ops", b"h1", ()))
     assert desk.do(RevokeKey("ops")) is True
     assert desk.do(RevokeKey("ops")) is True
-    assert isinstance(desk.do(PutKey("ops", b"h1", ())), RunConflictError)
+    assert isinstance(desk.do(PutKey("ops", b"h1", ())), KeyNameError)
     assert [each.revoked for each in desk.ask(desk.store.keys())] == [True]
 
 
@@ -59,9 +59,9 @@ def test_a_key_has_another_secret_and_the_one_before_for_a_while(desk: Desk) -> 
         record = desk.ask(desk.store.keys())[1]
         assert (record.key_hash, record.old_hash, record.old_until) == (b"h2", b"h1", desk.now + 60.0)
     assert desk.do(RotateKey("nobody", b"h3", 60.0)) is False
-    assert isinstance(desk.do(RotateKey("ops", b"other", 60.0)), RunConflictError)
+    assert isinstance(desk.do(RotateKey("ops", b"other", 60.0)), KeyNameError)
     desk.do(RevokeKey("ops"))
-    assert isinstance(desk.do(RotateKey("ops", b"h3", 60.0)), RunConflictError)
+    assert isinstance(desk.do(RotateKey("ops", b"h3", 60.0)), KeyNameError)
 
 
 def test_what_a_key_is_for_and_its_use_are_kept(desk: Desk) -> None:
