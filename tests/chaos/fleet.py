@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from holdfast.worker.tether import tethered
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 END_SECONDS: Final = 60.0
 
@@ -65,5 +67,10 @@ class Member:
     def _start(self) -> subprocess.Popen[bytes]:
         with self.output.open("ab") as output:
             return subprocess.Popen(
-                self._command, env=self._environment, cwd=ROOT, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+                tethered(self._command),
+                env=self._environment,
+                cwd=ROOT,
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
             )

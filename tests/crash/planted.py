@@ -82,7 +82,9 @@ def write_as_a_zombie() -> None:
     """Let members that lost their lease write, and hand in tasks that others have claimed."""
     known = dict(statements.load("holdfast.stores.sqlite"))
     known["check_member"] = "SELECT grip FROM members WHERE member = ?1 AND epoch = ?2"
-    known["finish_task"] = "DELETE FROM task_queue WHERE id = ?1 AND ?2 > 0 AND ?3 > 0 RETURNING execution, step"
+    known["finish_task"] = (
+        "DELETE FROM task_queue WHERE id = ?1 AND ?2 > 0 AND ?3 > 0 RETURNING execution, step, place, 0"
+    )
     statements.load = lambda _package: known
 
 

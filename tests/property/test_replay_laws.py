@@ -260,7 +260,10 @@ def has_to_be_noticed(history: Sequence[AnyEvent], index: int, edit: str) -> boo
         case "duplicate" if isinstance(event, Decision):
             return True
         case "duplicate":
-            is_outcome = hasattr(event, "step") or event_id == 1
+            closing = history[-1]
+            # What came in after the drain that ended the run is nobody's to read.
+            is_read = not (isinstance(closing, CLOSING) and isinstance(closing, Decision) and closing.cause < event_id)
+            is_outcome = (hasattr(event, "step") and is_read) or event_id == 1
             return is_outcome or any(each.cause > event_id for each in later)
         case "swap":
             other = history[index + 1]
