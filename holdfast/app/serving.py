@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ async def serving(
     await stack.open()
     try:
         if not http:
-            with _metrics(stack, settings.metrics_port) as url:
+            async with _metrics(stack, settings.metrics_port) as url:
                 yield Serving(stack, "", url)
             return
         # Imported here, so that a worker without HTTP does not load a web framework.
@@ -107,8 +107,8 @@ async def serve(
             loop.remove_signal_handler(each)
 
 
-@contextlib.contextmanager
-def _metrics(stack: Stack, port: int | None) -> Iterator[str]:
+@contextlib.asynccontextmanager
+async def _metrics(stack: Stack, port: int | None) -> AsyncIterator[str]:
     if port is None:
         yield ""
         return
@@ -118,7 +118,8 @@ def _metrics(stack: Stack, port: int | None) -> Iterator[str]:
     try:
         yield served.url
     finally:
-        served.close()
+        # It takes up to half a second to end. The loop has to turn meanwhile: one that stands still loses its lease.
+        await asyncio.to_thread(served.close)
 
 
 async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
