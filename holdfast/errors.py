@@ -97,6 +97,8 @@ class HoldfastError(Exception):
     """Base of every error raised on purpose."""
 
     code: ClassVar[str] = "HF000"
+    retryable: ClassVar[bool] = True
+    """Whether another attempt at a task that raised it can come to anything else."""
 
     def message(self) -> str:
         """Say what happened, where, why, and what to do."""

@@ -18,7 +18,7 @@ from holdfast.authoring.options import Retry, TaskOptionValues, check_name, make
 from holdfast.authoring.outside import locally
 from holdfast.authoring.places import module_name, place_of
 from holdfast.authoring.signature import CallSignature
-from holdfast.errors import DefinitionError, OutsideWorkflowError
+from holdfast.errors import DefinitionError, HoldfastError, OutsideWorkflowError
 from holdfast.history import TaskOptions
 from holdfast.ports.runtime import current_runtime
 
@@ -114,8 +114,9 @@ class TaskDefinition(Generic[P, R]):
         return BoundTask(self, self.task_options, None, self.limiting).options(key=key, **values)
 
     def is_retryable(self, error: BaseException) -> bool:
-        """Say whether another attempt may be made after `error`, by the classes in `Retry(non_retryable=...)`."""
-        return not isinstance(error, self._never_again)
+        """Say whether another attempt may be made after `error`, by `Retry(non_retryable=...)` and by what it says."""
+        is_hopeless = isinstance(error, HoldfastError) and not error.retryable
+        return not is_hopeless and not isinstance(error, self._never_again)
 
     def input_schema(self) -> Schema:
         """Return the JSON Schema (draft 2020-12) of the task's input."""

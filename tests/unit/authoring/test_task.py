@@ -11,7 +11,7 @@ import pytest
 from holdfast.authoring.inside_task import heartbeat, task_info
 from holdfast.authoring.options import Retry
 from holdfast.authoring.task import TaskDefinition, plain_task, task
-from holdfast.errors import DefinitionError, EncodeError, OutsideWorkflowError
+from holdfast.errors import DefinitionError, EncodeError, HoldfastError, OutsideWorkflowError
 from tests.unit.authoring.recorder import inside_workflow, on_loop
 
 
@@ -120,6 +120,16 @@ def test_subclasses_of_non_retryable_exceptions_are_not_retried() -> None:
     assert not ocr.is_retryable(KeyError("x"))
     assert ocr.is_retryable(ValueError("x"))
     assert fetch.is_retryable(KeyError("x"))
+
+
+def test_an_error_that_says_so_is_not_retried() -> None:
+    """Some errors of our own come again however often an attempt is made."""
+
+    class FinalError(HoldfastError):
+        retryable = False
+
+    assert not fetch.is_retryable(FinalError())
+    assert fetch.is_retryable(HoldfastError())
 
 
 def test_a_plain_function_becomes_a_task_unchanged() -> None:
