@@ -28,12 +28,29 @@ async def open_inbox(settings: Settings, registry: Registry | None = None) -> As
         DefinitionError, UnknownNameError: a webhook cannot work.
     """
     known = Registry() if registry is None else registry
-    webhooks = [] if registry is None else read_webhooks(settings.webhooks)
     stack = Stack(settings, known, roles=())
     await stack.open()
     try:
-        options = DeskOptions(webhooks, settings.redact_keys)
+        options = desk_options(settings, declared=registry is not None)
         desk = Desk(stack.engine, known, stack.store, stack.clock, options)
         yield Inbox(stack.store, desk)
     finally:
         await stack.close()
+
+
+def desk_options(settings: Settings, *, declared: bool = True) -> DeskOptions:
+    """Return what settings say about webhooks and about what is secret in what they are sent.
+
+    Args:
+        settings: see Settings.
+        declared: whether the webhooks that they declare are wanted.
+
+    Raises:
+        SettingsError: a table of a webhook says what cannot work.
+    """
+    return DeskOptions(
+        read_webhooks(settings.webhooks) if declared else (),
+        settings.redact_keys,
+        settings.redact_patterns,
+        settings.redact_emails,
+    )

@@ -165,7 +165,9 @@ class Settings(BaseSettings):
     redact_patterns: tuple[str, ...] = Field(
         default=(), description="Regular expressions of further secrets; group `secret` goes, or the whole match."
     )
-    redact_emails: bool = Field(default=False, description="Take mail addresses out of captures, too.")
+    redact_emails: bool = Field(
+        default=False, description="Take mail addresses out, too: of captures, and of what is shown of deliveries."
+    )
     webhooks: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Webhooks, each a table of its own: see [Webhooks](../how-to/webhooks.md)."
     )

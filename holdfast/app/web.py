@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from holdfast.app.capturing import capture_folder
+from holdfast.app.inbox import desk_options
 from holdfast.app.settings import Settings
 from holdfast.app.stack import Stack
 from holdfast.controller import ControllerService
 from holdfast.controller.http import HttpSettings, Server, create_app, serve
-from holdfast.controller.webhooks import DeskOptions, read_webhooks
 from holdfast.ports.reach import Reach
 
 SHARED: Final = (
@@ -47,7 +47,7 @@ async def open_server(stack: Stack, settings: Settings) -> Server:
         callbacks=await stack.callbacks(),
         backlog_max=settings.backlog_max,
         meters=stack.meters,
-        webhooks=DeskOptions(read_webhooks(settings.webhooks), settings.redact_keys),
+        webhooks=desk_options(settings),
         keep_seconds=settings.idempotency_seconds,
         reach=Reach.allowing(settings.notify_allow),
     )

@@ -79,6 +79,15 @@ class Known:
         args, kwargs = definition.signature.decode_call(msgspec.json.encode(value))
         return msgspec.json.decode(definition.signature.encode_call(args, kwargs))
 
+    def say_if_unheard(self, workflow: WorkflowDefinition[Any, Any] | None, signal: str) -> None:
+        """Tell a person that a workflow has no handler for a signal."""
+        if workflow is not None and signal not in workflow.signals:
+            handlers = ", ".join(sorted(workflow.signals)) or "none"
+            self._output.note(
+                f"[yellow]unchecked[/]  {escape(workflow.name)} has no handler for signal {escape(repr(signal))} "
+                f"(there is: {escape(handlers)}); it is kept for wait_for_signal"
+            )
+
     def fields(self) -> dict[str, bool]:
         """Return what a program is told of the last input; a person gets a note."""
         return {"checked": self.checked} if self._output.as_json else {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, cast
 
 import typer
-from rich.markup import escape
 
 from holdfast.app import Client
 from holdfast.authoring import MessageHandler
@@ -40,11 +39,7 @@ def signal(
             value = known.value(cast("MessageHandler[Any, Any] | None", handler), value)
             known.say_if_unchecked(f"the input of signal {name}")
         else:
-            handlers = ", ".join(sorted(workflow.signals)) or "none"
-            output.note(
-                f"[yellow]unchecked[/]  {escape(workflow.name)} has no handler for signal {escape(repr(name))} "
-                f"(there is: {escape(handlers)}); it is kept for wait_for_signal"
-            )
+            known.say_if_unheard(workflow, name)
         await handle.signal(name, value)
         output.fields({"run_id": run, "signal": name, "delivered": True, **known.fields()})
 

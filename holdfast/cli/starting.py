@@ -111,7 +111,9 @@ def start(  # noqa: PLR0917 - one for each word of the command line
         else:
             handler = definition.signals.get(signal) if definition is not None else None
             message = known.value(cast("MessageHandler[Any, Any] | None", handler), read_json(signal_args))
-            known.say_if_unchecked(f"the input of signal {signal}")
+            if definition is None or handler is not None:
+                known.say_if_unchecked(f"the input of signal {signal}")
+            known.say_if_unheard(definition, signal)
             handle = await client.signal_with_start(
                 workflow, value, id=_named(id, id_conflict_policy), signal=signal, signal_args=(message,), **options
             )

@@ -7,11 +7,9 @@ Must not know: HTTP, who carries out what.
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any, cast
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from holdfast.authoring import MessageHandler, Registry, WorkflowDefinition
 from holdfast.controller.actors import engine_of
@@ -20,6 +18,7 @@ from holdfast.controller.inputs import canonical, plain
 from holdfast.controller.keys import LOCAL
 from holdfast.controller.once import Once, OnceKey, fingerprint
 from holdfast.controller.once import operation_id as once_id
+from holdfast.controller.signals import unheard
 from holdfast.controller.strict import read_json
 from holdfast.errors import (
     CallbackError,
@@ -77,7 +76,7 @@ class Messages:
         payload = _read(definition, "signal", name, text)
         drawn = operation_id or self._draw_id()
         await self.deliver(Deliver(run_id, "signal", name, payload, once_id(by, drawn)), operation_id, by)
-        return Accepted(run_id=run_id, name=name, operation_id=drawn, warning=_warning(definition, name))
+        return Accepted(run_id=run_id, name=name, operation_id=drawn, warning=unheard(definition, name))
 
     async def deliver(self, message: Deliver, key: str | None, by: str) -> None:
         """Deliver a message, once under a key.
@@ -182,15 +181,6 @@ def _read(definition: WorkflowDefinition[Any, Any] | None, kind: str, name: str,
     if kind == "signal":
         return plain(text, what)
     raise UnknownNameError(kind, name, tuple(sorted(handlers)))
-
-
-def _warning(definition: WorkflowDefinition[Any, Any] | None, name: str) -> str | UnsetType:
-    """Return why nobody may ever look at a signal. A workflow without handlers waits for any name it likes."""
-    if definition is None or not definition.signals or name in definition.signals:
-        return UNSET
-    meant = get_close_matches(name, definition.signals, 1)
-    asked = f" Did you mean {meant[0]!r}?" if meant else f" There is: {', '.join(sorted(definition.signals))}."
-    return f"{definition.name} has no handler for signal {name!r}.{asked} It is kept for wait_for_signal."
 
 
 def _ended(status: str) -> str:

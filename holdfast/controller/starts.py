@@ -14,6 +14,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import msgspec
+from msgspec import UNSET
+
 from holdfast.authoring import MessageHandler, Registry, WorkflowDefinition, read_duration
 from holdfast.controller.actors import engine_of
 from holdfast.controller.backlog import Backlog
@@ -22,6 +25,7 @@ from holdfast.controller.inputs import canonical, check_run_id, plain
 from holdfast.controller.keys import LOCAL
 from holdfast.controller.once import Once, OnceKey, fingerprint, operation_id, run_id_of
 from holdfast.controller.runs import Runs
+from holdfast.controller.signals import unheard
 from holdfast.errors import DefinitionError, InputError
 from holdfast.history import check_memo, encode_attributes, read_attribute
 from holdfast.ports.engine import Begin, Engine, StartRequest
@@ -109,7 +113,7 @@ class Starts:
             only: the workflows whose runs the caller has to do with; none is all of them.
 
         Returns:
-            The run, and whether this call made it.
+            The run, and whether this call made it. It says where nobody may ever look at the signal.
 
         Raises:
             UnknownNameError: there is no such workflow.
@@ -144,15 +148,17 @@ class Starts:
             policy = IdPolicy((policy or IdPolicy()).reuse, USE_EXISTING)
         if policy is not None:
             policy = IdPolicy(policy.reuse, policy.conflict, tuple(only))
+        warning = UNSET if signal is None else unheard(definition, signal.name)
         if key is not None:
             begin = Begin(request, policy or IdPolicy(), signal)
-            return await self._start_once(begin, OnceKey(by or LOCAL, key), run_id or "", by)
+            run, created = await self._start_once(begin, OnceKey(by or LOCAL, key), run_id or "", by)
+            return msgspec.structs.replace(run, warning=warning), created
         engine = engine_of(self._engine, by)
         if policy is None:
             (started,) = await engine.start([request])
         else:
             started = await engine.start_next(request, policy, signal)
-        return await self._runs.read(request.run_id), started.created
+        return msgspec.structs.replace(await self._runs.read(request.run_id), warning=warning), started.created
 
     async def _start_once(self, begin: Begin, key: OnceKey, run_id: str, by: str) -> tuple[Run, bool]:
         """Start a run under a key. What was made is described as it began, so that it is always answered alike."""

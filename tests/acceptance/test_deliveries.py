@@ -32,6 +32,8 @@ SETTINGS = """
 port = 0
 modules = ["hooked_automations"]
 redact_keys = ["account number"]
+redact_patterns = ["LV-[0-9]{4}"]
+redact_emails = true
 
 [webhooks.git]
 verify = "github"
@@ -75,7 +77,14 @@ async def deliver(commits: list[str], secret: str = SECRETS["HOOK_GITHUB"]) -> l
     answers = []
     async with serving(settings, registry, (), http=True) as started, httpx.AsyncClient() as http:
         for commit in commits:
-            body = msgspec.json.encode({"commit": commit, "account_number": "canary-number", "password": "canary-word"})
+            body = msgspec.json.encode(
+                {
+                    "commit": commit,
+                    "account_number": "canary-number",
+                    "password": "canary-word",
+                    "note": "LV-4711 by canary@shop.test",
+                }
+            )
             headers = github(body, secret=secret, delivery=f"d-{commit}") | {"Cookie": "canary-cookie"}
             answers.append(await http.post(f"{started.url}/v1/hooks/git", content=body, headers=headers))
     return answers
@@ -164,7 +173,7 @@ def test_what_is_refused_is_refused_alike_and_listed_with_its_reason() -> None:
 
 
 def test_the_inbox_is_shown_without_secrets() -> None:
-    """By name, and by the names that settings add; filters and numbers that mean nothing are said so."""
+    """By name and by looks, those that settings add too; filters and numbers that mean nothing are said so."""
 
     @on_loop
     async def send() -> None:
@@ -176,7 +185,12 @@ def test_the_inbox_is_shown_without_secrets() -> None:
     shown = holdfast("show", str(listed["delivery"]))
     assert "canary" not in shown.output
     document = json.loads(shown.stdout)
-    assert document["body"] == {"commit": "a", "account_number": "REDACTED", "password": "REDACTED"}
+    assert document["body"] == {
+        "commit": "a",
+        "account_number": "REDACTED",
+        "password": "REDACTED",
+        "note": "REDACTED by REDACTED",
+    }
     assert document["headers"]["x-hub-signature-256"] == "REDACTED"
     missing = CliRunner().invoke(program, ["deliveries", "show", "999"])
     assert missing.exit_code == Exit.NOT_FOUND

@@ -75,6 +75,8 @@ class Run(Document, frozen=True):
     """When it is COMPLETED and payloads were asked for."""
     error: dict[str, Any] | UnsetType = UNSET
     """When it ended otherwise and payloads were asked for: `type`, `message`, and perhaps a `cause`."""
+    warning: str | UnsetType = UNSET
+    """Why the signal that came with its start may never be looked at: the workflow handles others."""
 
 
 class RunPage(Document, frozen=True):

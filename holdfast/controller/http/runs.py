@@ -166,7 +166,7 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
     if seconds is not None:
         seconds = min(seconds, int(parts.settings.wait_seconds_max))
         headers["Preference-Applied"] = f"wait={seconds}"
-        run = await _ended(parts, run.run_id, seconds)
+        run = msgspec.structs.replace(await _ended(parts, run.run_id, seconds), warning=run.warning)
     return json_response(run, 201 if created else 200, headers)
 
 

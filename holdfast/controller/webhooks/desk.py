@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from hashlib import blake2b
 from typing import Any, Final, NoReturn, cast
 
@@ -30,6 +31,7 @@ import msgspec
 from holdfast.authoring import MessageHandler, Registry, Webhook, check_webhooks
 from holdfast.controller.actors import engine_of
 from holdfast.controller.inputs import recorded
+from holdfast.controller.signals import takes_signal
 from holdfast.controller.webhooks.deciding import Facts, Meaning, Nothing, decide, fallback_key, read_facts
 from holdfast.controller.webhooks.redaction import Redaction
 from holdfast.controller.webhooks.signatures import kind_of
@@ -82,6 +84,10 @@ class DeskOptions:
     """Those declared there, beside those in code."""
     redact_keys: tuple[str, ...] = ()
     """Further names whose values are secret."""
+    redact_patterns: tuple[str, ...] = ()
+    """Regular expressions of further secrets."""
+    redact_emails: bool = False
+    """Whether mail addresses are not shown."""
 
 
 async def _there_is_room() -> None:
@@ -114,7 +120,8 @@ class Desk:
 
         Raises:
             DefinitionError: one of them cannot work.
-            UnknownNameError: one starts a workflow that there is not.
+            UnknownNameError: one starts a workflow, or sends a signal, that there is not.
+            SettingsError: one of `redact_patterns` is no regular expression.
         """
         self._engine = engine
         self._registry = registry
@@ -122,13 +129,14 @@ class Desk:
         self._clock = clock
         self._check_room = check_room
         self._meters = meters if meters is not None else Meters()
-        self.redaction = Redaction(options.redact_keys)
+        self.redaction = Redaction(options.redact_keys, options.redact_patterns, emails=options.redact_emails)
         declared: dict[str, list[Webhook]] = {name: list(each) for name, each in registry.webhooks.items()}
         for each in options.webhooks:
             declared.setdefault(each.name, []).append(each)
         check_webhooks(declared)
         for each in (webhook for of_name in declared.values() for webhook in of_name):
             _check_start(registry, each)
+            _check_signal(registry, each)
         self._declared: Mapping[str, Sequence[Webhook]] = declared
         self._refusals = 0
         self._unnoted = 0
@@ -388,6 +396,26 @@ def _check_start(registry: Registry, declared: Webhook) -> None:
         known = ", ".join(error.known) or "none"
         wanted = f"It is what webhook {declared.name!r} starts  ({declared.where})\nKnown here: {known}"
         raise UnknownNameError(error.kind, error.name, error.known, wanted) from None
+
+
+def _check_signal(registry: Registry, declared: Webhook) -> None:
+    """Make sure that a signal is not one that nobody would ever look at. Raises UnknownNameError."""
+    if not declared.signal:
+        return
+    wanted = f"It is what webhook {declared.name!r} sends  ({declared.where})"
+    if declared.start:
+        workflow = registry.workflow(declared.start)
+        if not takes_signal(workflow, declared.signal):
+            known = tuple(sorted(workflow.signals))
+            said = f"{wanted} to {workflow.name!r}, which handles {', '.join(known)}"
+            raise UnknownNameError("signal", declared.signal, known, said)
+        return
+    # Whose run it is the delivery says; its code may be known elsewhere. So only what looks like a slip is one.
+    if any(takes_signal(each, declared.signal) for each in registry.workflows.values()):
+        return
+    handled = sorted({name for each in registry.workflows.values() for name in each.signals})
+    if get_close_matches(declared.signal, handled, 1):
+        raise UnknownNameError("signal", declared.signal, tuple(handled), wanted)
 
 
 def _digest(body: bytes) -> bytes:

@@ -17,11 +17,15 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from holdfast.errors import SettingsError
 from holdfast.observe import SecretKeys, forms, known_secrets, words_of
+
+if TYPE_CHECKING:
+    from holdfast.observe import Pattern
 
 REDACTED: Final = "REDACTED"
 HEADERS_MAX: Final = 100
@@ -58,9 +62,22 @@ _OWN: Final = re.compile(r"\bhfk?_[0-9A-Za-z_-]{20,}|(?<=/v1/callbacks/)[^\s/?#\
 class Redaction:
     """Takes secrets out of what is kept and shown: by the name they are under, by what they are, by their looks."""
 
-    def __init__(self, more_keys: Iterable[str] = ()) -> None:
-        """Know the usual names, and `more_keys`."""
+    def __init__(
+        self, more_keys: Iterable[str] = (), more_patterns: Iterable[str] = (), *, emails: bool = False
+    ) -> None:
+        """Know the usual names and looks, and further ones.
+
+        Args:
+            more_keys: further names whose values are secret.
+            more_patterns: regular expressions of further secrets; group `secret` is what goes, or the whole match.
+            emails: whether mail addresses go.
+
+        Raises:
+            SettingsError: one of `more_patterns` is no regular expression.
+        """
         self._keys = SecretKeys(more_keys)
+        self._more = [_compiled(each) for each in more_patterns]
+        self._emails = emails
         self._header = lru_cache(REMEMBERED_MAX)(self._kept)
 
     def headers(self, pairs: Iterable[tuple[bytes, bytes]], signatures: Sequence[str]) -> dict[str, str]:
@@ -85,7 +102,7 @@ class Redaction:
         for form, instead in self._forms:
             if form in text:
                 text = text.replace(form, instead)
-        if _ID.fullmatch(text) and not cards:
+        if _ID.fullmatch(text) and not cards and not self._more:
             return text
         for secret in self._told_by_looks(text, cards=cards):
             text = text.replace(secret, REDACTED)
@@ -101,10 +118,18 @@ class Redaction:
             found |= forms(secret, REDACTED)
         return sorted(found.items(), key=lambda each: -len(each[0]))  # one may be a part of another
 
-    def _told_by_looks(self, text: str, *, cards: bool) -> list[str]:
-        from holdfast.observe import SECRET_PATTERNS, find_secrets  # here: who only declares a webhook looks for none
+    @cached_property
+    def _patterns(self) -> tuple[Pattern, ...]:
+        # Imported here: who only declares a webhook looks for none.
+        from holdfast.observe import EMAIL_PATTERN, SECRET_PATTERNS, Pattern
 
-        return [secret for secret, label in find_secrets(text, SECRET_PATTERNS) if cards or label != "card"]
+        more = [Pattern("pattern", each) for each in self._more]
+        return (*SECRET_PATTERNS, *more, *((EMAIL_PATTERN,) if self._emails else ()))
+
+    def _told_by_looks(self, text: str, *, cards: bool) -> list[str]:
+        from holdfast.observe import find_secrets
+
+        return [secret for secret, label in find_secrets(text, self._patterns) if cards or label != "card"]
 
     def _kept(self, name: str, raw_value: bytes) -> str:
         if self._is_secret(name):
@@ -144,6 +169,9 @@ class Redaction:
                     else self._value(each, nested)
                     for key, each in value.items()
                 }
+            case int() | float() if self._more and not isinstance(value, bool):
+                shown = self.text(str(value), cards=False)
+                return value if shown == str(value) else shown
             case _:
                 return value
 
@@ -157,3 +185,12 @@ class Redaction:
             else:
                 return msgspec.json.encode(self._value(inner, nested + 1)).decode()
         return self.text(text)
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise SettingsError(
+            f"redact_patterns: {pattern!r} is no regular expression: {error}", "Mend it, or take it out."
+        ) from None

@@ -179,8 +179,12 @@ async def test_a_signal_comes_with_a_start(tmp_path):
         await api.http.post(f"{path}&id=c-1", json={"input": {"order": {"account": "b"}}, "signal": "bob"})
         record = await api.store.run("c-1")
         assert [each.body for each in await api.store.execution_inbox(record.execution_id)] == [b'"ada"', b'"bob"']
+        assert "warning" not in response.json()
         check_problem(await api.http.post(path, json=body), 400)
         check_problem(await api.http.post(f"{path}&id=c-1&id_conflict_policy=fail", json=body), 400)
+        for key in ({}, {"Idempotency-Key": "op-2"}, {"Prefer": "wait=0"}):
+            slip = await api.http.post(f"{path[:-1]}&id=c-3", json=body, headers=key)
+            assert "has no handler for signal 'approv'. Did you mean 'approve'?" in slip.json()["warning"]
         for wrong in (body | {"signal": 3}, body | {"signals": "ada"}, body | {"input": None}, [1]):
             check_problem(await api.http.post(f"{path}&id=c-2", json=wrong), 422, "HF402")
         check_problem(await api.http.get("/v1/runs/c-2"), 404)

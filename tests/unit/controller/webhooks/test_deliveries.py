@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast import GitHub, Hmac, Slack, StandardWebhooks, Stripe, webhook, workflow
+from holdfast import GitHub, Hmac, Slack, StandardWebhooks, Stripe, signal, wait_for_signal, webhook, workflow
 from holdfast.controller import Scope
 from holdfast.controller.webhooks import desk
-from holdfast.controller.webhooks.redaction import HEADER_CHARACTERS_MAX
+from holdfast.controller.webhooks.redaction import HEADER_CHARACTERS_MAX, Redaction
 from holdfast.errors import DefinitionError, SettingsError, UnknownNameError
 from tests.logbook import logbook
 from tests.unit.controller.rig import START, Review, check_problem, greet, on_loop, raw_request, serving
@@ -35,6 +35,19 @@ REFUSAL = "this delivery's signature is not good"
 @workflow
 async def ordered(order: dict[str, Any]) -> None:
     """Start with the whole body."""
+
+
+@workflow
+class Listening:
+    """Handle one signal, and wait for another."""
+
+    async def run(self) -> str:
+        """Wait for a word that has no handler."""
+        return await wait_for_signal("answer", type=str)
+
+    @signal
+    def hush(self) -> None:
+        """Hear it."""
 
 
 DEFINITIONS = (
@@ -431,6 +444,25 @@ async def test_no_canary_gets_out_of_a_delivery(tmp_path, monkeypatch):
         assert b"canary-forged" not in stored
 
 
+def test_what_settings_call_secret_is_not_shown():
+    """Patterns count in texts, numbers, keys and headers; group `secret` alone goes; mail addresses where asked for."""
+    given = {"note": "code 7F-121314 of ada@shop.test", "code": 121314, "7F-121314": True, "rate": 1.5}
+    patterns = (r"7F-(?P<secret>\d{6})", "^121314$")
+    redaction = Redaction((), patterns, emails=True)
+    assert redaction.body(encode(given)) == {
+        "note": "code 7F-REDACTED of REDACTED",
+        "code": "REDACTED",
+        "7F-REDACTED": True,
+        "rate": 1.5,
+    }
+    headers = [(b"X-Code", b"121314"), (b"X-Note", b"7F-121314"), (b"From", b"ada@shop.test"), (b"X-Id", b"121315")]
+    shown = {"x-code": "REDACTED", "x-note": "7F-REDACTED", "from": "REDACTED", "x-id": "121315"}
+    assert redaction.headers(headers, ()) == shown
+    assert Redaction().body(encode(given)) == given
+    with pytest.raises(SettingsError, match="redact_patterns: '\\('"):
+        Redaction((), ("(",))
+
+
 @on_loop
 async def test_a_secret_that_is_missing_is_said_to_be_whose(tmp_path, monkeypatch):
     """Which webhook, where it is declared, which variable, and what to do."""
@@ -557,6 +589,23 @@ async def test_a_controller_whose_webhooks_cannot_work_does_not_start(tmp_path):
         with pytest.raises(error, match="webhook"):
             async with serving(tmp_path, definitions=definitions):
                 pass
+    for slip, words in (
+        (webhook("a", verify=verify, start=Review, signal="aprove", id="r"), "to 'Review', which handles approve"),
+        (webhook("a", verify=verify, signal="aprove", id="r"), "webhook 'a' sends"),
+    ):
+        with pytest.raises(UnknownNameError, match=r"there is no signal 'aprove'\. Did you mean 'approve'") as caught:
+            async with serving(tmp_path, definitions=(Review, slip)):
+                pass
+        assert words in str(caught.value)
+        assert "test_deliveries.py:" in str(caught.value)
+    for fine in (
+        webhook("a", verify=verify, start=Listening, signal="answer", id="r"),  # its code waits for it
+        webhook("a", verify=verify, start=greet, signal="anything", id="r"),  # it handles nothing
+        webhook("a", verify=verify, signal="elsewhere", id="r"),  # a workflow's that is not known here
+        webhook("a", verify=verify, signal=Review.approve, id="r"),
+    ):
+        async with serving(tmp_path, definitions=(greet, Review, Listening, fine)):
+            pass
     missing = webhook("a", verify=Stripe("env:HOOK_MISSING"), start=greet)
     async with serving(tmp_path, definitions=(greet, missing)) as api:
         with pytest.raises(SettingsError, match="HOOK_MISSING"):
