@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast.app.garbage import tune_gc
 from holdfast.app.settings import Settings
 from holdfast.app.stack import Stack
 from holdfast.authoring import Registry
@@ -54,6 +55,8 @@ async def serving(
         from holdfast.app.web import open_server
 
         server = await open_server(stack, settings)
+        if settings.tune_gc:
+            tune_gc()  # whatever else this process is, by now it has loaded what it needs
         try:
             yield Serving(stack, server.url)
         finally:

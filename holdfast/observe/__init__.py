@@ -28,15 +28,25 @@ from holdfast.observe.traces import (
 )
 
 if TYPE_CHECKING:
-    from holdfast.observe.looks import EMAIL_PATTERN, SECRET_PATTERNS, Pattern, basic_password, find_secrets
+    from holdfast.observe.looks import (
+        EMAIL_PATTERN,
+        SECRET_HINT,
+        SECRET_PATTERNS,
+        Pattern,
+        basic_password,
+        find_secrets,
+    )
 
-_LOOKS: Final = frozenset({"EMAIL_PATTERN", "SECRET_PATTERNS", "Pattern", "basic_password", "find_secrets"})
+_LOOKS: Final = frozenset(
+    {"EMAIL_PATTERN", "SECRET_HINT", "SECRET_PATTERNS", "Pattern", "basic_password", "find_secrets"}
+)
 """What is loaded when it is first used: compiling patterns takes milliseconds, and most processes look for none."""
 
 __all__ = [
     "EMAIL_PATTERN",
     "FIELDS",
     "PLACEHOLDER",
+    "SECRET_HINT",
     "SECRET_PATTERNS",
     "TRACEPARENT_HEADER",
     "EndedRun",

@@ -25,7 +25,7 @@ from contextvars import Context as Variables
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from holdfast.observe.cleaning import Cleaner
 from holdfast.ports.operations import FAILED, TERMINATED, TIMED_OUT
@@ -87,12 +87,12 @@ def within(traceparent: str) -> Iterator[None]:
 
 def tracer() -> Tracer | None:
     """Return what makes spans; None in a process that has set up no SDK."""
-    if _LOADED not in sys.modules:
+    # Asked by every start and request, mostly for nothing: an import is a look-up of its own each time.
+    trace: Any = sys.modules.get(_LOADED)
+    if trace is None:
         return None
-    from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, get_tracer_provider
-
-    provider = get_tracer_provider()
-    if isinstance(provider, NoOpTracerProvider | ProxyTracerProvider):
+    provider = trace.get_tracer_provider()
+    if type(provider) is trace.ProxyTracerProvider or isinstance(provider, trace.NoOpTracerProvider):
         return None
     return Tracer(provider.get_tracer("holdfast"))
 

@@ -32,6 +32,7 @@ from holdfast.controller.http import (
 )
 from holdfast.controller.http.access import Doorkeeper, ScopedRoute, check_routes
 from holdfast.controller.http.body import BodyLimit
+from holdfast.controller.http.entrance import HookEntrance
 from holdfast.controller.http.limits import HeadLimit
 from holdfast.controller.http.observing import Observer
 from holdfast.controller.http.origin import OriginCheck
@@ -111,6 +112,7 @@ def create_app(
         OriginCheck, doorkeeper=app.state.doorkeeper, allowed_hosts=frozenset(map(str.lower, settings.allowed_hosts))
     )
     app.add_middleware(Observer, meters=service.publisher.meters)
+    app.add_middleware(HookEntrance, parts=app.state.parts, doorkeeper=app.state.doorkeeper)
     for each in (*ROUTERS, *routers):
         app.include_router(each)
     check_routes(app)

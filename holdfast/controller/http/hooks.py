@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Annotated, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal, cast
 
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
@@ -35,11 +35,14 @@ from holdfast.controller.webhooks import (
     taken_document,
 )
 from holdfast.errors import SignatureError
-from holdfast.ports.operations import DeliveryFilter
+from holdfast.ports.operations import DeliveryFilter, NotedDelivery
 
 
 class HookRoute(ScopedRoute):
-    """A route that hands the request to its function as it is, without looking for parameters in it: half the time."""
+    """A route that hands the request to its function as it is, without looking for parameters in it: half the time.
+
+    What there is nothing unusual about does not come this far: see `entrance`.
+    """
 
     def get_route_handler(self) -> Handler:
         """Return the route's handler behind its door."""
@@ -78,13 +81,19 @@ _REDELIVER: Final = CallSignature(_redeliver, name="the request")
 async def take_delivery(request: Request, name: str) -> Response:
     """Take a delivery from an outside system. When this answers with 202, it cannot be lost; again, the same answer."""
     parts = parts_of(request.app)
-    taken = await parts.service.webhooks.take(name, request.scope["headers"], lambda: _read(request, parts))
+    taken = await parts.service.webhooks.take(name, request.scope["headers"], lambda: read_signed(request, parts))
+    return answer_taken(taken)
+
+
+def answer_taken(taken: NotedDelivery | dict[str, Any]) -> Response:
+    """Tell a sender what came of its delivery, or what it asked to be told."""
     if isinstance(taken, dict):
         return json_response(taken)
     return json_response(taken_document(taken), 202)
 
 
-async def _read(request: Request, parts: Parts) -> bytes:
+async def read_signed(request: Request, parts: Parts) -> bytes:
+    """Return a body as it was signed. Raises SignatureError: there is none that could be checked."""
     try:
         async with asyncio.timeout(parts.settings.body_seconds_max):
             return await request.body()

@@ -29,6 +29,7 @@ WATCHING: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Routes that are asked every few seconds as long as all is well: that is logged as `debug`."""
 
 log = logger("holdfast.controller")
+_own_log: Final = logging.getLogger("holdfast.controller")
 
 
 def route_of(scope: Scope) -> str:
@@ -82,18 +83,24 @@ class Observer:
         try:
             await self._app(scope, receive, note)
         finally:
-            seconds = perf_counter() - started
-            method, route = method_of(scope), route_of(scope)
-            self._meters.served(method, route, status, seconds)
-            level = logging.DEBUG if route in WATCHING else logging.INFO
-            principal = scope.get("state", {}).get("principal")
-            log.log(
-                level,
-                "request served",
-                method=method,
-                route=route,
-                status=status,
-                seconds=round(seconds, 6),
-                key="" if principal is None else principal.name,
-            )
+            note_served(self._meters, scope, status, perf_counter() - started)
         return status
+
+
+def note_served(meters: Meters, scope: Scope, status: int, seconds: float) -> None:
+    """Count and log a request that is over."""
+    method, route = method_of(scope), route_of(scope)
+    meters.served(method, route, status, seconds)
+    level = logging.DEBUG if route in WATCHING else logging.INFO
+    if not _own_log.isEnabledFor(level):
+        return  # asked here, as making a line that nobody reads takes longer than counting
+    principal = scope.get("state", {}).get("principal")
+    log.log(
+        level,
+        "request served",
+        method=method,
+        route=route,
+        status=status,
+        seconds=round(seconds, 6),
+        key="" if principal is None else principal.name,
+    )

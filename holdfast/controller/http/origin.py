@@ -52,8 +52,8 @@ def decide_admission(method: str, headers: Headers, allowed_hosts: frozenset[str
         allowed_hosts: further names it may be addressed by.
     """
     hosts = headers.getlist("host")
-    name = _name_of(hosts[0]) if len(hosts) == 1 else ""
-    if not (is_loopback(name) or name in LOCAL_NAMES or name in allowed_hosts):
+    name = host_name(hosts[0]) if len(hosts) == 1 else ""
+    if not (is_own_name(name) or name in allowed_hosts):
         return RefusalError(
             421,
             f"without API keys this API answers to names of its own machine only, and this was sent to {name!r}",
@@ -68,7 +68,13 @@ def decide_admission(method: str, headers: Headers, allowed_hosts: frozenset[str
     return None
 
 
-def _name_of(host: str) -> str:
+def is_own_name(name: str) -> bool:
+    """Say whether a name is one of this machine's, as only somebody on it would call it."""
+    return is_loopback(name) or name in LOCAL_NAMES
+
+
+def host_name(host: str) -> str:
+    """Return the name in a Host header, empty where there is none."""
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:

@@ -227,6 +227,14 @@ async def answer_invalid_parameters(request: Request, error: Exception) -> Respo
     return _respond(problem, {})
 
 
+def answer_unexpected(scope: Scope, error: Exception) -> Response:
+    """Answer what nobody expected, and leave its traceback in the log."""
+    detail = "something unexpected happened; the server's log has it under this error_id"
+    title, error_id = HTTPStatus(500).phrase, _log(scope, error)
+    problem = Problem(title=title, status=500, detail=detail, instance=_instance(scope), error_id=error_id)
+    return _respond(problem, {})
+
+
 HANDLERS: Final[dict[Any, Any]] = {
     HoldfastError: answer_error,
     RefusalError: answer_refusal,
@@ -259,13 +267,10 @@ class CatchAll:
         except ClientDisconnect:
             return  # nobody is left to be told
         except Exception as error:
-            error_id = _log(scope, error)
+            answer = answer_unexpected(scope, error)
             if begun:
                 raise  # half an answer is out: only closing the connection tells
-            detail = "something unexpected happened; the server's log has it under this error_id"
-            title = HTTPStatus(500).phrase
-            problem = Problem(title=title, status=500, detail=detail, instance=_instance(scope), error_id=error_id)
-            await _respond(problem, {})(scope, receive, send)
+            await answer(scope, receive, send)
 
 
 def _log(scope: Scope, error: BaseException) -> str:

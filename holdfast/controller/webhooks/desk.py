@@ -19,7 +19,7 @@ is carried out once.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -140,6 +140,11 @@ class Desk:
         self._declared: Mapping[str, Sequence[Webhook]] = declared
         self._refusals = 0
         self._unnoted = 0
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of all webhooks."""
+        return self._declared.keys()
 
     def check(self) -> None:
         """Make sure that the secrets of all webhooks are where they should be. Raises SettingsError."""

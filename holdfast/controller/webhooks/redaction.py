@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -107,7 +107,8 @@ class Redaction:
         for secret in self._told_by_looks(text, cards=cards):
             text = text.replace(secret, REDACTED)
         text = _OWN.sub(REDACTED, text)
-        text = _USERINFO.sub(rf"\g<user>:{REDACTED}", text)
+        if "://" in text:
+            text = _USERINFO.sub(rf"\g<user>:{REDACTED}", text)
         return self._without_named(text) if "=" in text or ":" in text else text
 
     @cached_property
@@ -119,17 +120,26 @@ class Redaction:
         return sorted(found.items(), key=lambda each: -len(each[0]))  # one may be a part of another
 
     @cached_property
-    def _patterns(self) -> tuple[Pattern, ...]:
+    def _further(self) -> tuple[Pattern, ...]:
         # Imported here: who only declares a webhook looks for none.
-        from holdfast.observe import EMAIL_PATTERN, SECRET_PATTERNS, Pattern
+        from holdfast.observe import EMAIL_PATTERN, Pattern
 
         more = [Pattern("pattern", each) for each in self._more]
-        return (*SECRET_PATTERNS, *more, *((EMAIL_PATTERN,) if self._emails else ()))
+        return (*more, *((EMAIL_PATTERN,) if self._emails else ()))
+
+    @cached_property
+    def _hints(self) -> Callable[[str], object]:
+        from holdfast.observe import SECRET_HINT
+
+        return SECRET_HINT.search
 
     def _told_by_looks(self, text: str, *, cards: bool) -> list[str]:
-        from holdfast.observe import find_secrets
+        if not self._hints(text) and not self._further:
+            return []
+        from holdfast.observe import SECRET_PATTERNS, find_secrets
 
-        return [secret for secret, label in find_secrets(text, self._patterns) if cards or label != "card"]
+        looks = (*SECRET_PATTERNS, *self._further) if self._hints(text) else self._further
+        return [secret for secret, label in find_secrets(text, looks) if cards or label != "card"]
 
     def _kept(self, name: str, raw_value: bytes) -> str:
         if self._is_secret(name):
