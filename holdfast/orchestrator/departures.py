@@ -125,4 +125,4 @@ class Departures:
                 return
             with contextlib.suppress(HoldfastError):
                 await self._store.write([ReleaseRuns((execution_id,), ready=True)], self._standing.membership)
-        self._looks.want_mail()
+        self._looks.want_runs()

@@ -21,7 +21,6 @@ from holdfast.orchestrator.memory import Memory
 from holdfast.orchestrator.standing import Standing
 from holdfast.orchestrator.timers import Timers
 from holdfast.orchestrator.waiters import Waiters
-from holdfast.ports.bus import CLOSED, Bus
 from holdfast.ports.engine import Outcome
 from holdfast.ports.operations import CONTINUED_AS_NEW
 
@@ -33,7 +32,6 @@ class Landings:
 
     def __init__(  # noqa: PLR0913 - everything that learns of a write
         self,
-        bus: Bus,
         standing: Standing,
         looks: Looks,
         *,
@@ -48,7 +46,6 @@ class Landings:
         tell_closed: Callable[[str, str], None] | None,
     ) -> None:
         """Tell everybody in this process; `tell_closed` gets the name and the status of each closed execution."""
-        self._bus = bus
         self._standing = standing
         self._looks = looks
         self._touch = memory.touch
@@ -142,6 +139,5 @@ class Landings:
             # Whoever waits for the run's end, or for an answer that no code was asked for, is told to look elsewhere.
             self._looks.want_requests()
         self._departures.forget(live)
-        self._bus.ring([CLOSED])
         if self._tell_closed is not None:
             self._tell_closed(live.name, outcome.status)

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from holdfast.ports.bus import POOLS, REQUESTS, RUNS
+from holdfast.ports.bus import MAIL, POOLS, REQUESTS, RUNS
 
 
 class Looks:
@@ -23,6 +23,7 @@ class Looks:
         self._poll_seconds = poll_seconds
         self._jitter = jitter
         self._wanted = asyncio.Event()
+        self._runs_wanted = False
         self._mail_wanted = False
         self._requests_wanted = False
         self._pools_wanted = False
@@ -31,8 +32,13 @@ class Looks:
         """Wake up who looks, for something that every look sees to."""
         self._wanted.set()
 
+    def want_runs(self) -> None:
+        """Look for runs to claim, and for mail, soon: something was put there."""
+        self._runs_wanted = True
+        self.want_mail()
+
     def want_mail(self) -> None:
-        """Look for runs to claim and for mail soon: something was put there."""
+        """Look for mail to the executions in memory soon."""
         self._mail_wanted = True
         self._wanted.set()
 
@@ -49,6 +55,8 @@ class Looks:
     def rung(self, topics: frozenset[str]) -> None:
         """Want what the bus has rung for."""
         if RUNS in topics:
+            self.want_runs()
+        if MAIL in topics:
             self.want_mail()
         if REQUESTS in topics:
             self.want_requests()
@@ -64,6 +72,11 @@ class Looks:
         polled = not self._wanted.is_set()
         self._wanted.clear()
         return polled
+
+    def take_runs(self) -> bool:
+        """Say whether runs to claim are wanted, which they are no longer: they are looked for now."""
+        wanted, self._runs_wanted = self._runs_wanted, False
+        return wanted
 
     def take_mail(self) -> bool:
         """Say whether mail is wanted, which it is no longer: it is looked for now."""

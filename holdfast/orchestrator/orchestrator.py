@@ -163,7 +163,6 @@ class Orchestrator:
         writing = asyncio.Lock()
         self._mailbox = mailbox = Mailbox(store, standing, aside, memory, dispatcher, departures, meters, writing)
         self._landings = landings = Landings(
-            bus,
             standing,
             looks,
             memory=memory,
@@ -176,7 +175,7 @@ class Orchestrator:
             tracer=tracer,
             tell_closed=closed,
         )
-        self._writer = Writer(store, bus, standing, memory, landings, now, jitter, writing)
+        self._writer = Writer(store, standing, memory, landings, now, jitter, writing)
         self._claims = claims = Claims(
             store,
             standing,
@@ -238,7 +237,7 @@ class Orchestrator:
             await self._store.write(fits, membership)
         self._stop_listening = self._bus.listen(self._looks.rung)
         await self._learn_pools()
-        self._looks.want_mail()
+        self._looks.want_runs()
         self._write_loop = asyncio.create_task(self._writer.run(), name="holdfast orchestrator")
         self._write_loop.add_done_callback(self._stopped)
         for each in (self._look_loop(), self._reaper.run()):
@@ -283,8 +282,8 @@ class Orchestrator:
             try:
                 if looks.take_mail() or polled:
                     await self._mailbox.read()
-                    if not self._standing.draining:
-                        await self._claims.claim(self._names())
+                if (looks.take_runs() or polled) and not self._standing.draining:
+                    await self._claims.claim(self._names())
                 if looks.take_pools():
                     await self._learn_pools()
                 if looks.take_requests() or polled:
@@ -371,7 +370,7 @@ class Orchestrator:
 
     def look(self) -> None:
         """Look at the store soon: something was put there."""
-        self._looks.want_mail()
+        self._looks.want_runs()
 
     # --- Timers ------------------------------------------------------------------------------------------------
 

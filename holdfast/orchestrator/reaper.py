@@ -59,7 +59,7 @@ class Reaper:
                 continue
             if isinstance(reaped, Reaped) and reaped.members:
                 log.warning("members died", members=reaped.members, runs=reaped.runs, tasks=reaped.tasks)
-                self._looks.want_mail()
+                self._looks.want_runs()
                 self._bus.ring([RUNS, TASKS])
             self._looks.want_pools()
             await self._unserved.look()

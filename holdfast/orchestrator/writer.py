@@ -24,7 +24,6 @@ from holdfast.orchestrator.live import Live, outcome_of
 from holdfast.orchestrator.memory import Memory
 from holdfast.orchestrator.offspring import make_continuation
 from holdfast.orchestrator.standing import RETRY_WRITE_SECONDS, Standing
-from holdfast.ports.bus import TASKS, Bus
 from holdfast.ports.operations import CONTINUED_AS_NEW, Append, Closing
 from holdfast.ports.store import Store
 
@@ -39,7 +38,6 @@ class Writer:
     def __init__(
         self,
         store: Store,
-        bus: Bus,
         standing: Standing,
         memory: Memory,
         landings: Landings,
@@ -47,11 +45,10 @@ class Writer:
         jitter: Callable[[], float],
         writing: asyncio.Lock,
     ) -> None:
-        """Write to `store`, tell `landings`, and ring `bus` when workers have something to do.
+        """Write to `store`, and tell `landings`.
 
         Args:
             store: its writes are group commits.
-            bus: rings for tasks that were queued.
             standing: who it writes as.
             memory: which executions have something to write.
             landings: learns what became of each write.
@@ -61,7 +58,6 @@ class Writer:
         """
         self._store = store
         self._codec = store.codec
-        self._bus = bus
         self._standing = standing
         self._memory = memory
         self._landings = landings
@@ -119,12 +115,9 @@ class Writer:
                     live.land(None, durable=False)
                     memory.unwritten[live.execution_id] = live
                 raise
-            rings: set[str] = set()
             for (live, page, events), operation, result in zip(lives, operations, results, strict=True):
                 if result is True:
                     live.land(page, durable=True)
-                    if operation.queue or operation.fan_outs:
-                        rings.add(TASKS)
                     try:
                         if operation.park:
                             self._landings.parked(live, operation.park, events)
@@ -134,8 +127,6 @@ class Writer:
                         self._landings.failed(live, error)
                 else:
                     self._landings.refused(live, result)
-            if rings:
-                self._bus.ring(rings)
 
     def _append(self, live: Live, now: float, lives: list[tuple[Live, Page | None, list[AnyEvent]]]) -> Append:
         blobs: dict[bytes, bytes] = {}

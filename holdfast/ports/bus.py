@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol, TypeAlias
 
 RUNS: Final = "runs"
-"""A run is ready to be claimed, or an owned run has mail."""
+"""A run is ready to be claimed, or was taken from its owner."""
+MAIL: Final = "mail"
+"""A run that is owned has mail: its owner looks for that alone, and nobody looks for runs to claim."""
 TASKS: Final = "tasks"
 """A task or a chunk is ready to be claimed from some pool."""
 REQUESTS: Final = "requests"
@@ -27,7 +29,7 @@ LOCKS: Final = "locks"
 SCHEDULES: Final = "schedules"
 """A schedule was changed."""
 
-TOPICS: Final = frozenset({RUNS, TASKS, REQUESTS, CLOSED, POOLS, LOCKS, SCHEDULES})
+TOPICS: Final = frozenset({RUNS, MAIL, TASKS, REQUESTS, CLOSED, POOLS, LOCKS, SCHEDULES})
 """All of them: what is rung when nobody knows what was missed."""
 
 Listener: TypeAlias = Callable[[frozenset[str]], None]

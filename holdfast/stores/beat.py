@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from holdfast.errors import FencedError
 from holdfast.ports.operations import Beat, Membership
-
-if TYPE_CHECKING:
-    from holdfast.ports.store import Store
 
 BEAT: Final = "holdfast.stores.beat:beat"
 """What a sidecar is told to call."""
@@ -36,25 +33,23 @@ def beat(arguments: dict[str, Any], state: str) -> bool:
 
 
 async def _beat(arguments: dict[str, Any], state: str) -> bool:
-    store = _store(arguments)
-    await store.open()
-    try:
-        membership = Membership(arguments["member"], arguments["epoch"])
-        (result,) = await store.write([Beat(membership, arguments["lease_seconds"], state)])
-        return not isinstance(result, FencedError)
-    finally:
-        await store.close()
-
-
-def _store(arguments: dict[str, Any]) -> Store:
     # A sidecar loads what its store needs, and no other one.
+    membership, lease_seconds = Membership(arguments["member"], arguments["epoch"]), arguments["lease_seconds"]
     if "address" in arguments:
-        from holdfast.stores.postgres.store import PostgresStore
+        from holdfast.stores.postgres.address import parse_address
+        from holdfast.stores.postgres.beat import renew
 
         # The sidecar tries again by itself, and it has to be heard of in time that it cannot.
-        patience = arguments["lease_seconds"] * PATIENCE_LEASES
-        return PostgresStore(arguments["address"], patience_seconds=patience, checks_schema=False)
+        patience = lease_seconds * PATIENCE_LEASES
+        address = parse_address(arguments["address"])
+        return await renew(address, membership, lease_seconds, state, patience_seconds=patience)
     from holdfast.stores.clock import SystemClock
     from holdfast.stores.sqlite import SQLiteStore
 
-    return SQLiteStore(Path(arguments["path"]), clock=SystemClock(), synchronous=arguments["synchronous"])
+    store = SQLiteStore(Path(arguments["path"]), clock=SystemClock(), synchronous=arguments["synchronous"])
+    await store.open()
+    try:
+        (result,) = await store.write([Beat(membership, lease_seconds, state)])
+        return not isinstance(result, FencedError)
+    finally:
+        await store.close()

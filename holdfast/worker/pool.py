@@ -63,8 +63,8 @@ PROGRESS_SECONDS: Final = 0.5
 """How often progress is written down, at most."""
 CHECK_SECONDS: Final = 1.0
 """How often it is asked whether running work is still wanted."""
-WAKE_SECONDS: Final = 0.02
-"""How often the store is asked, at most, when the next delayed row is due."""
+QUIET_SECONDS: Final = 0.02
+"""How long nothing has to happen before the store is asked when the next delayed row is due."""
 SLICE_SECONDS: Final = 0.005
 """How long items that do not wait are run in one go."""
 HAND_IN_SECONDS: Final = 5.0
@@ -141,7 +141,7 @@ class PoolWorker:
         self._claiming_at = 0.0
         self._poll_at = 0.0
         self._wake_at: float | None = None
-        self._asked_at = 0.0
+        self._asked_for = -1.0
         self._checked_at = 0.0
         self._claiming = True
         self._ending = False
@@ -213,20 +213,24 @@ class PoolWorker:
             if not self._claims():  # no slot is free; one that becomes so says it
                 await self._changed.wait()
             return
-        now = self._clock.now()
-        asked = self._asked_at + WAKE_SECONDS <= now
-        if asked:
-            self._asked_at = now
+        if self._asked_for != self._claimed_at:
+            # Each claim takes what has become due, and each row that will be is rung for: one question for each claim
+            # is enough, and none is needed while one claim follows another.
+            if await self._changes_within(QUIET_SECONDS):
+                return
             self._wake_at = await self._store.next_wake(self._claimed_at)
-        due = self._poll_at
-        if self._wake_at is not None:
-            due = min(due, self._wake_at)
-        wait = due - now if asked else min(due - now, WAKE_SECONDS)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(wait, 0.0)):
-                await self._changed.wait()
+            self._asked_for = self._claimed_at
+        due = self._poll_at if self._wake_at is None else min(self._poll_at, self._wake_at)
+        await self._changes_within(due - self._clock.now())
         if self._clock.now() >= due:
             self._look_again()
+
+    async def _changes_within(self, seconds: float) -> bool:
+        """Wait until something has changed, but no longer than so many seconds; say whether it has."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await self._changed.wait()
+        return self._changed.is_set()
 
     def _claims(self) -> list[Claim]:
         return decide_claims(self._pools.values(), tuple(self._registry.tasks), self._turn) if self._claiming else []

@@ -83,7 +83,11 @@ _STATEMENTS_CACHED: Final = 512
 # The server keeps the plan of a statement as long as the connection, and may have made it while the tables were empty.
 # Then going through all of a table is cheapest, and is still done when it has a million rows. Every statement has an
 # index to go by, so that is what is asked for.
-_PLANNING: Final = MappingProxyType(dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"))
+_PLANNING: Final = MappingProxyType({
+    **dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"),
+    # So is the same plan for whatever it is given: to plan anew takes the server longer than most statements do.
+    "plan_cache_mode": "force_generic_plan",
+})  # fmt: skip
 
 _log = logger("holdfast.store")
 

@@ -20,8 +20,11 @@ Tokens are drawn once the rows are locked that they are for: so the messages of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
+from holdfast.ports.operations import ClaimChunks, ClaimTasks
 from holdfast.stores.postgres.locks import name_locks
 from holdfast.stores.postgres.plan import decide_plan
 
@@ -31,6 +34,25 @@ if TYPE_CHECKING:
     from holdfast.ports.operations import Append, Deliver, FinishOwnTask, FinishTask, Operation, StartRun
     from holdfast.stores.postgres.plan import Plan
     from holdfast.stores.postgres.session import ServerSession
+
+
+NOTHING: Final = (
+    "promote_tasks", "promote_chunks", "pool_rules", "claimable_in_turn", "claim_tasks", "claim_chunks",
+)  # fmt: skip
+"""Statements of claims that come to nothing where there is nothing, in the order in which `begin_claims` says so."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def pools_of(operations: Sequence[Operation]) -> str | None:
+    """Return the pools of which `operations` claim work, as a JSON array; None where they claim none."""
+    claims = [each for each in operations if isinstance(each, ClaimTasks | ClaimChunks)]
+    return _encode(sorted({pool for claim in claims for pool, _ in claim.pools})).decode() if claims else None
+
+
+def foresee_claims(session: ServerSession, is_there: Sequence[bool]) -> None:
+    """Foresee what claims will find nothing of. `is_there` says of each of NOTHING whether there is something."""
+    session.foresee_nothing(name for name, found in zip(NOTHING, is_there, strict=True) if not found)
 
 
 def foresee(session: ServerSession, operations: Sequence[Operation], schema: str) -> None:

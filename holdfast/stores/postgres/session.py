@@ -45,6 +45,12 @@ _HARMLESS: Final = frozenset({
     "put_blob", "put_deadline", "record_progress", "set_parts", "set_wake", "take_grip", "unqueue_task", "use_blob",
 })  # fmt: skip
 """Statements that leave true what is foreseen. One that is made ready twice is ready."""
+_WORKLESS: Final = _HARMLESS - {"enqueue_task"} | {
+    "beat_member", "claim_chosen_tasks", "claim_chunks", "claim_tasks", "close_execution", "count_refused",
+    "drop_delivered", "drop_inbox", "drop_read_inbox", "finish_own_task", "finish_own_tasks", "finish_task",
+    "finish_tasks", "own_execution", "own_inbox", "put_delivered", "put_inbox", "start_execution", "start_executions",
+}  # fmt: skip
+"""Statements after which there is no more work to be claimed than before."""
 _READS: Final = "SELECT"
 """How a statement begins that changes nothing."""
 
@@ -93,6 +99,7 @@ class ServerSession(Session):
         "_connection",
         "_done",
         "_foreseen",
+        "_nothing",
         "_page",
         "_pages_end",
         "_pending",
@@ -135,6 +142,8 @@ class ServerSession(Session):
         self._about: dict[int, list[_Question]] = {}
         """Execution to what was foreseen about it."""
         self._done: dict[_Question, Any] = {}
+        self._nothing: set[str] = set()
+        """Statements about work to be claimed that are known to find none."""
 
     @property
     def is_shared(self) -> bool:
@@ -186,6 +195,10 @@ class ServerSession(Session):
         self._foreseen[name, bindings] = row
         self._about.setdefault(execution_id, []).append((name, bindings))
 
+    def foresee_nothing(self, names: Iterable[str]) -> None:
+        """Let statements about work to be claimed find nothing, until something makes work."""
+        self._nothing.update(names)
+
     def note_done(self, name: str, bindings: tuple[Any, ...], result: Any) -> None:
         """Keep the result of a statement that was carried out ahead of the handler that will run it."""
         self._done[name, bindings] = result
@@ -219,6 +232,8 @@ class ServerSession(Session):
         if self._pending.meets(name, bindings):
             self.send()
         self._pending.add(name, bindings)
+        if self._nothing and name not in _WORKLESS:
+            self._nothing.clear()
         if self._foreseen:
             self._forget(name, bindings)
 
@@ -230,6 +245,8 @@ class ServerSession(Session):
 
     def run(self, name: str, bindings: Bindings = ()) -> int:
         """Run the statement called `name`; return how many rows it changed."""
+        if name in self._nothing:
+            return 0
         text = self._prepare(name)
         values = [(each,) for each in bindings] if takes_many(text) else bindings
         return _changed(wait(self._connection.execute(text, *_writable(values))))
@@ -272,6 +289,8 @@ class ServerSession(Session):
 
     def rows(self, name: str, bindings: Bindings = ()) -> list[tuple[Any, ...]]:
         """Return all rows of the statement called `name`."""
+        if name in self._nothing:
+            return []
         return [tuple(row) for row in wait(self._connection.fetch(self._prepare(name), *_writable(bindings)))]
 
     def value(self, name: str, bindings: Bindings = ()) -> Any:
@@ -293,9 +312,12 @@ class ServerSession(Session):
         text = self._text(name)
         if self._pending:
             self.send()
-        if self._foreseen and name not in _HARMLESS and not text.startswith(_READS):
-            self._foreseen.clear()
-            self._about.clear()
+        if not text.startswith(_READS):
+            if self._foreseen and name not in _HARMLESS:
+                self._foreseen.clear()
+                self._about.clear()
+            if self._nothing and name not in _WORKLESS:
+                self._nothing.clear()
         return text
 
     def _text(self, name: str) -> str:

@@ -131,7 +131,6 @@ LOCKING: Final[Mapping[str, str]] = MappingProxyType({
     "numbered_execution": "FOR NO KEY UPDATE",
     "find_addressee": "FOR NO KEY UPDATE",
     "lock_executions": "FOR NO KEY UPDATE",
-    "ready_executions": "FOR NO KEY UPDATE SKIP LOCKED",
 })  # fmt: skip
 """What is added to statements, beside others, so that they lock the rows they find."""
 

@@ -53,7 +53,6 @@ class PostgresStore(Reads):
         bus: Bus | None = None,
         read_connections: int = READ_CONNECTIONS,
         patience_seconds: float = PATIENCE_SECONDS,
-        checks_schema: bool = True,
     ) -> None:
         """Name the schema and how to treat the server.
 
@@ -63,7 +62,6 @@ class PostgresStore(Reads):
             bus: what to ring after a commit.
             read_connections: how many connections are read by, at most.
             patience_seconds: how long a server that cannot be reached is tried again before a StoreError says so.
-            checks_schema: whether `open` looks at the schema; who opens a store for a process that has looked need not.
 
         Raises:
             SettingsError: the address is not one.
@@ -73,7 +71,6 @@ class PostgresStore(Reads):
         self._bus = bus
         self._read_connections = read_connections
         self._patience_seconds = patience_seconds
-        self._checks_schema = checks_schema
         self._sql = statements.load(__package__)
         self._writer: Writer | None = None
         self._reads: ReadPool | None = None
@@ -105,8 +102,7 @@ class PostgresStore(Reads):
     async def _try_to_open(self, writer: Writer, patience: Patience) -> bool:
         connection = await writer.open(patience)
         try:
-            if self._checks_schema:
-                await schema.check(connection, self.address)
+            await schema.check(connection, self.address)
             if not self.address.synchronous_commit:
                 self._check_durability(await connection.fetchval("SELECT current_setting('synchronous_commit')"))
         except Exception as error:

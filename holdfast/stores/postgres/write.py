@@ -41,7 +41,7 @@ from holdfast.stores.postgres import shared
 from holdfast.stores.postgres.bridge import across, wait
 from holdfast.stores.postgres.connection import Connection, Patience, close, connect_patiently, preamble
 from holdfast.stores.postgres.failures import Verdict, judge, translate
-from holdfast.stores.postgres.foresight import foresee
+from holdfast.stores.postgres.foresight import foresee, foresee_claims, pools_of
 from holdfast.stores.postgres.locks import member_lock, schema_lock
 from holdfast.stores.postgres.plan import BESIDE_HISTORIES
 from holdfast.stores.postgres.session import EscalationError, ForesightError, ServerSession
@@ -119,12 +119,14 @@ class Writer:
         self._writer = secrets.randbits(62)
         self._number = 0
         self._swept = 0.0
+        """When old marks were dropped last, by the event loop's clock."""
         self._is_closed = False
         self._lock = schema_lock(address.schema)
         self._begin = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;{preamble(address)}"
 
     async def open(self, patience: Patience) -> Connection:
         """Connect; return the connection. Raises StoreError."""
+        self._swept = asyncio.get_running_loop().time()  # there are none yet
         return await self._connect(patience)
 
     async def close(self) -> None:
@@ -233,9 +235,13 @@ class Writer:
         number, epoch = (membership.member, membership.epoch) if membership is not None else (None, None)
         clock = None if self._clock is None else self._clock.now()
         makes_pages = any(type(operation) in _MAKES_PAGES for operation in write.operations)
-        found = wait(connection.fetchrow(self._sql["begin_write"], number, epoch, clock, makes_pages))
+        pools = pools_of(write.operations)
+        if pools is None:
+            found = wait(connection.fetchrow(self._sql["begin_write"], number, epoch, clock, makes_pages))
+        else:
+            found = wait(connection.fetchrow(self._sql["begin_claims"], number, epoch, clock, makes_pages, pools))
         assert found is not None, "it is one row of expressions"
-        grip, now, page = found
+        grip, now, page, *is_there = found
         allowed, sql = (shared.STATEMENTS, self._shared_sql) if write.is_shared else (None, self._sql)
         session = ServerSession(connection, sql, now, membership, grip or 0, self._carry_out, allowed, page)
         if membership is not None and grip is None:
@@ -244,6 +250,8 @@ class Writer:
             return self._commit(connection, write, now, _Outcome([], set(), refusal))
         self._log.begin(session, 0)
         if not write.is_blind:
+            if is_there:
+                foresee_claims(session, is_there)
             foresee(session, write.operations, self._address.schema)
         results = self._operate(session, write.operations)
         self._log.flush()

@@ -63,20 +63,19 @@ def claim(session: Session, operation: ClaimRuns) -> tuple[ClaimedRun, ...]:
     """Own ready executions of the named workflows, those that were started first."""
     member = session.member
     session.run("wake_executions", (session.now, WOKEN_MAX))
-    found: list[tuple[Any, ...]] = []
     versions = operation.versions or ("",) * len(operation.workflows)
-    for workflow, version in zip(operation.workflows, versions, strict=True):
-        found.extend(session.rows("ready_executions", (workflow, operation.limit, version)))
-    found.sort()
+    known = list(zip(operation.workflows, versions, strict=True))
+    found = sorted(session.rows("ready_executions", (_encode_json(known).decode(), operation.limit)))
     del found[operation.limit :]
     session.run_many("own_execution", [(row[0], member) for row in found])
     session.run_many("own_inbox", [(row[0], member) for row in found])
-    known = {name: version for name, version in zip(operation.workflows, versions, strict=True) if version}
-    if known:
+    version_of = {name: version for name, version in known if version}
+    if version_of:
         # Whoever started these did not know the code: they begin with the version that takes them first.
-        session.run_many("note_version", [(row[0], known[row[3]]) for row in found if not row[5] and row[3] in known])
+        new = [(row[0], version_of[row[3]]) for row in found if not row[5] and row[3] in version_of]
+        session.run_many("note_version", new)
     if operation.pins:
-        pinned = [(row[0], known[row[3]]) for row in found if row[3] in operation.pins and row[3] in known]
+        pinned = [(row[0], version_of[row[3]]) for row in found if row[3] in operation.pins and row[3] in version_of]
         session.run_many("pin_execution", pinned)
     return tuple(
         ClaimedRun(execution_id, run_id, name_of(run_id, number), workflow, recoveries)

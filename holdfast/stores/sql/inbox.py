@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast.ports.bus import RUNS
+from holdfast.ports.bus import MAIL, RUNS
 from holdfast.ports.operations import TERMINAL, InboxRow
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def put(
     session.later("put_inbox", (execution_id, inbox_id, owner, kind, name, body, operation_id, sender, session.now))
     if owner is None and not ready:
         session.later("make_ready", (execution_id,))
-    session.rings.add(RUNS)
+    session.rings.add(RUNS if owner is None else MAIL)
     return inbox_id
 
 

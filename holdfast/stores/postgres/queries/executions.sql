@@ -19,12 +19,15 @@ UPDATE executions SET ready = 1 WHERE id = ANY (ARRAY(
   FOR UPDATE SKIP LOCKED
 ))
 
+-- Of each workflow so many, the oldest. Names come with the version of the code that there is, or with none.
 -- name: ready_executions
-SELECT id, run_id, number, workflow, recoveries, code_version FROM executions
-WHERE workflow = $1 AND ready = 1 AND owner IS NULL AND status = 'RUNNING'
-  AND ($3 = '' OR (pin IN ('', $3) AND misfit <> $3))
-ORDER BY id LIMIT $2
-FOR UPDATE SKIP LOCKED
+SELECT found.* FROM json_array_elements($1::json) AS known (pair) CROSS JOIN LATERAL (
+  SELECT id, run_id, number, workflow, recoveries, code_version FROM executions
+  WHERE workflow = pair ->> 0 AND ready = 1 AND owner IS NULL AND status = 'RUNNING'
+    AND (pair ->> 1 = '' OR (pin IN ('', pair ->> 1) AND misfit <> pair ->> 1))
+  ORDER BY id LIMIT $2
+  FOR NO KEY UPDATE SKIP LOCKED
+) AS found
 
 -- name: count_ready_executions
 SELECT count(*) FROM (

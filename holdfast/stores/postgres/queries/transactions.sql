@@ -7,8 +7,33 @@ SELECT (SELECT grip FROM members WHERE member = $1::bigint AND epoch = $2::bigin
        greatest(coalesce($3::float8, extract(epoch FROM clock_timestamp())::float8), (SELECT max(at) FROM marks)),
        CASE WHEN $4::boolean THEN pg_current_xact_id()::text::bigint << 20 END
 
+-- The same for whoever is about to claim work, and what there is to be claimed: tasks and chunks that are due, rules of
+-- pools, rows that take turns, tasks and chunks that are ready in these pools.
+-- name: begin_claims
+SELECT grip, now, page,
+       EXISTS (SELECT FROM task_queue WHERE state = 0 AND visible_at <= now),
+       EXISTS (SELECT FROM chunks WHERE state = 0 AND visible_at <= now),
+       EXISTS (SELECT FROM pools),
+       EXISTS (
+         SELECT FROM task_queue
+         WHERE line <> '' AND line = ANY (ARRAY(SELECT 'pool ' || json_array_elements_text($5::json)))
+       ),
+       EXISTS (SELECT FROM task_queue WHERE state = 1 AND pool = ANY (ARRAY(SELECT json_array_elements_text($5::json)))),
+       EXISTS (SELECT FROM chunks WHERE state = 1 AND pool = ANY (ARRAY(SELECT json_array_elements_text($5::json))))
+FROM (
+  SELECT (SELECT grip FROM members WHERE member = $1::bigint AND epoch = $2::bigint AND lives = 1) AS grip,
+         greatest(coalesce($3::float8, extract(epoch FROM clock_timestamp())::float8), (SELECT max(at) FROM marks)) AS now,
+         CASE WHEN $4::boolean THEN pg_current_xact_id()::text::bigint << 20 END AS page
+  OFFSET 0
+) AS begun
+
 -- name: read_now
 SELECT greatest(coalesce($1::float8, extract(epoch FROM clock_timestamp())::float8), (SELECT max(at) FROM marks))
+
+-- name: renew_member
+UPDATE members SET lease_seconds = $3, state = $4, expires_at = $3
+  + greatest(extract(epoch FROM clock_timestamp())::float8, (SELECT max(at) FROM marks))
+WHERE member = $1 AND epoch = $2 AND lives = 1
 
 -- name: leave_mark
 INSERT INTO marks (writer, number, attempt, at) VALUES ($1, $2, $3, 0.0) ON CONFLICT DO NOTHING RETURNING attempt

@@ -18,11 +18,16 @@ UPDATE executions SET ready = 1 WHERE id IN (
   ORDER BY wake_at LIMIT ?2
 )
 
+-- Of each workflow so many, the oldest. Names come with the version of the code that there is, or with none.
 -- name: ready_executions
-SELECT id, run_id, number, workflow, recoveries, code_version FROM executions
-WHERE workflow = ?1 AND ready = 1 AND owner IS NULL AND status = 'RUNNING'
-  AND (?3 = '' OR (pin IN ('', ?3) AND misfit <> ?3))
-ORDER BY id LIMIT ?2
+SELECT found.id, found.run_id, found.number, found.workflow, found.recoveries, found.code_version
+FROM (SELECT value ->> 0 AS name, value ->> 1 AS version FROM json_each(?1)) AS known
+JOIN executions AS found ON found.id IN (
+  SELECT id FROM executions
+  WHERE workflow = known.name AND ready = 1 AND owner IS NULL AND status = 'RUNNING'
+    AND (known.version = '' OR (pin IN ('', known.version) AND misfit <> known.version))
+  ORDER BY id LIMIT ?2
+)
 
 -- name: count_ready_executions
 SELECT count(*) FROM (

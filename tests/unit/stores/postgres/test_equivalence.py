@@ -230,6 +230,8 @@ class Pair:
         if f"${number}::text IS NULL" in text and self.random.random() < 0.5:
             return None
         if f"json_array_elements(${number}" in text:
+            if "pair ->>" in text:  # of workflows and versions
+                return json.dumps([[name, self.random.choice(("", "v1", "v2"))] for name in ("a", "b", "c")])
             pairs = [[row[0], row[1]] for row in self.there["attributes"]]
             return json.dumps(self.random.sample(pairs, 1) if self.random.random() < 0.5 else [])
         if "::bigint" in text:

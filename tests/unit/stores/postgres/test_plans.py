@@ -119,6 +119,7 @@ MAY_SCAN = {
     "read_schedules": "the whole table was asked for",
     "read_pool_rules": "the whole table was asked for",
     "pool_rules": "nearly always empty",
+    "begin_claims": "as above",
     "count_executions": "as above; an index has all that is needed",
     "prune_deliveries": "the oldest, as many as it says",
     "due_schedules": "many schedules may be due",

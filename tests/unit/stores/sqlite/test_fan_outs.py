@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from holdfast.errors import FencedError
 from holdfast.history import HASH_BYTES
-from holdfast.ports.bus import RUNS, TASKS
+from holdfast.ports.bus import MAIL, TASKS
 from holdfast.ports.operations import (
     PARKED,
     ChunkState,
@@ -111,7 +111,7 @@ def test_items_are_claimed_in_chunks_and_their_outcomes_add_up(desk: Desk) -> No
         assert summary(desk, run) is None
         state = record(desk, member, each, indexes(each))
     assert state == ChunkState(wanted=True, finished=True)
-    assert RUNS in desk.rings
+    assert MAIL in desk.rings
     everything = desk.ask(desk.store.outcomes(first.fan_out_id, 0, 10))
     assert everything == [ItemOutcome(index, True, b"r%d" % index) for index in range(10)]
     assert summary(desk, run) == FanOutSummary("map#1", digest(everything), 10, 0)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from holdfast.errors import LockLost
-from holdfast.ports.bus import RUNS
+from holdfast.ports.bus import MAIL
 from holdfast.ports.operations import AcquireLease, BreakLock, LockRecord, LockRequest, ReleaseLease, RenewLease
 from holdfast.stores.sql import locks
 from holdfast.stores.sql.statements import load
@@ -72,7 +72,7 @@ def test_a_lock_goes_to_who_came_first(desk: Desk) -> None:
         assert step == "lock#1"
         tokens.append(token)
         desk.append(run, unlock=("lock#1",))
-    assert RUNS not in desk.rings
+    assert MAIL not in desk.rings
     assert tokens == sorted(set(tokens))
     assert line(desk) == []
 
@@ -85,7 +85,7 @@ def test_a_semaphore_has_slots(desk: Desk) -> None:
     desk.append(runs[2], unlock=("lock#1",))
     assert [held for _, held in line(desk)] == [True, True, False, False]
     desk.append(runs[0], unlock=("lock#1", "never"))
-    assert RUNS in desk.rings
+    assert MAIL in desk.rings
     assert line(desk) == [("r1/lock#1", True), ("r3/lock#1", True), ("r4/lock#1", False)]
     assert grants(desk, runs[2]) == []
 
@@ -133,7 +133,7 @@ def test_runs_and_leases_stand_in_one_line(desk: Desk) -> None:
     desk.append(run, lock=(wanted(),))
     assert lease(desk, "late") == 0
     assert desk.do(ReleaseLease("a", "script")) is True
-    assert RUNS in desk.rings
+    assert MAIL in desk.rings
     ((_, token),) = grants(desk, run)
     assert token > held
     assert lease(desk, "late") == 0

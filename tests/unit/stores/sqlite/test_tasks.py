@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from holdfast.errors import FencedError
 from holdfast.history import AnyEvent, TaskFailed
-from holdfast.ports.bus import RUNS, TASKS
+from holdfast.ports.bus import MAIL, TASKS
 from holdfast.ports.operations import (
     BeatTasks,
     ClaimedTask,
@@ -121,7 +121,7 @@ def test_an_outcome_is_handed_in_once(desk: Desk) -> None:
     (found,) = claim(desk, member)
     finish = FinishTask(task_id=found.task_id, token=found.token, body=b"done")
     assert desk.do(finish, member) is True
-    assert RUNS in desk.rings
+    assert MAIL in desk.rings
     assert isinstance(desk.do(finish, member), FencedError)
     assert desk.mail(run, "outcome") == [("a", b"done")]
     assert desk.ask(desk.store.queue(run)) == []
