@@ -62,7 +62,7 @@ if TYPE_CHECKING:
         TransactionError,
     )
     from holdfast.observe import redact
-    from holdfast.transactions import transaction
+    from holdfast.transactions import enqueue, transaction
 
 __version__ = "0.1.0.dev0"
 
@@ -93,6 +93,7 @@ _HOMES: Final[dict[str, str]] = {
     "TaskTimeoutError": "holdfast.errors",
     "TransactionError": "holdfast.errors",
     "redact": "holdfast.observe",
+    "enqueue": "holdfast.transactions",
     "transaction": "holdfast.transactions",
     "schedule": "holdfast.authoring.schedules",
 }
@@ -132,6 +133,7 @@ __all__ = [
     "callback",
     "continue_as_new",
     "deprecate_patch",
+    "enqueue",
     "get_run",
     "heartbeat",
     "heartbeat_monitor",

@@ -1069,7 +1069,7 @@ class EncryptionError(HoldfastError):
 
 @dataclass(eq=False)
 class TransactionError(HoldfastError):
-    """A `transaction` cannot be carried out on this connection."""
+    """A `transaction` or `enqueue` cannot be carried out on this connection."""
 
     code: ClassVar[str] = "HF820"
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from holdfast.app.beside import TablesMade, make_tables
     from holdfast.app.capturing import capture_folder, capture_run
     from holdfast.app.connection import close_connections
     from holdfast.app.encryption import load_codec, make_key
@@ -39,6 +40,7 @@ _HOMES: Final[dict[str, str]] = {
     "Serving": "holdfast.app.serving",
     "Settings": "holdfast.app.settings",
     "Stack": "holdfast.app.stack",
+    "TablesMade": "holdfast.app.beside",
     "capture_folder": "holdfast.app.capturing",
     "capture_run": "holdfast.app.capturing",
     "check_store": "holdfast.app.reading",
@@ -52,6 +54,7 @@ _HOMES: Final[dict[str, str]] = {
     "load_codec": "holdfast.app.encryption",
     "load_settings": "holdfast.app.settings",
     "lock": "holdfast.app.locks",
+    "make_tables": "holdfast.app.beside",
     "make_key": "holdfast.app.encryption",
     "open_at": "holdfast.app.opening",
     "open_inbox": "holdfast.app.inbox",
@@ -77,6 +80,7 @@ __all__ = [
     "Serving",
     "Settings",
     "Stack",
+    "TablesMade",
     "capture_folder",
     "capture_run",
     "check_store",
@@ -89,6 +93,7 @@ __all__ = [
     "load_settings",
     "lock",
     "make_key",
+    "make_tables",
     "migrate_store",
     "new_notice_secret",
     "notice_secret",

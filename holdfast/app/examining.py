@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, assert_never
 
 from holdfast.app.address import FileAddress, ServerAddress
+from holdfast.app.beside import count_enqueued
 from holdfast.app.encryption import load_codec
 from holdfast.app.migrating import pending_migrations
 from holdfast.app.opening import open_at
@@ -68,6 +69,7 @@ async def examine_system(**arguments: Any) -> list[Finding]:
                 assert_never(address)
         if there:
             await _examine_fleet(settings, found)
+            await _examine_outboxes(settings, found)
     except HoldfastError as error:
         found("store", error.message(), ok=False)
     return findings
@@ -130,6 +132,17 @@ async def _examine_fleet(settings: Settings, found: Found) -> None:
         found("parked runs", totals.runs.get("PARKED", 0), ok=not totals.runs.get("PARKED"))
     finally:
         await store.close()
+
+
+async def _examine_outboxes(settings: Settings, found: Found) -> None:
+    for each in settings.outboxes:
+        try:
+            there = await count_enqueued(each)
+        except HoldfastError as error:
+            found("outbox", error.message(), ok=False)
+        else:
+            counts = f"{there.waiting} runs to be moved, {there.refused} refused"
+            found("outbox", f"{there.database}: {counts}", ok=not there.refused)
 
 
 async def _examine_bus(settings: Settings, store: Any, found: Found) -> None:

@@ -159,6 +159,10 @@ class Settings(BaseSettings):
     notify_allow: tuple[str, ...] = Field(
         default=(), description="Where notices may go besides public addresses: 10.0.0.0/8, hooks.internal."
     )
+    outboxes: tuple[str, ...] = Field(
+        default=(),
+        description="Your own databases in which runs are enqueued: addresses, or env:NAME, file:PATH.",
+    )
     redact_keys: tuple[str, ...] = Field(
         default=(), description="Further names whose values are secret, besides password, token and the like."
     )

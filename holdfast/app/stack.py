@@ -30,6 +30,7 @@ from holdfast.stores import SystemClock
 if TYPE_CHECKING:
     from holdfast.app.member import Member
     from holdfast.controller.schedules import Scheduler
+    from holdfast.transactions import Mover
 
 log = logger("holdfast.app")
 
@@ -80,6 +81,7 @@ class Stack:
         self._following: Following | None = None
         self.scheduler: Scheduler | None = None
         """What acts on schedules, in a controller."""
+        self._movers: list[Mover] = []
         self._rejoining: asyncio.Task[None] | None = None
         self._closing = False
         self.worn = asyncio.Event()
@@ -110,6 +112,7 @@ class Stack:
                 await self._join()
             if CONTROLLER in self.roles:
                 await self._open_scheduler()
+                await self._open_movers()
         except BaseException:
             await self._leave(lost=False)
             self._end_serving()
@@ -127,6 +130,8 @@ class Stack:
         self._closing = True
         if self.scheduler is not None:
             await self.scheduler.close()
+        for each in self._movers:
+            await each.close()
         if self._rejoining is not None:
             self._rejoining.cancel()
             await asyncio.gather(self._rejoining, return_exceptions=True)
@@ -155,6 +160,16 @@ class Stack:
         self.scheduler = await open_scheduler(
             self.registry, self.settings, self.store, self.bus, self.engine, self.meters
         )
+
+    async def _open_movers(self) -> None:
+        if not self.settings.outboxes:
+            return
+        # Imported here, so that whoever has no outbox does not load them.
+        from holdfast.app.beside import make_movers
+
+        self._movers = make_movers(self.settings, self.engine, self.surroundings.jitter)
+        for each in self._movers:
+            await each.open()
 
     async def _join(self) -> None:
         # Imported here, so that a client does not load orchestrator and worker.

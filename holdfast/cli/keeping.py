@@ -8,9 +8,11 @@ import typer
 
 from holdfast.app import (
     Client,
+    TablesMade,
     examine_system,
     load_settings,
     make_key,
+    make_tables,
     migrate_store,
     pending_migrations,
     verify_store,
@@ -18,6 +20,7 @@ from holdfast.app import (
 from holdfast.authoring import read_duration
 from holdfast.cli.output import Exit, Output
 from holdfast.cli.verbs import BusOption, JsonOption, StoreOption, run_verb, shown, with_client
+from holdfast.errors import UsageError
 from holdfast.ports.operations import Prune, PruneAudit, PruneDeliveries, PruneKeys
 
 encryption = typer.Typer(help="Keys that payloads are encrypted with.", no_args_is_help=True)
@@ -109,11 +112,22 @@ async def _prune_keys(client: Client, before: float) -> int:
 
 def migrate(
     check: Annotated[bool, typer.Option("--check", help="Only say what is to be done; exit 1 if anything is.")] = False,
+    outcomes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Make the tables of `transaction` and `enqueue` in this database of yours instead: postgresql://..., "
+            "sqlite:///PATH, or env:NAME or file:PATH where that is kept.",
+        ),
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring the tables of a PostgreSQL store up to date, or make them. A SQLite file does that by itself."""
     output = Output(as_json=as_json)
+    if outcomes is not None:
+        _migrate_beside(output, outcomes, check=check)
+        return
     settings = shown(output, lambda: load_settings(store=store))
 
     async def body() -> tuple[str, ...]:
@@ -127,6 +141,16 @@ def migrate(
     output.fields({"store": settings.address().name, what: ", ".join(names) or "none: it is up to date"})
     if check and names:
         raise typer.Exit(Exit.FAILED)
+
+
+def _migrate_beside(output: Output, database: str, *, check: bool) -> None:
+    async def body() -> TablesMade:
+        if check:
+            raise UsageError("--check is about the store", "Leave it out: tables that are there stay as they are.")
+        return await make_tables(database)
+
+    made = run_verb(output, body)
+    output.fields({"database": made.database, "tables": ", ".join(made.tables)})
 
 
 def doctor(store: StoreOption = None, bus: BusOption = None, as_json: JsonOption = False) -> None:

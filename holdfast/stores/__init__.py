@@ -17,19 +17,23 @@ if TYPE_CHECKING:
     from holdfast.stores.group import GroupCommit
     from holdfast.stores.moving import Reading
     from holdfast.stores.postgres.address import is_address, parse_address
+    from holdfast.stores.postgres.beside import DatabaseBeside
     from holdfast.stores.postgres.connection import connect
     from holdfast.stores.postgres.health import ServerHealth, examine
     from holdfast.stores.postgres.importing import import_store
     from holdfast.stores.postgres.schema import migrate, pending
     from holdfast.stores.postgres.store import PostgresStore
     from holdfast.stores.sqlite import SQLiteStore
+    from holdfast.stores.sqlite.beside import FileBeside
     from holdfast.stores.sqlite.exporting import export_store, take_back
     from holdfast.stores.sqlite.verify import VerifyReport, verify
 
 _HOMES: Final = {
     "AesGcmCodec": "holdfast.stores.encryption",
     "BEAT": "holdfast.stores.beat",
+    "DatabaseBeside": "holdfast.stores.postgres.beside",
     "EncryptedStore": "holdfast.stores.encrypted",
+    "FileBeside": "holdfast.stores.sqlite.beside",
     "GroupCommit": "holdfast.stores.group",
     "PostgresStore": "holdfast.stores.postgres.store",
     "Reading": "holdfast.stores.moving",
@@ -54,7 +58,9 @@ _HOMES: Final = {
 __all__ = [
     "BEAT",
     "AesGcmCodec",
+    "DatabaseBeside",
     "EncryptedStore",
+    "FileBeside",
     "GroupCommit",
     "PostgresStore",
     "Reading",

@@ -32,6 +32,9 @@ class Driver(Protocol):
     def is_busy(self) -> bool:
         """Say whether a transaction is under way on it."""
 
+    def commits_at_once(self) -> bool:
+        """Say whether a statement now would be committed by itself, because nobody began a transaction."""
+
     def begin(self) -> Answer:
         """Begin a transaction."""
 
@@ -45,8 +48,8 @@ class Driver(Protocol):
         """Roll back."""
 
 
-def find_driver(connection: Any) -> Driver:
-    """Return how to work with a connection.
+def find_driver(connection: Any, caller: str) -> Driver:
+    """Return how to work with a connection that was given to the function `caller`.
 
     Raises:
         TransactionError: it belongs to no driver that is known here, or is no connection.
@@ -54,9 +57,9 @@ def find_driver(connection: Any) -> Driver:
     for kind in type(connection).__mro__:
         make = _MAKERS.get(kind.__module__.partition(".")[0])
         if make is not None:
-            return make(connection)
+            return make(connection, caller)
     raise TransactionError(
-        f"transaction() was given a {type(connection).__module__}.{type(connection).__qualname__}",
+        f"{caller}() was given a {type(connection).__module__}.{type(connection).__qualname__}",
         "It takes a connection of asyncpg, psycopg 3 or sqlite3, or a connection or session of SQLAlchemy.",
     )
 
@@ -71,10 +74,10 @@ def lacks_table(error: BaseException) -> bool:
 class _Asyncpg:
     is_async = True
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, caller: str) -> None:
         if not hasattr(connection, "is_in_transaction"):
             raise TransactionError(
-                "transaction() was given a pool of asyncpg",
+                f"{caller}() was given a pool of asyncpg",
                 "Take a connection from it: async with pool.acquire() as connection: ...",
             )
         self._connection = connection
@@ -82,6 +85,9 @@ class _Asyncpg:
 
     def is_busy(self) -> bool:
         return bool(self._connection.is_in_transaction())
+
+    def commits_at_once(self) -> bool:
+        return not self.is_busy()
 
     def begin(self) -> Awaitable[None]:
         self._transaction = self._connection.transaction()
@@ -99,10 +105,10 @@ class _Asyncpg:
 
 
 class _Psycopg:
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, caller: str) -> None:
         if not hasattr(connection, "transaction"):
             raise TransactionError(
-                f"transaction() was given a {type(connection).__qualname__} of psycopg", "Give it a connection."
+                f"{caller}() was given a {type(connection).__qualname__} of psycopg", "Give it a connection."
             )
         self._connection = connection
         self._transaction: Any = None
@@ -110,6 +116,9 @@ class _Psycopg:
 
     def is_busy(self) -> bool:
         return int(self._connection.info.transaction_status) != 0
+
+    def commits_at_once(self) -> bool:
+        return bool(self._connection.autocommit) and not self.is_busy()
 
     def begin(self) -> Answer:
         self._transaction = self._connection.transaction()
@@ -123,7 +132,7 @@ class _Psycopg:
 
     async def _ask_async(self, text: str, values: Mapping[str, str]) -> Rows:
         cursor = await self._connection.execute(text, values)
-        return [tuple(row) for row in await cursor.fetchall()] if cursor.description else ()
+        return [_row(each) for each in await cursor.fetchall()] if cursor.description else ()
 
     def commit(self) -> Answer:
         return self._end(None)
@@ -143,10 +152,10 @@ class _RolledBack(Exception):  # noqa: N818 - never raised: it tells psycopg whi
 
 
 class _SQLAlchemy:
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, caller: str) -> None:
         if not hasattr(connection, "in_transaction"):
             raise TransactionError(
-                f"transaction() was given a {type(connection).__qualname__} of SQLAlchemy",
+                f"{caller}() was given a {type(connection).__qualname__} of SQLAlchemy",
                 "Give it a connection or a session.",
             )
         self._connection = connection
@@ -154,6 +163,9 @@ class _SQLAlchemy:
 
     def is_busy(self) -> bool:
         return bool(self._connection.in_transaction())
+
+    def commits_at_once(self) -> bool:
+        return False  # any statement begins a transaction
 
     def begin(self) -> Answer:
         begun = self._connection.begin()
@@ -178,22 +190,26 @@ class _SQLAlchemy:
 class _SQLite:
     is_async = False
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, caller: str) -> None:
         if not hasattr(connection, "in_transaction"):
             raise TransactionError(
-                f"transaction() was given a {type(connection).__qualname__} of sqlite3", "Give it a connection."
+                f"{caller}() was given a {type(connection).__qualname__} of sqlite3", "Give it a connection."
             )
         self._connection = connection
 
     def is_busy(self) -> bool:
         return bool(self._connection.in_transaction)
 
+    def commits_at_once(self) -> bool:
+        alone = self._connection.isolation_level is None or getattr(self._connection, "autocommit", None) is True
+        return alone and not self.is_busy()
+
     def begin(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")  # whoever comes second waits here
 
     def ask(self, statement: str, values: Mapping[str, str]) -> Rows:
         rows: Rows = self._connection.execute(statement.format(**{name: f":{name}" for name in values}), values)
-        return [tuple(row) for row in rows]
+        return [_row(each) for each in rows]
 
     def commit(self) -> None:
         self._connection.execute("COMMIT")
@@ -202,7 +218,7 @@ class _SQLite:
         self._connection.execute("ROLLBACK")
 
 
-_MAKERS: Final[Mapping[str, Callable[[Any], Driver]]] = {
+_MAKERS: Final[Mapping[str, Callable[[Any, str], Driver]]] = {
     "asyncpg": _Asyncpg,
     "psycopg": _Psycopg,
     "sqlalchemy": _SQLAlchemy,
@@ -212,7 +228,12 @@ _MAKERS: Final[Mapping[str, Callable[[Any], Driver]]] = {
 
 def _rows_of(result: Any) -> Rows:
     gives_rows = result.returns_rows if hasattr(result, "returns_rows") else result.description
-    return [tuple(row) for row in result.fetchall()] if gives_rows else ()
+    return [_row(each) for each in result.fetchall()] if gives_rows else ()
+
+
+def _row(row: Any) -> Sequence[Any]:
+    """Return a row's values, whatever its user has rows made into."""
+    return tuple(row.values() if isinstance(row, Mapping) else row)
 
 
 async def _awaited(begun: Any) -> None:

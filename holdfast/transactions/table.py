@@ -21,6 +21,9 @@ CREATE TABLE IF NOT EXISTS {TABLE} (
   made_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
 )"""
 
+MIGRATE: Final = "Make it once: holdfast migrate --outcomes postgresql://user@host/database"
+"""What to do where the database lacks it."""
+
 # No value is pasted into these; the name of the table is.
 CLAIM: Final = (
     f"INSERT INTO {TABLE} (step, body, result) VALUES ({{step}}, {{body}}, '') "  # noqa: S608

@@ -13,29 +13,25 @@ Theory of operation
 
 A task whose answer was lost is tried again, and a task whose worker was taken for dead runs twice at once. Either way
 the second finds the first one's row, or waits at the unique key until the first has committed or is gone.
-
-What happens is written once, as a generator of steps; it is driven by calls or by awaits, as the connection wants.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from inspect import isawaitable, iscoroutinefunction
-from typing import Any, TypeAlias, TypeVar, TypeVarTuple, overload
+from collections.abc import Awaitable, Callable, Coroutine
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar, TypeVarTuple, overload
 
 from holdfast.authoring import ValueCodec, calling_place, codec_of_result
 from holdfast.errors import TransactionError
 from holdfast.transactions.drivers import Answer, Driver, find_driver, lacks_table
 from holdfast.transactions.keys import named
-from holdfast.transactions.table import CLAIM, CREATE_TABLE, KEEP, READ, TABLE
+from holdfast.transactions.plans import Plan, Step, drive, drive_async
+from holdfast.transactions.table import CLAIM, KEEP, MIGRATE, READ, TABLE
 
 C = TypeVar("C")
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
-
-_Step: TypeAlias = Callable[[Driver], Answer]
-_Plan: TypeAlias = Generator[_Step, Any, Any]
 
 
 @overload
@@ -79,7 +75,7 @@ def transaction(  # type: ignore[misc]  # mypy does not match `*args: Any` with 
             this task has changed since it first ran.
         EncodeError: the body's result cannot be kept; nothing was committed.
     """
-    driver = find_driver(connection)
+    driver = find_driver(connection, "transaction")
     _check(driver, body)
     codec = codec_of_result(body, f"result of {_name(body)}")
 
@@ -89,15 +85,15 @@ def transaction(  # type: ignore[misc]  # mypy does not match `*args: Any` with 
     if driver.is_async:
         return _run_async(driver, call, _name(body), codec, key)
     with named(key) as step:
-        return _drive(driver, _plan(step, call, _name(body), codec))
+        return drive(driver, _plan(step, call, _name(body), codec))
 
 
-async def _run_async(driver: Driver, call: _Step, name: str, codec: ValueCodec, key: str | None) -> Any:
+async def _run_async(driver: Driver, call: Step, name: str, codec: ValueCodec, key: str | None) -> Any:
     with named(key) as step:
-        return await _drive_async(driver, _plan(step, call, name, codec))
+        return await drive_async(driver, _plan(step, call, name, codec))
 
 
-def _plan(step: str, call: _Step, name: str, codec: ValueCodec) -> _Plan:
+def _plan(step: str, call: Step, name: str, codec: ValueCodec) -> Plan:
     yield lambda driver: driver.begin()
     try:
         claimed = yield lambda driver: driver.ask(CLAIM, {"step": step, "body": name})
@@ -118,52 +114,10 @@ def _plan(step: str, call: _Step, name: str, codec: ValueCodec) -> _Plan:
         with contextlib.suppress(Exception):  # a connection that is gone has rolled back by itself
             yield lambda driver: driver.roll_back()
         if lacks_table(error) and TABLE in str(error):
-            raise TransactionError(f"the database has no table {TABLE}", f"Make it once:\n{CREATE_TABLE}") from error
+            raise TransactionError(f"the database has no table {TABLE}", MIGRATE) from error
         raise
     yield lambda driver: driver.commit()
     return codec.decode(result)
-
-
-def _drive(driver: Driver, plan: _Plan) -> Any:
-    """Carry out a plan by calls."""
-    step = next(plan)
-    while True:
-        try:
-            answer = step(driver)
-        except BaseException as error:  # noqa: BLE001 - the plan decides what it means
-            advance = _thrower(plan, error)
-        else:
-            advance = _sender(plan, answer)
-        try:
-            step = advance()
-        except StopIteration as end:
-            return end.value
-
-
-async def _drive_async(driver: Driver, plan: _Plan) -> Any:
-    """Carry out a plan by awaits."""
-    step = next(plan)
-    while True:
-        try:
-            answer = step(driver)
-            if isawaitable(answer):
-                answer = await answer
-        except BaseException as error:  # noqa: BLE001 - the plan decides what it means
-            advance = _thrower(plan, error)
-        else:
-            advance = _sender(plan, answer)
-        try:
-            step = advance()
-        except StopIteration as end:
-            return end.value
-
-
-def _sender(plan: _Plan, answer: Any) -> Callable[[], _Step]:
-    return lambda: plan.send(answer)
-
-
-def _thrower(plan: _Plan, error: BaseException) -> Callable[[], _Step]:
-    return lambda: plan.throw(error)
 
 
 def _check(driver: Driver, body: Callable[..., Any]) -> None:

@@ -79,7 +79,7 @@ class Address:
         """Return the address without its password."""
         login = f"{quote(self.user, safe='')}@" if self.user else ""
         hosts = ",".join(_host(host) + (f":{port}" if port else "") for host, port in self.hosts)
-        schema = f"?schema={self.schema}" if self.schema != SCHEMA else ""
+        schema = f"?schema={self.schema}" if self.schema not in {SCHEMA, ""} else ""
         return f"postgresql://{login}{hosts}/{quote(self.database, safe='')}{schema}"
 
     @property
@@ -97,8 +97,12 @@ def is_address(text: str) -> bool:
     return text.partition("://")[0] in SCHEMES
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str, *, schema: str = SCHEMA) -> Address:
     """Return what `text` says.
+
+    Args:
+        text: the address.
+        schema: what counts where it names none; "" leaves that to the server.
 
     Raises:
         SettingsError: it is no such address; the message does not contain it, because it may hold a password.
@@ -118,7 +122,7 @@ def parse_address(text: str) -> Address:
         user=unquote(user),
         password=unquote(password),
         database=unquote(found["database"] or ""),
-        schema=_check_schema(parameters.get("schema", SCHEMA)),
+        schema=_check_schema(parameters["schema"]) if "schema" in parameters else schema,
         pooler=parameters.get("pooler", "session"),
         tls={name: parameters[name] for name in ("sslmode", "sslrootcert", "sslcert", "sslkey") if name in parameters},
         synchronous_commit=parameters.get("synchronous_commit", ""),

@@ -199,12 +199,16 @@ def _options(address: Address, purpose: str) -> dict[str, Any]:
 
 def _settings(address: Address) -> dict[str, str]:
     commit = {"synchronous_commit": address.synchronous_commit} if address.synchronous_commit else {}
-    return commit | {
-        "search_path": f'"{address.schema}"',
-        "idle_in_transaction_session_timeout": f"{IDLE_SECONDS_MAX * 1_000:.0f}",
-        "lock_timeout": f"{LOCK_SECONDS_MAX * 1_000:.0f}",
-        "jit": "off",  # no statement here is worth it, and an estimate that is wrong costs a tenth of a second
-    }
+    place = {"search_path": f'"{address.schema}"'} if address.schema else {}
+    return (
+        commit
+        | place
+        | {
+            "idle_in_transaction_session_timeout": f"{IDLE_SECONDS_MAX * 1_000:.0f}",
+            "lock_timeout": f"{LOCK_SECONDS_MAX * 1_000:.0f}",
+            "jit": "off",  # no statement here is worth it, and an estimate that is wrong costs a tenth of a second
+        }
+    )
 
 
 def _place(address: Address) -> dict[str, Any]:

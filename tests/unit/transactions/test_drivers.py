@@ -79,5 +79,5 @@ async def test_a_missing_table_is_named(kind: str, postgres_dsn: str, tmp_path: 
     """With the command that makes it; the connection is usable afterwards."""
     async with teller(kind, postgres_dsn, tmp_path, prepared=False) as desk:
         for _ in range(2):
-            with pytest.raises(TransactionError, match="CREATE TABLE IF NOT EXISTS holdfast_outcomes"):
+            with pytest.raises(TransactionError, match="holdfast migrate --outcomes"):
                 await desk.transact(desk.inserting(1), "order-1")
