@@ -6,20 +6,41 @@ Must not know: what any test is about.
 
 from __future__ import annotations
 
+import pytest
+
+from tests import backends, spent
+from tests.backends import (
+    backend,
+    postgres_template,
+    pytest_addoption,
+    pytest_generate_tests,
+    pytest_itemcollected,
+    pytest_sessionfinish,
+)
 from tests.bytecode import pytest_collection_finish, pytest_sessionstart
 from tests.cores import pytest_xdist_auto_num_workers
 from tests.leaks import leaves_nothing_behind, pytest_runtest_makereport
 from tests.servers.fixtures import postgres_dsn, postgres_server, redis_server
-from tests.spent import pytest_terminal_summary
 
 __all__ = [
+    "backend",
     "leaves_nothing_behind",
     "postgres_dsn",
     "postgres_server",
+    "postgres_template",
+    "pytest_addoption",
     "pytest_collection_finish",
+    "pytest_generate_tests",
+    "pytest_itemcollected",
     "pytest_runtest_makereport",
+    "pytest_sessionfinish",
     "pytest_sessionstart",
-    "pytest_terminal_summary",
     "pytest_xdist_auto_num_workers",
     "redis_server",
 ]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what was asked for about all tests together."""
+    spent.print_seconds(terminalreporter, config)
+    backends.print_passed(terminalreporter, config)

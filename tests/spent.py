@@ -24,11 +24,11 @@ def by_folder(reports: Iterable[pytest.TestReport]) -> list[str]:
     return [f"{seconds[folder]:8.1f}s {len(tests[folder]):5} in {folder}" for folder in slowest]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def print_seconds(reporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the table where durations are asked for."""
     if config.getoption("durations") is None:
         return
-    reports = [each for kind in terminalreporter.stats.values() for each in kind if isinstance(each, pytest.TestReport)]
-    terminalreporter.section("seconds of all tests, by folder")
+    reports = [each for kind in reporter.stats.values() for each in kind if isinstance(each, pytest.TestReport)]
+    reporter.section("seconds of all tests, by folder")
     for line in by_folder(reports):
-        terminalreporter.write_line(line)
+        reporter.write_line(line)

@@ -19,7 +19,10 @@ from holdfast.controller.http import create_app
 from holdfast.engine import Execution, recover
 from holdfast.errors import ForkError
 from holdfast.history import CallbackOpened, TaskCompleted
+from tests.backends import store_of
 from tests.unit.worker.rig import on_loop, wait_for, wait_until
+
+pytestmark = pytest.mark.usefixtures("backend")
 
 URLS: list[str] = []
 
@@ -58,7 +61,7 @@ async def reprinting(round: int) -> int:
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[tuple[Holdfast, httpx.AsyncClient]]:
     """Serve the workflow and the API on one store."""
-    store = f"sqlite:///{folder / 'store.db'}"
+    store = store_of(folder)
     async with Holdfast(
         definitions=[printing, reprinting, order_print], store=store, base_url="https://flows.example.com/"
     ) as stack:

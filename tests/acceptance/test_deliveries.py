@@ -20,6 +20,8 @@ from holdfast.errors import SettingsError
 from tests.unit.controller.webhooks.senders import SECRETS, github, standard
 from tests.unit.worker.rig import on_loop
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 MODULE = """
 from holdfast import workflow
 

@@ -15,6 +15,9 @@ from holdfast.app import Holdfast
 from holdfast.authoring import query, signal, task, update, workflow
 from holdfast.controller import ControllerService
 from holdfast.controller.http import HttpSettings, create_app, serve
+from tests.backends import store_of
+
+pytestmark = pytest.mark.usefixtures("backend")
 
 WAIT = 20
 
@@ -106,7 +109,7 @@ def on_loop(test):
 @asynccontextmanager
 async def api(folder, *, roles=("orchestrator", "worker"), **settings):
     """Give a client of a stack that is served on a free port."""
-    store = f"sqlite:///{folder}/store.db"
+    store = store_of(folder)
     async with Holdfast(store=store, definitions=[total, fail, Review, price], roles=roles, tune_gc=False) as app:
         stack = app.stack
         service = ControllerService(stack.engine, stack.registry, stack.store, stack.clock)

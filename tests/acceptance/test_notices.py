@@ -25,7 +25,10 @@ from holdfast.controller.notices import notifier, read_secret, sending
 from holdfast.errors import InputError, SettingsError
 from holdfast.ports.operations import DUE, SENT, UNSENT, NoticeRecord
 from holdfast.ports.reach import Reach
+from tests.backends import store_of
 from tests.unit.worker.rig import on_loop, wait_for, wait_until
+
+pytestmark = pytest.mark.usefixtures("backend")
 
 CANARY = "canary-4711"
 METADATA = "169.254.169.254"
@@ -77,7 +80,7 @@ async def ear(*answers: str) -> AsyncIterator[Ear]:
 async def system(folder: Path, **settings: Any) -> AsyncIterator[Holdfast]:
     """Run a stack that may tell this machine."""
     settings = {"notify_allow": ["127.0.0.0/8"], **settings}
-    async with Holdfast(definitions=[greet], store=f"sqlite:///{folder / 'store.db'}", **settings) as stack:
+    async with Holdfast(definitions=[greet], store=store_of(folder), **settings) as stack:
         yield stack
 
 

@@ -17,7 +17,10 @@ from holdfast.cli import program
 from holdfast.cli.output import Exit
 from holdfast.errors import RunCancelledError, RunClosedError, RunStateError, RunTerminatedError
 from holdfast.ports.operations import AcquireLease
+from tests.backends import store_of
 from tests.unit.worker.rig import on_loop, pause
+
+pytestmark = pytest.mark.usefixtures("backend")
 
 WAIT = 20.0
 
@@ -99,14 +102,14 @@ DEFINITIONS = (Review, through, pass_gate, said)
 @asynccontextmanager
 async def stack(folder: Path, *definitions: Any) -> AsyncIterator[Holdfast]:
     """Give a stack on the folder's store."""
-    store = f"sqlite:///{folder}/holdfast.db"
+    store = store_of(folder)
     async with Holdfast(store=store, definitions=definitions or DEFINITIONS, tune_gc=False) as app:
         yield app
 
 
 def call(folder: Path, *arguments: str) -> Any:
     """Run a verb on the folder's store."""
-    return CliRunner().invoke(program, [*arguments, "--store", f"sqlite:///{folder}/holdfast.db", "--json"])
+    return CliRunner().invoke(program, [*arguments, "--store", store_of(folder), "--json"])
 
 
 async def until(condition: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
@@ -194,12 +197,12 @@ async def test_whoever_waits_for_a_run_hears_of_its_end(tmp_path: Path) -> None:
     """Paused under the hands of its owner and then terminated: the end reaches who waits in the same process."""
     async with stack(tmp_path) as app:
         handle = await app.client.start(Review, id="r-1")
-        waiting = asyncio.create_task(handle.result(WAIT))
+        waiting = asyncio.create_task(handle.result())
         await asyncio.sleep(0)
         await handle.pause()
         await handle.terminate("enough")
         with pytest.raises(RunTerminatedError, match="enough"):
-            await waiting
+            await asyncio.wait_for(waiting, WAIT)
         with pytest.raises(RunClosedError):
             await handle.pause()
 
@@ -237,7 +240,7 @@ async def diverge(folder: Path) -> None:
 async def test_a_parked_run_is_terminated_without_its_code(tmp_path: Path) -> None:
     """At once, and with nobody there who could run it."""
     await diverge(tmp_path)
-    async with await Client.connect(f"sqlite:///{tmp_path}/holdfast.db") as client:
+    async with await Client.connect(store_of(tmp_path)) as client:
         handle = client.handle("r-1")
         await handle.terminate("given up")
         with pytest.raises(RunTerminatedError, match="given up"):
@@ -289,7 +292,7 @@ def test_a_run_is_paused_from_the_command_line(tmp_path: Path) -> None:
 
 def test_the_command_line_waits_for_a_run_that_is_there(tmp_path: Path) -> None:
     """`runs wait` prints the result as `start --wait` does, and gives up at its limit."""
-    store = f"sqlite:///{tmp_path}/holdfast.db"
+    store = store_of(tmp_path)
     with Holdfast(store=store, definitions=DEFINITIONS, tune_gc=False) as app:
         app.submit(said, "one", id="r-1")
         result = call(tmp_path, "runs", "wait", "r-1", "--timeout", "20")
@@ -302,7 +305,7 @@ def test_the_command_line_waits_for_a_run_that_is_there(tmp_path: Path) -> None:
 
 def test_the_fleet_is_shown_on_the_command_line(tmp_path: Path) -> None:
     """Who works, what waits where, who holds what; a lock is taken from its holder by force."""
-    store = f"sqlite:///{tmp_path}/holdfast.db"
+    store = store_of(tmp_path)
     with Holdfast(store=store, definitions=DEFINITIONS, pools={"default": 3}, tune_gc=False):
         (worker,) = json.loads(call(tmp_path, "workers").stdout)["items"]
         (pool,) = json.loads(call(tmp_path, "pools").stdout)["items"]

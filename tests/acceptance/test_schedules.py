@@ -20,6 +20,9 @@ from holdfast.controller.http import HttpSettings, create_app, serve
 from holdfast.errors import DefinitionError, DuplicateNameError, SettingsError
 from holdfast.ports.bus import SCHEDULES
 from tests.acceptance.test_http import on_loop
+from tests.backends import store_of
+
+pytestmark = pytest.mark.usefixtures("backend")
 
 WAIT = 20.0
 
@@ -46,7 +49,7 @@ async def yearly(what: str) -> str:
 @asynccontextmanager
 async def api(folder, **options):
     """Give a client of a stack that is served on a free port."""
-    store = f"sqlite:///{folder}/store.db"
+    store = store_of(folder)
     async with Holdfast(store=store, definitions=[report, waiting, yearly], tune_gc=False, **options) as app:
         stack = app.stack
         service = ControllerService(stack.engine, stack.registry, stack.store, stack.clock)
@@ -260,7 +263,7 @@ class Terminal:
     """Types verbs, with a store."""
 
     def __init__(self, folder):
-        self.store = f"sqlite:///{folder}/store.db"
+        self.store = store_of(folder)
         self._runner = CliRunner()
 
     def type(self, *words, code=Exit.DONE):
@@ -313,7 +316,7 @@ def names(folder):
 def test_schedules_in_the_settings_file(tmp_path, monkeypatch, caplog):
     """A table each; what is wrong stops the process that would act on it, in words."""
     monkeypatch.chdir(tmp_path)
-    file, store = tmp_path / "holdfast.toml", f"sqlite:///{tmp_path}/store.db"
+    file, store = tmp_path / "holdfast.toml", store_of(tmp_path)
     table = '[schedules.hourly]\nworkflow = "report"\nevery = "1h"\ninput = "it"\nstart = 2027-01-01T00:00:00Z\n'
     file.write_text(table)
     with Holdfast(definitions=[report], store=store, tune_gc=False):
@@ -352,7 +355,7 @@ def test_schedules_in_the_settings_file(tmp_path, monkeypatch, caplog):
 def test_what_disappears_from_code_stays_and_is_warned_of(tmp_path, monkeypatch, caplog):
     """A schedule goes on until somebody deletes it; a process without its code says nothing, one with it warns."""
     monkeypatch.chdir(tmp_path)
-    store = f"sqlite:///{tmp_path}/store.db"
+    store = store_of(tmp_path)
     with Holdfast(definitions=[yearly], store=store, tune_gc=False):
         pass
 

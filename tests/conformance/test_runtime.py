@@ -37,6 +37,7 @@ def engine(request: pytest.FixtureRequest) -> Callable[[Path], AbstractAsyncCont
     return ENGINES[request.param]
 
 
+@pytest.mark.backend("sqlite")
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
 def test_scenario(scenario: Scenario, engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The scenario comes to what it has to."""

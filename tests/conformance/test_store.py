@@ -46,6 +46,7 @@ class SQLiteHarness:
             await store.close()
 
 
+@pytest.mark.backend("sqlite")
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_sqlite(check: Check, tmp_path: Path) -> None:
     """SQLite keeps the promise that the check names."""
@@ -94,6 +95,7 @@ def ground(postgres_server: Postgres) -> Ground:
     return prepare(postgres_server)
 
 
+@pytest.mark.backend("postgres")  # a store alone: nothing rings
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_postgres(check: Check, ground: Ground) -> None:
     """PostgreSQL keeps the promise that the check names."""

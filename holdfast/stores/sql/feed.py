@@ -36,8 +36,11 @@ def read(reader: Reader, after: Position, limit: int) -> Changes:
     """Return the changes after a position that are in the next `limit` pages."""
     limit = max(1, min(limit, READ_MAX))
     pages: list[tuple[Any, ...]] = reader.rows("read_pages_as_changes", (after.page, limit))
-    until = pages[-1][0] if len(pages) == limit else _END
-    others: list[tuple[Any, ...]] = reader.rows("read_changes", (after.change, until, limit))
+    more = len(pages) == limit
+    others: list[tuple[Any, ...]] = reader.rows("read_changes", (after.change, pages[-1][0] if more else _END, limit))
+    if len(others) == limit:
+        more = True  # changes that were not read come before the pages beyond the last one that was
+        pages = [each for each in pages if each[0] <= others[-1][1]]
     found: list[_Found] = []
     for seq, run_id, number, workflow, begins, ends, created_at, closed_at, status in pages:
         if begins:
@@ -46,7 +49,7 @@ def read(reader: Reader, after: Position, limit: int) -> Changes:
             found.append((seq, 0, (run_id, number, workflow, status, closed_at)))
     found += [(page, number, what) for number, page, *what in others]
     found.sort(key=lambda each: each[:2])  # stable: the beginning of an execution stays before its end
-    return _in_order(found, after, pages[-1][0] if pages else after.page, len(pages) == limit or len(others) == limit)
+    return _in_order(found, after, pages[-1][0] if pages else after.page, more)
 
 
 def _in_order(

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 import httpx
@@ -20,14 +20,19 @@ import msgspec
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from holdfast.app import load_settings
+from holdfast.app.address import FileAddress
+from holdfast.app.ringing import bus_of
 from holdfast.authoring import Registry, query, signal, task, update, workflow
-from holdfast.bus import LocalBus
 from holdfast.client import EmbeddedEngine
 from holdfast.controller import ControllerService, Scope
 from holdfast.controller.backlog import BACKLOG_MAX
 from holdfast.controller.http import HttpSettings, create_app
+from holdfast.ports.bus import Bus
+from holdfast.ports.store import Store
 from holdfast.replay.captures import CaptureFolder
-from holdfast.stores import SQLiteStore
+from holdfast.stores import PostgresStore, SQLiteStore
+from tests.backends import store_of
 
 START = 1_700_000_000.0
 
@@ -122,7 +127,7 @@ class Api:
     app: FastAPI
     service: ControllerService
     engine: EmbeddedEngine
-    store: SQLiteStore
+    store: Store
     clock: Clock
     http: httpx.AsyncClient
     secrets: dict[str, str] = field(default_factory=dict)
@@ -142,15 +147,25 @@ class Api:
         return await raw_request(self.app, method, path, headers=named, on_chunk=lambda _: leave.set(), leave=leave)
 
 
+def open_store(folder: Path, clock: Clock) -> tuple[Store, Bus]:
+    """Return a store that goes by `clock`, and its bus, not open yet: on the test's backend, or a file in `folder`."""
+    settings = load_settings(store=store_of(folder))
+    bus = bus_of(settings, lambda: store)
+    address = settings.address()
+    if isinstance(address, FileAddress):
+        store = cast("Store", SQLiteStore(address.path, clock=clock, bus=bus))
+    else:
+        store = cast("Store", PostgresStore(address.text, clock=clock, bus=bus))
+    return store, bus
+
+
 @asynccontextmanager
 async def serving(folder: Path, *, definitions: Iterable[Any] = DEFINITIONS, **options: Any) -> AsyncIterator[Api]:
     """Give an API on a store of its own. `options` are HttpSettings, `routers` and `backlog_max`."""
     routers = options.pop("routers", ())
     backlog_max = options.pop("backlog_max", BACKLOG_MAX)
     clock = Clock()
-    path = folder / "store.db"
-    bus = LocalBus(path)
-    store = SQLiteStore(path, clock=clock, bus=bus)
+    store, bus = open_store(folder, clock)
     await store.open()
     await bus.open()
     try:

@@ -73,6 +73,7 @@ def test_admin_allows_everything_and_the_others_only_themselves():
         assert allowed == (set(Scope) if own is Scope.ADMIN else {own})
 
 
+@pytest.mark.usefixtures("backend")
 @on_loop
 async def test_a_revoked_key_works_elsewhere_for_a_second_at_most(tmp_path):
     """A controller remembers keys for CACHE_SECONDS; one that changes them itself knows at once."""
@@ -90,6 +91,7 @@ async def test_a_revoked_key_works_elsewhere_for_a_second_at_most(tmp_path):
         assert await there.identify(issued.secret) is None
 
 
+@pytest.mark.usefixtures("backend")
 @on_loop
 async def test_keys_exist_also_when_none_is_valid(tmp_path):
     """Revoking the last key does not open the door that the first one closed."""
@@ -99,6 +101,7 @@ async def test_keys_exist_also_when_none_is_valid(tmp_path):
         assert await api.service.keys.exist()
 
 
+@pytest.mark.usefixtures("backend")
 @on_loop
 async def test_impossible_keys_are_refused(tmp_path):
     """A name that is taken, a name nobody has, a key that would be over already."""
@@ -135,6 +138,7 @@ def test_a_key_says_for_which_workflows_and_how_often():
         assert refused.value.problems[0][0] == f"/{next(iter(wrong))}"
 
 
+@pytest.mark.usefixtures("backend")
 @on_loop
 async def test_a_renewed_key_has_two_secrets_for_a_while(tmp_path):
     """The new secret is good at once, the old one until the overlap is over, and both end with the key."""
@@ -163,6 +167,7 @@ async def test_a_renewed_key_has_two_secrets_for_a_while(tmp_path):
             await keys.rotate("ci", -1.0)
 
 
+@pytest.mark.usefixtures("backend")
 @on_loop
 async def test_it_is_known_when_a_key_was_used_last(tmp_path):
     """Within a minute, over all controllers, and with one write a minute at most."""

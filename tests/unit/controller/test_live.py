@@ -13,10 +13,14 @@ from holdfast.controller.http.stream import EventStream
 from holdfast.ports.operations import PARKED, Append, ClaimRuns, Deliver, Fit, Join, Position
 from tests.unit.controller.rig import check_problem, on_loop, raw_request, serving
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 ORDER = {"order": {"account": "a"}}
 EXPECTED = [
     ("r", "RUNNING"),
     ("g", "RUNNING"),
+    ("r", "PAUSED"),
+    ("r", "RUNNING"),
     ("r", "PAUSED"),
     ("r", "RUNNING"),
     ("r", "TERMINATED"),
@@ -32,6 +36,8 @@ async def live(api):
         ("/v1/workflows/Review/runs?id=r", ORDER),
         ("/v1/workflows/greet/runs?id=g", "bob"),
         ("/v1/runs/r/signals/approve", "me"),
+        ("/v1/runs/r/pause", {}),
+        ("/v1/runs/r/resume", None),
         ("/v1/runs/r/pause", {}),
         ("/v1/runs/r/resume", None),
         ("/v1/runs/r/terminate", {}),
@@ -141,7 +147,7 @@ async def test_readers_get_what_they_ask_for(tmp_path):
         await live(api)
         events, _ = await follow(api, "/v1/events?after=0-0&workflow=greet", 1)
         assert told(events) == [("g", "RUNNING")]
-        events, _ = await follow(api, "/v1/events?after=0-0&status=PAUSED&status=TERMINATED", 4)
+        events, _ = await follow(api, "/v1/events?after=0-0&status=PAUSED&status=TERMINATED", 5)
         assert told(events) == [each for each in EXPECTED if each[1] in {"PAUSED", "TERMINATED"}]
         issued = await api.service.keys.create("ci", [Scope.READ], workflows=["greet"])
         events, _ = await follow(api, "/v1/events?after=0-0", 1, authorization=f"Bearer {issued.secret}")

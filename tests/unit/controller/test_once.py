@@ -11,6 +11,8 @@ from holdfast.errors import StoreError
 from holdfast.ports.operations import DoneBefore, DoOnce, PrunedKeys, PruneKeys, Settle, Unclaim
 from tests.unit.controller.rig import START, check_problem, on_loop, raw_request, serving
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 ORDER = {"order": {"account": "a"}, "note": "x"}
 OTHER = {"order": {"account": "b"}}
 RUNS = "/v1/workflows/Review/runs"
@@ -158,6 +160,7 @@ async def test_what_is_refused_leaves_its_key_free(tmp_path):
         assert (await api.http.post(path, json="me", headers=key("k"))).status_code == 202
 
 
+@pytest.mark.only_on("sqlite")  # it looks into the table
 @on_loop
 async def test_one_that_is_under_way_is_said_to_be(tmp_path):
     """409 while an update waits for its answer, in this process and in another; then the key is as it turned out."""
@@ -206,6 +209,7 @@ async def test_a_claim_is_settled_given_back_or_lapses(tmp_path):
         assert await do(claim(b"b", until + 10.0, key="died")) is True
 
 
+@pytest.mark.only_on("sqlite")  # where a statement can be spoilt
 @on_loop
 async def test_an_act_and_its_key_are_one_commit(tmp_path):
     """Either both are there or neither: what undoes the one undoes the other."""

@@ -27,6 +27,8 @@ from tests.logbook import logbook
 from tests.unit.controller.rig import START, Review, check_problem, greet, on_loop, raw_request, serving
 from tests.unit.controller.webhooks.senders import SECRETS, github, plain, slack, standard, stripe
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 AT = int(START)
 REFUSAL = "this delivery's signature is not good"
 
@@ -328,6 +330,7 @@ async def test_what_was_ignored_is_done_on_purpose(tmp_path):
         assert [(each["delivery"], each["run_id"]) for each in done] == [(row["delivery"], "git-d-1")]
 
 
+@pytest.mark.only_on("sqlite")  # it looks into the file
 @on_loop
 async def test_secrets_are_kept_out_of_the_inbox(tmp_path, monkeypatch):
     """Signatures, keys and cookies in headers, what is under telling names, and what is known to be secret."""
@@ -370,6 +373,7 @@ FORMS = [
 """One that the process knows, as it may stand in other texts."""
 
 
+@pytest.mark.only_on("sqlite")  # as above
 @on_loop
 async def test_no_canary_gets_out_of_a_delivery(tmp_path, monkeypatch):
     """By name, by value in any escaping, by its looks: inbox, logs, answers and metrics do not have it."""
@@ -537,6 +541,7 @@ SENT = st.tuples(
 )
 
 
+@pytest.mark.only_on("sqlite")  # each example has a store of its own
 @settings(max_examples=10, deadline=None)
 @given(st.lists(SENT, min_size=5, max_size=15))
 def test_whatever_is_signed_is_answered_properly(sent):
