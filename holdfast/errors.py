@@ -21,6 +21,9 @@
     │   ├── TaskTimeoutError
     │   └── FanOutError
     ├── RateLimited                a task was told by a receiver to come again later
+    ├── ModelError                 a language model did not answer
+    │   ├── ModelRequestError
+    │   └── AnswerError
     ├── ChildError                 a child run's end without a result, as its parent sees it
     ├── MessageError               a message to another run that could not be delivered
     ├── RunError                   a run's final outcome, as its caller sees it
@@ -435,6 +438,38 @@ class RateLimited(HoldfastError):  # noqa: N818 - says what happened, as receive
         """Say for how long, and what is frozen."""
         frozen = "the task's rates wait" if self.rate is None else f"rate {self.rate!r} waits"
         return f"a receiver said to come again later; {frozen} for {self.retry_after}"
+
+
+@dataclass(eq=False)
+class ModelError(HoldfastError):
+    """A language model did not answer: it cannot be reached, is overloaded, or what it sent broke off."""
+
+    code: ClassVar[str] = "HF530"
+
+    model: str
+    """As it was named, `anthropic:claude-sonnet-5-5`."""
+    what: str
+    remedy: str = ""
+
+    def message(self) -> str:
+        """Say which model, what happened, and what to do."""
+        remedy = f"\n{self.remedy}" if self.remedy else ""
+        return f"model {self.model!r}: {self.what}{remedy}"
+
+
+@dataclass(eq=False)
+class ModelRequestError(ModelError):
+    """A language model refused what it was asked: a wrong key, an unknown model, a context that is too long."""
+
+    code: ClassVar[str] = "HF531"
+    retryable: ClassVar[bool] = False
+
+
+@dataclass(eq=False)
+class AnswerError(ModelError):
+    """A language model's answer does not fit the type that was asked for, also after it was told so."""
+
+    code: ClassVar[str] = "HF532"
 
 
 @dataclass(eq=False)

@@ -88,6 +88,17 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             step="Pay#1", run_id="ord-1187:Pay#1", status="FAILED", type="TaskError", text="the card was refused"
         ),
         errors.RateLimited("30s", "partner"),
+        # A language model did not answer.
+        errors.ModelError("anthropic:claude-sonnet-5-5", "its answer broke off before its end"),
+        errors.ModelRequestError(
+            "anthropic:claude-sonnet-5-5",
+            "the prompt is too long: 300000 tokens > 200000 maximum",
+            "Shorten the prompt or its prefix, or take a model with a longer context.",
+        ),
+        errors.AnswerError(
+            "openai:gpt-5.6",
+            "The answer does not fit the schema: pages: Input should be a valid integer. Answer with JSON alone.",
+        ),
         errors.MessageError(
             step="signal(reserve)#1", run_id="stock-7", type="RunClosedError", text="run 'stock-7' is COMPLETED"
         ),

@@ -1,0 +1,123 @@
+"""An event loop's line to one model.
+
+Owns: `Speaker`, `Line`: the connection, whose turn it is at a cold prefix, what asks for each form of answer.
+Must not know: fallbacks, budgets, what an answer is for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from holdfast.ai.cached import Cached
+from holdfast.ai.forms import Form
+from holdfast.ai.models import REPAIRS, Endpoint, make_agent, metered, told_apart
+from holdfast.ai.usage import Usage
+from holdfast.ai.warming import Warmth
+from holdfast.errors import AnswerError
+
+if TYPE_CHECKING:
+    from pydantic_ai import Agent
+    from pydantic_ai.models import Model
+
+TEXT: Final = Form(str)
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A model with what all its prompts have in common."""
+
+    endpoint: Endpoint
+    begins: str | Cached
+    """What every prompt begins with."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    rate: str | None = None
+    """Name of the rate that is frozen when the provider says to come later."""
+
+    @property
+    def prefix(self) -> Cached | None:
+        """What the provider is to keep, None for nothing."""
+        return self.begins if isinstance(self.begins, Cached) else None
+
+    @property
+    def system(self) -> str:
+        """What every prompt begins with, as text."""
+        return self.begins.text if isinstance(self.begins, Cached) else self.begins
+
+
+class Line:
+    """The connection of one event loop to a model; made when it is first used."""
+
+    def __init__(self, speaker: Speaker, note: Callable[[Usage], None]) -> None:
+        """Ask `speaker`; `note` is told what each request used."""
+        self._speaker = speaker
+        self._note = note
+        self._stack = AsyncExitStack()
+        self._connecting = asyncio.Lock()
+        self._connected: Model | None = None
+        self._agents: dict[tuple[Form, tuple[Any, ...]], Agent[None, Any]] = {}
+        self._warmth = Warmth(time.monotonic)
+
+    async def ask(self, prompt: str, form: Form, tools: tuple[Callable[..., Any], ...]) -> Any:
+        """Return the answer to a prompt. Raises RateLimited, ModelError."""
+        model = await self._model()
+        async with self._turn():
+            with told_apart(self._speaker.endpoint, self._speaker.rate):
+                if self._speaker.prefix is None or form.is_text:
+                    return (await self._agent(form, tools).run(prompt, model=model)).output
+                return await self._ask_behind_prefix(prompt, form, tools, model)
+
+    async def _ask_behind_prefix(
+        self, prompt: str, form: Form, tools: tuple[Callable[..., Any], ...], model: Model
+    ) -> Any:
+        # Where a provider has places of its own for the form of an answer, and for what is wrong with one, they come
+        # before the prefix, and would make it another one. So both are said behind it, as what the user says.
+        agent = self._agent(TEXT, tools)
+        answer = await agent.run(form.ask(prompt), model=model)
+        for _ in range(REPAIRS):
+            try:
+                return form.read(answer.output)
+            except ValueError as error:
+                answer = await agent.run(str(error), model=model, message_history=answer.all_messages())
+        try:
+            return form.read(answer.output)
+        except ValueError as error:
+            raise AnswerError(self._speaker.endpoint.name, str(error)) from error
+
+    @asynccontextmanager
+    async def stream(self, prompt: str) -> AsyncIterator[AsyncIterator[str]]:
+        """Give the answer piece by piece. Raises RateLimited, ModelError."""
+        agent, model = self._agent(TEXT, ()), await self._model()
+        async with self._turn():
+            with told_apart(self._speaker.endpoint, self._speaker.rate):
+                async with agent.run_stream(prompt, model=model) as answer:
+                    yield answer.stream_text(delta=True, debounce_by=None)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._connected = None
+        await self._stack.aclose()
+
+    async def _model(self) -> Model:
+        async with self._connecting:
+            if self._connected is None:
+                endpoint = self._speaker.endpoint
+                model = await self._stack.enter_async_context(endpoint.connect())
+                self._connected = metered(model, endpoint, self._note)
+        return self._connected
+
+    def _agent(self, form: Form, tools: tuple[Callable[..., Any], ...]) -> Agent[None, Any]:
+        agent = self._agents.get((form, tools))
+        if agent is None:
+            speaker = self._speaker
+            agent = make_agent(speaker.system, speaker.prefix, form, tools, speaker.settings)
+            self._agents[form, tools] = agent
+        return agent
+
+    def _turn(self) -> AbstractAsyncContextManager[Any]:
+        prefix = self._speaker.prefix
+        return AsyncExitStack() if prefix is None else self._warmth.turn(prefix.digest, prefix.seconds)
