@@ -1,12 +1,13 @@
 """Measure how fast signed deliveries are taken: `python -m benchmarks.webhooks`.
 
-    python -m benchmarks.webhooks [--quick] [--json FILE] [--rounds N]
+    python -m benchmarks.webhooks [--quick] [--json FILE] [--rounds N] [--store sqlite|postgres]
 
 Owns: who sends, what is timed, and the bare route that stands beside the product.
 Must not know: how a delivery is taken.
 
-A controller on a durable SQLite file takes deliveries signed by Standard Webhooks: each one is verified, noted, and
-starts a run, in one commit, before it is answered. Nobody runs the runs. Beside it, in the same run, a route of the
+A controller on a durable SQLite file - or on a PostgreSQL of its own, on the same disk, as durable as it comes - takes
+deliveries signed by Standard Webhooks: each one is verified, noted, and starts a run, in one commit, before it is
+answered. Nobody runs the runs. Beside it, in the same run, a route of the
 same framework and server that verifies the same signature and does nothing else. Whoever sends has 64 connections,
 sends the next delivery when it has the answer to the one before, and shares the machine with the server.
 """
@@ -20,8 +21,8 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +39,8 @@ from benchmarks.subject import ROOT
 from holdfast import Registry, StandardWebhooks, webhook, workflow
 from holdfast.app import load_settings, serving
 from holdfast.errors import SignatureError
+from holdfast.stores import migrate
+from tests.servers.postgres import Postgres
 
 CASE: Final = "webhooks"
 BARE: Final = "bare"
@@ -50,6 +53,7 @@ DELIVERIES: Final = 10_000
 ROUNDS: Final = 5
 QUICK_DELIVERIES: Final = 200
 SYNCS: Final = 300
+STORES: Final = ("sqlite", "postgres")
 
 VERIFY: Final = StandardWebhooks(f"env:{VARIABLE}", tolerance="1h")
 
@@ -150,10 +154,10 @@ async def send(url: str, waiting: list[bytes]) -> tuple[float, list[float]]:
 
 
 @asynccontextmanager
-async def served(system: str, folder: Path) -> AsyncIterator[str]:
-    """Give the URL of a server in a process of its own."""
+async def served(system: str, address: str) -> AsyncIterator[str]:
+    """Give the URL of a server in a process of its own; `address` is of its store."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.webhooks", "--serve", system, "--folder", str(folder)),
+        *(sys.executable, "-m", "benchmarks.webhooks", "--serve", system, "--address", address),
         cwd=ROOT,
         env={**os.environ, VARIABLE: SECRET},
         stdin=asyncio.subprocess.PIPE,
@@ -168,13 +172,40 @@ async def served(system: str, folder: Path) -> AsyncIterator[str]:
         await process.wait()
 
 
-async def measure(deliveries: int, rounds: int, base: Path) -> dict[str, list[Sample]]:
+@contextmanager
+def fresh(store: str, base: Path) -> Iterator[Callable[[], AbstractContextManager[str]]]:
+    """Give what lends the address of an empty store, again and again; its server runs while the block lasts."""
+    if store == "sqlite":
+
+        @contextmanager
+        def file() -> Iterator[str]:
+            with tempfile.TemporaryDirectory(dir=base) as folder:
+                yield f"sqlite:///{folder}/store.db"
+
+        yield file
+        return
+    with Postgres() as server:
+
+        @contextmanager
+        def database() -> Iterator[str]:
+            dsn = server.create_database()
+            try:
+                yield dsn
+            finally:
+                server.drop_database(dsn)
+
+        yield database
+
+
+async def measure(
+    deliveries: int, rounds: int, lend: Callable[[], AbstractContextManager[str]]
+) -> dict[str, list[Sample]]:
     """Return what was measured of each system, round by round, one after the other."""
     samples: dict[str, list[Sample]] = {OURS: [], BARE: []}
     for turn in range(rounds):
         for system, found in samples.items():
-            with tempfile.TemporaryDirectory(dir=base) as folder:
-                async with served(system, Path(folder)) as url:
+            with lend() as address:
+                async with served(system, address) as url:
                     await send(url, requests(0, max(CONNECTIONS, deliveries // 20)))
                     took, seconds = await send(url, requests(1_000_000 * (turn + 1), deliveries))
             found += [Sample("deliveries", "deliveries/s", (deliveries / took,), deliveries)]
@@ -198,10 +229,12 @@ def bare() -> FastAPI:
     return app
 
 
-async def serve(system: str, folder: Path) -> None:
+async def serve(system: str, address: str) -> None:
     """Be a server until the leash is let go."""
     if system == OURS:
-        settings = load_settings(store=f"sqlite:///{folder / 'store.db'}", port=0, log_level="ERROR")
+        if not address.startswith("sqlite"):
+            await migrate(address)
+        settings = load_settings(store=address, port=0, log_level="ERROR")
         async with serving(settings, Registry(charge), (), http=True) as started:
             print(started.url, flush=True)
             await asyncio.to_thread(sys.stdin.read)
@@ -221,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, tell, and write; return 0."""
     given = _parser().parse_args(arguments)
     if given.serve:
-        asyncio.run(serve(given.serve, given.folder))
+        asyncio.run(serve(given.serve, given.address))
         return 0
     with tempfile.TemporaryDirectory() as folder:
         machine = describe_machine(Path(folder), SYNCS)
@@ -230,8 +263,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         about = (
             "to see that it runs" if given.quick else f"{CONNECTIONS} connections, each durable before it is answered"
         )
-        print(f"\n{CASE}: {deliveries:,} signed deliveries, {about}")
-        samples = asyncio.run(measure(deliveries, 1 if given.quick else given.rounds, Path(folder)))
+        print(f"\n{CASE} on {given.store}: {deliveries:,} signed deliveries, {about}")
+        with fresh(given.store, Path(folder)) as lend:
+            samples = asyncio.run(measure(deliveries, 1 if given.quick else given.rounds, lend))
     rows: list[Row] = []
     for system, found in samples.items():
         rows += _tell(summarize(CASE, system, found))
@@ -248,8 +282,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a smoke test: few deliveries, once")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there")
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="how often each system is measured")
+    parser.add_argument("--store", choices=STORES, default=STORES[0], help="what the deliveries are written to")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--address", default="", help=argparse.SUPPRESS)
     return parser
 
 

@@ -78,4 +78,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'holdfast.observe' has no attribute {name!r}")
     from holdfast.observe import looks
 
-    return getattr(looks, name)
+    value = globals()[name] = getattr(looks, name)
+    return value

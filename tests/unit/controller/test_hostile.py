@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from holdfast.authoring import workflow
+from holdfast import GitHub
+from holdfast.authoring import webhook, workflow
 from holdfast.controller.http import serve
 from tests.unit.controller.rig import on_loop, serving
+from tests.unit.controller.webhooks.senders import SECRETS, github
 
 LIMIT = 1_000_000
 """Largest body taken here."""
@@ -111,6 +113,42 @@ async def test_it_is_refused_at_once_and_in_little_memory(tmp_path, headers, bod
         assert sent <= MUCH // 5
         assert peak < 40 * LIMIT
         assert (await api.http.get("/v1/runs")).json()["runs"] == []
+
+
+SENT = {name: body for name, (headers, body, _) in ATTACKS.items() if not headers}
+"""What a sender whose signature is good may send all the same."""
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+@on_loop
+async def test_a_webhook_refuses_it_too(tmp_path, monkeypatch, name):
+    """Genuine and senseless, or never to be checked: a 4xx at once, in little memory, noted in few bytes, no run."""
+    monkeypatch.setenv("HOOK_GITHUB", SECRETS["HOOK_GITHUB"])
+    hooked = webhook("git", verify=GitHub("env:HOOK_GITHUB"), start=anything, id="{body.id}")
+    headers, body, _ = ATTACKS[name]
+    async with serving(tmp_path, definitions=(anything, hooked), body_bytes_max=LIMIT) as api:
+        server = await serve(api.app, port=0)
+        content = body()
+        if isinstance(content, bytes):
+            signed = github(content, delivery="d-1")
+            headers += b"".join(b"%s: %s\r\n" % (key.encode(), value.encode()) for key, value in signed.items())
+            length, content = plain(content)
+            headers += length
+        tracemalloc.start()
+        try:
+            async with asyncio.timeout(30):
+                answered, sent = await attack(server, headers, content, b"/v1/hooks/git")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            await server.stop()
+        assert answered == (422 if name in SENT or "bomb" in name or "two" in name else 401)
+        assert sent <= MUCH // 5
+        assert peak < 40 * LIMIT
+        assert (await api.http.get("/v1/runs")).json()["runs"] == []
+        (row,) = (await api.http.get("/v1/deliveries")).json()["deliveries"]
+        assert row["state"] == ("failed" if answered == 422 else "refused")
+        assert len(str(row)) < 2_000
 
 
 @on_loop
