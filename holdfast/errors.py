@@ -21,6 +21,12 @@
     │   ├── TaskTimeoutError
     │   └── FanOutError
     ├── RateLimited                a task was told by a receiver to come again later
+    │   ├── HostBusy               by a host that it calls through `holdfast.http`
+    │   └── CircuitOpen            nobody told it: the host fails, and is left alone for a while
+    ├── CallError                  a call through `holdfast.http` that did not succeed
+    │   ├── CallFailedError
+    │   ├── CallRefusedError
+    │   └── ForbiddenTargetError
     ├── ModelError                 a language model did not answer
     │   ├── ModelRequestError
     │   └── AnswerError
@@ -428,6 +434,8 @@ class RateLimited(HoldfastError):  # noqa: N818 - says what happened, as receive
     """
 
     code: ClassVar[str] = "HF506"
+    freezes: ClassVar[bool] = True
+    """Whether rates wait as well."""
 
     retry_after: str | float | timedelta = "30s"
     """How long to wait: seconds, also as text, or a duration such as "1m"."""
@@ -470,6 +478,110 @@ class AnswerError(ModelError):
     """A language model's answer does not fit the type that was asked for, also after it was told so."""
 
     code: ClassVar[str] = "HF532"
+
+
+@dataclass(eq=False)
+class HostBusy(RateLimited):
+    """A host said to come again later, to this caller or to another one in the fleet; or it is not yet one's turn.
+
+    The attempt does not count. Nobody in the fleet calls the host until the time is over.
+    """
+
+    code: ClassVar[str] = "HF832"
+    freezes: ClassVar[bool] = False
+
+    host: str = ""
+    reason: str = ""
+
+    def message(self) -> str:
+        """Say who wants to be left alone, for how long, and why."""
+        return f"{self.host}: {self.reason}; the next call may be made in {_seconds(self.retry_after)}"
+
+
+@dataclass(eq=False)
+class CircuitOpen(RateLimited):
+    """A host fails, so nobody in the fleet calls it for a while; then one call finds out whether it is back.
+
+    The attempt does not count.
+    """
+
+    code: ClassVar[str] = "HF833"
+    freezes: ClassVar[bool] = False
+
+    host: str = ""
+    reason: str = ""
+    """How the last call failed."""
+
+    def message(self) -> str:
+        """Say which host fails, how, and when it is called again."""
+        return (
+            f"{self.host} fails ({self.reason}), and is not called; it is tried again in {_seconds(self.retry_after)}\n"
+            "See all of them: holdfast limits list"
+        )
+
+
+@dataclass(eq=False)
+class CallError(HoldfastError):
+    """A call through `holdfast.http` that did not succeed."""
+
+    code: ClassVar[str] = "HF830"
+
+    method: str
+    url: str
+    """Without its query, and without a name and password."""
+    reason: str
+    status: int = 0
+    """What the host answered; 0 when there is no answer."""
+    body: str = ""
+    """How the answer begins."""
+
+    def message(self) -> str:
+        """Say what was asked, and what came of it."""
+        said = f"\n  {self.body}" if self.body else ""
+        return "\n".join(filter(None, (f"{self.method} {self.url}: {self.reason}{said}", self.remedy())))
+
+    def remedy(self) -> str:
+        """Say what happens now, or what to do."""
+        return ""
+
+
+@dataclass(eq=False)
+class CallFailedError(CallError):
+    """There is no answer, or one that says that another attempt may succeed: a time-out, a reset, 500, 503."""
+
+    code: ClassVar[str] = "HF831"
+
+    def remedy(self) -> str:
+        """Say that it is tried again, and what that means."""
+        return "It is tried again as the task's Retry says. Whether the host did what it was asked is not known."
+
+
+@dataclass(eq=False)
+class CallRefusedError(CallError):
+    """The host's answer says that the same call never succeeds: 400, 401, 403, 404, 422."""
+
+    code: ClassVar[str] = "HF834"
+    retryable: ClassVar[bool] = False
+
+    def remedy(self) -> str:
+        """Say why it is not tried again, and how to take the answer as it is."""
+        return "It is not tried again. To take such an answer as it is: accept=[STATUS]."
+
+
+@dataclass(eq=False)
+class ForbiddenTargetError(CallError):
+    """A call, or a redirect, leads to where this code may not reach: this machine, its neighbours, another scheme."""
+
+    code: ClassVar[str] = "HF835"
+    retryable: ClassVar[bool] = False
+
+    def remedy(self) -> str:
+        """Say how to allow it."""
+        return 'Where it is meant to go there: http.host("NAME:PORT", private=True), or the setting outbound_allow.'
+
+
+def _seconds(time: str | float | timedelta) -> str:
+    return f"{time:.3g} s" if isinstance(time, float | int) else str(time)
 
 
 @dataclass(eq=False)

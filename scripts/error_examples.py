@@ -99,6 +99,18 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             "openai:gpt-5.6",
             "The answer does not fit the schema: pages: Input should be a valid integer. Answer with JSON alone.",
         ),
+        errors.HostBusy(30.0, host="api.example.com", reason="it answered 429 and wants to be left alone"),
+        errors.CircuitOpen(12.5, host="api.example.com", reason="time-out (ReadTimeout)"),
+        errors.CallError("POST", "https://api.example.com/charges", "it did not succeed"),
+        errors.CallFailedError("POST", "https://api.example.com/charges", "it answered 502 Bad Gateway", 502),
+        errors.CallRefusedError(
+            "POST", "https://api.example.com/charges", "it answered 422", 422, '{"error": "no such account"}'
+        ),
+        errors.ForbiddenTargetError(
+            "GET",
+            "http://crm.example.com/x",
+            "crm.example.com leads to 10.0.0.7, which is not a public address, nor one that is allowed",
+        ),
         errors.MessageError(
             step="signal(reserve)#1", run_id="stock-7", type="RunClosedError", text="run 'stock-7' is COMPLETED"
         ),

@@ -36,6 +36,7 @@ from holdfast.app.portal import Portal
 from holdfast.app.renewals import Renewals
 from holdfast.app.ringing import bus_of
 from holdfast.errors import StoreError
+from holdfast.http import FleetBoard
 from holdfast.locks import EntryLease, LedgerEntries, LockLines, PlaceLease
 from holdfast.observe import logger
 from holdfast.stores import SystemClock
@@ -75,6 +76,7 @@ class Connection:
         self._entries = LedgerEntries(self.store)
         self._lines = LockLines(self.store, self._bus)
         self._renewals = Renewals(self.store, Setup(self.address.text, settings.synchronous, settings.lease_seconds))
+        self._board: FleetBoard | None = None
         self._asking: set[asyncio.Task[Any]] = set()
         """Calls that may wait for long."""
 
@@ -98,6 +100,8 @@ class Connection:
         for each in self._asking:
             each.cancel()
         await asyncio.gather(*self._asking, return_exceptions=True)
+        if self._board is not None:
+            await self._board.close()
         await self._renewals.close()
         await self._bus.close()
         await self.store.close()
@@ -145,6 +149,18 @@ class Connection:
         """Give an entry back; False when it was lost before."""
         self._renewals.drop(lease)
         return await self._entries.close(lease)
+
+    # --- Hosts -------------------------------------------------------------------------------------------------------
+
+    def outbound_board(self) -> FleetBoard:
+        """Return what the fleet knows of hosts, through this connection."""
+        if self._board is None:
+            self._board = self.portal.call(self._open_board)
+        return self._board
+
+    async def _open_board(self) -> FleetBoard:
+        await self._bus.open()
+        return FleetBoard(self.store, self._bus, SystemClock(), asyncio.get_running_loop())
 
     # --- Locks -------------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from holdfast.app.settings import Settings, load_settings
 STORE_VARIABLE: Final = "HOLDFAST_STORE"
 BUS_VARIABLE: Final = "HOLDFAST_BUS"
 KEYS_VARIABLE: Final = "HOLDFAST_ENCRYPTION_KEYS"
+ALLOW_VARIABLE: Final = "HOLDFAST_OUTBOUND_ALLOW"
 
 _served: Final[list[Settings]] = []
 """Settings of the stacks that run in this process, newest last. Task code finds its own stack's store by it."""
@@ -31,6 +32,8 @@ def serve(settings: Settings) -> Callable[[], None]:
     said = {STORE_VARIABLE: fixed.store, BUS_VARIABLE: fixed.bus}
     if fixed.encryption_keys:
         said[KEYS_VARIABLE] = json.dumps(fixed.encryption_keys)
+    if fixed.outbound_allow:
+        said[ALLOW_VARIABLE] = json.dumps(fixed.outbound_allow)
     before = {name: os.environ.get(name) for name in said}
     os.environ.update(said)
     _served.append(fixed)

@@ -163,6 +163,9 @@ class Settings(BaseSettings):
         default=(),
         description="Your own databases in which runs are enqueued: addresses, or env:NAME, file:PATH.",
     )
+    outbound_allow: tuple[str, ...] = Field(
+        default=(), description="Where holdfast.http may go besides public addresses: 10.0.0.0/8, crm.internal."
+    )
     redact_keys: tuple[str, ...] = Field(
         default=(), description="Further names whose values are secret, besides password, token and the like."
     )

@@ -10,13 +10,14 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from holdfast.app.address import ServerAddress
 from holdfast.app.default_store import serve
 from holdfast.app.encryption import check_keys
 from holdfast.app.following import Following
+from holdfast.app.outbound import serve_stack
 from holdfast.app.ringing import bus_of
 from holdfast.app.settings import Settings
 from holdfast.app.surroundings import Machine, Surroundings
@@ -88,6 +89,7 @@ class Stack:
         """Work had to be abandoned that keeps what it holds; a supervised process ends and is replaced."""
         self._callbacks: Callbacks
         self._end_serving: Callable[[], None] = _nothing
+        self._end_outbound: Callable[[], Awaitable[None]] | None = None
 
     @property
     def name(self) -> str:
@@ -109,6 +111,7 @@ class Stack:
             if self._working:
                 self._callbacks = await self.callbacks()
                 self._end_serving = serve(self.settings)  # what tasks lock and write down is in this store
+                self._end_outbound = serve_stack(self.settings, self.store, self.bus, self.clock)
                 await self._join()
             if CONTROLLER in self.roles:
                 await self._open_scheduler()
@@ -142,6 +145,9 @@ class Stack:
             await self._close_parts()
 
     async def _close_parts(self) -> None:
+        if self._end_outbound is not None:
+            await self._end_outbound()
+            self._end_outbound = None
         if self._following is not None:
             await self._following.close()
         await self.bus.close()

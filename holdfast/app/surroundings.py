@@ -15,6 +15,7 @@ from typing import Protocol
 
 from holdfast.app.encryption import make_store
 from holdfast.app.opening import beat_arguments
+from holdfast.app.outbound import CHILD
 from holdfast.app.settings import Settings
 from holdfast.authoring import Registry
 from holdfast.observe import Meters
@@ -89,7 +90,7 @@ class Machine:
         """Return a runner on the event loop that is running now."""
         from holdfast.worker import LocalRunner  # here, so that a client does not load a worker
 
-        return LocalRunner(registry, self.clock, worn=worn)
+        return LocalRunner(registry, self.clock, worn=worn, prelude=CHILD)
 
     def make_renewer(self, settings: Settings, membership: Membership, fenced: Callable[[], None]) -> Renewer:
         """Return a process beside this one."""

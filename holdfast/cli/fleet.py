@@ -12,7 +12,7 @@ from holdfast.cli.verbs import JsonOption, StoreOption, with_client
 from holdfast.ports.operations import BreakLock
 
 locks = typer.Typer(help="Locks and semaphores.", no_args_is_help=True)
-limits = typer.Typer(help="How many tasks run at once, and how often they start.", no_args_is_help=True)
+limits = typer.Typer(help="How many tasks run at once, how often, and the hosts they call.", no_args_is_help=True)
 
 
 def workers(store: StoreOption = None, as_json: JsonOption = False) -> None:
@@ -82,7 +82,7 @@ def break_lock(
 
 @limits.command("list")
 def list_limits(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """List limits and rates: how much is used, who has a place, how many wait, what is frozen."""
+    """List limits, rates and hosts: how much is used, who waits, what is frozen, which hosts fail."""
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
@@ -92,14 +92,20 @@ def list_limits(store: StoreOption = None, as_json: JsonOption = False) -> None:
                 "name": each.name,
                 "limit": each.limit,
                 "per_seconds": each.per_seconds or None,
-                "used": each.used if each.kind == "rate" else len(each.holders),
+                "used": len(each.holders) if each.kind == "concurrency" else each.used,
                 "waiting": each.waiting,
                 "frozen_until": None if each.frozen_until is None else time_of(each.frozen_until),
                 "frozen_by": each.frozen_by or None,
                 "holders": [holder.holder for holder in each.holders],
+                "circuit": each.circuit or None,
+                "circuit_until": None if each.circuit_until is None else time_of(each.circuit_until),
+                "reason": each.reason or None,
             }
             for each in await client.store.limits()
         ]
-        output.rows(("kind", "name", "limit", "per_seconds", "used", "waiting", "frozen_until", "holders"), rows)
+        output.rows(
+            ("kind", "name", "limit", "per_seconds", "used", "waiting", "frozen_until", "holders", "circuit", "reason"),
+            rows,
+        )
 
     with_client(output, store, body)

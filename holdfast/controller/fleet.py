@@ -63,7 +63,7 @@ class Fleet:
         return LockList(locks=[lock_document(each) for each in await self._store.locks()])
 
     async def limits(self) -> LimitList:
-        """Return every limit that somebody holds, and every rate there is."""
+        """Return every limit that somebody holds, every rate, and every host of which anything is known."""
         return LimitList(limits=[limit_document(each) for each in await self._store.limits()])
 
     async def break_lock(self, name: str, by: str = "") -> BrokenLock:

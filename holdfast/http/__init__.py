@@ -1,9 +1,45 @@
-"""Calls to outside systems: whoever imports this loads an HTTP client.
+"""Calls to outside systems: `http`, and what makes its calls safe.
 
-Owns: connections that reach what they may, and nothing else.
+Owns: calls, connections that reach what they may, and what a process knows of the hosts that it calls.
 Must not know: what is called, and why.
 """
 
-from holdfast.http.connecting import ForbiddenAddressError, GuardedBackend
+from __future__ import annotations
 
-__all__ = ["ForbiddenAddressError", "GuardedBackend"]
+from typing import TYPE_CHECKING, Any, Final
+
+from holdfast.http.front import CallOptions, Http, SyncHttp, http
+
+if TYPE_CHECKING:
+    from holdfast.http.boards import FleetBoard, Outbound, serve_outbound
+    from holdfast.http.connecting import ForbiddenAddressError, GuardedBackend
+
+_HOMES: Final = {
+    "FleetBoard": "boards",
+    "ForbiddenAddressError": "connecting",
+    "GuardedBackend": "connecting",
+    "Outbound": "boards",
+    "serve_outbound": "boards",
+}
+"""What is loaded when it is first used: most code wants `http` alone, and a client only when it calls."""
+
+__all__ = [
+    "CallOptions",
+    "FleetBoard",
+    "ForbiddenAddressError",
+    "GuardedBackend",
+    "Http",
+    "Outbound",
+    "SyncHttp",
+    "http",
+    "serve_outbound",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'holdfast.http' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"holdfast.http.{_HOMES[name]}"), name)

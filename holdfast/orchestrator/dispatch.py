@@ -467,7 +467,7 @@ class Dispatcher:
                 options.total_timeout is None
                 or outcome.ended + failure.seconds < call.queued_at + options.total_timeout
             ):
-                if failure.rate:
+                if failure.rate and failure.freezes:
                     self._hand_in(FreezeRate(failure.rate, failure.seconds, call.idempotency_key))
                 return outcome.ended + failure.seconds, _NOT_TRIED
             failure = failure.as_failure(final=True)

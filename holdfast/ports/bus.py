@@ -28,8 +28,10 @@ LOCKS: Final = "locks"
 """Somebody who is no workflow has been granted a lock."""
 SCHEDULES: Final = "schedules"
 """A schedule was changed."""
+HOSTS: Final = "hosts"
+"""Something was learned of a host that tasks call."""
 
-TOPICS: Final = frozenset({RUNS, MAIL, TASKS, REQUESTS, CLOSED, POOLS, LOCKS, SCHEDULES})
+TOPICS: Final = frozenset({RUNS, MAIL, TASKS, REQUESTS, CLOSED, POOLS, LOCKS, SCHEDULES, HOSTS})
 """All of them: what is rung when nobody knows what was missed."""
 
 Listener: TypeAlias = Callable[[frozenset[str]], None]

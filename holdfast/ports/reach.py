@@ -72,6 +72,12 @@ class Reach:
                 hosts.add(name)
         return cls(tuple(networks), frozenset(hosts))
 
+    def and_also(self, other: Reach) -> Reach:
+        """Return the reach of both."""
+        if not (other.networks or other.hosts):
+            return self
+        return Reach(self.networks + other.networks, self.hosts | other.hosts)
+
     def allows(self, host: str, address: Address) -> bool:
         """Say whether `address` may be reached, to which the name `host` led."""
         return (

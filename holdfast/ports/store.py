@@ -20,6 +20,7 @@ from holdfast.ports.operations import (
     EntryRecord,
     FanOutRecord,
     FireRecord,
+    HostRecord,
     InboxRow,
     ItemOutcome,
     KeyRecord,
@@ -154,7 +155,10 @@ class Store(Protocol):
         """Return what people decided about pools, by name."""
 
     async def limits(self) -> list[LimitRecord]:
-        """Return every limit that somebody holds, and every rate there is."""
+        """Return every limit that somebody holds, every rate there is, and every host of which anything is known."""
+
+    async def hosts(self) -> list[HostRecord]:
+        """Return every host of which anything is known, by name."""
 
     async def locks(self) -> list[LockRecord]:
         """Return every place in every lock's queue: by name, holders first, then in line."""

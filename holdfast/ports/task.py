@@ -61,6 +61,8 @@ class PutOff(Failure, frozen=True, array_like=True):
     seconds: float = 0.0
     rate: str = ""
     """Which rate to freeze meanwhile; empty for all that the task takes of."""
+    freezes: bool = True
+    """Whether rates are frozen at all."""
 
     def as_failure(self, *, final: bool) -> Failure:
         """Return it as history knows failures; `final` when it cannot be put off for as long as it was told."""

@@ -354,6 +354,7 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.MoveSchedule,
         ops.DropSchedule,
         ops.FreezeRate,
+        ops.TellHost,
         ops.PausePool,
         ops.ResumePool,
         ops.LimitPool,

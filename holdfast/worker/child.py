@@ -230,7 +230,7 @@ def run(call: Call, parent: Parent) -> Ended:
         context.over = True
         context.flush()
     if isinstance(result, PutOff):
-        return Ended(call.number, None, result, (result.seconds, result.rate))
+        return Ended(call.number, None, result, (result.seconds, result.rate, result.freezes))
     if isinstance(result, Failure):
         return Ended(call.number, None, result)
     return Ended(call.number, result)
@@ -266,6 +266,9 @@ def _prepare(frame: Prepare) -> None:
         os.environ.pop("PYTHONPATH", None)
     else:
         os.environ["PYTHONPATH"] = frame.python_path
+    if frame.prelude:
+        module, _, function = frame.prelude.partition(":")
+        getattr(importlib.import_module(module), function)()
 
 
 def _flush() -> None:

@@ -130,7 +130,9 @@ class ClaimedRun:
 
     def _put_off(self, outcome: AttemptOutcome, failure: PutOff) -> list[Operation]:
         claimed, limits = self.claimed, self.call.options.limits
-        rates = [failure.rate] if failure.rate else [] if limits is None else [rate.name for rate in limits.rates]
+        rates: list[str] = []
+        if failure.freezes:
+            rates = [failure.rate] if failure.rate else [] if limits is None else [rate.name for rate in limits.rates]
         by = f"{claimed.execution}/{claimed.step}"
         return [
             *(FreezeRate(rate, failure.seconds, by) for rate in rates),

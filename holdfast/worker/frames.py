@@ -26,6 +26,8 @@ class Prepare(msgspec.Struct, frozen=True, array_like=True, tag=1):
     arguments: tuple[str, ...]
     python_path: str | None
     """The parent's PYTHONPATH; the child was started with another."""
+    prelude: str = ""
+    """What is called before any task is run: `module:function`; empty for nothing."""
 
 
 class Load(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -76,8 +78,8 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag=18):
     number: int
     result: bytes | None
     failure: Failure | None = None
-    put_off: tuple[float, str] | None = None
-    """After how many seconds it is to be tried again, and which rate is frozen; when the task said so."""
+    put_off: tuple[float, str, bool] | None = None
+    """After how many seconds it is to be tried again, and which rate is frozen, if any is; when the task said so."""
 
 
 Frame: TypeAlias = Prepare | Load | Call | Begun | Beat | Ended

@@ -72,7 +72,7 @@ class Child:
         if hasattr(os, "pidfd_open"):
             self._pidfd = os.pidfd_open(self._process.pid)
             loop.add_reader(self._pidfd, self._exited)
-        self.send(Prepare(tuple(sys.path), tuple(sys.argv), os.environ.get("PYTHONPATH")))
+        self.send(Prepare(tuple(sys.path), tuple(sys.argv), os.environ.get("PYTHONPATH"), owner.prelude))
 
     @property
     def pid(self) -> int:
@@ -195,9 +195,10 @@ class Job:
 class Processes:
     """The children of one event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, processes_max: int) -> None:
-        """Have at most `processes_max` busy children, and one warm one."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, processes_max: int, prelude: str = "") -> None:
+        """Have at most `processes_max` busy children, and one warm one; each first calls `prelude`, if any."""
         self._loop = loop
+        self.prelude = prelude
         self._processes_max = processes_max
         self._children: dict[Child, None] = {}
         self._idle: list[Child] = []
@@ -259,7 +260,8 @@ class Processes:
                         self._rest(child)
                     failure = frame.failure or Failure("RuntimeError", "the child process gave no result")
                     if frame.put_off is not None:
-                        failure = put_off(failure, *frame.put_off)
+                        seconds, rate, freezes = frame.put_off
+                        failure = put_off(failure, seconds, rate, freezes=freezes)
                     job.done(failure if frame.result is None else frame.result)
                     self._warm_up()
             case Prepare() | Load() | Call():

@@ -26,13 +26,20 @@ SECONDS_MAX: Final = 86_400.0
 
 def put_off_by(error: RateLimited, failure: Failure) -> PutOff:
     """Return how a task failed that raised `error`, described as `failure`."""
-    return put_off(failure, _seconds(error.retry_after), error.rate or "")
+    return put_off(failure, _seconds(error.retry_after), error.rate or "", freezes=error.freezes)
 
 
-def put_off(failure: Failure, seconds: float, rate: str) -> PutOff:
+def put_off(failure: Failure, seconds: float, rate: str, *, freezes: bool) -> PutOff:
     """Return a failure that says when to try again, and which rate to freeze; empty for all of the task."""
     return PutOff(
-        failure.type, failure.message, failure.traceback, failure.retryable, failure.cause, seconds=seconds, rate=rate
+        failure.type,
+        failure.message,
+        failure.traceback,
+        failure.retryable,
+        failure.cause,
+        seconds=seconds,
+        rate=rate,
+        freezes=freezes,
     )
 
 

@@ -77,6 +77,7 @@ class LocalRunner:
         threads_max: int = THREADS_MAX,
         processes_max: int | None = None,
         worn: Callable[[], None] | None = None,
+        prelude: str = "",
     ) -> None:
         """Run attempts at `tasks` on the event loop that is running now.
 
@@ -89,6 +90,7 @@ class LocalRunner:
                 for each processor, at least PROCESSES_MIN.
             worn: called once, when the first thread or coroutine had to be abandoned: it keeps what it holds until
                 this process ends, so the process should be replaced.
+            prelude: what child processes call before they run anything, `module:function`.
         """
         if processes_max is None:
             processes_max = max(PROCESSES_MIN, PROCESSES_PER_PROCESSOR * (os.cpu_count() or 1))
@@ -99,7 +101,7 @@ class LocalRunner:
         self._plans: dict[tuple[str, int], Plan] = {}
         self._eager = EagerStarter(self._loop)
         self._threads = Threads(self._loop)
-        self._processes = Processes(self._loop, processes_max)
+        self._processes = Processes(self._loop, processes_max, prelude)
         self._loads: dict[str, Load | None] = {}
         self._task_line = Line(tasks_max)
         self._thread_line = Line(threads_max)

@@ -6,7 +6,7 @@ Must not know: runs.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -14,6 +14,9 @@ from holdfast.client import unserved
 from holdfast.controller.documents.base import Document
 from holdfast.controller.times import iso_time, iso_time_or_none
 from holdfast.ports.operations import LimitRecord, LockRecord, MemberRecord, PoolRecord
+
+_Kind: TypeAlias = Literal["concurrency", "rate", "host"]
+_Circuit: TypeAlias = Literal["closed", "open", "half-open"]
 
 
 class Worker(Document, frozen=True):
@@ -119,14 +122,14 @@ class LimitPlace(Document, frozen=True):
 
 
 class Limit(Document, frozen=True):
-    """A limit of how many tasks run at once, or a rate at which they start."""
+    """A limit of how many tasks run at once, a rate at which they start, or a host that they call."""
 
-    kind: Literal["concurrency", "rate"]
+    kind: _Kind
     name: str
     limit: float
-    """Places, or units within one window."""
+    """Places, or units within one window; 0 where a host has said nothing."""
     per_seconds: float | None
-    """Length of a rate's window."""
+    """Length of the window."""
     used: float
     """Places that are held, or units that count now."""
     waiting: int
@@ -136,10 +139,16 @@ class Limit(Document, frozen=True):
     frozen_by: str | None
     """Whose attempt was told."""
     holders: list[LimitPlace]
+    circuit: _Circuit | None = None
+    """Of a host: open while it fails and is left alone, half-open until one call has found out whether it is back."""
+    circuit_until: str | None = None
+    """Until when it stays open."""
+    reason: str | None = None
+    """How the last call failed that opened it."""
 
 
 class LimitList(Document, frozen=True):
-    """Every limit that somebody holds, and every rate there is."""
+    """Every limit that somebody holds, every rate there is, and every host of which anything is known."""
 
     limits: list[Limit]
 
@@ -184,18 +193,20 @@ def pool_document(record: PoolRecord) -> Pool:
 
 
 def limit_document(record: LimitRecord) -> Limit:
-    """Return one limit or rate."""
-    is_rate = record.kind == "rate"
+    """Return one limit, rate or host."""
     return Limit(
-        kind="rate" if is_rate else "concurrency",
+        kind=cast("_Kind", record.kind),
         name=record.name,
         limit=record.limit,
-        per_seconds=record.per_seconds if is_rate else None,
-        used=record.used if is_rate else len(record.holders),
+        per_seconds=record.per_seconds or None,
+        used=len(record.holders) if record.kind == "concurrency" else record.used,
         waiting=record.waiting,
         frozen_until=iso_time_or_none(record.frozen_until),
         frozen_by=record.frozen_by or None,
         holders=[LimitPlace(holder=each.holder, worker=each.member or None) for each in record.holders],
+        circuit=cast("_Circuit", record.circuit) if record.circuit else None,
+        circuit_until=iso_time_or_none(record.circuit_until),
+        reason=record.reason or None,
     )
 
 

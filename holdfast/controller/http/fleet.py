@@ -99,7 +99,7 @@ async def list_locks(service: TheService) -> Response:
 @router.get("/v1/limits", responses=describes(LimitList))
 @requires(Scope.READ)
 async def list_limits(service: TheService) -> Response:
-    """List limits of tasks: who has a place, how much of a rate is used, how many wait, what is frozen."""
+    """List limits: who has a place, how much of a rate is used, who waits, what is frozen, which hosts fail."""
     return json_response(await service.fleet.limits())
 
 

@@ -71,6 +71,10 @@ from holdfast.ports.operations.fan_outs import (
     ItemOutcome,
     RecordItems,
 )
+from holdfast.ports.operations.hosts import (
+    HostRecord,
+    TellHost,
+)
 from holdfast.ports.operations.idempotency import (
     DoneBefore,
     DoOnce,
@@ -246,6 +250,7 @@ Operation: TypeAlias = (
     | ReleaseLease
     | BreakLock
     | FreezeRate
+    | TellHost
     | PausePool
     | ResumePool
     | LimitPool
@@ -353,6 +358,7 @@ __all__ = [
     "FireRecord",
     "Fit",
     "FreezeRate",
+    "HostRecord",
     "IdPolicy",
     "InboxRow",
     "ItemOutcome",
@@ -426,6 +432,7 @@ __all__ = [
     "StartSignal",
     "Started",
     "TakeRequests",
+    "TellHost",
     "Totals",
     "Unclaim",
     "Value",

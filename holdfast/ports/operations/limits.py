@@ -44,15 +44,15 @@ class LimitHolder(Value, frozen=True):
 
 
 class LimitRecord(Value, frozen=True):
-    """A limit or a rate, as it is now."""
+    """A limit, a rate, or a host that is called, as it is now."""
 
     kind: str
-    """`concurrency` or `rate`."""
+    """`concurrency`, `rate` or `host`."""
     name: str
     limit: float
-    """How many places there are, or how many units may be taken in one window."""
+    """How many places there are, or how many units may be taken in one window; 0 for a host that has said nothing."""
     per_seconds: float = 0.0
-    """Length of a rate's window."""
+    """Length of a rate's window, or of a host's."""
     used: float = 0.0
     """Units taken within the last window, or set apart for rows that are ready."""
     holders: tuple[LimitHolder, ...] = ()
@@ -62,3 +62,9 @@ class LimitRecord(Value, frozen=True):
     frozen_until: float | None = None
     frozen_by: str = ""
     """Who was told to wait."""
+    circuit: str = ""
+    """Of a host: `closed`, `open` or `half-open`."""
+    circuit_until: float | None = None
+    """Until when it stays open."""
+    reason: str = ""
+    """How the last call failed that opened it."""

@@ -20,6 +20,7 @@ from holdfast.stores.sql import (
     executions,
     fan_outs,
     feed,
+    hosts,
     inbox,
     keys,
     ledger,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         EntryRecord,
         FanOutRecord,
         FireRecord,
+        HostRecord,
         InboxRow,
         ItemOutcome,
         KeyRecord,
@@ -175,8 +177,13 @@ class Reads(ABC):
         return await self._ask(pools.read_rules)
 
     async def limits(self) -> list[LimitRecord]:
-        """Return every limit that somebody holds, and every rate there is."""
-        return await self._ask(lines.read_limits, await self.now())
+        """Return every limit that somebody holds, every rate there is, and every host of which anything is known."""
+        now = await self.now()
+        return [*await self._ask(lines.read_limits, now), *await self._ask(hosts.read_limits, now)]
+
+    async def hosts(self) -> list[HostRecord]:
+        """Return every host of which anything is known, by name."""
+        return await self._ask(hosts.read_hosts)
 
     async def locks(self) -> list[LockRecord]:
         """Return every place in every lock's queue: by name, holders first, then in line."""

@@ -17,6 +17,7 @@ from holdfast.testing.conformance.store import (
     claims,
     deliveries,
     histories,
+    hosts,
     limits,
     mail,
     members,
@@ -47,6 +48,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *schedules.CHECKS,
     *limits.CHECKS,
     *pools.CHECKS,
+    *hosts.CHECKS,
 )
 """Every check."""
 

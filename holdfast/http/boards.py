@@ -1,0 +1,184 @@
+"""Where it stands how hosts are: for one process, or for a whole fleet.
+
+Owns: which board a call looks at; the copy that a process has of the fleet's.
+Must not know: what is on it, which `holdfast.ports.hosts` says; HTTP.
+
+A call looks at this process's copy, which costs nothing, and asks the store only where there is something to ask: a
+turn, a probe. Whoever changes something rings, and all others read it then. A copy that heard nothing for POLL_SECONDS
+is looked after when it is next used: rings may be lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+from holdfast.errors import HoldfastError
+from holdfast.observe import logger
+from holdfast.ports.bus import HOSTS, Bus
+from holdfast.ports.clock import Clock
+from holdfast.ports.hosts import HostFact, HostReply, HostState, learn
+from holdfast.ports.operations import TellHost
+from holdfast.ports.reach import Reach
+from holdfast.ports.store import Store
+
+POLL_SECONDS: Final = 5.0
+
+Result = TypeVar("Result")
+
+log = logger("holdfast.http")
+
+
+class Board(Protocol):
+    """How hosts are."""
+
+    def now(self) -> float:
+        """Return the time by which states are meant, in seconds since the epoch."""
+
+    async def look(self, host: str) -> HostState | None:
+        """Return what is known of a host, None for nothing."""
+
+    async def tell(self, host: str, fact: HostFact) -> HostReply:
+        """Tell something, or ask for a turn or a probe."""
+
+
+class LocalBoard:
+    """Of this process alone: where there is no store. Implements `Board`."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._states: dict[str, HostState] = {}
+
+    def now(self) -> float:
+        """Return the time of this machine."""
+        return time.time()
+
+    async def look(self, host: str) -> HostState | None:
+        """Return what is known of a host."""
+        return self._states.get(host)
+
+    async def tell(self, host: str, fact: HostFact) -> HostReply:
+        """Tell something, or ask."""
+        reply = learn(self._states.get(host, HostState()), fact, self.now())
+        self._states[host] = reply.state
+        return reply
+
+
+class FleetBoard:
+    """Of everybody who uses a store. Implements `Board`."""
+
+    def __init__(self, store: Store, bus: Bus, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+        """Look into `store`, which belongs to `loop`; calls may come from any."""
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._loop = loop
+        self._states: dict[str, HostState] = {}
+        self._read_at: float | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._again = False
+        self._stop: Callable[[], None] | None = None
+
+    def now(self) -> float:
+        """Return the store's time, as far as this process knows."""
+        return self._clock.now()
+
+    async def look(self, host: str) -> HostState | None:
+        """Return what is known of a host, from this process's copy."""
+        if self._read_at is None:
+            await self._here(self._begin)
+        elif time.monotonic() - self._read_at > POLL_SECONDS:
+            self._loop.call_soon_threadsafe(self._refresh)
+        return self._states.get(host)
+
+    async def tell(self, host: str, fact: HostFact) -> HostReply:
+        """Tell the store, or ask it. Raises StoreError."""
+
+        async def told() -> HostReply:
+            (reply,) = await self._store.write([TellHost(host, fact)])
+            assert isinstance(reply, HostReply)
+            self._states[host] = reply.state
+            return reply
+
+        return await self._here(told)
+
+    async def close(self) -> None:
+        """Stop listening. Called on the store's loop."""
+        if self._stop is not None:
+            self._stop()
+            self._stop = None
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    async def _here(self, function: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        if asyncio.get_running_loop() is self._loop:
+            return await function()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(function(), self._loop))
+
+    async def _begin(self) -> None:
+        if self._stop is None:
+            self._stop = self._bus.listen(self._rung)
+        self._refresh()
+        assert self._reading is not None
+        await asyncio.shield(self._reading)
+
+    def _rung(self, topics: frozenset[str]) -> None:
+        if HOSTS in topics:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        if self._reading is None or self._reading.done():
+            self._reading = self._loop.create_task(self._read(), name="holdfast hosts")
+        else:
+            self._again = True
+
+    async def _read(self) -> None:
+        while True:
+            self._again = False
+            try:
+                records = await self._store.hosts()
+            except HoldfastError as error:  # what is known stays; the next look tries again
+                log.warning("what the fleet knows of hosts could not be read", error=str(error))
+                self._read_at = time.monotonic()
+                return
+            self._states = {each.host: each.state for each in records}
+            self._read_at = time.monotonic()
+            if not self._again:
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """What calls find where they are made."""
+
+    board: Board
+    reach: Reach
+    """Where they may go besides public addresses, as far as the settings say."""
+
+
+_served: Final[list[Callable[[], Outbound]]] = []
+"""What the tasks of this process find, newest last."""
+_alone: Final = Outbound(LocalBoard(), Reach())
+
+
+def serve_outbound(find: Callable[[], Outbound]) -> Callable[[], None]:
+    """Have the tasks of this process find what `find` returns; return what ends that."""
+    _served.append(find)
+
+    def end() -> None:
+        with contextlib.suppress(ValueError):
+            _served.remove(find)
+
+    return end
+
+
+def outbound_here(*, is_task: bool) -> Outbound:
+    """Return what a call finds: in a task what its store knows, elsewhere what this process knows."""
+    return _served[-1]() if is_task and _served else _alone

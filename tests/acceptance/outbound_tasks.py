@@ -1,0 +1,45 @@
+"""Tasks that call a host, where child processes find them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast import Retry, task, task_info, workflow
+from holdfast.http import http
+
+PATIENT = Retry(attempts=3, initial="0s")
+
+
+def told(answer: Any) -> dict[str, Any]:
+    """Return what came of a call."""
+    return {"id": answer.json()["id"], "attempt": task_info().attempt}
+
+
+@task(retry=PATIENT)
+async def charge(url: str) -> dict[str, Any]:
+    """Charge, on the loop."""
+    return told(await http.post(url, json={"by": "loop"}))
+
+
+@task(retry=PATIENT)
+def charge_in_a_thread(url: str) -> dict[str, Any]:
+    """Charge, and block."""
+    return told(http.sync.post(url, json={"by": "thread"}))
+
+
+@task(retry=PATIENT, isolation="process")
+def charge_in_a_process(url: str) -> dict[str, Any]:
+    """Charge, in a process that can be killed."""
+    return told(http.sync.post(url, json={"by": "process"}))
+
+
+@workflow
+async def charge_all(url: str) -> list[dict[str, Any]]:
+    """Charge in every way, one after the other."""
+    return [await charge(url), await charge_in_a_thread(url), await charge_in_a_process(url)]
+
+
+@workflow
+async def charge_once(url: str) -> dict[str, Any]:
+    """Charge once."""
+    return await charge(url)
