@@ -206,6 +206,7 @@ def _settings(address: Address) -> dict[str, str]:
         | {
             "idle_in_transaction_session_timeout": f"{IDLE_SECONDS_MAX * 1_000:.0f}",
             "lock_timeout": f"{LOCK_SECONDS_MAX * 1_000:.0f}",
+            "standard_conforming_strings": "on",  # as everywhere for long: see `script`
             "jit": "off",  # no statement here is worth it, and an estimate that is wrong costs a tenth of a second
         }
     )

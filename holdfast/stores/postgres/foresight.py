@@ -64,6 +64,13 @@ def foresee(session: ServerSession, operations: Sequence[Operation], schema: str
         session.rows_of_many("lock_names", name_locks(schema, plan.names))
     if len(plan.starts) > 1:
         _start(session, plan.starts)
+    if plan.only_finishes and session.is_shared:
+        _lock_and_finish(session, plan)
+        return
+    if plan.only_changes:
+        if session.is_shared:
+            session.lock_later(sorted(plan.executions))
+        return
     runs = _find_runs(session, plan.messages)
     locked = _lock_executions(session, plan, runs)
     _finish(session, plan.finished)
@@ -74,6 +81,27 @@ def foresee(session: ServerSession, operations: Sequence[Operation], schema: str
     _look_for_messages(session, named)
     _look_before_closing(session, plan.closing)
     session.draw_tokens(plan.tokens)
+
+
+def _lock_and_finish(session: ServerSession, plan: Plan) -> None:
+    """Do all of what finished tasks come to in one journey."""
+    member = session.member
+    wanted = sorted({(each.task_id, each.token) for each in plan.finished})
+    ids, tokens = [list(column) for column in zip(*wanted, strict=True)]
+    given = (sorted(plan.executions), ids, tokens, [member] * len(wanted))
+    locked, found, drawn = [], {}, []
+    for kind, *row in session.rows("lock_and_finish", given):
+        match kind:
+            case "execution":
+                locked.append(tuple(row[:4]))
+            case "task":
+                found[row[0], row[1]] = tuple(row[2:])
+            case _:
+                drawn.append(row[0])
+    _foresee_executions(session, locked, {})
+    for task_id, token in wanted:
+        session.note_done("finish_task", (task_id, token, member), found.get((task_id, token)))
+    session.keep_tokens(drawn)
 
 
 def _start(session: ServerSession, starts: Sequence[StartRun]) -> None:

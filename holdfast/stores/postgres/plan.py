@@ -76,6 +76,21 @@ class Plan:
     """Of locks and ledger entries."""
 
     @property
+    def only_finishes(self) -> bool:
+        """Whether all it has to do with is tasks that are finished, each once, and their executions."""
+        tasks = {each.task_id for each in self.finished}
+        return bool(tasks) and len(tasks) == len(self.finished) and not self._asks
+
+    @property
+    def only_changes(self) -> bool:
+        """Whether all it has to do with is executions that are changed, of which nothing is asked."""
+        return not (self.finished or self._asks)
+
+    @property
+    def _asks(self) -> bool:
+        return bool(self.starts or self.finished_own or self.closing or self.messages or self.chunks)
+
+    @property
     def tokens(self) -> int:
         """How many numbers of the counter it takes for what is in inboxes."""
         return len(self.messages) + len(self.finished) + len(self.finished_own)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.stores.postgres.bridge import wait
 from holdfast.stores.postgres.pending import TARGETS, Pending
-from holdfast.stores.sql.session import Session
+from holdfast.stores.postgres.script import Statement, is_unexpected
+from holdfast.stores.sql.session import MisrememberedError, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from holdfast.ports.operations import Membership, Operation
     from holdfast.stores.postgres.connection import Connection
+    from holdfast.stores.postgres.script import Scripts
     from holdfast.stores.sql.session import Bindings
 
     _Question: TypeAlias = tuple[str, tuple[Any, ...]]
@@ -48,7 +50,8 @@ _HARMLESS: Final = frozenset({
 _WORKLESS: Final = _HARMLESS - {"enqueue_task"} | {
     "beat_member", "claim_chosen_tasks", "claim_chunks", "claim_tasks", "close_execution", "count_refused",
     "drop_delivered", "drop_inbox", "drop_read_inbox", "finish_own_task", "finish_own_tasks", "finish_task",
-    "finish_tasks", "own_execution", "own_inbox", "put_delivered", "put_inbox", "start_execution", "start_executions",
+    "finish_tasks", "lock_and_finish", "own_execution", "own_inbox", "put_delivered", "put_inbox", "start_execution",
+    "start_executions",
 }  # fmt: skip
 """Statements after which there is no more work to be claimed than before."""
 _READS: Final = "SELECT"
@@ -98,16 +101,19 @@ class ServerSession(Session):
         "_allowed",
         "_connection",
         "_done",
+        "_expected",
         "_foreseen",
+        "_locking",
         "_nothing",
         "_page",
         "_pages_end",
         "_pending",
+        "_scripts",
         "_sql",
         "_tokens",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a transaction is made of
         self,
         connection: Connection,
         sql: Mapping[str, str],
@@ -117,6 +123,8 @@ class ServerSession(Session):
         carry_out: Callable[[Any, Operation], Any] | None = None,
         allowed: frozenset[str] | None = None,
         page: int | None = None,
+        *,
+        scripts: Scripts | None = None,
     ) -> None:
         """Begin a transaction that has begun.
 
@@ -129,6 +137,7 @@ class ServerSession(Session):
             carry_out: carries out one operation.
             allowed: names of the statements that may be run beside other transactions; None is alone, and all of them.
             page: number below those of its pages, where it is known already.
+            scripts: writes statements as text, where they may be sent so.
         """
         super().__init__(now, membership, grip, carry_out)
         self._connection = connection
@@ -137,6 +146,11 @@ class ServerSession(Session):
         self._page = page or 0
         self._pages_end = self._page + PAGES_MAX
         self._pending = Pending()
+        self._expected: dict[str, Sequence[Bindings]] = {}
+        """Statements that are put off as well, and the rows that they have to change."""
+        self._scripts = scripts
+        self._locking: list[tuple[int]] = []
+        """Executions that have to be locked before anything else is sent."""
         self._tokens: list[int] = []
         self._foreseen: dict[_Question, tuple[Any, ...] | None] = {}
         self._about: dict[int, list[_Question]] = {}
@@ -165,7 +179,11 @@ class ServerSession(Session):
 
     def draw_tokens(self, count: int) -> None:
         """Take so many numbers of the counter at once, for rows that are locked."""
-        self._tokens = [row[0] for row in self.rows("draw_tokens", (count,))][::-1] if count else []
+        self.keep_tokens(row[0] for row in self.rows("draw_tokens", (count,))) if count else self._tokens.clear()
+
+    def keep_tokens(self, tokens: Iterable[int]) -> None:
+        """Use these numbers of the counter next, which were drawn for rows that are locked."""
+        self._tokens = sorted(tokens, reverse=True)
 
     def offer_token(self) -> int:
         """Return any number below all of the counter: claims take theirs where they lock their rows."""
@@ -237,11 +255,66 @@ class ServerSession(Session):
         if self._foreseen:
             self._forget(name, bindings)
 
+    def lock_later(self, executions: Iterable[int]) -> None:
+        """Lock executions, given in their order, before anything else is done."""
+        self._locking = [(each,) for each in executions]
+
+    def expect(self, name: str, rows: Sequence[Bindings]) -> None:
+        """Run the statement called `name` for each of `rows`, at the latest before the transaction ends."""
+        if self._scripts is None:
+            super().expect(name, rows)
+            return
+        self._text(name)
+        if name in self._expected:
+            self.send()
+        self._expected[name] = rows
+
     def send(self) -> None:
-        """Send what was put off on its way."""
-        for name, rows in self._pending.take().items():
-            columns = [_writable(column) for column in zip(*rows, strict=True)]
-            wait(self._connection.execute(self._text(name), *columns))
+        """Send what was put off on its way. Raises MisrememberedError."""
+        waiting = self._take()
+        if not waiting:
+            return
+        script = None if self._scripts is None or len(waiting) == 1 else self._scripts.write(waiting)
+        if script is None:
+            self._send_one_by_one(waiting)
+            return
+        try:
+            wait(self._connection.execute(script))
+        except Exception as error:
+            raise_misremembered(error)
+            raise
+
+    def script(self) -> str:
+        """Return what was put off as text that goes with the end of the transaction, and send what is too much.
+
+        Raises:
+            MisrememberedError: some of it did not find what was expected.
+        """
+        waiting = self._take()
+        if not waiting:
+            return ""
+        script = None if self._scripts is None else self._scripts.write(waiting)
+        if script is None:
+            self._send_one_by_one(waiting)
+        return script or ""
+
+    def _take(self) -> list[Statement]:
+        """Return what was put off, and forget it."""
+        locking, self._locking = self._locking, []
+        waiting = [Statement("lock_executions", locking)] if locking else []
+        expected, self._expected = self._expected, {}
+        waiting += [Statement(name, rows, is_expected=True) for name, rows in expected.items()]
+        if self._pending:
+            taken = self._pending.take().items()
+            waiting += [Statement(name, [_writable(row) for row in rows]) for name, rows in taken]
+        return waiting
+
+    def _send_one_by_one(self, waiting: Sequence[Statement]) -> None:
+        for name, rows, expected in waiting:
+            columns = list(zip(*rows, strict=True))
+            changed = _changed(wait(self._connection.execute(self._text(name), *columns)))
+            if expected and changed != len(rows):
+                raise MisrememberedError(f"{name} found other rows than were remembered to be there")
 
     def run(self, name: str, bindings: Bindings = ()) -> int:
         """Run the statement called `name`; return how many rows it changed."""
@@ -310,7 +383,7 @@ class ServerSession(Session):
     def _prepare(self, name: str) -> str:
         """Return the text of a statement that is about to be sent, after what was put off."""
         text = self._text(name)
-        if self._pending:
+        if self._pending or self._expected or self._locking:
             self.send()
         if not text.startswith(_READS):
             if self._foreseen and name not in _HARMLESS:
@@ -324,6 +397,12 @@ class ServerSession(Session):
         if self._allowed is not None and name not in self._allowed:
             raise EscalationError(name)
         return self._sql[name]
+
+
+def raise_misremembered(error: BaseException) -> None:
+    """Raise a MisrememberedError where that is what an error of the server means."""
+    if is_unexpected(error):
+        raise MisrememberedError("rows were not there as they were remembered to be") from error
 
 
 @cache

@@ -44,7 +44,8 @@ from holdfast.stores.postgres.failures import Verdict, judge, translate
 from holdfast.stores.postgres.foresight import foresee, foresee_claims, pools_of
 from holdfast.stores.postgres.locks import member_lock, schema_lock
 from holdfast.stores.postgres.plan import BESIDE_HISTORIES
-from holdfast.stores.postgres.session import EscalationError, ForesightError, ServerSession
+from holdfast.stores.postgres.script import Scripts
+from holdfast.stores.postgres.session import EscalationError, ForesightError, ServerSession, raise_misremembered
 from holdfast.stores.sql.handlers import handlers
 from holdfast.stores.sql.log import Log
 from holdfast.stores.sql.session import MisrememberedError
@@ -116,6 +117,7 @@ class Writer:
         self._handlers: Mapping[type, Handler] = {**handlers(), StartNext: self._log.start_next}
         self._turn = asyncio.Lock()
         self._connection: Connection | None = None
+        self._scripts: Scripts | None = None
         self._writer = secrets.randbits(62)
         self._number = 0
         self._swept = 0.0
@@ -201,6 +203,7 @@ class Writer:
         if self._connection is None or self._connection.is_closed():
             self._connection = None
             self._connection = await connect_patiently(self._address, patience, purpose="writes")
+            self._scripts = None if self._address.is_pooled else Scripts(self._connection, self._shared_sql)
         return self._connection
 
     async def _undo(self, connection: Connection) -> None:
@@ -243,11 +246,13 @@ class Writer:
         assert found is not None, "it is one row of expressions"
         grip, now, page, *is_there = found
         allowed, sql = (shared.STATEMENTS, self._shared_sql) if write.is_shared else (None, self._sql)
-        session = ServerSession(connection, sql, now, membership, grip or 0, self._carry_out, allowed, page)
+        session = ServerSession(
+            connection, sql, now, membership, grip or 0, self._carry_out, allowed, page, scripts=self._scripts
+        )
         if membership is not None and grip is None:
             session.run("count_refused", (membership.member, 1))
             refusal = FencedError(f"a write of {len(write.operations)} operations by member {membership.member}")
-            return self._commit(connection, write, now, _Outcome([], set(), refusal))
+            return self._commit(connection, write, now, _Outcome([], set(), refusal), session.script())
         self._log.begin(session, 0)
         if not write.is_blind:
             if is_there:
@@ -256,9 +261,8 @@ class Writer:
         results = self._operate(session, write.operations)
         self._log.flush()
         _count_refused(session, results)
-        session.send()
         session.check_done()
-        return self._commit(connection, write, now, _Outcome(results, session.rings))
+        return self._commit(connection, write, now, _Outcome(results, session.rings), session.script())
 
     def _locks(self, write: _Write) -> str:
         if not write.is_shared:
@@ -276,16 +280,18 @@ class Writer:
             return write.sent[wait(connection.fetchval(self._sql["read_mark"], *mark))]
         return None
 
-    def _commit(self, connection: Connection, write: _Write, now: float, outcome: _Outcome) -> _Outcome:
+    def _commit(self, connection: Connection, write: _Write, now: float, outcome: _Outcome, script: str) -> _Outcome:
+        """End the transaction with the statements in `script`. Raises MisrememberedError."""
         self._sweep(connection, now)
         mark = {"writer": self._writer, "number": write.number, "attempt": write.attempt, "at": repr(now)}
         last = (_LEFT if write.sent else _LEAVE).format(**mark)
         write.sent[write.attempt] = outcome
         try:
-            wait(connection.execute(last))
+            wait(connection.execute(script + last))
         except Exception as error:
             if judge(error) is not Verdict.LOST:
                 del write.sent[write.attempt]  # the server answered: it is undone
+            raise_misremembered(error)
             raise
         return outcome
 

@@ -36,7 +36,6 @@ from holdfast.ports.bus import CLOSED, RUNS
 from holdfast.ports.operations import Started
 from holdfast.stores.ending import decide_termination, decide_time_out
 from holdfast.stores.sql import children, executions, notices, parts, pruning, successors
-from holdfast.stores.sql.session import MisrememberedError
 
 if TYPE_CHECKING:
     from holdfast.ports.operations import Append, Closing, Overtaken, StartNext, StartRun
@@ -117,20 +116,14 @@ class Log:
         if not self._pages and not self._ended:
             return
         session = self._session
-        session.run_many("append_page", self._pages)
         self.hashes += [page[_HASH] for page in self._pages]
-        changed = 0
+        pages, begun, moved, ended = self._pages, self._begun, list(self._moved.values()), self._ended
+        self._pages, self._begun, self._ended = [], [], []
+        self._moved.clear()
         # In this order: an execution may begin, move and end in one transaction.
-        if self._begun:
-            changed += session.run_many("begin_tip", self._begun)
-        if self._moved:
-            changed += session.run_many("move_tip", self._moved.values())
-        if self._ended:
-            changed += session.run_many("end_tip", self._ended)
-        if changed != len(self._begun) + len(self._moved) + len(self._ended):
-            raise MisrememberedError("a history does not end where it was remembered to end")
-        for collected in (self._pages, self._begun, self._moved, self._ended):
-            collected.clear()
+        for name, rows in (("append_page", pages), ("begin_tip", begun), ("move_tip", moved), ("end_tip", ended)):
+            if rows:
+                session.expect(name, rows)
 
     def settle(self) -> None:
         """Take note of what other operations of the same transaction did to what is remembered."""

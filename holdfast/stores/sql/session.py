@@ -151,6 +151,15 @@ class Session(ABC):
     def run_many(self, name: str, rows: Iterable[Bindings]) -> int:
         """Run the statement called `name` for each of `rows`; return how many rows were changed in all."""
 
+    def expect(self, name: str, rows: Sequence[Bindings]) -> None:
+        """Run the statement called `name` for each of `rows`, at the latest before the transaction ends.
+
+        Raises:
+            MisrememberedError: now or later, that it did not change one row for each.
+        """
+        if self.run_many(name, rows) != len(rows):
+            raise MisrememberedError(f"{name} found other rows than were remembered to be there")
+
     @abstractmethod
     def insert(self, name: str, bindings: Bindings = ()) -> int | None:
         """Run the statement called `name`; return the id of the row it made, None when it made none."""

@@ -4,7 +4,8 @@ Owns: the form of those files.
 Must not know: what any statement does.
 
 A statement starts with a line `-- name: claim_tasks` and ends where the next one starts. Names are unique over all
-files. Comments above the first name belong to the file.
+files. Comments above a name are the reader's: what is sent ends with the last line of the statement, so that more may
+be put behind it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _HEADER: Final = re.compile(r"^-- name: ([a-z][a-z0-9_]*)[ \t]*$", re.MULTILINE)
+_COMMENTS_LAST: Final = re.compile(r"(\n\s*--[^\n]*)*\s*\Z")
 
 
 @cache
@@ -47,7 +49,7 @@ def parse(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     _, *parts = _HEADER.split(text)
     for name, body in zip(parts[::2], parts[1::2], strict=True):
-        statement = body.strip().rstrip(";")
+        statement = _COMMENTS_LAST.sub("", body).strip().rstrip(";")
         if name in found or not statement:
             raise ValueError(f"statement {name!r} is empty or is there twice")
         found[name] = statement
