@@ -50,7 +50,7 @@ def read_filter(where: Sequence[str]) -> RunFilter:
         elif name == "status":
             values["statuses"] = (*values.get("statuses", ()), _status(value))
         elif name in {"created_from", "created_before"}:
-            values[name] = _seconds(each, value)
+            values[name] = read_time(each, value)
         else:
             values[name] = value
     return RunFilter(**values)
@@ -76,7 +76,8 @@ def _status(value: str) -> str:
     return status
 
 
-def _seconds(given: str, value: str) -> float:
+def read_time(given: str, value: str) -> float:
+    """Return a time in seconds since the epoch; one without a zone is in UTC. Raises UsageError about `given`."""
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:

@@ -44,6 +44,8 @@ def run_fields(record: RunRecord) -> dict[str, Any]:
         "created_at": time_of(record.created_at),
         "closed_at": time_of(record.closed_at),
     }
+    if record.starts_at:
+        shown["start_at"] = time_of(record.starts_at)
     if record.code_version:
         shown["code_version"] = record.code_version
     if record.attributes:

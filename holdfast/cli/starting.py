@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -11,7 +12,7 @@ from rich.markup import escape
 from holdfast.app import Client, load_settings
 from holdfast.authoring import MessageHandler, Registry, read_duration
 from holdfast.cli.durations import WaitTimeOption
-from holdfast.cli.filters import read_pairs
+from holdfast.cli.filters import read_pairs, read_time
 from holdfast.cli.known import Known, ModuleOption
 from holdfast.cli.output import Output
 from holdfast.cli.payloads import read_json
@@ -51,6 +52,11 @@ def start(  # noqa: PLR0917 - one for each word of the command line
     timeout: WaitTimeOption = None,
     run_timeout: Annotated[
         str | None, typer.Option("--run-timeout", help="How long the run may take, such as 1h; then it is TIMED_OUT.")
+    ] = None,
+    delay: Annotated[str | None, typer.Option("--delay", help="How long after this it begins, such as 10m.")] = None,
+    start_at: Annotated[
+        str | None,
+        typer.Option("--start-at", metavar="TIME", help="When it begins: 2026-11-29T08:00Z, or in UTC without a zone."),
     ] = None,
     id_reuse_policy: Annotated[
         str, typer.Option(help=f"When the run of this id has ended: {', '.join(ID_REUSE_POLICIES)}.")
@@ -97,6 +103,8 @@ def start(  # noqa: PLR0917 - one for each word of the command line
         value = known.value(definition, read_json(input))
         options: dict[str, Any] = {
             "timeout": None if run_timeout is None else read_duration(run_timeout, "--run-timeout"),
+            "delay": None if delay is None else read_duration(delay, "--delay", zero=True),
+            "start_at": None if start_at is None else datetime.fromtimestamp(read_time("--start-at", start_at), UTC),
             "id_reuse_policy": id_reuse_policy,  # looked at by the client
             "attributes": _attributes(attribute),
             "memo": read_pairs("--memo", memo or ()),

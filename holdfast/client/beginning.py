@@ -29,10 +29,15 @@ OVERTAKEN_MAX: Final = 20
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def first_event(request: StartRequest, execution: str, now: float, seed: int) -> WorkflowStarted:
-    """Return the event with which `execution` of the requested run begins."""
+def begins_at(request: StartRequest, now: float) -> float:
+    """Return when the requested run begins."""
+    return max(now + request.delay, request.start_at)
+
+
+def first_event(request: StartRequest, execution: str, begins: float, seed: int) -> WorkflowStarted:
+    """Return the event with which `execution` of the requested run begins, at the time `begins`."""
     return WorkflowStarted(
-        now,
+        begins,
         0,
         request.workflow,
         request.run_id,
@@ -43,7 +48,7 @@ def first_event(request: StartRequest, execution: str, now: float, seed: int) ->
         request.code_version,
         PYTHON,
         request.memo,
-        now + request.timeout if request.timeout else 0.0,
+        begins + request.timeout if request.timeout else 0.0,
         request.execution_timeout,
         attributes=request.attributes,
         traceparent=current_traceparent(),
@@ -78,7 +83,9 @@ async def start_next(
     number = 1
     for _ in range(OVERTAKEN_MAX):
         execution = request.run_id if number == 1 else f"{request.run_id}@{number}"
-        event = first_event(request, execution, clock.now(), draw_seed())
+        now = clock.now()
+        begins = begins_at(request, now)
+        event = first_event(request, execution, begins, draw_seed())
         page, blobs = first_page(event, store.codec)
         operation = StartNext(
             request.run_id,
@@ -92,6 +99,7 @@ async def start_next(
             attributes=tuple(request.attributes.items()),
             memo=encode_memo(request.memo),
             notices=tuple(each.encode() for each in request.notify),
+            start_at=begins if begins > now else 0.0,
             number=number,
             policy=policy,
             signal=signal,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
@@ -61,6 +62,8 @@ class WorkflowClient:
         execution_timeout: Duration | None = None,
         id_reuse_policy: IdReusePolicy = "same_input",
         id_conflict_policy: IdConflictPolicy = "same_input",
+        delay: Duration | None = None,
+        start_at: datetime | None = None,
         attributes: Mapping[str, AttributeValue | None] | None = None,
         memo: Mapping[str, str] | None = None,
         notify: str | Iterable[str] = (),
@@ -81,6 +84,9 @@ class WorkflowClient:
             id_conflict_policy: what to do when the run of this id is open: as above (`same_input`), refuse all
                 (`fail`), give that run whatever its work is (`use_existing`), or terminate it and start its next
                 execution in one commit (`terminate_existing`).
+            delay: how long after this its code begins, such as `"10m"`. Until then the run is there: it can be found,
+                signalled, cancelled and terminated, and its id is taken. Its times count from when it begins.
+            start_at: when its code begins, instead of `delay`: an aware time. One that has come is at once.
             attributes: what the run is to be found by, such as `{"region": "eu", "total": 12.5}`: text, booleans,
                 numbers and aware times; None leaves one out. They are not encrypted.
             memo: what to note about it, as text by name; lists and descriptions show it.
@@ -101,6 +107,7 @@ class WorkflowClient:
             timeout=_seconds(timeout, "timeout"),
             execution_timeout=_seconds(execution_timeout, "execution_timeout"),
             notify=check_urls([notify] if isinstance(notify, str) else notify),
+            **_beginning(delay, start_at),
         )
         policy = _policy(id_reuse_policy, id_conflict_policy)
         if policy == IdPolicy():
@@ -120,6 +127,8 @@ class WorkflowClient:
         timeout: Duration | None = None,
         execution_timeout: Duration | None = None,
         id_reuse_policy: IdReusePolicy = "same_input",
+        delay: Duration | None = None,
+        start_at: datetime | None = None,
         attributes: Mapping[str, AttributeValue | None] | None = None,
         memo: Mapping[str, str] | None = None,
         notify: str | Iterable[str] = (),
@@ -138,6 +147,8 @@ class WorkflowClient:
             execution_timeout: as of `start`; a run that is found keeps its own.
             id_reuse_policy: as of `start`, when the run has ended. One that is found and not started again refuses the
                 signal.
+            delay: as of `start`; a run that is found keeps its time. The signal waits for it.
+            start_at: as of `start`.
             attributes: as of `start`; a run that is found keeps its own.
             memo: as of `start`; a run that is found keeps its own.
             notify: as of `start`; a run that is found keeps its own.
@@ -154,6 +165,7 @@ class WorkflowClient:
             timeout=_seconds(timeout, "timeout"),
             execution_timeout=_seconds(execution_timeout, "execution_timeout"),
             notify=check_urls([notify] if isinstance(notify, str) else notify),
+            **_beginning(delay, start_at),
         )
         if isinstance(signal_args, Mapping):
             name, payload = encode_message(signal, (), dict(signal_args))
@@ -169,6 +181,8 @@ class WorkflowClient:
         workflow: Any,
         inputs: Iterable[tuple[str | None, Any]],
         *,
+        delay: Duration | None = None,
+        start_at: datetime | None = None,
         attributes: Mapping[str, AttributeValue | None] | None = None,
         memo: Mapping[str, str] | None = None,
     ) -> list[RunHandle[Any]]:
@@ -177,6 +191,8 @@ class WorkflowClient:
         Args:
             workflow: a workflow, or its registered name.
             inputs: (run id or None, input) pairs.
+            delay: as of `start`, of each of them.
+            start_at: as of `start`, of each of them.
             attributes: as of `start`, of each of them.
             memo: as of `start`, of each of them.
 
@@ -184,8 +200,10 @@ class WorkflowClient:
             RunConflictError: an id is taken; the other runs were started.
             InputError, EncodeError: an input, the attributes or the memo do not fit; none was started.
         """
-        target = startable(workflow)
+        target, beginning = startable(workflow), _beginning(delay, start_at)
         requests = [_request(target, run_id, (value,), {}, attributes, memo) for run_id, value in inputs]
+        if beginning:
+            requests = [msgspec.structs.replace(each, **beginning) for each in requests]
         if not requests:
             return []
         started = await self.engine.start(requests)
@@ -360,6 +378,17 @@ def _request(
 
 def _seconds(duration: Duration | None, what: str) -> float:
     return 0.0 if duration is None else parse_duration(duration, f"{what} of a run")
+
+
+def _beginning(delay: Duration | None, start_at: datetime | None) -> dict[str, float]:
+    """Return when a run is to begin, as a request says it; nothing for at once."""
+    if start_at is None:
+        return {} if delay is None else {"delay": parse_duration(delay, "delay of a run", zero=True)}
+    if delay is not None:
+        raise InputError("when a run starts", (("", "delay and start_at are both given; give one of them"),))
+    if start_at.tzinfo is None:
+        raise InputError("the start_at of a run", (("", f"{start_at} has no time zone, so it is no time"),))
+    return {"start_at": start_at.timestamp()}
 
 
 def _policy(reuse: str, conflict: str) -> IdPolicy:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from holdfast.client.auditing import AuditingStore, audited
-from holdfast.client.beginning import first_event, first_page, input_digest, start_next
+from holdfast.client.beginning import begins_at, first_event, first_page, input_digest, start_next
 from holdfast.client.bulk import operate_on_many
 from holdfast.client.ends import Ends
 from holdfast.client.explaining import Situation, can_answer, decide_causes
@@ -141,12 +141,13 @@ class EmbeddedEngine:
         operations: list[StartRun] = []
         events: list[WorkflowStarted] = []
         for given in requests:
-            own = membership is not None and local is not None and local.knows(given.workflow)
+            begins = begins_at(given, now)
+            own = begins <= now and membership is not None and local is not None and local.knows(given.workflow)
             request = given
             if own and not given.code_version:
                 assert local is not None
                 request = local.versioned(given)
-            event = first_event(request, request.run_id, now, self._draw_seed())
+            event = first_event(request, request.run_id, begins, self._draw_seed())
             page, blobs = first_page(event, codec)
             operations.append(
                 StartRun(
@@ -162,6 +163,7 @@ class EmbeddedEngine:
                     attributes=tuple(request.attributes.items()),
                     memo=encode_memo(request.memo),
                     notices=tuple(each.encode() for each in request.notify),
+                    start_at=begins if begins > now else 0.0,
                 )
             )
             events.append(event)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -92,11 +93,17 @@ def decide_causes(situation: Situation) -> tuple[Cause, ...]:
         return (Cause("paused", f"paused by {who}{why}", since=run.paused_at, remedy=remedy), *_told(situation))
     if run.status == PARKED:
         return (Cause("parked", f"parked: {run.parked}", remedy=_advice(run)), *_told(situation))
+    if run.starts_at > situation.now:
+        return (Cause("scheduled", f"it is to start at {_time_of(run.starts_at)}"), *_told(situation))
     nobody = _nobody(situation)
     waits = tuple(_waits(situation))[:CAUSES_MAX]
     if nobody is not None:
         return (nobody, *(each for each in waits if each.kind not in {"timer", "message", "callback"}))
     return waits
+
+
+def _time_of(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _told(situation: Situation) -> Iterator[Cause]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, cast
 
 import msgspec
@@ -26,6 +27,7 @@ from holdfast.controller.keys import LOCAL
 from holdfast.controller.once import Once, OnceKey, fingerprint, operation_id, run_id_of
 from holdfast.controller.runs import Runs
 from holdfast.controller.signals import unheard
+from holdfast.controller.times import seconds_of
 from holdfast.errors import DefinitionError, InputError
 from holdfast.history import check_memo, encode_attributes, read_attribute
 from holdfast.ports.engine import Begin, Engine, StartRequest
@@ -43,6 +45,10 @@ class StartOptions:
     """How long the run may take, with all executions it goes on as, such as `1h`; empty is for ever."""
     execution_timeout: str = ""
     """How long each of its executions may take; empty is for ever."""
+    delay: str = ""
+    """How long after it is started it is to begin, such as `10m`; empty is at once."""
+    start_at: datetime | None = None
+    """When it is to begin, instead of `delay`; without a zone it is in UTC."""
     policy: IdPolicy | None = None
     """What to do when there is a run with this id; None is that the same work is the same run."""
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -141,7 +147,11 @@ class Starts:
             attributes=encode_attributes({name: read_attribute(each) for name, each in options.attributes.items()}),
             memo=check_memo(options.memo),
             notify=check_urls(options.notify, self._reach),
+            delay=_seconds(options.delay, "delay"),
+            start_at=seconds_of(options.start_at) or 0.0,
         )
+        if request.delay and request.start_at:
+            raise InputError("when a run starts", (("", "delay and start_at are both given; give one of them"),))
         signal: StartSignal | None = None
         if options.signal is not None:
             signal = _signal(definition, options.signal, self._draw_id() if key is None else operation_id(by, key))
@@ -164,9 +174,10 @@ class Starts:
         """Start a run under a key. What was made is described as it began, so that it is always answered alike."""
         request, policy, signal = begin.request, begin.policy, begin.signal
         options = request.timeout, request.execution_timeout, request.attributes, request.memo, request.notify
+        when = (request.delay, request.start_at) if request.delay or request.start_at else ()
         told = (signal.name, signal.body) if signal is not None else ()
         parts = request.workflow, run_id, request.input, policy.reuse, policy.conflict
-        asked = fingerprint("start", *parts, *options, *told)
+        asked = fingerprint("start", *parts, *options, *when, *told)
         with self._once.doing(key):
             note = self._once.note(key, asked, request.run_id)
             result: Started | DoneBefore = await engine_of(self._engine, by).carry_out(begin, note)

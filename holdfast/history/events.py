@@ -403,6 +403,8 @@ class WorkflowTerminated(Event, array_like=True, gc=False, tag=64):
     """Somebody ended the run without asking its code."""
 
     reason: str
+    cancelled: bool = False
+    """It was cancelled before its time to begin had come, and is CANCELLED; else it is TERMINATED."""
 
 
 class WorkflowTimedOut(Event, array_like=True, gc=False, tag=65):

@@ -304,8 +304,8 @@ def outcome_of(event: AnyEvent) -> Outcome | None:
             return Outcome(CANCELLED, reason=reason)
         case WorkflowContinued():
             return Outcome(CONTINUED_AS_NEW)
-        case WorkflowTerminated(reason=reason):
-            return Outcome(TERMINATED, reason=reason)
+        case WorkflowTerminated(reason=reason, cancelled=cancelled):
+            return Outcome(CANCELLED if cancelled else TERMINATED, reason=reason)
         case WorkflowTimedOut(reason=reason):
             return Outcome(TIMED_OUT, reason=reason)
         case _:

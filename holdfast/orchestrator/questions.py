@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -21,6 +22,7 @@ from holdfast.errors import (
     QueryError,
     RunClosedError,
     RunNotFoundError,
+    RunStateError,
     UnknownNameError,
     UpdateFailedError,
     UpdateRejectedError,
@@ -103,6 +105,9 @@ class Questions:
             if live is None:
                 if kind == "query":
                     return await self._query_stored(record, name, payload)
+                if record.starts_at:
+                    remedy = f"Its code begins at {_time_of(record.starts_at)}. Ask then."
+                    raise RunStateError(run_id, "to start later", f"asked for update {name!r}", remedy)
                 return None
         self._memory.use(live)
         return (
@@ -182,6 +187,10 @@ class Questions:
             raise UpdateFailedError(live.run_id, name, failure.type, failure.message, failure.traceback)
         assert isinstance(known.result, bytes)
         return known.result
+
+
+def _time_of(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _validate(live: Live, name: str, payload: bytes) -> None:

@@ -89,6 +89,10 @@ class StartRequest(msgspec.Struct, frozen=True):
     """What it is to be found by: literals, by name."""
     notify: tuple[str, ...] = ()
     """URLs that are told how it has ended; see `holdfast.ports.notices`."""
+    delay: float = 0.0
+    """How long after it is started it is to begin, in seconds; 0 is at once."""
+    start_at: float = 0.0
+    """When it is to begin, in seconds since the epoch, instead of `delay`; 0, or a time that has come, is at once."""
 
 
 class Begin(msgspec.Struct, frozen=True):
@@ -159,8 +163,8 @@ class Cause(msgspec.Struct, frozen=True):
     """One reason why a run does not move."""
 
     kind: str
-    """A word for programs: paused, parked, no-orchestrator, no-code, owner, running, retry, no-worker, slots, timer,
-    lock, deadlock, fan-out, child, callback, task, step, message, cancel, ended."""
+    """A word for programs: paused, parked, scheduled, no-orchestrator, no-code, owner, running, retry, no-worker,
+    slots, timer, lock, deadlock, fan-out, child, callback, task, step, message, cancel, ended."""
     text: str
     step: str = ""
     since: float | None = None

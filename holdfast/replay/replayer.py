@@ -267,8 +267,8 @@ class End:
                 self.status = CONTINUED_AS_NEW
                 assert isinstance(event.input, bytes)
                 self.result = event.input  # what it goes on with is what it came to
-            case WorkflowTerminated():
-                self.status = TERMINATED
+            case WorkflowTerminated(cancelled=cancelled):
+                self.status = CANCELLED if cancelled else TERMINATED
             case WorkflowTimedOut():
                 self.status = TIMED_OUT
             case _:

@@ -6,17 +6,32 @@ Must not know: which store, why nobody owns the execution.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-from holdfast.history import Page, WorkflowTerminated, WorkflowTimedOut, seal
+from holdfast.history import Page, WorkflowTerminated, WorkflowTimedOut, is_encrypted, seal
 from holdfast.ports.engine import TIME_IS_UP, Outcome
-from holdfast.ports.operations import TERMINATED, TIMED_OUT, Closing
+from holdfast.ports.operations import CANCELLED, TERMINATED, TIMED_OUT, Closing
+
+CALLED_OFF: Final = "it was cancelled before it began"
+"""The reason where the one that was given is encrypted, and only its run's code could have read it."""
 
 
 def decide_time_out(now: float, last: int, head: bytes) -> tuple[Page, Closing]:
     """Return the last page of an execution whose time was up, and how it ends. See `decide_termination`."""
     page = seal([WorkflowTimedOut(now, TIME_IS_UP)], last + 1, head, {})
     return page, Closing(TIMED_OUT, msgspec.msgpack.encode(Outcome(TIMED_OUT, reason=TIME_IS_UP)))
+
+
+def decide_cancellation(now: float, reason: bytes, last: int, head: bytes) -> tuple[Page, Closing]:
+    """Return the last page of an execution that was cancelled before its code began, and how it ends.
+
+    Args: as of `decide_termination`.
+    """
+    text = CALLED_OFF if is_encrypted(reason) else reason.decode("utf-8", "replace")
+    page = seal([WorkflowTerminated(now, text, cancelled=True)], last + 1, head, {})
+    return page, Closing(CANCELLED, msgspec.msgpack.encode(Outcome(CANCELLED, reason=text)))
 
 
 def decide_termination(now: float, reason: bytes, last: int, head: bytes) -> tuple[Page, Closing]:

@@ -67,6 +67,8 @@ class Run(Document, frozen=True):
     code_version: str
     recoveries: int
     wake_at: str | None
+    start_at: str | None
+    """When it is to begin, while it has not."""
     attributes: dict[str, str | bool | int | float]
     """What it is found by. Times are text, in UTC."""
     memo: dict[str, str] | None
@@ -122,6 +124,7 @@ def run_document(record: RunRecord, *, payloads: bool = True) -> Run:
         code_version=record.code_version,
         recoveries=record.recoveries,
         wake_at=iso_time_or_none(record.wake_at),
+        start_at=iso_time_or_none(record.starts_at or None),
         attributes=_attributes(record),
         memo=decode_memo(record.memo),
         result=result,
@@ -141,6 +144,7 @@ def begun_document(record: RunRecord, attributes: dict[str, str], memo: dict[str
         last_event=1,
         recoveries=0,
         wake_at=None,
+        start_at=None,
         attributes=_values(attributes),
         memo=memo,
     )

@@ -117,6 +117,10 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
     execution_timeout: Annotated[
         str, Query(max_length=40, description="How long each execution of the run may take.")
     ] = "",
+    delay: Annotated[str, Query(max_length=40, description="How long after this the run begins, such as `10m`.")] = "",
+    start_at: Annotated[
+        datetime | None, Query(description="When the run begins, instead of `delay`. Without a zone it is in UTC.")
+    ] = None,
     id_reuse_policy: Annotated[
         IdReusePolicy, Query(description="What to do when the run of this id has ended.")
     ] = "same_input",
@@ -152,6 +156,8 @@ async def start_run(  # noqa: PLR0913, PLR0917 - one for each parameter of the q
     options = StartOptions(
         timeout=timeout,
         execution_timeout=execution_timeout,
+        delay=delay,
+        start_at=start_at,
         policy=None if policy == IdPolicy() else policy,
         attributes=_pairs("attribute", attribute),
         memo=_pairs("memo", memo),

@@ -66,6 +66,8 @@ class RunRecord(Value, frozen=True):
     """Encoded memo, empty for none. As `attributes`."""
     pin: str = ""
     """The only code version that may have it; '' is any."""
+    starts_at: float = 0.0
+    """When it is to begin, until that has come; then 0."""
 
 
 class RunFilter(Value, frozen=True):

@@ -52,6 +52,11 @@ class StartRun(Value, frozen=True):
     """Further digests of the same input: what it was, or will be, known by under other keys."""
     notices: tuple[bytes, ...] = ()
     """URLs that are told how the run has ended."""
+    start_at: float = 0.0
+    """When it may be claimed; what it is sent waits until then. 0, or a time that has come, is at once. Not with `own`.
+
+    A `cancel` that comes before ends it as CANCELLED in the same transaction: its code never begins.
+    """
 
 
 SAME_INPUT = "same_input"

@@ -32,6 +32,7 @@ class Target(NamedTuple):
 TARGETS: Final[Mapping[str, Target]] = MappingProxyType({
     "close_execution": Target("executions"),
     "make_ready": Target("executions"),
+    "schedule_execution": Target("executions"),
     "make_stable": Target("executions"),
     "set_parts": Target("executions"),
     "set_wake": Target("executions"),

@@ -88,13 +88,14 @@ SHARED: Final[Mapping[type, str]] = MappingProxyType({
 _OF_A_HISTORY = (
     "start_execution", "start_executions", "started_before", "first_page", "append_page", "begin_tip", "move_tip",
     "end_tip", "held_execution", "take_grip", "set_wake", "set_parts", "make_stable", "put_deadline", "pin_execution",
+    "schedule_execution",
     "put_attribute", "drop_attribute", "put_memo", "put_blob", "use_blob", "put_notice",
     "close_execution", "look_before_closing", "look_before_all_closing", "drop_inbox", "drop_read_inbox",
     "drop_delivered", "drop_tasks", "release_notices",
 )  # fmt: skip
 _OF_MAIL = (
     "newest_execution", "newest_executions", "numbered_execution", "lock_executions", "find_addressee",
-    "find_delivered", "find_all_delivered", "put_delivered", "put_inbox", "make_ready", "draw_tokens",
+    "is_scheduled", "find_delivered", "find_all_delivered", "put_delivered", "put_inbox", "make_ready", "draw_tokens",
 )  # fmt: skip
 _OF_RUNS = (
     "wake_executions", "ready_executions", "own_execution", "own_inbox", "note_version", "release_execution",

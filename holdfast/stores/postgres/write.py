@@ -325,7 +325,7 @@ class Writer:
             except HoldfastError as refusal:
                 result = refusal.with_traceback(None)
             results.append(result)
-        if session.endings:
+        if session.endings or session.called_off:
             log.settle()
         return results
 

@@ -73,6 +73,9 @@ def hand(
     if kind == "terminate" and owner is None:
         session.endings.append((execution_id, body))
         return 0
+    if kind == "cancel" and owner is None and executions.is_scheduled(session, execution_id):
+        session.called_off.append((execution_id, body))
+        return 0
     if kind == "cancel" and status == PARKED:
         # Only its code can cancel it, so it gets one more try. No death is forgiven: poison parks it again at once.
         session.run("unpark_execution", (execution_id,))

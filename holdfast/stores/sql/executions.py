@@ -6,6 +6,9 @@ Must not know: how histories are stored, what queues and locks there are.
 An execution is owned, or waits to be claimed: at once when `ready` is 1, else when `wake_at` has come. Those whose
 time has come are made ready before each claim, so a claim reads one index from its start and walks over nothing.
 
+One that is to begin later (`starts_at`) waits for that as for a timer. Until then nothing makes it ready: its mail
+waits with it, and when it is cancelled it ends without having begun.
+
 One that is parked or paused under its owner's hands is noted in `taken`: its owner may keep it in memory for as long as
 nothing happens to it, and has to hear that it is not its own. One that was told to terminate, and that nobody owns any
 more, needs nobody to end: see `Session.endings`.
@@ -161,6 +164,11 @@ def terminate(session: Session, execution_id: int, reason: bytes) -> None:
     session.endings.append((execution_id, reason))
 
 
+def is_scheduled(session: Session, execution_id: int) -> bool:
+    """Say whether an execution may not begin yet, because its time has not come."""
+    return bool(session.value("is_scheduled", (execution_id,)))
+
+
 def is_paused(session: Session, execution_id: int) -> bool:
     """Say whether an execution is paused."""
     found = session.row("execution_standing", (execution_id,))
@@ -237,6 +245,7 @@ def read(reader: Reader, execution_id: int) -> RunRecord | None:
         attributes=_decode_attributes(row[17]),
         memo=row[18] or b"",
         pin=row[19],
+        starts_at=row[20],
     )
 
 

@@ -34,7 +34,7 @@ from holdfast.errors import FencedError, InboxUnreadError, RunConflictError, Sto
 from holdfast.history import Page, blob_digest
 from holdfast.ports.bus import CLOSED, RUNS
 from holdfast.ports.operations import Started
-from holdfast.stores.ending import decide_termination, decide_time_out
+from holdfast.stores.ending import decide_cancellation, decide_termination, decide_time_out
 from holdfast.stores.sql import children, executions, notices, parts, pruning, successors
 
 if TYPE_CHECKING:
@@ -143,8 +143,11 @@ class Log:
                 session.grip = 0
                 self._held = None
             session.loosened.clear()
-        while session.endings or session.expired:  # whose children may have to end too
+        while session.endings or session.called_off or session.expired:  # whose children may have to end too
             self.flush()
+            called_off, session.called_off = session.called_off, []
+            for execution_id, reason in called_off:
+                self._end(session, execution_id, partial(decide_cancellation, session.now, reason))
             endings, session.endings = session.endings, []
             for execution_id, reason in dict(reversed(endings)).items():  # the first reason counts
                 self._end(session, execution_id, partial(decide_termination, session.now, reason))
@@ -192,6 +195,8 @@ class Log:
         self._begun.append((execution_id, page.last, seq))
         if operation.deadline:
             session.later("put_deadline", (execution_id, operation.deadline))
+        if operation.start_at > session.now:
+            session.later("schedule_execution", (execution_id, operation.start_at))
         if operation.pin:
             session.run("pin_execution", (execution_id, operation.pin))
         if operation.attributes or operation.memo:

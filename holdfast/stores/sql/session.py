@@ -60,6 +60,7 @@ class Session(ABC):
 
     __slots__ = (
         "_carry_out",
+        "called_off",
         "disowned",
         "endings",
         "expired",
@@ -94,6 +95,8 @@ class Session(ABC):
         """Members that lost an execution in this transaction otherwise than by their own act."""
         self.endings: list[tuple[int, bytes]] = []
         """Executions that nobody owns and that were told to terminate, with the reason; `log.py` ends them."""
+        self.called_off: list[tuple[int, bytes]] = []
+        """Executions that were cancelled before they began, with the reason; `log.py` ends them."""
         self.expired: list[int] = []
         """Executions that nobody owns and whose time is up; `log.py` ends them."""
         self._carry_out = carry_out

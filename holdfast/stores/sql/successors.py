@@ -71,10 +71,18 @@ def start_next(session: Session, operation: StartNext, create: Create) -> Starte
         parts.NOTICES if operation.notices else 0,
     )
     created = create(session, run_id, number, row, operation.page)
+    _set_up(session, created, operation)
+    return Started(created, executions.name_of(run_id, number), True)
+
+
+def _set_up(session: Session, created: int, operation: StartNext) -> None:
+    """Give an execution that was created what it is to begin with."""
     if operation.blobs:
         pruning.keep_payloads(session, created, operation.blobs)
     if operation.deadline:
         session.run("put_deadline", (created, operation.deadline))
+    if operation.start_at > session.now:
+        session.later("schedule_execution", (created, operation.start_at))
     if operation.pin:
         session.run("pin_execution", (created, operation.pin))
     if operation.notices:
@@ -83,7 +91,6 @@ def start_next(session: Session, operation: StartNext, create: Create) -> Starte
         _signal(session, created, operation.signal)
     if operation.attributes or operation.memo:
         executions.put_notes(session, created, operation)
-    return Started(created, executions.name_of(run_id, number), True)
 
 
 def _was_signalled(session: Session, execution_id: int, signal: StartSignal) -> bool:

@@ -7,12 +7,20 @@ WHERE id = $1 AND status = 'RUNNING'
 -- name: execution_standing
 SELECT run_id, owner, status FROM executions WHERE id = $1
 
+-- name: schedule_execution
+UPDATE executions SET ready = 0, wake_at = given.due, starts_at = given.due
+FROM unnest($1::bigint[], $2::double precision[]) AS given (id, due)
+WHERE executions.id = given.id
+
+-- name: is_scheduled
+SELECT (starts_at > 0)::int FROM executions WHERE id = $1
+
 -- name: loosen_grip
 UPDATE members SET grip = 0 WHERE member = $1
 
 -- Due timers become ready first, so that a claim looks in one index and never walks over what nobody here knows.
 -- name: wake_executions
-UPDATE executions SET ready = 1 WHERE id = ANY (ARRAY(
+UPDATE executions SET ready = 1, starts_at = 0 WHERE id = ANY (ARRAY(
   SELECT id FROM executions
   WHERE wake_at <= $1 AND ready = 0 AND owner IS NULL AND status = 'RUNNING'
   ORDER BY wake_at LIMIT $2
@@ -76,7 +84,7 @@ WHERE id = $1 AND status = 'PARKED'
 
 -- name: resume_execution
 UPDATE executions SET status = 'RUNNING', parked = '', paused_by = '', paused_reason = '', paused_at = NULL,
-  recoveries = 0, misfit = '', ready = 1, captured = ''
+  recoveries = 0, misfit = '', ready = (starts_at = 0)::int, captured = ''
 WHERE id = $1 AND status IN ('PARKED', 'PAUSED')
 
 -- name: take_execution
@@ -123,7 +131,7 @@ SELECT e.id, e.run_id, e.number, e.workflow, e.status, e.created_at, e.closed_at
        e.code_version, e.recoveries, e.wake_at, e.paused_by, e.paused_reason, e.paused_at,
        (SELECT coalesce(json_object_agg(name, value ORDER BY name)::text, '{}') FROM attributes WHERE execution = e.id),
        (SELECT body FROM memos WHERE execution = e.id),
-       e.pin
+       e.pin, e.starts_at
 FROM executions AS e WHERE e.id = $1
 
 -- name: list_executions

@@ -17,7 +17,7 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::t
 SELECT owner, ready, status FROM executions WHERE id = $1 FOR NO KEY UPDATE
 
 -- name: make_ready
-UPDATE executions SET ready = 1 WHERE id = ANY (SELECT unnest($1::bigint[]))
+UPDATE executions SET ready = 1 WHERE id = ANY (SELECT unnest($1::bigint[])) AND starts_at = 0
 
 -- name: drop_read_inbox
 DELETE FROM inbox USING unnest($1::bigint[], $2::bigint[]) AS given (execution, id)

@@ -14,7 +14,7 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
 SELECT owner, ready, status FROM executions WHERE id = ?1
 
 -- name: make_ready
-UPDATE executions SET ready = 1 WHERE id = ?1
+UPDATE executions SET ready = 1 WHERE id = ?1 AND starts_at = 0
 
 -- name: drop_read_inbox
 DELETE FROM inbox WHERE execution = ?1 AND id <= ?2

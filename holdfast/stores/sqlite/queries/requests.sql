@@ -22,7 +22,7 @@ UPDATE requests SET owner = ?1 WHERE id IN (
 RETURNING id, run_id, execution, kind, name, body, operation_id;
 
 -- name: make_unowned_ready
-UPDATE executions SET ready = 1 WHERE id = ?1 AND owner IS NULL AND ready = 0 AND status = 'RUNNING';
+UPDATE executions SET ready = 1 WHERE id = ?1 AND owner IS NULL AND ready = 0 AND starts_at = 0 AND status = 'RUNNING';
 
 -- name: answer
 UPDATE requests SET answer = ?2 WHERE id = ?1 AND answer IS NULL;

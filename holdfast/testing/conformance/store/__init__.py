@@ -27,6 +27,7 @@ from holdfast.testing.conformance.store import (
     pruning,
     reads,
     schedules,
+    starts,
     successors,
     versions,
 )
@@ -49,6 +50,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *limits.CHECKS,
     *pools.CHECKS,
     *hosts.CHECKS,
+    *starts.CHECKS,
 )
 """Every check."""
 
