@@ -25,6 +25,7 @@ from holdfast.app.renewals import START_SECONDS
 from holdfast.app.settings import Settings, load_settings
 from holdfast.authoring import HeldLock, PlainCodec, calling_place
 from holdfast.errors import EncodeError, NondeterminismError, StoreError
+from holdfast.history import identifier_problem
 from holdfast.observe import logger
 from holdfast.ports.runtime import current_runtime
 from holdfast.ports.task import current_task
@@ -196,7 +197,7 @@ def entry_name(id: str | int | UUID) -> str:
     Raises:
         TypeError: it is neither text, a whole number nor a UUID.
         ValueError: it is empty or too long.
-        EncodeError: it is no Unicode text.
+        EncodeError: it is no Unicode text, has a NUL in it, or is too long in UTF-8.
     """
     given: Any = id  # whatever the annotation says
     if not isinstance(given, str | int | UUID) or isinstance(given, bool):
@@ -206,10 +207,8 @@ def entry_name(id: str | int | UUID) -> str:
         raise ValueError(
             f"an id has 1 to {ID_CHARACTERS_MAX:,} characters (ID_CHARACTERS_MAX), and this has {len(name):,}"
         )
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise EncodeError(f"the id {name!r}", str(error)) from None
+    if problem := identifier_problem(name):
+        raise EncodeError(f"the id {name[:80]!r}", f"it {problem}")
     return name
 
 

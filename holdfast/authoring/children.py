@@ -16,7 +16,7 @@ from holdfast.authoring.places import calling_place
 from holdfast.authoring.references import encode_message, startable
 from holdfast.authoring.workflow import WorkflowDefinition
 from holdfast.errors import DefinitionError
-from holdfast.history import AttributeValue, check_memo, encode_attributes
+from holdfast.history import AttributeValue, check_memo, encode_attributes, identifier_problem
 from holdfast.ports.runtime import ChildCall, WorkflowRuntime
 
 R = TypeVar("R")
@@ -144,6 +144,8 @@ def start_child(
                 f"{what}={given!r} of start_child() has to be text of 1 to {CHILD_ID_CHARACTERS_MAX} characters",
                 calling_place(),
             )
+        if text is not None and (problem := identifier_problem(text)):
+            raise DefinitionError(f"{what} of start_child() {problem}", calling_place())
     target = startable(workflow)
     call = ChildCall(
         workflow=target.name,

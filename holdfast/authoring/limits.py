@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from holdfast.authoring.durations import Duration, parse_duration
 from holdfast.errors import DefinitionError
-from holdfast.history import Limits, RateUse
+from holdfast.history import Limits, RateUse, identifier_problem
 
 SLOTS_MAX: Final = 10_000
 """How many places a limit may have; whoever is let in is counted among as many rows."""
@@ -185,11 +185,15 @@ def _rates(value: Any) -> tuple[Rate, ...]:
 def _check_name(name: Any, what: str) -> None:
     if not isinstance(name, str) or not name or name != name.strip() or len(name) > LIMIT_NAME_CHARACTERS_MAX:
         raise DefinitionError(f"{what} is called {name!r}: a name takes 1 to {LIMIT_NAME_CHARACTERS_MAX} characters")
+    if problem := identifier_problem(name):
+        raise DefinitionError(f"the name of {what} {problem}")
 
 
 def _check_key(key: Any, what: str) -> str:
     if not isinstance(key, str) or not key or len(key) > LIMIT_KEY_CHARACTERS_MAX:
         raise DefinitionError(f"{what} is {key!r}: it has to be text of 1 to {LIMIT_KEY_CHARACTERS_MAX} characters")
+    if problem := identifier_problem(key):
+        raise DefinitionError(f"{what} {problem}")
     return key
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 
 from holdfast.authoring.places import calling_place
 from holdfast.errors import DefinitionError, OutsideWorkflowError
+from holdfast.history import identifier_problem
 from holdfast.ports.runtime import WorkflowRuntime, current_runtime
 
 SLOTS_MAX: Final = 1_000_000
@@ -79,6 +80,8 @@ def semaphore(name: str, slots: int) -> LockBlock:
         raise DefinitionError(
             f"{name!r} is no name of a lock: it takes 1 to {LOCK_NAME_CHARACTERS_MAX} characters", calling_place()
         )
+    if problem := identifier_problem(name):
+        raise DefinitionError(f"the name of a lock {problem}", calling_place())
     if type(slots) is not int or not 1 <= slots <= SLOTS_MAX:
         raise DefinitionError(f"semaphore({name!r}, {slots!r}): slots go from 1 to {SLOTS_MAX:,}", calling_place())
     return LockBlock(name, slots)

@@ -19,7 +19,7 @@ from holdfast.authoring.outside import locally
 from holdfast.authoring.places import module_name, place_of
 from holdfast.authoring.signature import CallSignature
 from holdfast.errors import DefinitionError, HoldfastError, OutsideWorkflowError
-from holdfast.history import TaskOptions
+from holdfast.history import TaskOptions, identifier_problem
 from holdfast.ports.runtime import current_runtime
 
 if TYPE_CHECKING:
@@ -356,6 +356,8 @@ def _key_of(definition: TaskDefinition[Any, Any], key: Any) -> str:
             f"the key of a call of {definition.name} is {key!r}: "
             f"it has to be text of 1 to {KEY_CHARACTERS_MAX} characters"
         )
+    if problem := identifier_problem(key):
+        raise TypeError(f"the key of a call of {definition.name} {problem}")
     return key
 
 

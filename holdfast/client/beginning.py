@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from holdfast.engine import CURRENT
 from holdfast.errors import HoldfastError, StoreBusyError
-from holdfast.history import ROOT, Codec, Page, WorkflowStarted, page_place, seal
+from holdfast.history import ROOT, Codec, Page, WorkflowStarted, check_identifier, page_place, seal
 from holdfast.observe import current_traceparent
 from holdfast.ports.clock import Clock
 from holdfast.ports.engine import StartRequest, encode_memo
@@ -35,7 +35,13 @@ def begins_at(request: StartRequest, now: float) -> float:
 
 
 def first_event(request: StartRequest, execution: str, begins: float, seed: int) -> WorkflowStarted:
-    """Return the event with which `execution` of the requested run begins, at the time `begins`."""
+    """Return the event with which `execution` of the requested run begins, at the time `begins`.
+
+    Raises:
+        InputError: the run id, or the name of the workflow, is none that every store can keep.
+    """
+    check_identifier(request.run_id, "the run id")
+    check_identifier(request.workflow, "the name of the workflow")
     return WorkflowStarted(
         begins,
         0,
@@ -81,6 +87,9 @@ async def start_next(
 ) -> Any:
     """Start a run, or its next execution, as `policy` says. See `Engine.start_next` and, with `note`, `carry_out`."""
     number = 1
+    if signal is not None:
+        check_identifier(signal.name, "the name of the signal")
+        check_identifier(signal.operation_id, "the operation id")
     for _ in range(OVERTAKEN_MAX):
         execution = request.run_id if number == 1 else f"{request.run_id}@{number}"
         now = clock.now()

@@ -30,7 +30,16 @@ from holdfast.errors import (
     RunStateError,
     UpdateFailedError,
 )
-from holdfast.history import UpdateCompleted, WorkflowStarted, open_page, outside_payloads, page_place
+from holdfast.history import (
+    UpdateCompleted,
+    WorkflowStarted,
+    check_identifier,
+    check_text,
+    open_page,
+    outside_payloads,
+    page_place,
+    text_problem,
+)
 from holdfast.observe import tracer
 from holdfast.ports.answers import decode_answer
 from holdfast.ports.bus import REQUESTS, RUNS, Bus
@@ -212,6 +221,7 @@ class EmbeddedEngine:
 
     async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:
         """Deliver a signal durably. See `Engine.signal`."""
+        check_identifier(name, "the name of the signal")
         await self._operate(Deliver(run_id, "signal", name, payload, operation_id))
 
     async def cancel(self, run_id: str, reason: str, operation_id: str) -> None:
@@ -224,6 +234,8 @@ class EmbeddedEngine:
 
     async def pause(self, run_id: str, by: str, reason: str) -> None:
         """Keep a run from moving. See `Engine.pause`."""
+        check_text(by, "who pauses the run")
+        check_text(reason, "the reason for the pause")
         await self._operate(Pause(run_id, by, reason))
 
     async def resume(self, run_id: str) -> None:
@@ -239,6 +251,9 @@ class EmbeddedEngine:
             return await self._write(act, carrying)
 
     async def _write(self, act: Deliver | Pause | Resume, carrying: Carrying | None) -> Any:
+        _check_known(act.run_id)
+        if isinstance(act, Deliver) and act.operation_id:
+            check_identifier(act.operation_id, "the operation id")
         (result,) = await self._store.write([carrying or act])
         if isinstance(result, HoldfastError):
             raise result
@@ -272,6 +287,10 @@ class EmbeddedEngine:
             raise
 
     async def _ask(self, kind: str, run_id: str, name: str, payload: bytes, operation_id: str, seconds: float) -> bytes:
+        _check_known(run_id)
+        check_identifier(name, f"the name of the {kind}")
+        if operation_id:
+            check_identifier(operation_id, "the operation id")
         try:
             async with asyncio.timeout(seconds):
                 if self.local is not None and self._member() is not None:
@@ -351,6 +370,7 @@ class EmbeddedEngine:
 
     async def describe(self, run_id: str) -> RunRecord:
         """Return a run's newest execution. See `Engine.describe`."""
+        _check_known(run_id)
         record = await self._store.run(run_id)
         if record is None:
             raise RunNotFoundError(run_id)
@@ -366,20 +386,24 @@ class EmbeddedEngine:
         limit: int = 50,
     ) -> tuple[list[RunRecord], str | None]:
         """Return newest executions. See `Engine.runs`."""
+        _check_filter(RunFilter(workflow, (status,) if status else ()) if where is None else where)
         return await self._store.runs(workflow=workflow, status=status, where=where, cursor=cursor, limit=limit)
 
     async def count(self, where: RunFilter, limit: int) -> int:
         """Return how many runs `where` means. See `Engine.count`."""
+        _check_filter(where)
         return await self._store.count(where, limit)
 
     async def bulk(self, request: BulkRequest, cursor: str | None, limit: int) -> BulkPage:
         """Do one thing to many runs. See `Engine.bulk`."""
+        _check_filter(request.where)
         page = await operate_on_many(self._store, request, cursor, limit)
         self._bus.ring([RUNS, REQUESTS])
         return page
 
     async def fork(self, request: ForkRequest) -> Forked:
         """Start a run that begins with what another one recorded. See `Engine.fork`."""
+        check_identifier(request.new_id, "the run id of the fork")
         source = await self.describe(request.run_id)
         recorded = [each.event for each in await self._read(source, 0)]
         store = self._store.forking(source.execution) if isinstance(self._store, AuditingStore) else self._store
@@ -452,6 +476,19 @@ class EmbeddedEngine:
                     raise
             # The orchestrator gave the run up: it ends elsewhere, or here once it is claimed again.
         return await self._ends.wait(run_id)
+
+
+def _check_known(run_id: str) -> None:
+    """Refuse an id that no run can have, so that it is not taken for another one that a store would make of it."""
+    if text_problem(run_id):
+        raise RunNotFoundError(run_id)
+
+
+def _check_filter(where: RunFilter) -> None:
+    """Refuse texts that nothing can be found by. Raises InputError."""
+    attributes = [text for pair in where.attributes for text in pair]
+    for text in (where.workflow or "", where.error, *where.workflows, *where.statuses, *attributes):
+        check_text(text, "the filter of runs")
 
 
 def _answer_of(run_id: str, name: str, event: UpdateCompleted) -> bytes:

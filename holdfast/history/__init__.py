@@ -110,6 +110,13 @@ from holdfast.history.events import (
     WorkflowTimedOut,
 )
 from holdfast.history.failures import Failure, describe_failure
+from holdfast.history.identifiers import (
+    IDENTIFIER_BYTES_MAX,
+    check_identifier,
+    check_text,
+    identifier_problem,
+    text_problem,
+)
 from holdfast.history.pages import (
     HASH_BYTES,
     INLINE_BYTES_MAX,
@@ -140,6 +147,7 @@ __all__ = [
     "FORMAT",
     "HASH_BYTES",
     "HOLDFAST",
+    "IDENTIFIER_BYTES_MAX",
     "INLINE_BYTES_MAX",
     "KEY_ID_BYTES",
     "MARK",
@@ -234,13 +242,16 @@ __all__ = [
     "blob_digest",
     "captured_failure",
     "chain",
+    "check_identifier",
     "check_memo",
+    "check_text",
     "decode_attributes",
     "decrypted",
     "describe_failure",
     "encode_attributes",
     "encode_changes",
     "from_json",
+    "identifier_problem",
     "is_chained",
     "is_encrypted",
     "key_id_of",
@@ -253,6 +264,7 @@ __all__ = [
     "place_of",
     "read_attribute",
     "seal",
+    "text_problem",
     "to_json",
     "unchained",
     "verify_chain",

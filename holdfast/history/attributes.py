@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from holdfast.errors import InputError
+from holdfast.history.identifiers import text_problem
 
 AttributeValue: TypeAlias = str | bool | int | float | datetime
 """What an attribute may be. A time has to be aware."""
@@ -56,6 +57,8 @@ def encode_attributes(values: Mapping[str, AttributeValue | None]) -> dict[str, 
     for given, value in values.items():
         name = str(given)
         problem = _name_problem(name)
+        if isinstance(value, str):
+            problem = problem or text_problem(value)
         try:
             text = "" if value is None else _literal(value)
         except ValueError as error:

@@ -14,7 +14,7 @@ import msgspec
 
 from holdfast.authoring import calling_place, startable
 from holdfast.errors import RunConflictError, TransactionError
-from holdfast.history import AttributeValue, check_memo, encode_attributes
+from holdfast.history import AttributeValue, check_identifier, check_memo, encode_attributes
 from holdfast.ports.engine import StartRequest
 from holdfast.ports.runtime import current_runtime
 from holdfast.transactions.drivers import find_driver, lacks_table
@@ -106,8 +106,8 @@ def enqueue(
         )
     target = startable(workflow)
     request = StartRequest(
-        target.name,
-        id if id is not None else uuid4().hex,
+        check_identifier(target.name, "the name of the workflow"),
+        check_identifier(id, "the run id") if id is not None else uuid4().hex,
         target.encode_call(args, kwargs),
         target.code_version,
         pin=target.pin,

@@ -10,7 +10,6 @@ import pytest
 
 from holdfast.app.beside import make_tables, place_at
 from tests.crash.outboxes import Mover, find_problems, move_once, run_child
-from tests.servers.postgres import Postgres
 
 
 async def _prepare(address: str) -> None:
@@ -21,12 +20,11 @@ async def _prepare(address: str) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database(request: pytest.FixtureRequest, tmp_path: Path, postgres_dsn: str) -> str:
     """Return the address of a user's database with both tables and one of orders."""
     address = f"sqlite:///{tmp_path / 'own.db'}"
     if request.param == "postgres":
-        server: Postgres = request.getfixturevalue("postgres_server")
-        address = server.create_database()
+        address = postgres_dsn
     asyncio.run(_prepare(address))
     return address
 

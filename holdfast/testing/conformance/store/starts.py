@@ -61,10 +61,10 @@ async def a_run_begins_when_it_is_to(harness: StoreHarness) -> None:
     expect((record.starts_at, record.status) == (later[0].start_at, "RUNNING"), "it says when it is to begin")
     expect(await store.next_wake(await store.now()) == min(each.start_at for each in later), "and others know when")
     await store.write([signal("a"), Pause("b", "ops"), Resume("b"), Pause("d", "ops")])
-    await do(store, Ask("c", "query", "q", b"1", "", await store.now() + LATER))
-    expect(len(await do(store, TakeRequests(limit=9), member)) == 1, "a question may be answered before")
+    await do(store, Ask("c", "update", "u", b"1", "c/1", await store.now() + LATER))
+    expect(len(await do(store, TakeRequests(limit=9), member)) == 1, "others hear of an update")
     harness.advance(LATER * 0.9)
-    expect(not await claim(store, member), "no message, pause or question makes it begin earlier")
+    expect(not await claim(store, member), "no message, pause or update makes it begin earlier")
     harness.advance(LATER * 0.2)
     expect([each.run_id for each in await claim(store, member)] == ["a", "b", "c"], "and then all of them begin")
     mail = [(each.execution_id, each.kind) for each in await store.inbox(member)]
