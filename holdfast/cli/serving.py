@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -24,6 +24,9 @@ from holdfast.cli.output import Output
 from holdfast.cli.verbs import BusOption, JsonOption, StoreOption, run_verb, shown
 from holdfast.errors import SettingsError
 from holdfast.observe import configure_logs
+
+STORE_VARIABLE: Final = "HOLDFAST_STORE"
+BUS_VARIABLE: Final = "HOLDFAST_BUS"
 
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on.", show_default=False)]
 PortOption = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default=False)]
@@ -92,7 +95,8 @@ def worker(
     pools = shown(output, lambda: _pools(pool)) if pool else None
     if processes > 1:
         settings = shown(output, lambda: load_settings(store=store, bus=bus, metrics_port=metrics_port))
-        places = {"--store": store, "--bus": bus}
+        places = {STORE_VARIABLE: store, BUS_VARIABLE: bus}  # whoever may see command lines may not see passwords
+        _say_if_seen(output, store, bus)
         raise typer.Exit(run_verb(output, lambda: _supervise(settings, modules or [], pool or [], processes, places)))
     options = {"store": store, "bus": bus, "pools": pools, "metrics_port": metrics_port}
     _serve(output, modules, ("worker",), http=False, replaceable=supervised, **options)
@@ -110,14 +114,13 @@ async def _supervise(
     argv = [sys.executable, "-m", "holdfast", "worker", *modules, "--supervised"]
     for each in pool:
         argv += ["--pool", each]
-    for name, place in places.items():
-        argv += [name, place] if place is not None else []
     port = settings.metrics_port
 
     def command(index: int) -> list[str]:
         return argv if port is None else [*argv, "--metrics-port", str(port + index if port else 0)]
 
-    return await Supervisor(command, processes).run()
+    given = {name: place for name, place in places.items() if place is not None}
+    return await Supervisor(command, processes, environment=given).run()
 
 
 def _pools(values: list[str]) -> dict[str, int]:
@@ -139,6 +142,8 @@ def _serve(
     replaceable: bool = False,
     **options: Any,
 ) -> None:
+    _say_if_seen(output, options.get("store"), options.get("bus"))
+
     async def body() -> bool:
         settings = load_settings(**options)
         _configure_logs(settings)
@@ -170,6 +175,17 @@ def _serve(
         from holdfast.worker import REPLACE_EXIT_CODE
 
         raise typer.Exit(REPLACE_EXIT_CODE)
+
+
+def _say_if_seen(output: Output, store: str | None, bus: str | None) -> None:
+    """Say to a person that a password on the command line is there for everybody on the machine."""
+    for option, variable, place in (("--store", STORE_VARIABLE, store), ("--bus", BUS_VARIABLE, bus)):
+        login, at, _ = (place or "").partition("://")[2].partition("@")
+        if at and ":" in login:
+            output.note(
+                f"[yellow]{option} has a password in it[/]  Everybody on this machine can see the command line. "
+                f"Set {variable} instead, or write it into holdfast.toml."
+            )
 
 
 def _line(value: Any) -> str:

@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from holdfast.observe import logger
@@ -45,9 +45,15 @@ class Supervisor:
         command: Sequence[str] | Callable[[int], Sequence[str]],
         processes: int,
         *,
+        environment: Mapping[str, str] | None = None,
         backoff_seconds: float = BACKOFF_SECONDS,
     ) -> None:
-        """Run `command`, or what it returns for each process by its number from 0, in `processes` processes."""
+        """Run `command`, or what it returns for each process by its number from 0, in `processes` processes.
+
+        What nobody else may see belongs in `environment`, which is added to this process's own: a command line is there
+        for everybody on the machine.
+        """
+        self._environment = environment
         self._command = command
         self._count = processes
         self._backoff_seconds = backoff_seconds
@@ -117,7 +123,8 @@ class Supervisor:
 
     async def _run_once(self, index: int) -> int:
         command = self._command(index) if callable(self._command) else self._command
-        process = await asyncio.create_subprocess_exec(*tethered(list(command)), process_group=0)
+        environment = {**os.environ, **self._environment} if self._environment else None
+        process = await asyncio.create_subprocess_exec(*tethered(list(command)), process_group=0, env=environment)
         self._running[index] = process
         if self._stopping.is_set():  # told to stop while it was being started
             _send(process.pid, signal.SIGTERM)

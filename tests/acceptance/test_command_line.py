@@ -70,6 +70,38 @@ def test_a_module_that_breaks_is_named_at_its_line(folder: Path, verb: tuple[str
     assert "holdfast/" not in result.stderr
 
 
+def test_a_password_is_on_no_command_line_but_the_one_that_was_typed(folder: Path) -> None:
+    """Worker processes are told where the store is by their environment, and a person that theirs can be seen."""
+    (folder / "broken_module.py").write_text(BROKEN, encoding="utf-8")
+    result = call("worker", "broken_module", "--processes", "2", "--store", "postgresql://ada:secret@host/d")
+    assert "--store has a password in it" in result.stderr
+    assert "secret" not in result.stderr
+    (folder / "fine_module.py").write_text("", encoding="utf-8")
+    command = (
+        sys.executable,
+        "-m",
+        "holdfast",
+        "worker",
+        "fine_module",
+        "--processes",
+        "2",
+        "--store",
+        "sqlite:///a.db",
+    )
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as supervisor:
+        try:
+            words: list[list[bytes]] = []
+            while len(words) < 2 and supervisor.poll() is None:
+                children = Path(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children").read_text().split()
+                lines = [Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0") for each in children]
+                words = [each for each in lines if b"--supervised" in each]
+                told = [Path(f"/proc/{each}/environ").read_bytes() for each in children]
+            assert not any(b"a.db" in word for line in words for word in line)
+            assert all(b"HOLDFAST_STORE=sqlite:///a.db" in each for each in told)
+        finally:
+            supervisor.terminate()
+
+
 def test_a_module_that_is_not_there_is_said_so() -> None:
     """No traceback, the name, and what to do."""
     result = call("dev", "nowhere_to_be_found")
