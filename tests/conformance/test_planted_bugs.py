@@ -64,6 +64,7 @@ BUGS = (
     Bug("a_run_begins_when_it_is_to", "resume_execution", "ready = (starts_at = 0)", "ready = 1"),
     Bug("a_run_begins_when_it_is_to", "schedule_execution", "wake_at = ?2, ", ""),
     Bug("a_run_begins_when_it_is_to", "wake_executions", ", starts_at = 0", ""),
+    Bug("a_run_that_begins_later_has_a_place_in_line", "schedule_execution", "ready = 0, ", ""),
     Bug("a_run_is_cancelled_before_it_begins", "is_scheduled", "starts_at > 0", "starts_at < 0"),
     Bug("the_dead_lose_their_runs", "check_member", "AND lives = 1", ""),
     Bug("the_dead_lose_their_runs", "free_executions", "recoveries + ?2", "recoveries + ?2 * 0"),

@@ -188,7 +188,7 @@ def test_tags_are_for_ever() -> None:
         51: "WorkflowContinued time cause ordinal input",
         52: "CallbackOpened time cause ordinal step url",
         53: "AttributesSet time cause ordinal attributes",
-        64: "WorkflowTerminated time reason",
+        64: "WorkflowTerminated time reason cancelled",
         65: "WorkflowTimedOut time reason",
     }
     assert kinds.Failure.__struct_fields__ == ("type", "message", "traceback", "retryable", "cause")
