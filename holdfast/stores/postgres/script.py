@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 SCRIPT_BYTES_MAX: Final = 32_768
 """How many bytes of texts and bodies a script may carry."""
-VALUES_MAX: Final = 4_000
-"""How many values a script may carry."""
+VALUES_MAX: Final = 2_000
+"""How many values a script may carry. As text each of them costs the server twice as much as otherwise."""
 
 _PARAMETER: Final = re.compile(r"\$(\d+)::([a-z ]+)\[\]")
 _QUOTED: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "'": "''"})
@@ -61,6 +61,11 @@ class Scripts:
         self._connection = connection
         self._sql = sql
         self._known: set[str] = set()
+
+    def leave_mark(self, writer: int, number: int, attempt: int, at: float) -> str:
+        """Return the text that leaves a mark, if anything was changed."""
+        self._learn((_MARK,))
+        return f"EXECUTE {_MARK.called}({writer},{number},{attempt},{at!r});"
 
     def write(self, statements: Sequence[Statement]) -> str | None:
         """Return statements as one text, or None where it would be too large."""
@@ -112,6 +117,7 @@ def array(type_: str, column: Iterable[Any]) -> str:
 
 
 _NULL: Final = "NULL"
+_MARK: Final = Statement("mark_change", ())
 
 
 def _checked(text: str) -> str:
@@ -120,11 +126,10 @@ def _checked(text: str) -> str:
 
 
 def _is_small(statements: Sequence[Statement]) -> bool:
-    left, values = SCRIPT_BYTES_MAX, VALUES_MAX
+    if sum(len(each.rows) * len(each.rows[0]) for each in statements) > VALUES_MAX:
+        return False
+    left = SCRIPT_BYTES_MAX
     for _, rows, _ in statements:
-        values -= len(rows) * len(rows[0])
-        if values < 0:
-            return False
         for row in rows:
             for each in row:
                 if type(each) is bytes or type(each) is str:

@@ -283,8 +283,7 @@ class Writer:
     def _commit(self, connection: Connection, write: _Write, now: float, outcome: _Outcome, script: str) -> _Outcome:
         """End the transaction with the statements in `script`. Raises MisrememberedError."""
         self._sweep(connection, now)
-        mark = {"writer": self._writer, "number": write.number, "attempt": write.attempt, "at": repr(now)}
-        last = (_LEFT if write.sent else _LEAVE).format(**mark)
+        last = self._last_words(write, now)
         write.sent[write.attempt] = outcome
         try:
             wait(connection.execute(script + last))
@@ -294,6 +293,13 @@ class Writer:
             raise_misremembered(error)
             raise
         return outcome
+
+    def _last_words(self, write: _Write, now: float) -> str:
+        """Return what leaves the mark of a write, and ends the transaction."""
+        if self._scripts is not None and not write.sent:
+            return self._scripts.leave_mark(self._writer, write.number, write.attempt, now) + "COMMIT"
+        mark = {"writer": self._writer, "number": write.number, "attempt": write.attempt, "at": repr(now)}
+        return (_LEFT if write.sent else _LEAVE).format(**mark)
 
     def _sweep(self, connection: Connection, now: float) -> None:
         """Drop old marks, from time to time."""

@@ -10,7 +10,7 @@ the newest ids go along, however often (`children.CARRIED_MAX`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from holdfast.ports.bus import MAIL, RUNS
 from holdfast.ports.operations import TERMINAL, InboxRow
@@ -54,9 +54,7 @@ def put(
 
 def read_member_inbox(reader: Reader, member: int) -> list[InboxRow]:
     """Return the unread messages of all executions a member owns, oldest first; then which ones were taken from it."""
-    rows = [InboxRow(*row) for row in reader.rows("read_member_inbox", (member,))]
-    taken: list[tuple[Any, ...]] = reader.rows("read_taken", (member,))
-    return rows + [InboxRow(0, execution_id, "taken", "", b"", "", "", 0.0) for (execution_id,) in taken]
+    return [InboxRow(*row) for row in reader.rows("read_member_inbox", (member,))]
 
 
 def read_execution_inbox(reader: Reader, execution_id: int) -> list[InboxRow]:

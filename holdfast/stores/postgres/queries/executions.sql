@@ -103,9 +103,6 @@ DELETE FROM taken WHERE member = $1 AND execution = $2
 -- name: forget_all_taken
 DELETE FROM taken WHERE member = $1
 
--- name: read_taken
-SELECT execution FROM taken WHERE member = $1
-
 -- Executions of a member that were told to end and that it did not end.
 -- name: told_to_end
 SELECT execution, body FROM inbox WHERE owner = $1 AND kind = 'terminate' ORDER BY id

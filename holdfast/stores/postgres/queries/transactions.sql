@@ -35,6 +35,11 @@ UPDATE members SET lease_seconds = $3, state = $4, expires_at = $3
   + greatest(extract(epoch FROM clock_timestamp())::float8, (SELECT max(at) FROM marks))
 WHERE member = $1 AND epoch = $2 AND lives = 1
 
+-- Whoever changed nothing leaves nothing: looking in vain for work is free of disk writes.
+-- name: mark_change
+INSERT INTO marks (writer, number, attempt, at) SELECT $1::bigint, $2::bigint, $3::bigint, $4::float8
+WHERE pg_current_xact_id_if_assigned() IS NOT NULL
+
 -- name: leave_mark
 INSERT INTO marks (writer, number, attempt, at) VALUES ($1, $2, $3, 0.0) ON CONFLICT DO NOTHING RETURNING attempt
 

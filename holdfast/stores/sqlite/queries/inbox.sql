@@ -35,8 +35,12 @@ UPDATE inbox SET owner = NULL WHERE execution = ?1 AND owner IS NOT NULL
 UPDATE inbox SET owner = NULL WHERE owner = ?1
 
 -- name: read_member_inbox
-SELECT id, execution, kind, name, body, operation_id, sender, received_at
-FROM inbox WHERE owner = ?1 ORDER BY id
+SELECT * FROM (
+  SELECT id, execution, kind, name, body, operation_id, sender, received_at
+  FROM inbox WHERE owner = ?1 ORDER BY id
+)
+UNION ALL
+SELECT 0, execution, 'taken', '', x'', '', '', 0.0 FROM taken WHERE member = ?1
 
 -- name: read_execution_inbox
 SELECT id, execution, kind, name, body, operation_id, sender, received_at
