@@ -14,6 +14,7 @@ from holdfast.app.settings import Settings
 from holdfast.app.stack import Stack
 from holdfast.controller import ControllerService
 from holdfast.controller.http import HttpSettings, Server, create_app, serve
+from holdfast.dashboard import ROUTERS
 from holdfast.ports.reach import Reach
 
 SHARED: Final = (
@@ -31,7 +32,7 @@ SHARED: Final = (
 
 
 async def open_server(stack: Stack, settings: Settings) -> Server:
-    """Serve the API of `stack`; returns once requests are answered.
+    """Serve the API and the dashboard of `stack`; returns once requests are answered.
 
     Raises:
         SettingsError: others would reach it without keys, the address cannot be listened on, or a webhook's secret is
@@ -53,4 +54,4 @@ async def open_server(stack: Stack, settings: Settings) -> Server:
     )
     service.webhooks.check()
     options = HttpSettings(**{name: getattr(settings, name) for name in SHARED})
-    return await serve(create_app(service, settings=options))
+    return await serve(create_app(service, settings=options, routers=ROUTERS))

@@ -173,9 +173,14 @@ def find_principal(records: Iterable[KeyRecord], secret: str, now: float) -> Pri
         older = compare_digest(presented, each.old_hash or bytes(len(presented)))
         if newest or (older and each.old_hash and now < each.old_until):
             found = each
-    if found is None or found.revoked or (found.expires_at is not None and found.expires_at <= now):
+    return None if found is None else principal_of(found, now)
+
+
+def principal_of(record: KeyRecord, now: float) -> Principal | None:
+    """Return whom a key stands for; None when it is revoked or expired."""
+    if record.revoked or (record.expires_at is not None and record.expires_at <= now):
         return None
-    return Principal(found.name, frozenset(found.scopes), frozenset(found.workflows), parse_rate(found.rate_limit))
+    return Principal(record.name, frozenset(record.scopes), frozenset(record.workflows), parse_rate(record.rate_limit))
 
 
 def _draw_secret(draw: Callable[[int], bytes]) -> str:

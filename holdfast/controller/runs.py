@@ -12,7 +12,7 @@ from typing import Any, Final
 from holdfast.controller.documents import Explained, HistoryPage, Run, RunPage, Where, cause_document, run_document
 from holdfast.controller.events import event_document, pruned_document
 from holdfast.controller.filters import check_statuses, read_filter
-from holdfast.controller.live import LiveChanges, Wanted, read_position
+from holdfast.controller.live import LiveChanges, Wanted, read_position, written
 from holdfast.errors import InputError, PrunedError
 from holdfast.ports.engine import Engine
 from holdfast.ports.names import numbered
@@ -123,6 +123,10 @@ class Runs:
         # Further than everything: the store was put back to an earlier state, and nothing is known of what was lost.
         begin = Position(min(position.page, newest.page), min(position.change, newest.change))
         return LiveChanges(self._engine, Wanted(workflow, statuses, only), begin)
+
+    async def newest(self) -> str:
+        """Return a word that is another one as soon as any run began, ended, was parked or set going again."""
+        return written(await self._engine.newest_change())
 
     async def explain(self, run_id: str) -> Explained:
         """Return why a run does not move. Raises RunNotFoundError."""

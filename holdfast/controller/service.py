@@ -4,9 +4,10 @@ Owns: one part for each noun, and how they are put together.
 Must not know: requests, responses, routes, who asks; what a part does.
 
     start   -> starts      validate, hand over, describe what came of it
-    look    -> runs, fleet, audit, notices, captures, inbox
+    look    -> runs, glance, fleet, audit, notices, captures, inbox
     talk    -> messages
     operate -> operating, forks, schedules, keys
+    log in  -> sessions
     webhook -> webhooks
 """
 
@@ -26,8 +27,10 @@ from holdfast.controller.messages import Messages
 from holdfast.controller.notices.outbox import Outbox
 from holdfast.controller.once import KEEP_SECONDS, Once
 from holdfast.controller.operating import Operating
+from holdfast.controller.overview import Glance
 from holdfast.controller.runs import Runs
 from holdfast.controller.schedules.service import ScheduleService
+from holdfast.controller.sessions import Sessions
 from holdfast.controller.starts import Starts
 from holdfast.controller.webhooks import Desk, DeskOptions, Inbox
 from holdfast.observe import Meters, Publisher
@@ -95,8 +98,10 @@ class ControllerService:
         self.notices = Outbox(store)
         self.captures = CaptureShelf(captures)
         self.keys = Keyring(store, clock)
+        self.sessions = Sessions(self.keys, store, clock)
         self.webhooks = Desk(engine, registry, store, clock, webhooks, backlog.check, meters)
         self.inbox = Inbox(store, self.webhooks)
         self.publisher = Publisher(meters, store)
         """Says how the fleet and this process are doing."""
+        self.glance = Glance(self.publisher, clock)
         self.schedules = ScheduleService(store, engine, registry, draw_id)

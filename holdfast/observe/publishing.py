@@ -30,6 +30,12 @@ class Publisher:
                 fleet = await self._reader.read()
         return _render(self.meters, fleet, accept, has_store=self._reader is not None)
 
+    async def fleet(self) -> Fleet:
+        """Return how the store says the fleet is, a while old at most. Raises StoreError."""
+        if self._reader is None:
+            raise LookupError("this process has no store to speak for")
+        return await self._reader.read()
+
     def own_page(self, accept: str) -> tuple[bytes, str]:
         """As `page`, of what this process counted alone; from any thread."""
         return _render(self.meters, None, accept, has_store=False)

@@ -75,6 +75,10 @@ from holdfast.controller.documents.operating import (
     Refused,
     Where,
 )
+from holdfast.controller.documents.overview import (
+    Overview,
+    Stretch,
+)
 from holdfast.controller.documents.runs import (
     STATUSES,
     HistoryPage,
@@ -124,6 +128,7 @@ __all__ = [
     "NewKey",
     "Notice",
     "NoticePage",
+    "Overview",
     "Paused",
     "Pool",
     "PoolChange",
@@ -135,6 +140,7 @@ __all__ = [
     "Run",
     "RunPage",
     "SignalledStart",
+    "Stretch",
     "Taken",
     "Where",
     "WhyNot",

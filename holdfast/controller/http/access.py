@@ -35,7 +35,18 @@ ATTRIBUTE: Final = "__holdfast_scope__"
 ABOUT: Final = "__holdfast_about__"
 LOOK_SECONDS: Final = 1.0
 """How often a request that goes on is looked at again: as old as what is known of keys may be."""
-EXEMPT: Final = frozenset({"/", "/errors/{code}", "/healthz", "/readyz", "/v1/callbacks/{token}", "/v1/hooks/{name}"})
+EXEMPT: Final = frozenset(
+    {
+        "/assets/{name}",
+        "/errors/{code}",
+        "/healthz",
+        "/login",
+        "/logout",
+        "/readyz",
+        "/v1/callbacks/{token}",
+        "/v1/hooks/{name}",
+    }
+)
 """The routes that anybody may use: they tell nothing about runs, or a token or a signature says who may.
 
 Each also says so itself, by Public.YES.
@@ -43,6 +54,7 @@ Each also says so itself, by Public.YES.
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Identify = Callable[[Request], Coroutine[Any, Any, Principal]]
 
 
 class Public(Enum):
@@ -98,7 +110,7 @@ class ScopedRoute(APIRoute):
 
         async def serve_if_allowed(request: Request) -> Response:
             doorkeeper = cast("Doorkeeper", request.app.state.doorkeeper)
-            await doorkeeper.admit(request, self.required, self.about)
+            await self.let_in(request, doorkeeper)
             if self.required is Public.YES:
                 return await serve(request)  # whoever asks how this process is gets an answer, however busy it is
             check_names(request, parameters)
@@ -106,6 +118,10 @@ class ScopedRoute(APIRoute):
                 return await serve(request)
 
         return serve_if_allowed
+
+    async def let_in(self, request: Request, doorkeeper: Doorkeeper) -> None:
+        """Let a request pass, or raise what refuses it. Routes that are not for programs ask in another way."""
+        await doorkeeper.admit(request, self.required, self.about)
 
 
 class Doorkeeper:
@@ -141,8 +157,16 @@ class Doorkeeper:
         """Say whether everybody who gets here may do everything: only this machine does, and no key was ever made."""
         return self._loopback and not await self._keys.exist()
 
-    async def admit(self, request: Request, required: Scope | Public | None, about: About) -> None:
+    async def admit(
+        self, request: Request, required: Scope | Public | None, about: About, identify: Identify | None = None
+    ) -> None:
         """Let a request pass, and note on it who it comes from.
+
+        Args:
+            request: as it came.
+            required: what its route needs.
+            about: what its route has to do with workflows.
+            identify: says who sends it, or raises RefusalError; None asks for an API key.
 
         Raises:
             RefusalError: 401 without a valid key, 429 when it has asked too often, 403 when it is not allowed to.
@@ -152,7 +176,8 @@ class Doorkeeper:
             return
         if required is None:
             raise RefusalError(403, "this route does not say who may use it, so nobody may")
-        principal = ANYBODY if await self.is_open() else await self._identify(request)
+        request.state.identify = identify = identify or self.identify
+        principal = ANYBODY if await self.is_open() else await identify(request)
         request.state.principal = principal  # first of all: whoever is refused is in the log, too
         self._count(request, principal)
         assert isinstance(required, Scope)
@@ -168,7 +193,7 @@ class Doorkeeper:
             while True:
                 await asyncio.sleep(LOOK_SECONDS)
                 if not await self.is_open():
-                    await self._identify(request)
+                    await request.state.identify(request)
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:
@@ -206,7 +231,8 @@ class Doorkeeper:
         allowed = ", ".join(sorted(principal.workflows))
         raise RefusalError(403, f"key {principal.name!r} is for these workflows only: {allowed}")
 
-    async def _identify(self, request: Request) -> Principal:
+    async def identify(self, request: Request) -> Principal:
+        """Return whose API key a request shows. Raises RefusalError: 401, it shows none that is valid."""
         given = request.headers.getlist("authorization")
         scheme, _, secret = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         principal = await self._keys.identify(secret.strip()) if scheme.lower() == "bearer" else None

@@ -1,6 +1,6 @@
-"""The front page, the pages that explain errors, and the description of the API.
+"""The pages that explain errors, and the description of the API.
 
-Owns: what a person sees who opens the address in a browser.
+Owns: what a person reads of the API in a browser.
 Must not know: runs.
 """
 
@@ -41,27 +41,9 @@ _PAGE: Final = """<!doctype html>
 </html>
 """
 
-_FRONT: Final = """<p>Durable workflows for Python. This is the controller: it starts runs, talks to them, and tells
-how they are.</p>
-<ul>
-  <li><a href="/openapi.json">The API, described (OpenAPI)</a></li>
-  <li><a href="/v1/workflows">Workflows</a></li>
-  <li><a href="/v1/runs">Runs</a></li>
-  <li><a href="/v1/workers">Workers</a></li>
-  <li><a href="/readyz">Is it ready?</a></li>
-</ul>
-<p>Where API keys are in use, these links need one: <code>Authorization: Bearer hf_...</code></p>"""
-
 _BY_CODE: Final = {
     each.code: each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, HoldfastError)
 }
-
-
-@router.get("/")
-@requires(Public.YES)
-async def read_front_page() -> Response:
-    """Say what this is."""
-    return _page("Holdfast", _FRONT)
 
 
 @router.get("/errors/{code}")

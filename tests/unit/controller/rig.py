@@ -28,6 +28,7 @@ from holdfast.client import EmbeddedEngine
 from holdfast.controller import ControllerService, Scope
 from holdfast.controller.backlog import BACKLOG_MAX
 from holdfast.controller.http import HttpSettings, create_app
+from holdfast.dashboard import ROUTERS
 from holdfast.ports.bus import Bus
 from holdfast.ports.store import Store
 from holdfast.replay.captures import CaptureFolder
@@ -162,7 +163,7 @@ def open_store(folder: Path, clock: Clock) -> tuple[Store, Bus]:
 @asynccontextmanager
 async def serving(folder: Path, *, definitions: Iterable[Any] = DEFINITIONS, **options: Any) -> AsyncIterator[Api]:
     """Give an API on a store of its own. `options` are HttpSettings, `routers` and `backlog_max`."""
-    routers = options.pop("routers", ())
+    routers = options.pop("routers", ROUTERS)
     backlog_max = options.pop("backlog_max", BACKLOG_MAX)
     clock = Clock()
     store, bus = open_store(folder, clock)
