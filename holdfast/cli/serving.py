@@ -55,6 +55,11 @@ def dev(
     _serve(Output(as_json=as_json), modules, ROLES, http=True, host=host, port=port, store=store, bus=bus)
 
 
+def keep_serving(output: Output, modules: list[str], store: str, page: str) -> None:
+    """Run everything in this process, and say at last where in the dashboard `page` is."""
+    _serve(output, modules, ROLES, http=True, page=page, store=store)
+
+
 def controller(
     modules: ModulesArgument = None,
     host: HostOption = None,
@@ -98,7 +103,7 @@ def worker(
         places = {STORE_VARIABLE: store, BUS_VARIABLE: bus}  # whoever may see command lines may not see passwords
         _say_if_seen(output, store, bus)
         raise typer.Exit(run_verb(output, lambda: _supervise(settings, modules or [], pool or [], processes, places)))
-    options = {"store": store, "bus": bus, "pools": pools, "metrics_port": metrics_port}
+    options: dict[str, Any] = {"store": store, "bus": bus, "pools": pools, "metrics_port": metrics_port}
     _serve(output, modules, ("worker",), http=False, replaceable=supervised, **options)
 
 
@@ -140,6 +145,7 @@ def _serve(
     *,
     http: bool,
     replaceable: bool = False,
+    page: str = "",
     **options: Any,
 ) -> None:
     _say_if_seen(output, options.get("store"), options.get("bus"))
@@ -166,6 +172,8 @@ def _serve(
                 facts["url"] = started.url
             if started.metrics_url:
                 facts["metrics"] = started.metrics_url
+            if page:
+                facts["look"] = started.url + page
             output.fields(facts if output.as_json else {name: _line(each) for name, each in facts.items()})
             sys.stdout.flush()
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from holdfast.controller.catalogue import describe_workflow, list_workflows
     from holdfast.controller.keyring import Keyring
     from holdfast.controller.keys import IssuedKey, Principal, RenewedKey, Scope, issue_key, renew_key
     from holdfast.controller.quota import parse_rate
@@ -24,7 +25,9 @@ _HOMES: Final = {
     "Principal": "holdfast.controller.keys",
     "RenewedKey": "holdfast.controller.keys",
     "Scope": "holdfast.controller.keys",
+    "describe_workflow": "holdfast.controller.catalogue",
     "issue_key": "holdfast.controller.keys",
+    "list_workflows": "holdfast.controller.catalogue",
     "parse_rate": "holdfast.controller.quota",
     "read_json": "holdfast.controller.strict",
     "renew_key": "holdfast.controller.keys",
@@ -38,7 +41,9 @@ __all__ = [
     "Principal",
     "RenewedKey",
     "Scope",
+    "describe_workflow",
     "issue_key",
+    "list_workflows",
     "parse_rate",
     "read_json",
     "renew_key",

@@ -7,11 +7,14 @@ Must not know: HTTP, how they are made, where they are kept.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from holdfast.controller.documents import CapturePage, capture_document
+from holdfast.controller.events import event_document
 from holdfast.errors import InputError, UnknownNameError
+from holdfast.history import History
 from holdfast.ports.captures import Captures
+from holdfast.ports.engine import RecordedEvent
 
 CAPTURES_MAX: Final = 500
 """How many captures one page holds at most."""
@@ -40,6 +43,13 @@ class CaptureShelf:
         page = entries[start : start + min(limit, CAPTURES_MAX)]
         more = len(entries) > start + len(page)
         return CapturePage(captures=[capture_document(each) for each in page], next=page[-1].name if more else None)
+
+    def events(self, history: History) -> list[dict[str, Any]]:
+        """Return the events of a capture, or of another history, as those of a run are shown."""
+        return [
+            event_document(RecordedEvent(number, event), payloads=True)
+            for number, event in enumerate(history.events, start=1)
+        ]
 
     async def read(self, wanted: str) -> tuple[str, bytes]:
         """Return a capture's name and its file; a run id stands for its newest capture.

@@ -16,13 +16,34 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from holdfast.dashboard import assets, login, overview, runs
+from holdfast.dashboard import (
+    assets,
+    deliveries,
+    fleet,
+    keys,
+    login,
+    messages,
+    overview,
+    replaying,
+    run,
+    runs,
+    schedules,
+    starting,
+)
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     assets.router,
     login.router,
     overview.router,
     runs.router,
+    run.router,
+    messages.router,
+    starting.router,
+    fleet.router,
+    schedules.router,
+    deliveries.router,
+    replaying.router,
+    keys.router,
 )
 """Every page, to be handed to `create_app`."""
 

@@ -33,6 +33,13 @@ PLACES: Final = (
     # address, what it is called, what it takes, whether keys for some workflows only have a use for it
     ("/", "Overview", Scope.READ, False),
     ("/runs", "Runs", Scope.READ, True),
+    ("/start", "Start", Scope.START, True),
+    ("/fleet", "Fleet", Scope.READ, False),
+    ("/schedules", "Schedules", Scope.READ, False),
+    ("/deliveries", "Deliveries", Scope.READ, False),
+    ("/replay", "Replay", Scope.READ, False),
+    ("/keys", "Keys", Scope.ADMIN, False),
+    ("/audit", "Audit", Scope.ADMIN, False),
 )
 """What there is to go to, in the order of the bar at the top."""
 
@@ -78,6 +85,7 @@ def _environment() -> Environment:
         "clock": words.clock,
         "exact": _exact,
         "number": "{:,}".format,
+        "plain": "{:,g}".format,
         "pretty": words.pretty,
         "segment": words.segment,
         "size": words.size,
@@ -88,6 +96,7 @@ def _environment() -> Environment:
     }
     environment.globals["edition"] = EDITION
     environment.globals["m"] = environment.get_template("macros.html").module
+    environment.globals["fields"] = environment.get_template("fields.html").module
     return environment
 
 

@@ -82,6 +82,40 @@ EXPECTED = {
     ("GET", "/runs"): Scope.READ,
     ("GET", "/runs/live"): Scope.READ,
     ("POST", "/runs/bulk"): Scope.OPERATE,
+    ("GET", "/runs/{run_id}"): Scope.READ,
+    ("GET", "/runs/{run_id}/live"): Scope.READ,
+    ("GET", "/runs/{run_id}/events/{event}"): Scope.READ,
+    ("POST", "/runs/{run_id}/do/{verb}"): Scope.OPERATE,
+    ("POST", "/runs/{run_id}/fork"): Scope.OPERATE,
+    ("GET", "/runs/{run_id}/signal/{name}"): Scope.SIGNAL,
+    ("POST", "/runs/{run_id}/signal/{name}"): Scope.SIGNAL,
+    ("GET", "/runs/{run_id}/update/{name}"): Scope.SIGNAL,
+    ("POST", "/runs/{run_id}/update/{name}"): Scope.SIGNAL,
+    ("GET", "/runs/{run_id}/query/{name}"): Scope.READ,
+    ("POST", "/runs/{run_id}/query/{name}"): Scope.READ,
+    ("GET", "/start"): Scope.START,
+    ("GET", "/start/{name}"): Scope.START,
+    ("POST", "/start/{name}"): Scope.START,
+    ("GET", "/fleet"): Scope.READ,
+    ("GET", "/fleet/live"): Scope.READ,
+    ("POST", "/fleet/pools/{name}/{verb}"): Scope.OPERATE,
+    ("POST", "/fleet/locks/break"): Scope.OPERATE,
+    ("GET", "/schedules"): Scope.READ,
+    ("GET", "/schedules/{name}"): Scope.READ,
+    ("POST", "/schedules/{name}/run"): Scope.START,
+    ("POST", "/schedules/{name}/do/{verb}"): Scope.OPERATE,
+    ("GET", "/deliveries"): Scope.READ,
+    ("GET", "/deliveries/{delivery}"): Scope.READ,
+    ("POST", "/deliveries/{delivery}/redeliver"): Scope.OPERATE,
+    ("GET", "/replay"): Scope.READ,
+    ("POST", "/replay"): Scope.READ,
+    ("GET", "/replay/{name}"): Scope.READ,
+    ("GET", "/replay/{name}/file"): Scope.READ,
+    ("GET", "/keys"): Scope.ADMIN,
+    ("POST", "/keys"): Scope.ADMIN,
+    ("POST", "/keys/{name}/rotate"): Scope.ADMIN,
+    ("POST", "/keys/{name}/revoke"): Scope.ADMIN,
+    ("GET", "/audit"): Scope.ADMIN,
     ("GET", "/login"): Public.YES,
     ("POST", "/login"): Public.YES,
     ("POST", "/logout"): Public.YES,
@@ -113,7 +147,7 @@ def is_page(app, method, path):
 
 def concrete(path):
     """Return a path with something in place of its parameters."""
-    path = path.replace("{run_id}", "r-1").replace("{code}", "HF601").replace("{delivery}", "1")
+    path = path.replace("{run_id}", "r-1").replace("{code}", "HF601").replace("{delivery}", "1").replace("{event}", "1")
     return re.sub(r"\{[^}]*\}", "x", path).encode()
 
 
