@@ -9,6 +9,7 @@ table='
 strace          strace
 postgres        postgresql
 redis-server    redis-server
+chromium        chromium
 '
 
 found() { # also where Debian keeps PostgreSQL's programs: out of PATH

@@ -203,7 +203,9 @@ def shown_events(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     left = PAYLOADS_CHARACTERS_MAX
     shown = []
     for each in events:
-        rest = {name: value for name, value in each.items() if name not in COMMON and value not in ("", {}, [], None)}
+        rest = {
+            name: value for name, value in each.items() if name not in COMMON and value not in ("", {}, [], None, 0.0)
+        }
         small = {
             name: value for name, value in rest.items() if isinstance(value, str | int | float) and name not in PAYLOADS
         }
