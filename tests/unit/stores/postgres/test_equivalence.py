@@ -64,7 +64,7 @@ COLUMNS: dict[str, Sequence[Any]] = {
     "requests.kind": KINDS,
     "executions.workflow": ("a", "b"),
     "executions.ready": (0, 1),
-    "executions.starts_at": (0.0, 0.0, 0.0, 20.0),
+    "executions.starts_at": (0.0, 0.0, 0.0, 0.0, 20.0),
     "executions.tip": (5, 12, 20, 30),
     "events.execution": (1, 2, 3),
     "task_queue.task": ("a", "b"),
