@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests import backends, spent
+from tests import backends, lost_answers, spent
 from tests.backends import (
     backend,
     postgres_template,
-    pytest_addoption,
     pytest_generate_tests,
     pytest_itemcollected,
     pytest_sessionfinish,
@@ -20,6 +19,7 @@ from tests.backends import (
 from tests.bytecode import pytest_collection_finish, pytest_sessionstart
 from tests.cores import pytest_xdist_auto_num_workers
 from tests.leaks import leaves_nothing_behind, pytest_runtest_makereport
+from tests.lost_answers import pytest_configure, pytest_runtest_teardown
 from tests.servers.fixtures import postgres_dsn, postgres_server, redis_server
 
 __all__ = [
@@ -28,11 +28,12 @@ __all__ = [
     "postgres_dsn",
     "postgres_server",
     "postgres_template",
-    "pytest_addoption",
     "pytest_collection_finish",
+    "pytest_configure",
     "pytest_generate_tests",
     "pytest_itemcollected",
     "pytest_runtest_makereport",
+    "pytest_runtest_teardown",
     "pytest_sessionfinish",
     "pytest_sessionstart",
     "pytest_xdist_auto_num_workers",
@@ -40,7 +41,14 @@ __all__ = [
 ]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let somebody say what tests run on, and what happens to them there."""
+    backends.pytest_addoption(parser)
+    lost_answers.pytest_addoption(parser)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print what was asked for about all tests together."""
     spent.print_seconds(terminalreporter, config)
     backends.print_passed(terminalreporter, config)
+    lost_answers.print_lost(terminalreporter, config)

@@ -15,11 +15,12 @@ from holdfast.observe import Meters, read_reference
 from holdfast.stores import AesGcmCodec, EncryptedStore, GroupCommit, new_key, parse_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from holdfast.app.settings import Settings
     from holdfast.ports.bus import Bus
     from holdfast.ports.clock import Clock
+    from holdfast.ports.operations import Membership
     from holdfast.ports.store import Store
 
 
@@ -42,8 +43,14 @@ def load_codec(references: Sequence[str]) -> Codec | None:
     )
 
 
-def make_store(settings: Settings, clock: Clock, bus: Bus, meters: Meters | None = None) -> Store:
-    """Return the store of `settings`, not open yet; its transactions are counted in `meters`.
+def make_store(
+    settings: Settings,
+    clock: Clock,
+    bus: Bus,
+    meters: Meters | None = None,
+    doubted: Callable[[Membership], None] | None = None,
+) -> Store:
+    """Return the store of `settings`, not open yet. For `meters` and `doubted` see `GroupCommit`.
 
     Raises:
         SettingsError: `store` is something Holdfast cannot open, or a key is not where it should be.
@@ -51,7 +58,7 @@ def make_store(settings: Settings, clock: Clock, bus: Bus, meters: Meters | None
     """
     codec = load_codec(settings.encryption_keys)
     store = open_at(settings.address(), clock=clock, bus=bus, synchronous=settings.synchronous)
-    grouped = cast("Store", GroupCommit(store, meters))
+    grouped = cast("Store", GroupCommit(store, meters, doubted))
     return grouped if codec is None else cast("Store", EncryptedStore(grouped, codec))
 
 

@@ -23,6 +23,7 @@ from holdfast.app.settings import Settings
 from holdfast.app.surroundings import Machine, Surroundings
 from holdfast.authoring import Registry
 from holdfast.client import EmbeddedEngine
+from holdfast.errors import StoreError
 from holdfast.observe import Meters, logger
 from holdfast.ports.callbacks import KEY_BYTES, KEY_NAME, Callbacks
 from holdfast.ports.operations import KeepSecret, Membership
@@ -40,6 +41,10 @@ WORKING_ROLES: Final = ("orchestrator", "worker")
 """What a member of the fleet can do."""
 ROLES: Final = (CONTROLLER, *WORKING_ROLES)
 """What a process can do. A controller sees to schedules and takes in work from outside; without roles, a client."""
+
+
+REJOIN_SECONDS: Final = 1.0
+"""How long to wait before trying again to become a member."""
 
 
 def process_name() -> str:
@@ -74,7 +79,7 @@ class Stack:
         self.bus = bus_of(settings, lambda: self.store)
         self.meters = Meters()
         """What this process has done."""
-        self.store = self.surroundings.make_store(settings, self.bus, self.meters)
+        self.store = self.surroundings.make_store(settings, self.bus, self.meters, self._doubt)
         self.engine = EmbeddedEngine(
             self.store, self.bus, self.clock, self.surroundings.draw_seed, None, lambda: self.membership
         )
@@ -136,7 +141,7 @@ class Stack:
         for each in self._movers:
             await each.close()
         if self._rejoining is not None:
-            self._rejoining.cancel()
+            # Not cancelled: half a member that leaves or joins would be left behind.
             await asyncio.gather(self._rejoining, return_exceptions=True)
         try:
             await self._leave(lost=False)
@@ -207,13 +212,29 @@ class Stack:
     def _fenced(self) -> None:
         # Called by whoever is refused first: everything of the old membership goes, and a new one begins.
         if self._rejoining is None and not self._closing:
-            self._rejoining = asyncio.get_running_loop().create_task(self._rejoin(), name="holdfast rejoin")
+            self._rejoining = asyncio.get_running_loop().create_task(self._rejoin(lost=True), name="holdfast rejoin")
 
-    async def _rejoin(self) -> None:
-        log.warning("this process was taken for dead; it begins again as a new member")
-        await self._leave(lost=True)
-        await self._join()
-        self._rejoining = None
+    def _doubt(self, membership: Membership) -> None:
+        # It may own runs and tasks that it does not know of. Whoever leaves gives back everything, known or not.
+        if self._rejoining is None and not self._closing and membership == self.membership:
+            self._rejoining = asyncio.get_running_loop().create_task(self._rejoin(lost=False), name="holdfast rejoin")
+
+    async def _rejoin(self, *, lost: bool) -> None:
+        if lost:
+            log.warning("this process was taken for dead; it begins again as a new member")
+        else:
+            log.warning("what became of a claim is not known; this process leaves, and begins again as a new member")
+        await self._leave(lost=lost)
+        while not self._closing:
+            try:
+                await self._join()
+            except StoreError as error:
+                log.warning("could not begin again; trying again", error=str(error))
+                await self._leave(lost=False)
+                await asyncio.sleep(REJOIN_SECONDS)
+            else:
+                self._rejoining = None
+                return
 
 
 def _nothing() -> None:

@@ -57,8 +57,11 @@ class Surroundings(Protocol):
     def draw_seed(self) -> int:
         """Return the seed of a run: an integer below 2**63."""
 
-    def make_store(self, settings: Settings, bus: Bus, meters: Meters) -> Store:
-        """Return the store that the settings name, not open yet; its writes are group commits, counted in `meters`."""
+    def make_store(self, settings: Settings, bus: Bus, meters: Meters, doubted: Callable[[Membership], None]) -> Store:
+        """Return the store that the settings name, not open yet; its writes are group commits, counted in `meters`.
+
+        `doubted` is called when nobody knows any more what a member owns.
+        """
 
     def make_runner(self, registry: Registry, worn: Callable[[], None]) -> Runner:
         """Return what runs attempts; `worn` is called once when it holds abandoned work."""
@@ -82,9 +85,9 @@ class Machine:
         """Return an integer below 2**63."""
         return secrets.randbits(63)
 
-    def make_store(self, settings: Settings, bus: Bus, meters: Meters) -> Store:
+    def make_store(self, settings: Settings, bus: Bus, meters: Meters, doubted: Callable[[Membership], None]) -> Store:
         """Return the store that the settings name."""
-        return make_store(settings, self.clock, bus, meters)
+        return make_store(settings, self.clock, bus, meters, doubted)
 
     def make_runner(self, registry: Registry, worn: Callable[[], None]) -> Runner:
         """Return a runner on the event loop that is running now."""

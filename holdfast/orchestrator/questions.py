@@ -23,19 +23,21 @@ from holdfast.errors import (
     RunClosedError,
     RunNotFoundError,
     RunStateError,
+    StoreCorruptError,
+    StoreError,
     UnknownNameError,
     UpdateFailedError,
     UpdateRejectedError,
 )
 from holdfast.history import UNASKED, UpdateAccepted, describe_failure
-from holdfast.observe import Meters
+from holdfast.observe import Meters, logger
 from holdfast.orchestrator.aside import Aside
 from holdfast.orchestrator.claims import Claims
 from holdfast.orchestrator.departures import Departures
 from holdfast.orchestrator.live import Live
 from holdfast.orchestrator.loading import FanOuts, completed_fan_outs, read_history
 from holdfast.orchestrator.memory import Memory
-from holdfast.orchestrator.standing import Standing
+from holdfast.orchestrator.standing import RETRY_WRITE_SECONDS, Standing
 from holdfast.orchestrator.waiters import Waiters
 from holdfast.ports.answers import encode_error, encode_result
 from holdfast.ports.bus import REQUESTS, Bus
@@ -44,6 +46,8 @@ from holdfast.ports.engine import WAITING, Waiting
 from holdfast.ports.operations import PARKED, PAUSED, TERMINAL, Answer, Request, ReturnRequest, RunRecord, TakeRequests
 from holdfast.ports.program import Guard, Versioned
 from holdfast.ports.store import Store
+
+log = logger("holdfast.orchestrator")
 
 
 class Questions:
@@ -126,12 +130,27 @@ class Questions:
             self._aside.spawn(self._answer, request)
 
     async def _answer(self, request: Request) -> None:
+        while self._standing.membership is not None:
+            try:
+                await self._answer_once(request)
+            except StoreError as error:
+                # That is this process's trouble, and no answer: whoever asks waits until it has passed.
+                log.warning("a question could not be answered, trying again", error=str(error))
+                await asyncio.sleep(RETRY_WRITE_SECONDS)
+            else:
+                return
+
+    async def _answer_once(self, request: Request) -> None:
         try:
             result = await self.ask(request.kind, request.run_id, request.name, request.body, request.operation_id)
             if result is None:  # its owner answers: another member, or this one once it has the run in memory
                 await self._store.write([ReturnRequest(request.request_id)], self._standing.membership)
                 return
             body = encode_result(result)
+        except StoreCorruptError as error:
+            body = encode_error(error)  # it will be so the next time, too
+        except StoreError:
+            raise
         except HoldfastError as error:
             body = encode_error(error)
         await self._store.write([Answer(request.request_id, body)], self._standing.membership)

@@ -6,30 +6,55 @@ Must not know: what is written.
 Group commit: a write that finds the store idle goes at once; those that arrive
 while one is in flight form the next. A durable commit costs one fsync whether it
 carries one operation or a thousand.
+
+A write that failed may have been carried out. Whoever repeats it under its name is
+safe. But what a member claimed has no name that it could be found by again: it would
+be owned by somebody who does not know. So that is told, as a doubt about the member.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, Final
 
-from holdfast.errors import FencedError
+from holdfast.errors import FencedError, StoreError, StoreFullError
 from holdfast.observe import Meters
-from holdfast.ports.operations import Membership, Operation
+from holdfast.ports.operations import (
+    ClaimChunks,
+    ClaimRuns,
+    ClaimTasks,
+    Membership,
+    Operation,
+    ReleaseRuns,
+    StartRun,
+    TakeRequests,
+)
 from holdfast.ports.store import Store
 
 GROUP_OPERATIONS_MAX: Final = 4_000
 """A transaction takes no further writes once it holds this many operations."""
 
+_OWNING: Final = frozenset({ClaimChunks, ClaimRuns, ClaimTasks, ReleaseRuns, StartRun, TakeRequests})
+"""After these a member owns something or not; without an answer it does not know."""
+
 
 class GroupCommit:
     """A store whose writes are carried out together. Reads go straight through."""
 
-    def __init__(self, store: Store, meters: Meters | None = None) -> None:
-        """Group the writes to `store`; count its transactions in `meters`."""
+    def __init__(
+        self, store: Store, meters: Meters | None = None, doubted: Callable[[Membership], None] | None = None
+    ) -> None:
+        """Group the writes to `store`.
+
+        Args:
+            store: where they go.
+            meters: counts its transactions.
+            doubted: called when nobody knows any more what a member owns.
+        """
         self._store = store
+        self._doubted = doubted
         self._meters = meters if meters is not None else Meters()
         self._waiting: list[_Write] = []
         self._wanted = asyncio.Event()
@@ -107,6 +132,7 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 - every waiting writer has to hear of it
             for each in writes:
                 each.fail(error)
+            self._doubt(operations, membership, error)
         else:
             self._meters.committed(len(operations), perf_counter() - began)
             start = 0
@@ -114,6 +140,14 @@ class GroupCommit:
                 stop = start + len(each.operations)
                 each.succeed(results[start:stop])
                 start = stop
+
+    def _doubt(self, operations: Sequence[Operation], membership: Membership | None, error: Exception) -> None:
+        """Tell that a member may own what it does not know of; a full disk took nothing, for sure."""
+        if self._doubted is None or membership is None:
+            return
+        is_unknown = isinstance(error, StoreError) and not isinstance(error, StoreFullError)
+        if is_unknown and any(type(each) in _OWNING for each in operations):
+            self._doubted(membership)
 
 
 class _Write:

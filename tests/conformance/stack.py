@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from holdfast import Holdfast
 from holdfast.testing.conformance.runtime import MODULES, VERSIONS
 from holdfast.testing.faults import Faults
+from tests import lost_answers
 from tests.crash import planted
 from tests.crash.stack import install
 
@@ -46,4 +47,5 @@ if __name__ == "__main__":
         if plant := os.environ.get(PLANT_VARIABLE):
             planted.BUGS[plant]()
         install(Faults.armed(), block)
+        lost_answers.lose_as_told()
         asyncio.run(serve(*sys.argv[1:]))

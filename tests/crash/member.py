@@ -19,6 +19,7 @@ from pathlib import Path
 
 from holdfast.cli import main as holdfast
 from holdfast.testing.faults import FAULTS_VARIABLE, Faults
+from tests import lost_answers
 from tests.crash import planted
 from tests.crash.shapes import FOLDER_VARIABLE
 from tests.crash.stack import install
@@ -103,6 +104,7 @@ def main() -> None:
         if plant:
             planted.BUGS[plant]()
         install(Faults.armed(), block)
+        lost_answers.lose_as_told()
         holdfast()
 
 

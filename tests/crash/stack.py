@@ -26,6 +26,7 @@ from holdfast.stores.sqlite.head import HeadFile
 from holdfast.stores.sqlite.write import Writer
 from holdfast.testing.faults import Faults
 from holdfast.worker.attempt import Attempt
+from tests import lost_answers
 from tests.crash import planted
 from tests.crash.shapes import DEFINITIONS
 from tests.crash.workload import Feeder, Journal
@@ -102,6 +103,7 @@ def main() -> None:
         if arguments.plant:
             planted.BUGS[arguments.plant]()
         install(Faults.armed(), block)
+        lost_answers.lose_as_told()
         note_members(arguments.folder / "members")
         asyncio.run(serve(arguments))
 

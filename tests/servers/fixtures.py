@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lost_answers import lossy
 from tests.programs import go_without_program, require_program
 from tests.servers import postgres, redis
 from tests.servers.postgres import Postgres
@@ -20,11 +21,11 @@ from tests.servers.redis import Redis
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Postgres]:
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     """Return a PostgreSQL server that all tests of this process share."""
     if postgres.find_programs() is None:
         go_without_program("postgres", postgres.INSTALL)
-    with Postgres() as server:
+    with Postgres() as server, lossy(server, request.config.getoption("lose_answers")):
         yield server
 
 

@@ -71,6 +71,8 @@ class Postgres:
         self._data = self._ward.folder / "data"
         self.port = 0
         """Its port on 127.0.0.1, the same after each start."""
+        self.door = 0
+        """The port that addresses name, where somebody stands in front of it; 0 is its own."""
         try:
             self._make_cluster()
             self._start_first()
@@ -80,7 +82,7 @@ class Postgres:
 
     def dsn(self, database: str = "postgres") -> str:
         """Return the address of a database."""
-        return f"postgresql://{USER}:{self._password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{USER}:{self._password}@127.0.0.1:{self.door or self.port}/{database}"
 
     def create_database(self, template: str = "template1") -> str:
         """Create a database, a copy of `template`; return its address."""

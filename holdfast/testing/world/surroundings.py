@@ -77,14 +77,14 @@ class WorldSurroundings:
         """Return an integer below 2**63."""
         return self._chance.getrandbits(63)
 
-    def make_store(self, settings: Settings, bus: Bus, meters: Meters) -> Store:
+    def make_store(self, settings: Settings, bus: Bus, meters: Meters, doubted: Callable[[Membership], None]) -> Store:
         """Return a store that can be severed."""
         store = open_at(settings.address(), clock=self.clock, bus=bus, synchronous=settings.synchronous)
         if self._replays:
             programs = cast("Callable[[str], Program]", self._cast.registry.workflow)
             store = cast("Store", ReplayingStore(store, programs, DeterminismGuard(), self._divergences))
         self._severed = SeveredStore(store)
-        return cast("Store", GroupCommit(cast("Store", self._severed), meters))
+        return cast("Store", GroupCommit(cast("Store", self._severed), meters, doubted))
 
     def make_runner(self, registry: Registry, worn: Callable[[], None]) -> CastRunner:
         """Return a runner that knows the cast."""
