@@ -29,5 +29,7 @@ def resolve(name: str) -> Any:
         for part in qualname.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
-        raise UnknownNameError("function", name, (str(error),)) from None
+        raise UnknownNameError(
+            "function", name, remedy=f"{error}. Write MODULE:FUNCTION, and stand where the module is."
+        ) from None
     return found

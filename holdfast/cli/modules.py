@@ -30,7 +30,9 @@ def load_registry(names: list[str]) -> Registry:
     """
     if not names:
         raise SettingsError(
-            "no module was named", "Name the modules with your workflows, such as automations, or set `modules`."
+            "no module was named",
+            "Name the modules with your workflows as arguments, by --module where that is an option, or by a setting: "
+            'modules = ["automations"]',
         )
     if "" not in sys.path:
         sys.path.insert(0, "")  # modules of the folder one stands in, as `python -m` has it

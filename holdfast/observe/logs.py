@@ -53,6 +53,7 @@ class _Logger:
                 structlog.stdlib.add_log_level,
                 structlog.processors.format_exc_info,
                 _Cleaning(),
+                _say_why,
                 structlog.stdlib.render_to_log_kwargs,
             ],
             wrapper_class=structlog.stdlib.BoundLogger,
@@ -73,6 +74,13 @@ class _Cleaning:
             event[name] = self._cleaner.lines(value) if name == "exception" else self._cleaner.clean(value)
         event[_CLEANED] = True
         return event
+
+
+def _say_why(log: logging.Logger, _: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put the error behind the text where nobody has set up logging: there Python prints the text and no field."""
+    if "error" in event and not log.hasHandlers():
+        event["event"] = f"{event['event']}: {event['error']}"
+    return event
 
 
 class _Renderer(logging.Formatter):

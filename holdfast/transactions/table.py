@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS {TABLE} (
   made_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
 )"""
 
-MIGRATE: Final = "Make it once: holdfast migrate --outcomes postgresql://user@host/database"
+MIGRATE: Final = "Make it once: holdfast migrate --outcomes postgresql://user@host/database, or sqlite:///PATH"
 """What to do where the database lacks it."""
 
 # No value is pasted into these; the name of the table is.

@@ -95,7 +95,7 @@ _log = logger("holdfast.store")
 class Patience:
     """How long something that passes by itself is tried again, and how often: ever more slowly, and never in step."""
 
-    __slots__ = ("_address", "_delay", "_loop", "_until", "seconds")
+    __slots__ = ("_address", "_delay", "_is_told", "_loop", "_until", "seconds")
 
     def __init__(self, address: Address, seconds: float) -> None:
         """Begin to be patient, for so many seconds."""
@@ -103,6 +103,7 @@ class Patience:
         self._loop = asyncio.get_running_loop()
         self._until = self._loop.time() + seconds
         self._delay = _FIRST_DELAY
+        self._is_told = False
         self.seconds = seconds
 
     async def wait(self, error: BaseException) -> None:
@@ -117,7 +118,8 @@ class Patience:
         left = self._until - self._loop.time()
         if left <= 0:
             raise translate(error, self._address) from error
-        if self._delay == _DELAY_MAX:
+        if self._delay == _DELAY_MAX and not self._is_told:
+            self._is_told = True  # once for all this patience: there may be a line a second of each reader otherwise
             _log.warning("waiting for the server", error=translate(error, self._address).what)
         delay = min(self._delay, left) * (0.5 + secrets.randbelow(512) / 1024)
         self._delay = min(self._delay * 2, _DELAY_MAX)

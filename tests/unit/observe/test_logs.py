@@ -186,3 +186,10 @@ def test_levels(monkeypatch) -> None:
         logger("holdfast.test").info("unheard")
         logger("holdfast.test").warning("heard")
     assert [each["event"] for each in book.lines] == ["heard"]
+
+
+def test_a_script_that_set_up_no_logging_is_told_why(capsys, monkeypatch) -> None:
+    """Python prints the bare text of a warning then; the error stands behind it."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logger("holdfast.test").warning("waiting for the server", error="it cannot be reached")
+    assert capsys.readouterr().err == "waiting for the server: it cannot be reached\n"
