@@ -28,6 +28,7 @@ __all__ = [
     "postgres_dsn",
     "postgres_server",
     "postgres_template",
+    "pytest_addoption",
     "pytest_collection_finish",
     "pytest_configure",
     "pytest_generate_tests",
@@ -36,6 +37,7 @@ __all__ = [
     "pytest_runtest_teardown",
     "pytest_sessionfinish",
     "pytest_sessionstart",
+    "pytest_terminal_summary",
     "pytest_xdist_auto_num_workers",
     "redis_server",
 ]

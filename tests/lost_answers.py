@@ -170,7 +170,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to lose answers, if that is asked for."""
-    if told := config.getoption("lose_answers"):
+    if told := config.getoption("lose_answers", default=""):
         os.environ[VARIABLE] = told
         lose_as_told()
 

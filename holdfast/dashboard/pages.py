@@ -81,6 +81,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "brief": words.brief,
         "cut": words.cut,
         "clock": words.clock,
         "exact": _exact,

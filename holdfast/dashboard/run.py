@@ -55,9 +55,11 @@ async def read_run(request: Request, service: TheService, run_id: RunId, page: i
     number = min(page, pages) if page > 0 else pages
     pruned = ""
     events: list[dict[str, Any]] = []
+    secrets: list[str] = []
     try:
         found = await service.runs.history(run_id, after=(number - 1) * EVENTS, limit=EVENTS, payloads=True)
-        events = [_redacted(service, each) for each in found.events]
+        secrets = await _secrets_of(service, run_id, found.events if number == 1 else None)
+        events = [_redacted(service, each, secrets) for each in found.events]
     except HoldfastError as error:
         pruned = error.message()
     explained = await service.runs.explain(run_id) if is_open else None
@@ -75,7 +77,7 @@ async def read_run(request: Request, service: TheService, run_id: RunId, page: i
         events=shown_events(events),
         input=_first(events, "input") if number == 1 else None,
         result=_text(service, run.result),
-        failure=_failure_of(run, events),
+        failure=_failure_of(service, run, events, secrets),
         steps=[each["step"] for each in events if each["type"] in {"TaskCompleted", "TaskFailed", "TaskTimedOut"}],
         handlers=_handlers(service, run.workflow),
         capture=await _capture(service, run),
@@ -108,7 +110,8 @@ async def read_event(service: TheService, run_id: RunId, event: int) -> Response
     found = await service.runs.history(run_id, after=max(event - 1, 0), limit=1, payloads=True)
     if not found.events:
         raise RefusalError(404, "there is no such event")
-    text = pretty(_redacted(service, found.events[0]))
+    secrets = await _secrets_of(service, run_id, None)
+    text = pretty(_redacted(service, found.events[0], secrets))
     return Response(text, media_type="text/plain", headers={"Content-Security-Policy": "default-src 'none'; sandbox"})
 
 
@@ -164,10 +167,17 @@ def _to(run_id: str) -> Response:
     return RedirectResponse(f"/runs/{segment(run_id)}", 303)
 
 
-def _redacted(service: Any, event: dict[str, Any]) -> dict[str, Any]:
+async def _secrets_of(service: Any, run_id: str, first: list[dict[str, Any]] | None) -> list[str]:
+    """Return what a run was given under the name of a secret: its failure may repeat it."""
+    if first is None:
+        first = (await service.runs.history(run_id, after=0, limit=1, payloads=True)).events
+    return service.webhooks.redaction.named(first[0].get("input")) if first else []
+
+
+def _redacted(service: Any, event: dict[str, Any], secrets: list[str]) -> dict[str, Any]:
     """Return an event without the secrets in it."""
-    shown = service.webhooks.redaction.body(msgspec.json.encode(event))
-    return shown if isinstance(shown, dict) else event
+    shown = service.webhooks.redaction.without(event, secrets)
+    return shown if isinstance(shown, dict) else {}
 
 
 def _text(service: Any, value: Any) -> str | None:
@@ -178,15 +188,16 @@ def _first(events: list[dict[str, Any]], name: str) -> str | None:
     return pretty(events[0][name]) if events and events[0].get(name) is not None else None
 
 
-def _failure_of(run: Any, events: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _failure_of(service: Any, run: Any, events: list[dict[str, Any]], secrets: list[str]) -> dict[str, Any] | None:
     """Return how a run failed, with the traceback where its events have one."""
     if run.error is UNSET or run.error is None:
         return None
+    error = _redacted(service, run.error, secrets)
     for each in reversed(events):
         found = each.get("failure")
         if each["type"] in {"WorkflowFailed", "TaskFailed", "TaskTimedOut"} and found and _traceback(found):
-            return {**run.error, "traceback": _traceback(found)}
-    return {"traceback": "", **run.error}
+            return {**error, "traceback": _traceback(found)}
+    return {"traceback": "", **error}
 
 
 def _traceback(failure: dict[str, Any] | None) -> str:

@@ -103,3 +103,12 @@ def segment(text: str) -> str:
 def pretty(value: Any) -> str:
     """Return a value as JSON for people."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode("utf-8", "replace")
+
+
+def brief(error: dict[str, Any]) -> str:
+    """Return what a list says of a failure: its type, and of an error of our own what happened, not what others said.
+
+    A message may repeat what its run was given, secrets as well. The run's own page knows which they are.
+    """
+    kind, message = str(error.get("type", "")), str(error.get("message", ""))
+    return f"{kind}: {message.partition(': ')[0]}" if message.startswith("[HF") else kind

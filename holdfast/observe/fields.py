@@ -29,6 +29,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "token": "Fencing token of a lease.",
     "store": "Address of the store, without its password.",
     "bus": "Address of the bus, without its password.",
+    "host": "Name of a system that is called.",
     "outbox": "Address of a database of yours in which runs are enqueued, without its password.",
     "capture": "Name of a capture.",
     "schedule": "Name of a schedule.",

@@ -11,6 +11,7 @@ from holdfast import Client, Retry, lock, signal, start_child, task, wait_for_si
 from holdfast.cli.output import Exit
 from holdfast.ports.engine import Cause
 from tests.acceptance.test_operating import call, stack, until
+from tests.backends import store_of
 from tests.unit.worker.rig import on_loop
 
 
@@ -122,7 +123,7 @@ async def get_stuck(tmp_path: Path) -> None:
         assert "in Review.run" in text
         await app.client.start(asking, "approve", id="a-1")
         await first_cause(app, "a-1", "timer")
-        async with await Client.connect(f"sqlite:///{tmp_path}/holdfast.db") as elsewhere:
+        async with await Client.connect(store_of(tmp_path)) as elsewhere:
             for client in (app.client, elsewhere):
                 causes = (await client.handle("a-1").explain()).causes
                 assert [each.kind for each in causes] == ["timer", "message"]

@@ -351,10 +351,10 @@ async def test_what_was_accepted_is_carried_out_later(tmp_path):
         assert (await result(client, "o-1"))["result"] == {"total": 1}
 
 
-@pytest.mark.parametrize("path", ["/", "/errors/HF601", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/errors/HF601", "/openapi.json"])
 @on_loop
 async def test_a_browser_finds_its_way(tmp_path, path):
-    """The front page, the pages of errors and the description are there, and load nothing from elsewhere."""
+    """The pages of errors and the description are there, and load nothing from elsewhere."""
     async with api(
         tmp_path,
     ) as client:

@@ -32,6 +32,8 @@ HEADERS_MAX: Final = 100
 HEADER_CHARACTERS_MAX: Final = 1_000
 REMEMBERED_MAX: Final = 2_000
 """How many headers are remembered."""
+SECRET_CHARACTERS_MIN: Final = 4
+"""Shorter texts are not looked for elsewhere: they would be found everywhere."""
 NESTED_MAX: Final = 5
 """How many texts of JSON within texts of JSON are opened."""
 
@@ -110,6 +112,31 @@ class Redaction:
         if "://" in text:
             text = _USERINFO.sub(rf"\g<user>:{REDACTED}", text)
         return self._without_named(text) if "=" in text or ":" in text else text
+
+    def without(self, value: Any, secrets: Iterable[str]) -> Any:
+        """Return JSON values as they may be shown, also without `secrets`, however they are escaped in it."""
+        text = msgspec.json.encode(value).decode()
+        for secret in secrets:
+            for form, instead in forms(secret, REDACTED).items():
+                text = text.replace(form, instead)
+        return self.body(text.encode())
+
+    def named(self, value: Any) -> list[str]:
+        """Return the texts in JSON values that stand under the name of a secret, the longest first."""
+        found: set[str] = set()
+        rest: list[tuple[Any, bool]] = [(value, False)]
+        while rest:
+            each, is_secret = rest.pop()
+            match each:
+                case str() if is_secret and len(each) >= SECRET_CHARACTERS_MIN:
+                    found.add(each)
+                case list():
+                    rest += [(one, is_secret) for one in each]
+                case dict():
+                    rest += [(one, is_secret or bool(self._keys.label(name))) for name, one in each.items()]
+                case _:
+                    pass
+        return sorted(found, key=len, reverse=True)
 
     @cached_property
     def _forms(self) -> list[tuple[str, str]]:

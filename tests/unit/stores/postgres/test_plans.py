@@ -113,6 +113,7 @@ MAY_SCAN = {
     "read_refused": "as above",
     "count_refused": "one row",
     "read_slots": "as many rows as there are processes",
+    "read_hosts": "the whole table was asked for",
     "read_locks": "the whole table was asked for",
     "read_rates": "the whole table was asked for",
     "read_keys": "the whole table was asked for",
