@@ -61,6 +61,8 @@ class Line:
         self._connected: Model | None = None
         self._agents: dict[tuple[Form, tuple[Any, ...]], Agent[None, Any]] = {}
         self._warmth = Warmth(time.monotonic)
+        self.blocks = 0
+        """How many `async with` blocks are under way that need it."""
 
     async def ask(self, prompt: str, form: Form, tools: tuple[Callable[..., Any], ...]) -> Any:
         """Return the answer to a prompt. Raises RateLimited, ModelError."""
@@ -96,6 +98,11 @@ class Line:
             with told_apart(self._speaker.endpoint, self._speaker.rate):
                 async with agent.run_stream(prompt, model=model) as answer:
                     yield answer.stream_text(delta=True, debounce_by=None)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether there is no connection: not yet, or not any more."""
+        return self._connected is None
 
     async def close(self) -> None:
         """Close the connection."""

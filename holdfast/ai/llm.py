@@ -179,18 +179,22 @@ class LLM:
         line = self._lines.pop(asyncio.get_running_loop(), None)
         if line is not None:
             await line.close()
-        for each in self._fallbacks:
-            await each.aclose()
 
     async def __aenter__(self) -> Self:
-        """Close connections at the end of a block."""
+        """Close connections at the end of a block; of several in one event loop, at the end of the last."""
+        for each in (self, *self._fallbacks):
+            each.line().blocks += 1
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the connections of the running event loop."""
-        await self.aclose()
+        """Close the connections of the running event loop, unless another block still needs them."""
+        for each in (self, *self._fallbacks):
+            line = each.line()
+            line.blocks -= 1
+            if line.blocks <= 0:
+                await each.aclose()
 
     def __getattr__(self, name: str) -> Prompt[..., Any]:
         """Return the prompt of that name."""

@@ -181,6 +181,32 @@ async def test_a_refusal_that_does_not_say_how_long_is_waited_for_all_the_same(p
     assert raised.value.retry_after == 30
 
 
+def test_the_end_of_one_block_leaves_the_others_their_connection(monkeypatch):
+    """Tasks that run beside each other each write `async with llm`: the last one closes."""
+    monkeypatch.setenv("TEST_MODEL_KEY", "test-key")
+    first_is_over = threading.Event()
+
+    def hold(asked):
+        if asked.prompt == "Second.":
+            assert first_is_over.wait(30)
+
+    async def ask(prompt):
+        async with llm:
+            return await llm.generate(prompt)
+
+    async def both():
+        second = asyncio.create_task(ask("Second."))
+        assert await ask("First.") == "Heard: First."
+        assert not llm.line().is_closed
+        first_is_over.set()
+        assert await second == "Heard: Second."
+        assert llm.line().is_closed
+
+    with HostedModel(answer, before_answer=hold) as provider:
+        llm = llm_at(provider)
+        asyncio.run(both())
+
+
 @on_loop
 async def test_keys_that_are_missing_or_wrong(provider, monkeypatch):
     """Which key, where it was looked for, and that another attempt is no use; a key itself is refused."""
