@@ -108,7 +108,7 @@ class LLM:
         _refuse_workflow_code("LLM.generate(...)")
         form = Form(output)
         refusal: ModelError | RateLimited | None = None
-        for each in (self, *self._fallbacks):
+        for each in self._asked_in_turn():
             try:
                 return await each.line().ask(prompt, form, tuple(tools))
             except AnswerError:
@@ -182,7 +182,7 @@ class LLM:
 
     async def __aenter__(self) -> Self:
         """Close connections at the end of a block; of several in one event loop, at the end of the last."""
-        for each in (self, *self._fallbacks):
+        for each in self._asked_in_turn():
             each.line().blocks += 1
         return self
 
@@ -190,7 +190,7 @@ class LLM:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the connections of the running event loop, unless another block still needs them."""
-        for each in (self, *self._fallbacks):
+        for each in self._asked_in_turn():
             line = each.line()
             line.blocks -= 1
             if line.blocks <= 0:
@@ -213,6 +213,9 @@ class LLM:
         if line is None:
             line = self._lines[loop] = Line(self.speaker, self._note)
         return line
+
+    def _asked_in_turn(self) -> tuple[LLM, ...]:
+        return (self, *self._fallbacks)
 
     def _stand_in(self, other: str | LLM) -> LLM:
         if isinstance(other, LLM):
