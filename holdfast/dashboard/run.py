@@ -58,7 +58,8 @@ async def read_run(request: Request, service: TheService, run_id: RunId, page: i
     secrets: list[str] = []
     try:
         found = await service.runs.history(run_id, after=(number - 1) * EVENTS, limit=EVENTS, payloads=True)
-        secrets = await _secrets_of(service, run_id, found.events if number == 1 else None)
+        if run.error is not UNSET or any("failure" in each for each in found.events):
+            secrets = await _secrets_of(service, run_id, found.events if number == 1 else None)
         events = [_redacted(service, each, secrets) for each in found.events]
     except HoldfastError as error:
         pruned = error.message()
@@ -110,8 +111,9 @@ async def read_event(service: TheService, run_id: RunId, event: int) -> Response
     found = await service.runs.history(run_id, after=max(event - 1, 0), limit=1, payloads=True)
     if not found.events:
         raise RefusalError(404, "there is no such event")
-    secrets = await _secrets_of(service, run_id, None)
-    text = pretty(_redacted(service, found.events[0], secrets))
+    (shown,) = found.events
+    secrets = await _secrets_of(service, run_id, None) if "failure" in shown else []
+    text = pretty(_redacted(service, shown, secrets))
     return Response(text, media_type="text/plain", headers={"Content-Security-Policy": "default-src 'none'; sandbox"})
 
 
@@ -168,7 +170,10 @@ def _to(run_id: str) -> Response:
 
 
 async def _secrets_of(service: Any, run_id: str, first: list[dict[str, Any]] | None) -> list[str]:
-    """Return what a run was given under the name of a secret: its failure may repeat it."""
+    """Return what a run was given under the name of a secret: its failure may repeat it.
+
+    Of a long run the first event is read for this, which takes as long as reading the run: nothing else asks for it.
+    """
     if first is None:
         first = (await service.runs.history(run_id, after=0, limit=1, payloads=True)).events
     return service.webhooks.redaction.named(first[0].get("input")) if first else []
