@@ -92,10 +92,19 @@ class Book:
             found["anyOf"] = [{**rest, "type": each} for each in found.pop("type")]
         return found
 
-    def shapes(self, plain: Schema) -> list[dict[str, Any]]:
-        """Return what can be chosen from, where something can."""
-        several = plain.get("anyOf") or plain.get("oneOf") or ()
-        return [self.plain(each) for each in several]
+    def shapes(self, plain: Schema, depth: int = 0) -> list[dict[str, Any]]:
+        """Return what can be chosen from, where something can.
+
+        A choice among choices is one choice: both would be in the field of one place.
+        """
+        found: list[dict[str, Any]] = []
+        for each in plain.get("anyOf") or plain.get("oneOf") or ():
+            shape = self.plain(each)
+            if depth < DEPTH_MAX and kind_of(shape) == "union":
+                found += self.shapes(shape, depth + 1)
+            else:
+                found.append(shape)
+        return found
 
 
 def kind_of(plain: Schema, depth: int = 0) -> Kind:

@@ -83,6 +83,13 @@ def test_every_value_survives_its_form(case):
     draw(schema, fields)  # and there is a page for it
 
 
+def test_a_choice_among_choices_is_one_choice():
+    """The inner one does not take the place of the outer one."""
+    schema = {"anyOf": [{"type": "string"}, {"anyOf": [{"type": ["boolean", "integer"]}, {"type": "null"}]}]}
+    for value in ("0", True, 0, None):
+        assert same(read(schema, fill(schema, value)), value)
+
+
 def same(one: Any, other: Any) -> bool:
     """Say whether two JSON values are the same, `1` and `1.0` and `true` being three."""
     if type(one) is not type(other):
