@@ -1,7 +1,7 @@
 r"""Forms made from JSON Schemas: a value as fields, and fields as a value.
 
-Owns: which field a schema needs, what fields are called, and reading what they say.
-Must not know: HTML, HTTP, what a value is for.
+Owns: what fields are called, and reading what they say.
+Must not know: HTML, HTTP, how shapes are told apart.
 
 Theory of operation
 ===================
@@ -26,19 +26,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
+from holdfast.dashboard.shapes import Book, Kind, Schema, choices_of, fits, is_same, kind_of, members_of
 from holdfast.dashboard.words import pretty
 
-DEPTH_MAX: Final = 20
-"""How deep shapes may be nested; what is deeper is a box for JSON."""
 ITEMS_MAX: Final = 500
 """How many lines of one list are drawn."""
 
-Kind = Literal["text", "number", "date", "choice", "json", "nothing", "object", "list", "entries", "union"]
-Schema = Mapping[str, Any]
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+")
 _decode: Final = msgspec.json.Decoder().decode
@@ -63,101 +60,6 @@ class Field:
     """Of entries: what each is called."""
     wrong: str = ""
     hint: str = ""
-
-
-class Book:
-    """A schema, with the definitions that it refers to."""
-
-    def __init__(self, schema: Schema) -> None:
-        """Read `schema` as its own root."""
-        self.root = schema
-        self._definitions: Mapping[str, Any] = schema.get("$defs", {})
-
-    def plain(self, schema: Any) -> dict[str, Any]:
-        """Return a schema without references, and with its types as shapes to choose from."""
-        seen = 0
-        found: dict[str, Any] = dict(schema) if isinstance(schema, Mapping) else {}
-        while seen < DEPTH_MAX:
-            seen += 1
-            if "$ref" in found:
-                target = self._definitions.get(str(found.pop("$ref")).removeprefix("#/$defs/"), {})
-                found = {**target, **found}
-            elif len(found.get("allOf", ())) == 1:
-                (only,) = found.pop("allOf")
-                found = {**only, **found}
-            else:
-                break
-        if isinstance(found.get("type"), list):
-            rest = {name: value for name, value in found.items() if name != "type"}
-            found["anyOf"] = [{**rest, "type": each} for each in found.pop("type")]
-        return found
-
-    def shapes(self, plain: Schema, depth: int = 0) -> list[dict[str, Any]]:
-        """Return what can be chosen from, where something can.
-
-        A choice among choices is one choice: both would be in the field of one place.
-        """
-        found: list[dict[str, Any]] = []
-        for each in plain.get("anyOf") or plain.get("oneOf") or ():
-            shape = self.plain(each)
-            if depth < DEPTH_MAX and kind_of(shape) == "union":
-                found += self.shapes(shape, depth + 1)
-            else:
-                found.append(shape)
-        return found
-
-
-def kind_of(plain: Schema, depth: int = 0) -> Kind:
-    """Return which field a schema without references needs."""
-    if depth > DEPTH_MAX:
-        return "json"
-    if "const" in plain and plain["const"] is None:
-        return "nothing"
-    if "const" in plain or "enum" in plain:
-        return "choice"
-    if plain.get("anyOf") or plain.get("oneOf"):
-        return "union"
-    match plain.get("type"):
-        case "null":
-            return "nothing"
-        case "boolean":
-            return "choice"
-        case "integer" | "number":
-            return "number"
-        case "string":
-            return "date" if plain.get("format") == "date" else "text"
-        case "object" if plain.get("properties") or plain.get("additionalProperties") is False:
-            return "object" if not isinstance(plain.get("additionalProperties"), Mapping) else "json"
-        case "object" if isinstance(plain.get("additionalProperties"), Mapping) and not plain.get("patternProperties"):
-            return "entries"
-        case "array" if isinstance(plain.get("items"), Mapping) and not plain.get("prefixItems"):
-            return "list"
-        case "array" if plain.get("prefixItems") and plain.get("items", True) is not True:
-            return "list" if isinstance(plain.get("items"), Mapping) else "object"
-        case _:
-            return "json"
-
-
-def _choices(plain: Schema) -> list[Any]:
-    if "const" in plain:
-        return [plain["const"]]
-    return list(plain["enum"]) if "enum" in plain else [False, True]
-
-
-def _members(plain: Schema) -> list[tuple[str, Any, bool]]:
-    """Return name, schema and whether it has to be there, of each member of an object or a tuple."""
-    if plain.get("prefixItems"):
-        return [(str(index), each, True) for index, each in enumerate(plain["prefixItems"])]
-    needed = set(plain.get("required", ()))
-    # What has a default is always sent; what has none and may be left out is chosen to be there.
-    return [
-        (name, each, name in needed or _default(each) is not msgspec.UNSET)
-        for name, each in plain.get("properties", {}).items()
-    ]
-
-
-def _default(schema: Any) -> Any:
-    return schema.get("default", msgspec.UNSET) if isinstance(schema, Mapping) else msgspec.UNSET
 
 
 # --- A value as fields ---------------------------------------------------------------------------------------------
@@ -198,8 +100,8 @@ def _fill(book: Book, schema: Any, value: Any, place: str, fields: dict[str, str
                 fields[f"k{place}/{index}"] = name
                 _fill(book, plain["additionalProperties"], each, f"{place}/{index}", fields, depth + 1)
         case "choice":
-            choices = _choices(plain)
-            fields[f"v{place}"] = str(next((i for i, each in enumerate(choices) if _same(each, value)), 0))
+            choices = choices_of(plain)
+            fields[f"v{place}"] = str(next((i for i, each in enumerate(choices) if is_same(each, value)), 0))
         case "nothing":
             pass
         case "json":
@@ -210,7 +112,7 @@ def _fill(book: Book, schema: Any, value: Any, place: str, fields: dict[str, str
 
 def _fill_object(book: Book, plain: Schema, value: Any, place: str, fields: dict[str, str], depth: int) -> None:
     is_tuple = bool(plain.get("prefixItems"))
-    for name, each, needed in _members(plain):
+    for name, each, needed in members_of(plain):
         if is_tuple:
             known = isinstance(value, list) and int(name) < len(value)
             inner = value[int(name)] if known else msgspec.UNSET
@@ -226,10 +128,6 @@ def _fill_object(book: Book, plain: Schema, value: Any, place: str, fields: dict
 
 def _written(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and one == other
 
 
 # --- Fields as a value ---------------------------------------------------------------------------------------------
@@ -255,11 +153,11 @@ def _read(book: Book, schema: Any, fields: Mapping[str, str], place: str, depth:
             shapes = book.shapes(plain)
             return _read(book, shapes[_index(fields.get(f"u{place}"), len(shapes))], fields, place, depth + 1)
         case "object" if plain.get("prefixItems"):
-            return [_read(book, each, fields, f"{place}/{name}", depth + 1) for name, each, _ in _members(plain)]
+            return [_read(book, each, fields, f"{place}/{name}", depth + 1) for name, each, _ in members_of(plain)]
         case "object":
             return {
                 name: _read(book, each, fields, f"{place}/{_token(name)}", depth + 1)
-                for name, each, needed in _members(plain)
+                for name, each, needed in members_of(plain)
                 if needed or fields.get(f"g{place}/{_token(name)}") == "1"
             }
         case "list":
@@ -275,7 +173,7 @@ def _read(book: Book, schema: Any, fields: Mapping[str, str], place: str, depth:
                 for index in range(_count(fields, place))
             }
         case "choice":
-            choices = _choices(plain)
+            choices = choices_of(plain)
             return choices[_index(text, len(choices))]
         case "nothing":
             return None
@@ -316,67 +214,6 @@ def _index(text: str | None, length: int) -> int:
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 6 and int(text) < length else 0
 
 
-# --- Which shape a value has ---------------------------------------------------------------------------------------
-
-
-def fits(book: Book, schema: Any, value: Any, depth: int = 0) -> bool:
-    """Say whether a value has a shape, as far as fields can tell shapes apart."""
-    plain = book.plain(schema)
-    match kind_of(plain, depth):
-        case "union":
-            return any(fits(book, each, value, depth + 1) for each in book.shapes(plain))
-        case "choice":
-            return any(_same(each, value) for each in _choices(plain))
-        case "nothing":
-            return value is None
-        case "number":
-            whole = plain.get("type") == "integer"
-            return (
-                not isinstance(value, bool)
-                and isinstance(value, int if whole else int | float)
-                and _within(plain, value)
-            )
-        case "text" | "date":
-            return isinstance(value, str) and _looks(plain, value)
-        case "list":
-            return isinstance(value, list) and all(fits(book, plain["items"], each, depth + 1) for each in value)
-        case "entries":
-            inner = plain["additionalProperties"]
-            return isinstance(value, dict) and all(fits(book, inner, each, depth + 1) for each in value.values())
-        case "object" if plain.get("prefixItems"):
-            members = plain["prefixItems"]
-            return (
-                isinstance(value, list)
-                and len(value) == len(members)
-                and all(map(lambda s, v: fits(book, s, v, depth + 1), members, value))
-            )
-        case "object":
-            if not isinstance(value, dict) or not set(plain.get("required", ())) <= set(value):
-                return False
-            members = plain.get("properties", {})
-            return all(name in members and fits(book, members[name], each, depth + 1) for name, each in value.items())
-        case _:
-            return True
-
-
-def _within(plain: Schema, value: float) -> bool:
-    low, high = plain.get("minimum"), plain.get("maximum")
-    return (low is None or value >= low) and (high is None or value <= high)
-
-
-_LOOKS: Final[Mapping[str, re.Pattern[str]]] = {
-    "date": re.compile(r"\d{4}-\d\d-\d\d"),
-    "date-time": re.compile(r"\d{4}-\d\d-\d\d[Tt ].+"),
-    "time": re.compile(r"\d\d:\d\d.*"),
-    "uuid": re.compile(r"[0-9a-fA-F-]{32,36}"),
-}
-
-
-def _looks(plain: Schema, value: str) -> bool:
-    look = _LOOKS.get(str(plain.get("format", "")))
-    return look is None or look.fullmatch(value) is not None
-
-
 # --- Fields for a page ---------------------------------------------------------------------------------------------
 
 
@@ -406,7 +243,7 @@ def _draw(
             drawn.choices = [_shape_name(book, each) for each in shapes]
             drawn.children = [_draw(book, shapes[drawn.chosen], fields, wrong, place, " ", depth + 1)]
         case "object":
-            for name, each, needed in _members(plain):
+            for name, each, needed in members_of(plain):
                 at = f"{place}/{_token(name)}"
                 if needed or fields.get(f"g{at}") == "1":
                     child = _draw(book, each, fields, wrong, at, name, depth + 1)
@@ -428,7 +265,7 @@ def _draw(
                 child.wrong = child.wrong or wrong.pop(named, "")
                 drawn.children.append(child)
         case "choice":
-            choices = _choices(plain)
+            choices = choices_of(plain)
             drawn.chosen = _index(drawn.value, len(choices))
             drawn.choices = [_plainly(each) for each in choices]
         case _:

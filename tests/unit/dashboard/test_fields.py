@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.dashboard.fields import Book, changed, draw, fill, fits, read
+from holdfast.dashboard.fields import changed, draw, fill, read
+from holdfast.dashboard.shapes import Book, fits
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=12)
 NAMES = st.text("abcdef/~ ü", min_size=1, max_size=5)
@@ -88,6 +89,8 @@ def test_a_choice_among_choices_is_one_choice():
     schema = {"anyOf": [{"type": "string"}, {"anyOf": [{"type": ["boolean", "integer"]}, {"type": "null"}]}]}
     for value in ("0", True, 0, None):
         assert same(read(schema, fill(schema, value)), value)
+    endless = {"$ref": "#/$defs/E", "$defs": {"E": {"anyOf": [{"$ref": "#/$defs/E"}] * 3}}}
+    assert len(Book(endless).shapes(Book(endless).plain(endless))) < 300
 
 
 def same(one: Any, other: Any) -> bool:
