@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from holdfast.app import Client, Holdfast, Ledger, heartbeat_monitor, lock, run, semaphore
     from holdfast.authoring import (
+        Batch,
         Child,
         Concurrency,
+        Debounce,
         Err,
         Ok,
         Rate,
@@ -101,10 +103,12 @@ _HOMES: Final[dict[str, str]] = {
 
 __all__ = [
     "AlreadyProcessed",
+    "Batch",
     "Child",
     "ChildError",
     "Client",
     "Concurrency",
+    "Debounce",
     "Err",
     "GitHub",
     "Hmac",

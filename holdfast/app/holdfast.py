@@ -17,7 +17,7 @@ from holdfast.authoring import Registry, definition_of
 from holdfast.client import RunHandle, WorkflowClient, audited
 from holdfast.errors import SettingsError
 from holdfast.history import AttributeValue
-from holdfast.ports.operations import RunRecord
+from holdfast.ports.operations import Gathered, RunRecord
 from holdfast.ports.store import Store
 from holdfast.worker import end_script_import
 
@@ -183,6 +183,10 @@ class Holdfast:
         portal = self._sync()
         started = portal.call(self.client.start_many, workflow, inputs, **options)
         return [Blocking(each, portal) for each in started]
+
+    def gather(self, workflow: Any, event: Any, **options: Any) -> Gathered:
+        """Add an event to those that are to become one run. See `WorkflowClient.gather`."""
+        return self._sync().call(self.client.gather, workflow, event, **options)
 
     def submit(self, task: Any, *args: Any, id: str | None = None, **kwargs: Any) -> Any:
         """Run one task durably and return its handle, whose methods block. See `WorkflowClient.submit`."""

@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from holdfast.app.address import ServerAddress
 from holdfast.app.default_store import serve
@@ -31,7 +31,9 @@ from holdfast.stores import SystemClock
 
 if TYPE_CHECKING:
     from holdfast.app.member import Member
+    from holdfast.controller.gatherings import Gatherer
     from holdfast.controller.schedules import Scheduler
+    from holdfast.ports.program import Versioned
     from holdfast.transactions import Mover
 
 log = logger("holdfast.app")
@@ -87,6 +89,8 @@ class Stack:
         self._following: Following | None = None
         self.scheduler: Scheduler | None = None
         """What acts on schedules, in a controller."""
+        self.gatherer: Gatherer | None = None
+        """What begins the runs of events that waited for one another, in a controller."""
         self._movers: list[Mover] = []
         self._rejoining: asyncio.Task[None] | None = None
         self._closing = False
@@ -120,6 +124,7 @@ class Stack:
                 await self._join()
             if CONTROLLER in self.roles:
                 await self._open_scheduler()
+                await self._open_gatherer()
                 await self._open_movers()
         except BaseException:
             await self._leave(lost=False)
@@ -138,6 +143,8 @@ class Stack:
         self._closing = True
         if self.scheduler is not None:
             await self.scheduler.close()
+        if self.gatherer is not None:
+            await self.gatherer.close()
         for each in self._movers:
             await each.close()
         if self._rejoining is not None:
@@ -171,6 +178,14 @@ class Stack:
         self.scheduler = await open_scheduler(
             self.registry, self.settings, self.store, self.bus, self.engine, self.meters
         )
+
+    async def _open_gatherer(self) -> None:
+        # Imported here, for the same reason.
+        from holdfast.controller.gatherings import Gatherer
+
+        find = cast("Callable[[str], Versioned]", self.registry.workflow)
+        self.gatherer = Gatherer(self.store, self.bus, self.engine, find, self.settings.poll_seconds)
+        await self.gatherer.open()
 
     async def _open_movers(self) -> None:
         if not self.settings.outboxes:

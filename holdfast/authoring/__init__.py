@@ -13,6 +13,7 @@ from holdfast.authoring.effects import side_effect
 from holdfast.authoring.expressions import Expression, InputMapping, Template
 from holdfast.authoring.fan_out import Err, Ok, Results, map_tasks
 from holdfast.authoring.finding import set_attributes
+from holdfast.authoring.gathering import Batch, Debounce, Gathering, event_of, join_events, read_gathering
 from holdfast.authoring.guard import DeterminismGuard
 from holdfast.authoring.inside import (
     all_handlers_finished,
@@ -52,16 +53,19 @@ from holdfast.authoring.workflow import WorkflowDefinition, definition_of, find_
 __all__ = [
     "PAYLOAD_BYTES_MAX",
     "AsyncTask",
+    "Batch",
     "BoundTask",
     "CallSignature",
     "Callback",
     "Child",
     "Concurrency",
+    "Debounce",
     "DeterminismGuard",
     "Duration",
     "Err",
     "Expression",
     "Finding",
+    "Gathering",
     "HeldLock",
     "InputMapping",
     "LockBlock",
@@ -98,9 +102,11 @@ __all__ = [
     "deprecate_patch",
     "encode_message",
     "encode_untyped",
+    "event_of",
     "find_definition",
     "get_run",
     "heartbeat",
+    "join_events",
     "lint_file",
     "lock",
     "make_options",
@@ -112,6 +118,7 @@ __all__ = [
     "query",
     "random",
     "read_duration",
+    "read_gathering",
     "run_info",
     "semaphore",
     "set_attributes",

@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
+from holdfast.authoring.durations import Duration
 from holdfast.authoring.expressions import Expression, InputMapping, MappingSource, Template
+from holdfast.authoring.gathering import Batch, Debounce, Gathering, read_gathering
 from holdfast.authoring.json_schemas import SchemaSource, compile_schema
 from holdfast.authoring.messages import MessageHandler, Signal
 from holdfast.authoring.options import check_name
@@ -59,6 +61,10 @@ class Webhook:
     schema: Callable[[Any], tuple[tuple[str, str], ...]] | None = None
     """What is wrong with a body, by its JSON Schema."""
     policy: IdPolicy = field(default_factory=IdPolicy)
+    gathering: Gathering | None = None
+    """How deliveries wait for one another and become one run; None lets each be a run of its own."""
+    key: Template | None = None
+    """Which deliveries wait for one another; None is all of them."""
 
     def __call__(self, subject: Subject) -> Subject:
         """Decorate the workflow of which runs are to be started.
@@ -101,6 +107,9 @@ def webhook(  # noqa: PLR0913 - one for each thing there is to say
     schema: SchemaSource | None = None,
     id_reuse_policy: str = SAME_INPUT,
     id_conflict_policy: str | None = None,
+    debounce: Debounce | Duration | None = None,
+    batch: Batch | Mapping[str, Any] | None = None,
+    key: str | None = None,
 ) -> Webhook:
     """Declare what is done with what an outside system sends to `POST /v1/hooks/NAME`.
 
@@ -136,6 +145,10 @@ def webhook(  # noqa: PLR0913 - one for each thing there is to say
         id_reuse_policy: what to do when the run of this id has ended: `same_input`, `allow_duplicate`,
             `allow_duplicate_failed_only` or `reject_duplicate`.
         id_conflict_policy: what to do when it is open: `same_input`, `fail`, `use_existing` or `terminate_existing`.
+        debounce: start one run for a burst of deliveries, with the last one, once none came for so long: `"30s"`, or
+            `Debounce("30s", at_most="5m")`.
+        batch: start one run for many deliveries, with a list of all: `Batch(100, within="10s")`.
+        key: with `debounce` or `batch`, which deliveries become one run: a text with expressions in braces.
 
     Raises:
         DefinitionError: it cannot work.
@@ -155,6 +168,15 @@ def webhook(  # noqa: PLR0913 - one for each thing there is to say
         raise DefinitionError(
             f"verify {what} is {verify!r}, which verifies nothing", where, 'Such as verify=GitHub("env:GITHUB_SECRET").'
         )
+    gathering = read_gathering(debounce, batch, f"webhook {own!r}", where)
+    if gathering is not None and (signal_name or id is not None):
+        raise DefinitionError(
+            f"webhook {own!r} lets deliveries become one run, and says {'signal' if signal_name else 'id'}=...",
+            where,
+            "Leave it out: such a run has an id of its own, and is sent nothing. key=... says what becomes one run.",
+        )
+    if gathering is None and key is not None:
+        raise DefinitionError(f"webhook {own!r} has a key, and neither debounce nor batch", where, "Say which.")
     return Webhook(
         own,
         verify,
@@ -170,6 +192,8 @@ def webhook(  # noqa: PLR0913 - one for each thing there is to say
         None if delivery is None else Expression(delivery, f"delivery {what}"),
         None if schema is None else compile_schema(schema, f"schema {what}"),
         _policy(id_reuse_policy, id_conflict_policy or (USE_EXISTING if signal_name else SAME_INPUT), own, where),
+        gathering,
+        None if key is None else Template(key, f"key {what}"),
     )
 
 

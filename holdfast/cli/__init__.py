@@ -18,6 +18,7 @@ from holdfast.cli import (
     demo,
     deploying,
     fleet,
+    gathering,
     keeping,
     keys,
     linting,
@@ -57,12 +58,14 @@ program.command(rich_help_panel=SERVE)(serving.orchestrator)
 program.command(rich_help_panel=SERVE)(serving.worker)
 program.command(rich_help_panel=WORK)(starting.start)
 program.command(rich_help_panel=WORK)(starting.submit)
+program.command(rich_help_panel=WORK)(gathering.gather)
 program.add_typer(runs.runs, name="runs", rich_help_panel=WORK)
 operating.add_verbs(runs.runs)
 program.command(rich_help_panel=WORK)(messages.signal)
 program.command(rich_help_panel=WORK)(messages.query)
 program.command(rich_help_panel=WORK)(messages.update)
 program.add_typer(scheduling.schedules, name="schedules", rich_help_panel=DOORS)
+program.add_typer(gathering.gatherings, name="gatherings", rich_help_panel=DOORS)
 program.add_typer(delivering.deliveries, name="deliveries", rich_help_panel=DOORS)
 program.add_typer(notifying.notices, name="notices", rich_help_panel=DOORS)
 program.command(rich_help_panel=CODE)(replaying.replay)

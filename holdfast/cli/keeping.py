@@ -21,7 +21,7 @@ from holdfast.authoring import read_duration
 from holdfast.cli.output import Exit, Output
 from holdfast.cli.verbs import BusOption, JsonOption, StoreOption, run_verb, shown, with_client
 from holdfast.errors import UsageError
-from holdfast.ports.operations import Prune, PruneAudit, PruneDeliveries, PruneKeys
+from holdfast.ports.operations import Prune, PruneAudit, PruneDeliveries, PruneGatherings, PruneKeys
 
 encryption = typer.Typer(help="Keys that payloads are encrypted with.", no_args_is_help=True)
 
@@ -65,7 +65,7 @@ def prune(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let go of histories of runs that ended long ago, old deliveries and audit entries; ids and results stay."""
+    """Let go of histories of runs that ended long ago, old deliveries, events, audit entries; ids and results stay."""
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
@@ -83,11 +83,15 @@ def prune(
         deliveries = 0
         while forgotten := (await client.store.write([PruneDeliveries(before)]))[0]:
             deliveries += forgotten
+        gatherings = 0
+        while gone := (await client.store.write([PruneGatherings(before)]))[0]:
+            gatherings += gone
         output.fields(
             {
                 "executions": runs,
                 "payloads": payloads,
                 "deliveries": deliveries,
+                "gatherings": gatherings,
                 "audit entries": entries,
                 "idempotency keys": await _prune_keys(client, before),
             }

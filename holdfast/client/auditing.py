@@ -20,6 +20,8 @@ from holdfast.ports.operations import (
     Carrying,
     Deliver,
     DropSchedule,
+    Gather,
+    HurryGathering,
     LimitPool,
     Membership,
     MoveSchedule,
@@ -53,6 +55,8 @@ ACTS: Final[dict[type, Callable[[Any], tuple[str, str, str]]]] = {
     RotateKey: lambda act: ("rotate-key", act.name, ""),
     RevokeKey: lambda act: ("revoke-key", act.name, ""),
     PutSchedule: lambda act: ("put-schedule", act.name, ""),
+    Gather: lambda act: ("gather", act.workflow, act.key),
+    HurryGathering: lambda act: ("hurry-gathering", str(act.gathering_id), ""),
     DropSchedule: lambda act: ("delete-schedule", act.name, ""),
     MoveSchedule: lambda act: (act.action and f"{act.action}-schedule", act.name, ""),
 }

@@ -15,10 +15,21 @@ from uuid import uuid4
 import msgspec
 from msgspec import UNSET
 
-from holdfast.authoring import Duration, Startable, encode_message, encode_untyped, parse_duration, startable
+from holdfast.authoring import (
+    Batch,
+    Debounce,
+    Duration,
+    Startable,
+    encode_message,
+    encode_untyped,
+    event_of,
+    parse_duration,
+    read_gathering,
+    startable,
+)
 from holdfast.client.bulk import BULK_RUNS
 from holdfast.client.handle import RunHandle
-from holdfast.errors import HoldfastError, InputError, LeaseError, RequestError
+from holdfast.errors import DefinitionError, HoldfastError, InputError, LeaseError, RequestError
 from holdfast.history import AttributeValue, check_memo, encode_attributes
 from holdfast.ports.engine import BulkPage, BulkRequest, Engine, Forked, ForkRequest, StartRequest
 from holdfast.ports.notices import check_urls
@@ -26,6 +37,8 @@ from holdfast.ports.operations import (
     ID_CONFLICT_POLICIES,
     ID_REUSE_POLICIES,
     USE_EXISTING,
+    Gather,
+    Gathered,
     IdPolicy,
     RunFilter,
     RunRecord,
@@ -175,6 +188,54 @@ class WorkflowClient:
         message = StartSignal(name, payload, operation_id or uuid4().hex)
         started = await self.engine.start_next(request, policy, message)
         return RunHandle(self.engine, id, target.decode_result, created=started.created)
+
+    async def gather(
+        self,
+        workflow: Any,
+        event: Any,
+        *,
+        key: str = "",
+        debounce: Debounce | Duration | None = None,
+        batch: Batch | None = None,
+        event_id: str | None = None,
+    ) -> Gathered:
+        """Add an event to those that are to become one run; once this returns it cannot be lost.
+
+        Args:
+            workflow: a workflow or task of one argument, or a workflow's registered name. With `batch` its argument is
+                a list of events.
+            event: what happened.
+            key: events of the same workflow and key become one run.
+            debounce: begin the run once no event came for so long, with the last one: `"30s"`, or
+                `Debounce("30s", at_most="5m")`.
+            batch: begin the run when there are enough events, or some time after the first one, with all of them:
+                `Batch(100, within="10s")`.
+            event_id: names the event; added again under the same id, it is added once.
+
+        Returns:
+            The id of the run that is to begin, when that is, and how many events there are. Until then there is no
+            such run.
+
+        Raises:
+            DefinitionError: neither `debounce` nor `batch` is given, or both.
+            InputError, EncodeError: the event does not fit the workflow.
+        """
+        gathering = read_gathering(debounce, batch, "an event")
+        if gathering is None:
+            raise DefinitionError("an event has neither debounce nor batch", remedy="To begin a run at once: start.")
+        target = startable(workflow)
+        payload = target.encode_call(([event] if gathering.size else event,), {})
+        return await self.engine.gather(
+            Gather(
+                target.name,
+                key,
+                event_of(gathering, payload, target.name),
+                gathering.within_seconds,
+                gathering.quiet_seconds,
+                gathering.size,
+                event_id or "",
+            )
+        )
 
     async def start_many(
         self,

@@ -68,6 +68,8 @@ from holdfast.ports.operations import (
     Carrying,
     Changes,
     Deliver,
+    Gather,
+    Gathered,
     IdPolicy,
     Membership,
     Operation,
@@ -218,6 +220,17 @@ class EmbeddedEngine:
         result = await self._start_next(act.request, act.policy, act.signal, note)
         self._bus.ring([RUNS])
         return result
+
+    async def gather(self, event: Gather) -> Gathered:
+        """Add an event to those that are to become one run. See `Engine.gather`."""
+        for what, text in (("workflow", event.workflow), ("key", event.key), ("event's id", event.event_id)):
+            if text:
+                check_identifier(text, f"the {what} of a gathering")
+        (result,) = await self._store.write([event])
+        if isinstance(result, HoldfastError):
+            raise result
+        gathered: Gathered = result
+        return gathered
 
     async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:
         """Deliver a signal durably. See `Engine.signal`."""

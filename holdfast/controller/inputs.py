@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from holdfast.authoring import MessageHandler, WorkflowDefinition
+from holdfast.authoring import Gathering, MessageHandler, WorkflowDefinition, event_of
 from holdfast.controller.strict import read_json
 from holdfast.errors import InputError
 
@@ -41,6 +41,19 @@ def recorded(definition: WorkflowDefinition[Any, Any] | MessageHandler[Any, Any]
     if isinstance(definition, WorkflowDefinition):
         definition.check_input(payload)
     return payload
+
+
+def canonical_event(definition: WorkflowDefinition[Any, Any], text: bytes, gathering: Gathering) -> bytes:
+    """Return an event as it waits for others. Raises InputError."""
+    text = text or b"null"
+    read_json(text, f"an event of {definition.name}")
+    return recorded_event(definition, text, gathering)
+
+
+def recorded_event(definition: WorkflowDefinition[Any, Any], text: bytes, gathering: Gathering) -> bytes:
+    """Return an event as it waits for others, from JSON that was read strictly. Raises InputError."""
+    alone = b"[" + text + b"]" if gathering.size else text
+    return event_of(gathering, recorded(definition, alone), definition.name)
 
 
 def plain(text: bytes, what: str) -> bytes:

@@ -4,6 +4,7 @@ Owns: one part for each noun, and how they are put together.
 Must not know: requests, responses, routes, who asks; what a part does.
 
     start   -> starts      validate, hand over, describe what came of it
+    gather  -> gatherings
     look    -> runs, glance, fleet, audit, notices, captures, inbox
     talk    -> messages
     operate -> operating, forks, schedules, keys
@@ -22,6 +23,7 @@ from holdfast.controller.backlog import BACKLOG_MAX, Backlog
 from holdfast.controller.captures import CaptureShelf
 from holdfast.controller.fleet import Fleet
 from holdfast.controller.forks import Forks
+from holdfast.controller.gatherings import GatheringService
 from holdfast.controller.keyring import Keyring
 from holdfast.controller.messages import Messages
 from holdfast.controller.notices.outbox import Outbox
@@ -93,6 +95,7 @@ class ControllerService:
         self.messages = Messages(engine, registry, store, once, draw_id, callbacks)
         self.operating = Operating(engine, self.runs, self.messages, draw_id)
         self.forks = Forks(engine, registry, self.runs, draw_id)
+        self.gatherings = GatheringService(engine, registry, store, backlog)
         self.fleet = Fleet(store)
         self.audit = AuditLog(store)
         self.notices = Outbox(store)

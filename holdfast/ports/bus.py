@@ -28,10 +28,12 @@ LOCKS: Final = "locks"
 """Somebody who is no workflow has been granted a lock."""
 SCHEDULES: Final = "schedules"
 """A schedule was changed."""
+GATHERINGS: Final = "gatherings"
+"""Events begin to gather, or are enough."""
 HOSTS: Final = "hosts"
 """Something was learned of a host that tasks call."""
 
-TOPICS: Final = frozenset({RUNS, MAIL, TASKS, REQUESTS, CLOSED, POOLS, LOCKS, SCHEDULES, HOSTS})
+TOPICS: Final = frozenset({RUNS, MAIL, TASKS, REQUESTS, CLOSED, POOLS, LOCKS, SCHEDULES, GATHERINGS, HOSTS})
 """All of them: what is rung when nobody knows what was missed."""
 
 Listener: TypeAlias = Callable[[frozenset[str]], None]

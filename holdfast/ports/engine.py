@@ -19,6 +19,8 @@ from holdfast.ports.operations import (
     Carrying,
     Changes,
     Deliver,
+    Gather,
+    Gathered,
     IdPolicy,
     Operation,
     Pause,
@@ -269,6 +271,9 @@ class Engine(Protocol):
         Raises:
             HoldfastError: what `note` made was refused.
         """
+
+    async def gather(self, event: Gather) -> Gathered:
+        """Add an event to those that are to become one run, durably."""
 
     async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:
         """Deliver a signal durably. The same `operation_id` again is the same signal.

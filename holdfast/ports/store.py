@@ -20,6 +20,7 @@ from holdfast.ports.operations import (
     EntryRecord,
     FanOutRecord,
     FireRecord,
+    GatheringRecord,
     HostRecord,
     InboxRow,
     ItemOutcome,
@@ -208,6 +209,21 @@ class Store(Protocol):
 
     async def fires(self, schedule: str, limit: int) -> list[FireRecord]:
         """Return what was noted of a schedule's due times, newest first."""
+
+    async def gatherings(self, cursor: str | None = None, limit: int = 50) -> tuple[list[GatheringRecord], str | None]:
+        """Return gatherings, newest first, and the cursor of the next page (None at the end)."""
+
+    async def gathering(self, gathering_id: int) -> GatheringRecord | None:
+        """Return one gathering."""
+
+    async def due_gatherings(self, now: float, limit: int) -> list[GatheringRecord]:
+        """Return gatherings whose time has come by `now` and whose runs have not begun, the first ones first."""
+
+    async def gathered(self, record: GatheringRecord) -> list[bytes]:
+        """Return the events of a gathering that its run is to have, in order."""
+
+    async def next_gathering(self) -> float | None:
+        """Return when a gathering is due next; None when there is none."""
 
     async def uncaptured(self, limit: int) -> list[RunRecord]:
         """Return executions that failed, timed out or are parked and are not marked captured, newest first.

@@ -12,6 +12,7 @@ Where a body stands:
     answer                  request                                     ledger          name
     kept answer             caller, key
     memo                    run                                         input           schedule
+    event                   of a gathering: workflow, key
     delivery                webhook, delivery id, part: headers, body, or the reason of one that failed
 
 Attributes are not bodies either: a run is found by them.
@@ -226,6 +227,15 @@ def _put_schedule(codec: Codec, operation: ops.PutSchedule) -> ops.PutSchedule:
     return _replace(operation, input=encrypt(codec, operation.input, place_of("schedule", operation.name)))
 
 
+def _gather(codec: Codec, operation: ops.Gather) -> ops.Gather:
+    return _replace(operation, event=encrypt(codec, operation.event, gathered_place(operation.workflow, operation.key)))
+
+
+def gathered_place(workflow: str, key: str) -> bytes:
+    """Return the place of an event that waits for others."""
+    return place_of("gathered", workflow, key)
+
+
 def _ask(codec: Codec, operation: ops.Ask) -> ops.Ask:
     place = place_of("ask", operation.run_id, operation.kind, operation.name, operation.operation_id)
     return _replace(operation, body=encrypt(codec, operation.body, place))
@@ -305,6 +315,7 @@ ENCRYPTS: Final[dict[type, Callable[[Codec, Any], Any]]] = {
     ops.RecordItems: _record,
     ops.MarkDone: _mark_done,
     ops.PutSchedule: _put_schedule,
+    ops.Gather: _gather,
     ops.Ask: _ask,
     ops.Answer: _answer,
     ops.NoteDelivery: _note_delivery,
@@ -353,6 +364,9 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.RevokeKey,
         ops.MoveSchedule,
         ops.DropSchedule,
+        ops.BeginGathered,
+        ops.HurryGathering,
+        ops.PruneGatherings,
         ops.FreezeRate,
         ops.TellHost,
         ops.PausePool,

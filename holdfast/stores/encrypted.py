@@ -31,6 +31,7 @@ from holdfast.stores.bodies import (
     ENCRYPTS,
     PLAIN,
     delivery_place,
+    gathered_place,
     item_outcome_place,
     open_delivery_reason,
     open_or_leave,
@@ -138,6 +139,11 @@ class EncryptedStore:
             _replace(each, body=self.codec.decrypt(each.body, item_outcome_place(fan_out_id, each.index)))
             for each in await self._store.outcomes(fan_out_id, start, stop)
         ]
+
+    async def gathered(self, record: ops.GatheringRecord) -> list[bytes]:
+        """Return the events of a gathering. See `Store.gathered`. Raises EncryptionError."""
+        place = gathered_place(record.workflow, record.key)
+        return [self.codec.decrypt(each, place) for each in await self._store.gathered(record)]
 
     async def deliveries(
         self, where: ops.DeliveryFilter, cursor: str | None = None, limit: int = 50

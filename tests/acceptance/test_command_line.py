@@ -282,6 +282,19 @@ def test_lint_says_what_it_cannot_read(folder: Path) -> None:
         assert words in result.stderr
 
 
+def test_events_gather_and_are_begun_by_hand() -> None:
+    """Events of one key are one gathering, the same id is one event, and a person may let the run begin."""
+    words = ("gather", "digest", "--batch", "9", "--within", "1h", "--key", "k", "--id")
+    first, again, second = (json.loads(call(*words, each, "7", "--json").stdout) for each in ("a", "a", "b"))
+    assert first == again
+    assert (second["run_id"], second["events"]) == (first["run_id"], 2)
+    (listed,) = json.loads(call("gatherings", "list", "--json").stdout)["items"]
+    assert (listed["state"], listed["key"], listed["events"]) == ("open", "k", 2)
+    assert json.loads(call("gatherings", "begin", str(first["gathering"]), "--json").stdout)["state"] == "full"
+    assert call("gatherings", "begin", "99").exit_code == Exit.USAGE
+    assert call("gather", "digest", "7", "--batch", "9").exit_code == Exit.USAGE
+
+
 def test_keys_are_made_renewed_and_revoked_and_the_log_says_by_whom(folder: Path) -> None:
     """A key for one workflow gets another secret and is revoked; each act is in the audit log by name."""
     made = json.loads(

@@ -19,6 +19,7 @@ from fastapi.routing import iter_route_contexts
 from holdfast.authoring import Registry
 from holdfast.controller import catalogue, documents
 from holdfast.controller.documents import Document
+from holdfast.controller.gatherings import documents as gathering_documents
 from holdfast.controller.http.access import Public, ScopedRoute
 from holdfast.controller.http.problems import MEDIA_TYPE, Problem
 from holdfast.controller.keys import Scope
@@ -86,7 +87,7 @@ def _operations(app: FastAPI, described: dict[str, Any]) -> Iterator[tuple[dict[
 def _schemas() -> dict[str, Any]:
     kinds = [
         each
-        for module in (documents, schedule_documents, webhook_documents)
+        for module in (documents, gathering_documents, schedule_documents, webhook_documents)
         for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, Document) and each is not Document
     ]

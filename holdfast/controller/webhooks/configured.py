@@ -72,11 +72,14 @@ DOING: Final = frozenset(
         "schema",
         "id_reuse_policy",
         "id_conflict_policy",
+        "debounce",
+        "batch",
+        "key",
     }
 )
 """What a table, or each of its `routes`, says about what is done."""
 
-TEXTS: Final = (SIGNING | DOING) - {"tolerance", "input", "message", "on", "schema"}
+TEXTS: Final = (SIGNING | DOING) - {"tolerance", "input", "message", "on", "schema", "batch"}
 """Those of them that are texts."""
 TEXT_EXAMPLE: Final = '"body.id"'
 

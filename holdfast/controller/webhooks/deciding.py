@@ -13,12 +13,12 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from holdfast.authoring import Expression, InputMapping, MessageHandler, Registry, Webhook
-from holdfast.controller.inputs import check_run_id, recorded
+from holdfast.authoring import Expression, Gathering, InputMapping, MessageHandler, Registry, Webhook
+from holdfast.controller.inputs import check_run_id, recorded, recorded_event
 from holdfast.controller.strict import read_json
 from holdfast.errors import DeliveryError, InputError
 from holdfast.ports.engine import StartRequest
-from holdfast.ports.operations import IdPolicy
+from holdfast.ports.operations import Gather, IdPolicy
 from holdfast.ports.webhooks import Delivery
 
 KEY_CHARACTERS_MAX: Final = 200
@@ -47,6 +47,8 @@ class Meaning:
     signal: str = ""
     message: bytes = b""
     """JSON text of what the signal carries; not checked yet where no run is started."""
+    gather: Gather | None = None
+    """What becomes a run together with others, instead of a start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ def decide(declared: Sequence[Webhook], facts: Facts, registry: Registry) -> Mea
         problems = fitting.schema(context["body"])
         if problems:
             raise InputError(f"the body of webhook {name!r}", problems)
+    if fitting.gathering is not None:
+        return Meaning("", None, fitting.policy, gather=_gather(fitting, fitting.gathering, facts, registry))
     if fitting.id is None:
         run_id = f"{name}-{facts.key}"
     else:
@@ -128,6 +132,23 @@ def decide(declared: Sequence[Webhook], facts: Facts, registry: Registry) -> Mea
         if handler is not None:
             message = recorded(cast("MessageHandler[Any, Any]", handler), message)
     return Meaning(run_id, request, fitting.policy, fitting.signal, message)
+
+
+def _gather(declared: Webhook, gathering: Gathering, facts: Facts, registry: Registry) -> Gather:
+    name, context = declared.name, facts.context
+    key, template = "", declared.key
+    if template is not None:
+        key = _found(name, "key", lambda: template.fill(context))[:KEY_CHARACTERS_MAX]
+    mapped = _mapped(declared, "input", declared.input, context)
+    return Gather(
+        declared.start,
+        key,
+        recorded_event(registry.workflow(declared.start), mapped, gathering),
+        gathering.within_seconds,
+        gathering.quiet_seconds,
+        gathering.size,
+        f"webhook {name} {facts.key}",
+    )
 
 
 def _fitting(declared: Iterable[Webhook], facts: Facts) -> Iterator[Webhook]:

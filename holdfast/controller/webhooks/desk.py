@@ -29,7 +29,7 @@ from typing import Any, Final, NoReturn, cast
 import msgspec
 
 from holdfast.authoring import MessageHandler, Registry, Webhook, check_webhooks
-from holdfast.controller.actors import engine_of
+from holdfast.controller.actors import engine_of, store_of
 from holdfast.controller.inputs import recorded
 from holdfast.controller.signals import takes_signal
 from holdfast.controller.webhooks.deciding import Facts, Meaning, Nothing, decide, fallback_key, read_facts
@@ -55,6 +55,7 @@ from holdfast.ports.operations import (
     Deliver,
     DeliveryRecord,
     DeliveryState,
+    Gather,
     NotedDelivery,
     NoteDelivery,
     Operation,
@@ -248,13 +249,18 @@ class Desk:
         except HoldfastError as error:
             return await self._note_failed(first, delivery, facts, kept, error, again=again)
         note = self._note(first, delivery, facts, kept, DeliveryState.ACCEPTED, again=again)
+        if isinstance(act, Gather):
+            return await self._write(msgspec.structs.replace(note, act=act), facts, actor)
 
         def carrying(made: Operation) -> Carrying:
             return msgspec.structs.replace(note, act=made)
 
         return self._checked(await engine_of(self._engine, actor).carry_out(act, carrying), facts)
 
-    async def _act(self, meaning: Meaning, facts: Facts) -> Begin | Deliver:
+    async def _act(self, meaning: Meaning, facts: Facts) -> Begin | Deliver | Gather:
+        if meaning.gather is not None:
+            await self._check_room()
+            return meaning.gather
         operation_id = f"webhook {facts.context['webhook']} {facts.key}"
         if meaning.start is not None:
             await self._check_room()
@@ -339,8 +345,8 @@ class Desk:
                 log.warning("refused deliveries came faster than they are noted", unnoted=self._unnoted)
                 self._unnoted = 0
 
-    async def _write(self, note: NoteDelivery, facts: Facts) -> NotedDelivery:
-        (result,) = await self._store.write([note])
+    async def _write(self, note: NoteDelivery, facts: Facts, actor: str = "") -> NotedDelivery:
+        (result,) = await store_of(self._store, actor).write([note])
         if isinstance(result, HoldfastError):
             raise result
         return self._checked(result, facts)

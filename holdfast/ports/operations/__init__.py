@@ -71,6 +71,18 @@ from holdfast.ports.operations.fan_outs import (
     ItemOutcome,
     RecordItems,
 )
+from holdfast.ports.operations.gatherings import (
+    GATHERED_BYTES_MAX,
+    GATHERED_EVENTS_MAX,
+    BeginGathered,
+    Begun,
+    Gather,
+    Gathered,
+    GatheringRecord,
+    GatheringState,
+    HurryGathering,
+    PruneGatherings,
+)
 from holdfast.ports.operations.hosts import (
     HostRecord,
     TellHost,
@@ -275,6 +287,10 @@ Operation: TypeAlias = (
     | ResendNotice
     | NoteDelivery
     | PruneDeliveries
+    | Gather
+    | BeginGathered
+    | HurryGathering
+    | PruneGatherings
     | PutKey
     | RotateKey
     | NoteUse
@@ -294,6 +310,8 @@ __all__ = [
     "FAIL",
     "FAILED",
     "FOUND",
+    "GATHERED_BYTES_MAX",
+    "GATHERED_EVENTS_MAX",
     "ID_CONFLICT_POLICIES",
     "ID_REUSE_POLICIES",
     "MISSED",
@@ -323,6 +341,8 @@ __all__ = [
     "Audited",
     "Beat",
     "BeatTasks",
+    "BeginGathered",
+    "Begun",
     "BreakLock",
     "Carrying",
     "Change",
@@ -358,7 +378,12 @@ __all__ = [
     "FireRecord",
     "Fit",
     "FreezeRate",
+    "Gather",
+    "Gathered",
+    "GatheringRecord",
+    "GatheringState",
     "HostRecord",
+    "HurryGathering",
     "IdPolicy",
     "InboxRow",
     "ItemOutcome",
@@ -396,6 +421,7 @@ __all__ = [
     "Prune",
     "PruneAudit",
     "PruneDeliveries",
+    "PruneGatherings",
     "PruneKeys",
     "Pruned",
     "PrunedKeys",

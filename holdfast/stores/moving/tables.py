@@ -47,6 +47,8 @@ TRAVELLING: Final = (
     "idempotency",
     "schedules",
     "schedule_fires",
+    "gatherings",
+    "gathered",
 )
 
 STAYING: Final[Mapping[str, str]] = MappingProxyType(

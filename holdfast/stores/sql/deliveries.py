@@ -15,6 +15,7 @@ from holdfast.ports.operations import (
     DeliveryFilter,
     DeliveryRecord,
     DeliveryState,
+    Gathered,
     NotedDelivery,
     NoteDelivery,
     Overtaken,
@@ -57,7 +58,7 @@ def _decide(
         if isinstance(result, HoldfastError):
             state, reason, refusal = DeliveryState.FAILED, result.message(), result
         else:
-            run_id = result.run_id if isinstance(result, Delivered) else result.execution.partition("@")[0]
+            run_id = result.run_id if isinstance(result, Delivered | Gathered) else result.execution.partition("@")[0]
     if delivery_id is None:
         noted = _put(session, operation, state, reason, run_id)
     else:

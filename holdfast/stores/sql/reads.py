@@ -20,6 +20,7 @@ from holdfast.stores.sql import (
     executions,
     fan_outs,
     feed,
+    gatherings,
     hosts,
     inbox,
     keys,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         EntryRecord,
         FanOutRecord,
         FireRecord,
+        GatheringRecord,
         HostRecord,
         InboxRow,
         ItemOutcome,
@@ -248,6 +250,30 @@ class Reads(ABC):
     async def fires(self, schedule: str, limit: int) -> list[FireRecord]:
         """Return what was noted of a schedule's due times, newest first."""
         return await self._ask(schedules.read_fires, schedule, limit)
+
+    async def gatherings(self, cursor: str | None = None, limit: int = 50) -> tuple[list[GatheringRecord], str | None]:
+        """Return gatherings, newest first, and the cursor of the next page (None at the end).
+
+        Raises:
+            ValueError: the cursor is not one of ours.
+        """
+        return await self._ask(gatherings.read_page, cursor, limit)
+
+    async def gathering(self, gathering_id: int) -> GatheringRecord | None:
+        """Return one gathering."""
+        return await self._ask(gatherings.read, gathering_id)
+
+    async def due_gatherings(self, now: float, limit: int) -> list[GatheringRecord]:
+        """Return gatherings whose time has come, the first ones first."""
+        return await self._ask(gatherings.read_due, now, limit)
+
+    async def gathered(self, record: GatheringRecord) -> list[bytes]:
+        """Return the events of a gathering that its run is to have, in order."""
+        return await self._ask(gatherings.read_events, record.gathering_id)
+
+    async def next_gathering(self) -> float | None:
+        """Return when a gathering is due next; None when there is none."""
+        return await self._ask(gatherings.read_next)
 
     async def uncaptured(self, limit: int) -> list[RunRecord]:
         """Return executions that failed, timed out or are parked and are not marked captured, newest first."""

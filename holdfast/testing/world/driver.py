@@ -10,8 +10,9 @@ Nothing happens between two calls. A call lets the stack run until everything wa
 to the next moment at which anything is due and lets the stack run on. Two things stop it: what was called for is done,
 or nothing is due before the call's limit: at once for what takes no time, a moment for `advance`, never for a result.
 
-What is due is asked of four: the orchestrator (timers of runs in memory), the scheduler, the store (retries, delayed
-work, leases), and the event loop (what task code waits for, and the time-outs of attempts).
+What is due is asked of five: the orchestrator (timers of runs in memory), the scheduler, whoever begins the runs of
+gatherings, the store (retries, delayed work, leases), and the event loop (what task code waits for, and the time-outs
+of attempts).
 
 A crash strikes in the middle of something. From that moment nothing is written; the loop stops, the stack is dropped,
 another one is started on the same store, and what was called for is called again.
@@ -241,9 +242,8 @@ class Driver:
             local = self._stack.engine.local
             if isinstance(local, Orchestrator) and local.next_due is not None:
                 known.append(local.next_due)
-            scheduler = self._stack.scheduler
-            if scheduler is not None and scheduler.next_due is not None:
-                known.append(scheduler.next_due)
+            loops = (self._stack.scheduler, self._stack.gatherer)
+            known += [each.next_due for each in loops if each is not None and each.next_due is not None]
             stored = now_or_never(self._stack.store.next_wake(now))
             if stored is not None and stored > now + LEASE_SECONDS / 2:
                 stored = None  # the end of our own lease

@@ -24,7 +24,7 @@ from holdfast.errors import SettingsError, UnknownNameError, WorldStuckError
 from holdfast.history import History, to_json
 from holdfast.orchestrator import Orchestrator
 from holdfast.ports.engine import RecordedEvent
-from holdfast.ports.operations import TERMINAL
+from holdfast.ports.operations import TERMINAL, Gathered
 from holdfast.replay.captures import read_run
 from holdfast.testing.world.driver import Driver, Stuck
 from holdfast.testing.world.run import WorldRun
@@ -195,6 +195,11 @@ class World:
         run_id = id if id is not None else f"run-{next(self._numbers)}"
         handle = self._call(partial(self._client.submit, task, *args, id=run_id, **kwargs), f"the start of {run_id}")
         return WorldRun(self, run_id, created=handle.created)
+
+    def gather(self, workflow: Any, event: Any, **options: Any) -> Gathered:
+        """Add an event to those that are to become one run. See `WorkflowClient.gather`."""
+        named = {"event_id": f"event-{next(self._numbers)}"} | options  # added once, also if the stack dies now
+        return self._call(partial(self._client.gather, workflow, event, **named), "an event")
 
     def run(self, run_id: str, workflow: Any = None) -> WorldRun:
         """Refer to a run by its id; with its workflow, results are decoded to its types."""

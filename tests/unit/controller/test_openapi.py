@@ -11,12 +11,14 @@ from pydantic import BaseModel
 
 from holdfast.authoring import workflow
 from holdfast.controller import documents
+from holdfast.controller.gatherings import documents as gathering_documents
 from holdfast.controller.http.access import Public
 from holdfast.controller.schedules import documents as schedule_documents
 from holdfast.controller.webhooks import documents as webhook_documents
 from tests.unit.controller.rig import DEFINITIONS, Order, on_loop, serving
 
-KINDS = {**vars(documents), **vars(schedule_documents), **vars(webhook_documents)}
+MODULES = (documents, gathering_documents, schedule_documents, webhook_documents)
+KINDS = {name: kind for module in MODULES for name, kind in vars(module).items()}
 
 
 class Leaf(BaseModel):
@@ -133,7 +135,7 @@ async def test_every_route_is_described_with_its_scope_and_its_problems(tmp_path
         assert len(operations) == len(set(operations))
 
 
-NEEDS_SOMETHING = {"/v1/captures/{name}", "/v1/deliveries/{delivery}"}
+NEEDS_SOMETHING = {"/v1/captures/{name}", "/v1/deliveries/{delivery}", "/v1/gatherings/{gathering}"}
 
 
 @on_loop

@@ -62,6 +62,7 @@ COLUMNS: dict[str, Sequence[Any]] = {
     "members.state": ("alive", "left", "dead"),
     "inbox.kind": KINDS,
     "requests.kind": KINDS,
+    "gatherings.state": ("open", "full", "begun", "refused"),
     "executions.workflow": ("a", "b"),
     "executions.ready": (0, 1),
     "executions.starts_at": (0.0, 0.0, 0.0, 0.0, 20.0),
@@ -115,6 +116,7 @@ class Pair:
             if table in known:
                 self.tables.setdefault(table, {})[column] = (type_, nullable)
         for table, columns in self.tables.items():
+            self.random.seed(f"{table} 2")  # what is in the others does not depend on a new one
             names = ", ".join(columns)
             places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
             rows = [[self._invent(table, column, number) for column in columns] for number in range(1, ROWS + 1)]

@@ -103,6 +103,11 @@ INSERT INTO schedules SELECT 's' || n, n, '', '', '', '', n, 0, 0 FROM generate_
 INSERT INTO schedule_fires (schedule, kind, outcome, due, until, count, run_id, words, noted_at, is_open)
 SELECT 's' || n % 200, 'due', 'started', n, n, 1, 'run-' || n, '', n, (n % 100 = 0)::int
 FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO gatherings (id, workflow, key, run_id, state, size, opened_at, latest, due_at, begun_at)
+SELECT n, 'w' || n % 5, 'k' || n, 'run-' || n, CASE WHEN n % 100 = 0 THEN 'open' ELSE 'begun' END, 0, n, n, n,
+       CASE WHEN n % 100 > 0 THEN n END
+FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO gathered SELECT n, 1, 'w' || n % 5, 'e' || n, '' FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO marks SELECT n % 10, n, 1, n FROM generate_series(1, {ROWS}) AS n;
 """
 
@@ -160,6 +165,8 @@ PLANS = {
     "next_expiry": "lock_places_expiry",
     "next_notice": "notices_due",
     "next_schedule": "schedules_due",
+    "next_gathering": "gatherings_due",
+    "due_gatherings": "gatherings_due",
     "expire_places": "lock_places_expiry",
     "expire_places_of": "lock_places_name_expiry",
     "due_deadlines": "deadlines_due",
@@ -181,6 +188,9 @@ PLANS = {
     "put_change": "changes_pkey",
     "open_fires_exist": "schedule_fires_open",
     "find_delivery": "deliveries_key",
+    "standing_gathering": "gatherings_open",
+    "find_gathered": "gathered_event",
+    "prunable_gatherings": "gatherings_begun",
     "drop_refused_deliveries": "deliveries_refused",
     "list_audit_of_target": "audit_by_target",
 }
