@@ -8,7 +8,8 @@
     │   ├── NondeterminismError
     │   ├── DuplicateKeyError
     │   ├── ReadOnlyError
-    │   └── LivelockError
+    │   ├── LivelockError
+    │   └── NotOnEngineError
     ├── ReplayError                the code and the history disagree
     │   ├── DivergenceError
     │   └── HistoryError
@@ -240,6 +241,27 @@ class LivelockError(WorkflowCodeError):
         return (
             f"workflow code ran {self.callbacks:,} callbacks (TURN_CALLBACKS_MAX) without waiting  ({self.where})\n"
             "Between two waits a workflow only decides. Move the loop's work into a task, or wait inside it."
+        )
+
+
+@dataclass(eq=False)
+class NotOnEngineError(WorkflowCodeError):
+    """Something was asked for that the engine which runs it does not have."""
+
+    code: ClassVar[str] = "HF205"
+    retryable: ClassVar[bool] = False
+
+    what: str
+    engine: str
+    where: str = ""
+
+    def message(self) -> str:
+        """Name what there is not, where it was asked for, and where there is a list of what there is."""
+        place = f"  ({self.where})" if self.where else ""
+        return (
+            f"there is no {self.what} on {self.engine}{place}\n"
+            'Runs with it need the embedded engine: engine = "embedded". What differs between the engines:\n'
+            "docs/how-to/temporal.md"
         )
 
 

@@ -16,6 +16,14 @@ found() { # also where Debian keeps PostgreSQL's programs: out of PATH
   command -v "$1" >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/"$1" >/dev/null 2>&1
 }
 
+# Temporal's CLI is in no distribution. It is built once, where Go is, and kept.
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/holdfast-tests
+if [ ! -x "$cache/temporal" ] && [ -z "${HOLDFAST_TEMPORAL_CLI:-}" ] && ! found temporal && command -v go >/dev/null 2>&1; then
+  echo "Building Temporal's CLI for the tests, once, into $cache (some minutes)" >&2
+  GOBIN=$cache go install github.com/temporalio/cli/cmd/temporal@v1.5.1 >/dev/null 2>&1 ||
+    echo "That failed; the tests that need it are skipped" >&2
+fi
+
 packages=
 while read -r program package; do
   [ -n "$program" ] || continue

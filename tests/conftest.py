@@ -20,7 +20,7 @@ from tests.bytecode import pytest_collection_finish, pytest_sessionstart
 from tests.cores import pytest_xdist_auto_num_workers
 from tests.leaks import leaves_nothing_behind, pytest_runtest_makereport
 from tests.lost_answers import pytest_configure, pytest_runtest_teardown
-from tests.servers.fixtures import postgres_dsn, postgres_server, redis_server
+from tests.servers.fixtures import postgres_dsn, postgres_server, redis_server, temporal_server
 
 __all__ = [
     "backend",
@@ -40,6 +40,7 @@ __all__ = [
     "pytest_terminal_summary",
     "pytest_xdist_auto_num_workers",
     "redis_server",
+    "temporal_server",
 ]
 
 

@@ -12,6 +12,7 @@ from typing import cast
 
 from holdfast.app.address import FileAddress
 from holdfast.app.encryption import check_keys, load_codec
+from holdfast.app.engine_address import engine_address
 from holdfast.app.opening import open_at
 from holdfast.app.settings import Settings
 from holdfast.errors import StoreError
@@ -27,6 +28,8 @@ def check_store(settings: Settings) -> None:
         SettingsError: `store` is something Holdfast cannot open.
     """
     address = settings.address()
+    if engine_address(settings.engine) is not None:
+        return  # runs are elsewhere
     if isinstance(address, FileAddress) and not address.path.is_file():
         raise StoreError(
             f"there is no store at {address.path.absolute()}",

@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from holdfast.app.address import Address, address_of
+from holdfast.app.engine_address import EMBEDDED, engine_address
 from holdfast.authoring import read_duration
 from holdfast.errors import DefinitionError, SettingsError
 
@@ -89,7 +90,13 @@ class Settings(BaseSettings):
         default="auto",
         description="The doorbell: redis://HOST:6379/0; polling for none; auto chooses what fits the store.",
     )
-    engine: Literal["embedded"] = Field(default="embedded", description="What runs workflows.")
+    engine: str = Field(
+        default=EMBEDDED, description="What runs workflows: embedded, or temporal://HOST:PORT/NAMESPACE."
+    )
+    temporal_tls: bool = Field(default=False, description="Speak TLS to Temporal; an API key says so by itself.")
+    temporal_api_key: str = Field(
+        default="", description="Where the API key is that Temporal wants: env:NAME, file:PATH; none when empty."
+    )
     modules: tuple[str, ...] = Field(default=(), description="Modules with workflows and tasks.")
     host: str = Field(default="127.0.0.1", description="Address the controller listens on.")
     base_url: str = Field(
@@ -238,6 +245,12 @@ class Settings(BaseSettings):
             except SettingsError as error:
                 raise ValueError(error.message()) from None
         return rate
+
+    @field_validator("engine")
+    @classmethod
+    def _is_an_engine(cls, engine: str) -> str:
+        engine_address(engine)
+        return engine
 
     @field_validator("bus")
     @classmethod

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 from holdfast.app.address import ServerAddress
 from holdfast.app.default_store import serve
 from holdfast.app.encryption import check_keys
+from holdfast.app.engine_address import TemporalAddress, engine_address
 from holdfast.app.following import Following
 from holdfast.app.outbound import serve_stack
 from holdfast.app.ringing import bus_of
@@ -26,11 +27,13 @@ from holdfast.client import EmbeddedEngine
 from holdfast.errors import StoreError
 from holdfast.observe import Meters, logger
 from holdfast.ports.callbacks import KEY_BYTES, KEY_NAME, Callbacks
+from holdfast.ports.engine import Engine, LocalOrchestrator
 from holdfast.ports.operations import KeepSecret, Membership
 from holdfast.stores import SystemClock
 
 if TYPE_CHECKING:
     from holdfast.app.member import Member
+    from holdfast.app.on_temporal import TemporalMember
     from holdfast.controller.gatherings import Gatherer
     from holdfast.controller.schedules import Scheduler
     from holdfast.ports.program import Versioned
@@ -82,9 +85,12 @@ class Stack:
         self.meters = Meters()
         """What this process has done."""
         self.store = self.surroundings.make_store(settings, self.bus, self.meters, self._doubt)
-        self.engine = EmbeddedEngine(
+        self._embedded = EmbeddedEngine(
             self.store, self.bus, self.clock, self.surroundings.draw_seed, None, lambda: self.membership
         )
+        self.engine: Engine = self._embedded
+        """What runs workflows; on Temporal another one, once the stack is open."""
+        self._temporal: TemporalMember | None = None
         self._member: Member | None = None
         self._following: Following | None = None
         self.scheduler: Scheduler | None = None
@@ -110,8 +116,17 @@ class Stack:
         """Proof of the process's present membership."""
         return self._member.membership if self._member is not None else None
 
+    @property
+    def local(self) -> LocalOrchestrator | None:
+        """The orchestrator of this process, if it has one."""
+        return self._embedded.local
+
     async def open(self) -> None:
         """Open the store; join the fleet and start working, if there are roles."""
+        cluster = engine_address(self.settings.engine)
+        if cluster is not None:
+            await self._open_on(cluster)
+            return
         await self.store.open()
         try:
             await check_keys(self.store)
@@ -126,6 +141,32 @@ class Stack:
                 await self._open_scheduler()
                 await self._open_gatherer()
                 await self._open_movers()
+        except BaseException:
+            await self._leave(lost=False)
+            self._end_serving()
+            await self._close_parts()
+            raise
+
+    async def _open_on(self, cluster: TemporalAddress) -> None:
+        """Open the store, and do on a cluster what this process does."""
+        # Imported here, so that who does not use it loads nothing for it.
+        from holdfast.app.on_temporal import TemporalMember, check_fits, connect
+
+        check_fits(self.settings, self.registry)
+        connection = await connect(self.settings, cluster)
+        self.engine = connection.engine()
+        await self.store.open()
+        try:
+            await check_keys(self.store)
+            await self.bus.open()
+            if self._working:
+                self._end_serving = serve(self.settings)
+                self._end_outbound = serve_stack(self.settings, self.store, self.bus, self.clock)
+                member = TemporalMember(
+                    self._working, self.settings, self.registry, self.surroundings, self.worn.set, self.meters
+                )
+                self._temporal = member
+                await member.join(connection)
         except BaseException:
             await self._leave(lost=False)
             self._end_serving()
@@ -157,6 +198,7 @@ class Stack:
             await self._close_parts()
 
     async def _close_parts(self) -> None:
+        self.engine = self._embedded  # a connection to a cluster is closed when nobody holds it
         if self._end_outbound is not None:
             await self._end_outbound()
             self._end_outbound = None
@@ -216,13 +258,16 @@ class Stack:
         )
         self._member = member
         await member.join()
-        self.engine.local = member.orchestrator
+        self._embedded.local = member.orchestrator
 
     async def _leave(self, *, lost: bool) -> None:
         member, self._member = self._member, None
-        self.engine.local = None
+        on_temporal, self._temporal = self._temporal, None
+        self._embedded.local = None
         if member is not None:
             await member.leave(lost=lost)
+        if on_temporal is not None:
+            await on_temporal.leave()
 
     def _fenced(self) -> None:
         # Called by whoever is refused first: everything of the old membership goes, and a new one begins.

@@ -6,13 +6,15 @@ from holdfast.engine.decisions import CLOSING_COMMANDS, Issued, decision_of
 from holdfast.engine.execution import Execution
 from holdfast.engine.forking import ForkPlan, decide_fork, input_digest, kept_key
 from holdfast.engine.futures import StepFuture
+from holdfast.engine.grouped import GroupedExecution
 from holdfast.engine.loop import WorkflowLoop
 from holdfast.engine.machines import State, Table
 from holdfast.engine.matching import ENDS, Difference, content_of, decide_change, describe_decision, identity_of
 from holdfast.engine.recovery import recover
 from holdfast.engine.retries import decide_retry
-from holdfast.engine.runtime import OpenFanOut
+from holdfast.engine.runtime import OpenFanOut, Runtime
 from holdfast.engine.steps import Made, Steps
+from holdfast.engine.waits import install as install_waits
 
 __all__ = [
     "CLOSING_COMMANDS",
@@ -22,9 +24,11 @@ __all__ = [
     "Difference",
     "Execution",
     "ForkPlan",
+    "GroupedExecution",
     "Issued",
     "Made",
     "OpenFanOut",
+    "Runtime",
     "State",
     "StepFuture",
     "Steps",
@@ -38,6 +42,7 @@ __all__ = [
     "describe_decision",
     "identity_of",
     "input_digest",
+    "install_waits",
     "kept_key",
     "recover",
 ]

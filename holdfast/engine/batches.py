@@ -1,4 +1,4 @@
-"""An execution whose drains take several inputs at once, for histories of engines that work like that.
+"""An execution whose drains are where a history says, for histories of engines that take several inputs at once.
 
 Owns: where a drain begins and ends, and what becomes of its commands.
 Must not know: Temporal's events, files, what a difference is called.
@@ -6,14 +6,8 @@ Must not know: Temporal's events, files, what a difference is called.
 Theory of operation
 ===================
 
-The turn rule drains after each input. Temporal drains after each *workflow task*, which may hold many, and its Python
-SDK runs what signals and updates have set off before anything else is told. `advance` here takes the inputs as they
-stand in history, keeps them until the one that ends their drain, and then does the same:
-
-1. signals and updates are applied, and the code runs until it waits; in a run's first drain that is before its `run`
-   begins, with nothing but the instance made;
-2. all others are applied, one callback each, so that who waits for them is woken in the order of history, and the code
-   runs until it waits.
+`advance` here takes the inputs as they stand in history and keeps them until the one that ends their drain; then all of
+them are applied together, as `grouped.py` says.
 
 What the code asked for is numbered as if that had been one drain, without gaps: a command that was taken back before
 its drain was over is nowhere in such a history, and neither is what the engine takes back when a run ends.
@@ -24,48 +18,28 @@ asked for takes on history's words as its drain ends, so that whoever compares t
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from contextvars import Context
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from holdfast.engine.decisions import Issued, decision_of
-from holdfast.engine.execution import APPLY, Execution
-from holdfast.engine.outcomes import OUTCOMES
+from holdfast.engine.grouped import GroupedExecution
 from holdfast.engine.runtime import OpenFanOut
 from holdfast.engine.wording import identify, place_answers, take_words
-from holdfast.errors import HistoryError
-from holdfast.history import (
-    AnyEvent,
-    Command,
-    Decision,
-    DecisionEvent,
-    InputEvent,
-    PatchMarked,
-    SignalReceived,
-    TimerFired,
-    UpdateAccepted,
-    WorkflowStarted,
-)
-from holdfast.ports.program import Guard, Handler, Program
-
-_TOLD_FIRST: Final = (SignalReceived, UpdateAccepted)
+from holdfast.history import AnyEvent, Decision, DecisionEvent, InputEvent, PatchMarked
+from holdfast.ports.program import Guard, Program
 
 
-class BatchedExecution(Execution):
+class BatchedExecution(GroupedExecution):
     """An execution that is drained where its history says. See the module's theory of operation."""
 
     def __init__(self, program: Program, guard: Guard, open_fan_out: OpenFanOut, **more: Any) -> None:
         """Make an execution that has not started, and then `follow` a history. See `Execution`."""
-        self._begun = _BegunProgram(program)
-        # Its handlers are read through to the program's own, which may be set later.
-        super().__init__(self._begun, guard, open_fan_out, **more)  # type: ignore[arg-type]
+        super().__init__(program, guard, open_fan_out, **more)
         self._ends: frozenset[int] = frozenset()
         self._known = 0
         self._recorded: dict[int, list[DecisionEvent]] = {}
         self._told: list[InputEvent] = []
         self._counted = 0
-        self._taken_back: list[Issued] = []
-        """What the engine took back when the run ended."""
 
     def follow(self, events: Sequence[AnyEvent], drains: Iterable[int]) -> None:
         """Drain where a history says. What comes after its events is drained input by input.
@@ -92,63 +66,14 @@ class BatchedExecution(Execution):
         if event_id not in self._ends:
             return []
         told, self._told = self._told, []
-        loop, steps = self.loop, self.steps
-        loop.now = max(loop.now, event.time)
-        steps.cause = self.applied = event_id
-        steps.ordinal = 0
-        steps.drain = []
-        first = [each for each in told if isinstance(each, _TOLD_FIRST)]
-        if first and isinstance(told[0], WorkflowStarted):
-            self._make_instance(told[0])
-        self._tell(first)
-        self._tell([each for each in told if not isinstance(each, _TOLD_FIRST)])
-        self._begun.close()  # the first messages may have ended the run
-        return self._in_words_of_history(steps.drain, self._recorded.get(event_id, []))
-
-    def _make_instance(self, event: WorkflowStarted) -> None:
-        """Make what handlers are called on, before the run begins."""
-        self.runtime.started = event
-        self.draws.seed = event.seed
-        with self.code.running():
-            self.code.instance = self.code.context.run(self._begun.make, event.input)  # type: ignore[arg-type]
-
-    def _tell(self, told: Sequence[InputEvent]) -> None:
-        """Apply some inputs and run the code until it waits."""
-        if not told or self.closed:
-            return
-        self._guard.enter()
-        try:
-            for event in told:
-                resolve = OUTCOMES.get(type(event))
-                if resolve is None:
-                    APPLY[type(event)](self, event)
-                elif len(told) == 1 or isinstance(event, TimerFired):  # a timer's is a callback already
-                    resolve(self.steps, event)
-                else:
-                    self._check_wanted(event.step)  # type: ignore[union-attr]  # outcomes have one
-                    self.loop.call_soon(resolve, self.steps, event, context=Context())
-            self._turn()
-        finally:
-            self._guard.leave()
-        main = self.code.main
-        if main is not None and main.done() and not self.closed:
-            self._finish(main)
-
-    def _check_wanted(self, step: str) -> None:
-        if step not in self.open and not self.steps.was_dropped(step):
-            raise HistoryError(f"the outcome of {step} is recorded, but the code did not ask for it", self.where())
-
-    def _end(self, command: Command) -> None:
-        before = len(self.steps.drain)
-        super()._end(command)
-        self._taken_back = [each for each in self.steps.drain[before:] if each.command is not command]
+        return self._in_words_of_history(self.take(told, event_id), self._recorded.get(event_id, []))
 
     # --- What is nowhere in such a history -------------------------------------------------------------------------
 
     def _in_words_of_history(self, said: list[Issued], recorded: Sequence[DecisionEvent]) -> list[Issued]:
-        if self._taken_back:
+        if self.taken_back:
             kept = {identify(each) for each in recorded}
-            added = {id(each) for each in self._taken_back if identify(decision_of(each, 0.0)) not in kept}
+            added = {id(each) for each in self.taken_back if identify(decision_of(each, 0.0)) not in kept}
             said = [each for each in said if id(each) not in added]
         commands = place_answers([each for each in said if each.ordinal >= 0], recorded)
         for ordinal, each in enumerate(commands):
@@ -157,47 +82,3 @@ class BatchedExecution(Execution):
         self.steps.issued = self._counted
         self.steps.rename(take_words(commands, recorded))
         return said  # with the marks of patches, which have no place among the commands
-
-
-class _BegunProgram:
-    """A program whose instance may be made before its run begins."""
-
-    def __init__(self, program: Program) -> None:
-        self._program = program
-        self._made: tuple[Any, Coroutine[Any, Any, Any]] | None = None
-        self.name = program.name
-        self.encode_result = program.encode_result
-
-    @property
-    def signals(self) -> Mapping[str, Handler]:
-        """Signal handlers, by name."""
-        return self._program.signals
-
-    @property
-    def queries(self) -> Mapping[str, Handler]:
-        """Query handlers, by name."""
-        return self._program.queries
-
-    @property
-    def updates(self) -> Mapping[str, Handler]:
-        """Update handlers, by name."""
-        return self._program.updates
-
-    def make(self, payload: bytes) -> Any:
-        """Make the instance now, and keep the run's coroutine for `start`."""
-        try:
-            self._made = self._program.start(payload)
-        except Exception:  # noqa: BLE001 - it fails again when the run begins, and the run with it
-            return None
-        return self._made[0]
-
-    def start(self, payload: bytes) -> tuple[Any, Coroutine[Any, Any, Any]]:
-        """Return the instance and the run's coroutine."""
-        made, self._made = self._made, None
-        return made or self._program.start(payload)
-
-    def close(self) -> None:
-        """End a run that will not begin."""
-        if self._made is not None:
-            self._made[1].close()
-            self._made = None

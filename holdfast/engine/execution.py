@@ -73,6 +73,7 @@ class Execution:
         *,
         trace: bool = False,
         make_steps: type[Steps] = Steps,
+        make_runtime: type[Runtime] = Runtime,
     ) -> None:
         """Make an execution that has not started: its first input is WorkflowStarted.
 
@@ -82,6 +83,7 @@ class Execution:
             open_fan_out: reads the outcomes of a completed fan-out.
             trace: remember the line of user code that issued each command (replay does; it costs time).
             make_steps: keeps what the code asks for; a replay watches it.
+            make_runtime: what the code calls.
         """
         waits.install()
         self.program = program
@@ -98,7 +100,7 @@ class Execution:
         self.draws = Draws()
         steps = self.steps = loop.steps = make_steps(loop, context, self.code.where, trace=trace)
         self.messages = Messages(self.code, steps, self.draws)
-        self.runtime = Runtime(program, steps, self.messages, loop, self.draws, open_fan_out)
+        self.runtime = make_runtime(program, steps, self.messages, loop, self.draws, open_fan_out)
         self.open = steps.open
         """Steps under way, by name."""
         context.run(current_runtime.set, self.runtime)

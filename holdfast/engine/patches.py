@@ -48,6 +48,10 @@ class Patches:
         """Return the answer that was given before, None when there was none."""
         return self._answers.get(patch_id)
 
+    def keep(self, patch_id: str, answer: bool) -> None:  # noqa: FBT001 - what is kept
+        """Keep an answer that somebody else has given."""
+        self._answers[patch_id] = answer
+
     def decide(self, patch_id: str, cause: int) -> bool:
         """Return the answer to a first question, asked in the drain of input `cause`, and keep it."""
         if self._history is not None:

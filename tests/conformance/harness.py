@@ -34,9 +34,10 @@ ROOT = Path(__file__).parents[2]
 class CalmHarness:
     """Everything in this process; nothing is killed."""
 
-    def __init__(self, folder: Path, store: str) -> None:
+    def __init__(self, folder: Path, store: str, engine: str = "embedded") -> None:
         self.folder = folder
         self._store = store
+        self._engine = engine
         self._app: Holdfast | None = None
 
     @property
@@ -52,7 +53,7 @@ class CalmHarness:
         """End the stack in good order, and start another one."""
         await self.close()
         definitions = VERSIONS[version]
-        app = Holdfast(MODULES, self._store, definitions=definitions, log_level="ERROR")
+        app = Holdfast(MODULES, self._store, definitions=definitions, engine=self._engine, log_level="ERROR")
         self._app = await app.__aenter__()
 
     async def answer(self, url: str, answer: Any) -> bool:
@@ -70,7 +71,9 @@ class CalmHarness:
 class KilledHarness:
     """The stack in a process of its own, which is killed in the middle, and wherever a fault says so."""
 
-    def __init__(self, folder: Path, store: str, client: Client, faults: str, plant: str) -> None:
+    def __init__(
+        self, folder: Path, store: str, client: Client, faults: str = "", plant: str = "", engine: str = "embedded"
+    ) -> None:
         self.folder = folder
         self._store = store
         self.client = client
@@ -78,6 +81,7 @@ class KilledHarness:
         self._version = FIRST
         self._faults = faults
         self._plant = plant
+        self._engine = engine
         self._process: asyncio.subprocess.Process | None = None
         self._ready = asyncio.Event()
         self._keeper = asyncio.create_task(self._keep())
@@ -104,7 +108,7 @@ class KilledHarness:
         faults = self._faults
         while True:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.conformance.stack", self._store, self._version),
+                *(sys.executable, "-m", "tests.conformance.stack", self._store, self._version, self._engine),
                 stdout=subprocess.PIPE,
                 env={
                     **os.environ,
@@ -147,6 +151,31 @@ async def calm(folder: Path, store: str = "") -> AsyncIterator[CalmHarness]:
     finally:
         await harness.close()
     await asyncio.to_thread(_verify, store)
+
+
+@asynccontextmanager
+async def calm_on_temporal(folder: Path, engine: str) -> AsyncIterator[CalmHarness]:
+    """Give the stack in this process, on a Temporal server."""
+    harness = CalmHarness(folder, _file(folder), engine)
+    await harness.deploy(FIRST)
+    try:
+        yield harness
+    finally:
+        await harness.close()
+
+
+@asynccontextmanager
+async def killed_on_temporal(folder: Path, engine: str) -> AsyncIterator[KilledHarness]:
+    """Give the stack in a process that is killed, on a Temporal server."""
+    store = _file(folder)
+    async with await Client.connect(store, engine=engine) as client:
+        harness = KilledHarness(folder, store, client, engine=engine)
+        try:
+            yield harness
+        finally:
+            await harness.close()
+    if not harness.kills:
+        raise AssertionError("nothing was killed")
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 Owns: serving the scenarios' workflows and tasks, with places where faults may strike.
 Must not know: scenarios' drivers, when it is killed.
 
-    python -m tests.conformance.stack STORE VERSION
+    python -m tests.conformance.stack STORE VERSION ENGINE
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PLANT_VARIABLE = "CONFORMANCE_PLANT"
 """Names a bug of `tests.crash.planted`."""
 
 
-async def serve(store: str, version: str) -> None:
+async def serve(store: str, version: str, engine: str) -> None:
     """Run the stack until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -33,6 +33,7 @@ async def serve(store: str, version: str) -> None:
         MODULES,
         store,
         definitions=VERSIONS[version],
+        engine=engine,
         lease_seconds=2,
         max_recoveries=1_000,
         poll_seconds=0.2,

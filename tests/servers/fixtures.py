@@ -14,10 +14,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lost_answers import lossy
-from tests.programs import go_without_program, require_program
-from tests.servers import postgres, redis
+from tests.programs import go_without_program, require_package, require_program
+from tests.servers import postgres, redis, temporal
 from tests.servers.postgres import Postgres
 from tests.servers.redis import Redis
+from tests.servers.temporal import Temporal
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +35,17 @@ def redis_server() -> Iterator[Redis]:
     """Return a Redis server that all tests of this process share."""
     require_program(redis.PROGRAM, redis.INSTALL)
     with Redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def temporal_server() -> Iterator[Temporal]:
+    """Return a Temporal dev server that all tests of this process share."""
+    require_package("temporalio", "temporal")
+    if temporal.find_program() is None:
+        go_without_program(temporal.PROGRAM, temporal.INSTALL)
+    with Temporal() as server:
+        temporal.warm_up(server.target)
         yield server
 
 

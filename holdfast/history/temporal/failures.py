@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from holdfast.errors import HistoryError
 from holdfast.history.failures import Failure
 from holdfast.history.temporal.members import Members
+from holdfast.history.temporal.payloads import read_arguments
 
 CAUSES_MAX: Final = 64
+SOURCE: Final = "holdfast"
 TIMEOUTS: Final = {
     "StartToClose": "attempt",
     "ScheduleToStart": "queue",
@@ -61,12 +65,27 @@ def timeout_of(members: Members) -> str:
     return TIMEOUTS.get(word, "attempt")
 
 
+def stopped_by(members: Members) -> str:
+    """Return by which time-out a worker of ours has stopped the attempt that failed so; empty for none."""
+    if members.text("source") != SOURCE or "applicationFailureInfo" not in members:
+        return ""
+    details = read_arguments(members.inner("applicationFailureInfo").get("details"), members.where)
+    try:
+        return msgspec.json.decode(details, type=_Stopped).timeout
+    except msgspec.MsgspecError:
+        return ""
+
+
+class _Stopped(msgspec.Struct):
+    timeout: str = ""
+
+
 def write_failure(failure: Failure) -> dict[str, Any]:
     """Return a failure as Temporal has them: an application failure of its class."""
     info: dict[str, Any] = {"type": failure.type}
     if not failure.retryable:
         info["nonRetryable"] = True
-    value: dict[str, Any] = {"message": failure.message, "source": "holdfast", "applicationFailureInfo": info}
+    value: dict[str, Any] = {"message": failure.message, "source": SOURCE, "applicationFailureInfo": info}
     if failure.traceback:
         value["stackTrace"] = failure.traceback
     if failure.cause is not None:
@@ -80,6 +99,6 @@ def write_timeout(timeout: str, failure: Failure) -> dict[str, Any]:
     kind = "TIMEOUT_TYPE" + "".join(f"_{each}" if each.isupper() else each.upper() for each in word)
     return {
         "message": failure.message,
-        "source": "holdfast",
+        "source": SOURCE,
         "timeoutFailureInfo": {"timeoutType": kind},
     }

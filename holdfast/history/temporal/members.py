@@ -46,6 +46,11 @@ class Members:
         self._what = what
         self._where = where
 
+    @property
+    def where(self) -> str:
+        """The event that it is in."""
+        return self._where
+
     def __contains__(self, name: str) -> bool:
         return self.get(name) is not None
 

@@ -63,7 +63,7 @@ from holdfast.history.events import (
     WorkflowTimedOut,
 )
 from holdfast.history.failures import Failure
-from holdfast.history.temporal.failures import read_failure, timeout_of
+from holdfast.history.temporal.failures import read_failure, stopped_by, timeout_of
 from holdfast.history.temporal.members import Members
 from holdfast.history.temporal.payloads import read_arguments
 from holdfast.history.temporal.records import Record, read_records
@@ -73,6 +73,8 @@ from holdfast.history.transcript import History
 ENGINE: Final = "temporal"
 PATCH_MARKER: Final = "core_patch"
 PATCH_DETAILS: Final = "patch-data"
+QUEUE: Final = "holdfast"
+"""The task queue of workflows, and of tasks of pool `default`."""
 ATTEMPTS_MAX: Final = 100
 """Of how many failed attempts at one task a history here keeps count."""
 
@@ -93,6 +95,23 @@ def from_temporal(content: bytes) -> History | None:
 def seed_of(run_id: str) -> int:
     """Return what seeds `random()` and `uuid4()` in an execution that Temporal calls `run_id`."""
     return int.from_bytes(blake2b(run_id.encode("utf-8", "replace"), digest_size=7).digest(), "big")
+
+
+def in_order_of_timers(told: Sequence[InputEvent], due: Callable[[str], float]) -> list[InputEvent]:
+    """Return what one workflow task tells with its timers in the order of their times: Temporal's may be another."""
+    fired = sorted((each for each in told if isinstance(each, TimerFired)), key=lambda each: due(each.step))
+    following = iter(fired)
+    return [next(following) if isinstance(each, TimerFired) else each for each in told]
+
+
+def queue_of(pool: str) -> str:
+    """Return the task queue on which tasks of a pool wait."""
+    return QUEUE if pool == "default" else f"{QUEUE}-{pool}"
+
+
+def pool_of(queue: str) -> str:
+    """Return the pool of a task queue; others' queues are pools of that name."""
+    return "default" if queue in {QUEUE, ""} else queue.removeprefix(f"{QUEUE}-")
 
 
 def _readable_attributes(value: Any, where: str) -> dict[str, str]:
@@ -124,6 +143,9 @@ class _Translation:
         self._worker: dict[int, str] = {}
         self._updates: dict[int, str] = {}
         self._cancel_reason = ""
+        self._is_ours = False
+        """Our own workflows wrote it, on Temporal."""
+        self._dues: dict[str, float] = {}
 
     def history(self) -> History:
         """Return the whole as ours.
@@ -185,12 +207,16 @@ class _Translation:
                 decision.ordinal = commands
                 commands += 1
             if isinstance(decision, TimerStarted):
-                decision.due = time + decision.seconds
+                decision.due = self._dues[decision.step] = time + decision.seconds
             self._add(record, decision)
         self._decided += commands
 
     def _drain(self, time: float) -> None:
         """Hand what has waited to the code, at the time at which the code saw it."""
+        if self._is_ours and len(self._waiting) > 1:
+            records = {id(event): record for record, event in self._waiting}
+            told = in_order_of_timers([event for _, event in self._waiting], lambda step: self._dues.get(step, 0.0))
+            self._waiting = [(records[id(event)], event) for event in told]
         for record, event in self._waiting:
             event.time, event.issued = time, self._decided
             self._add(record, event)
@@ -237,6 +263,7 @@ class _Translation:
             raise HistoryError("a history begins once", record.where)
         members = record.members
         run = members.text("originalExecutionRunId")
+        self._is_ours = "fields" in members.inner("memo") and QUEUE in members.inner("memo").inner("fields")
         name = members.inner("workflowType").needed_text("name")
         workflow_id = members.text("workflowId") or members.text("firstExecutionRunId") or run or name
         return WorkflowStarted(
@@ -283,13 +310,18 @@ class _Translation:
             return None
         return TaskCompleted(record.time, 0, step, result, self._tries.get(number, ()), self._worker.get(number, ""))
 
-    def activity_failed(self, record: Record) -> TaskFailed | None:
+    def activity_failed(self, record: Record) -> TaskFailed | TaskTimedOut | None:
         number = self._begun(record, "scheduledEventId", "ActivityTaskScheduled")
         step = self._ended(record, "scheduledEventId", "ActivityTaskScheduled")
-        failure = read_failure(record.members.inner("failure"), record.where)
+        members = record.members.inner("failure")
+        failure = read_failure(members, record.where)
         if step is None:
             return None
-        return TaskFailed(record.time, 0, step, failure, self._attempts(number, failure, record))
+        attempts = self._attempts(number, failure, record)
+        timeout = stopped_by(members)
+        if timeout:
+            return TaskTimedOut(record.time, 0, step, timeout, failure, attempts)
+        return TaskFailed(record.time, 0, step, failure, attempts)
 
     def activity_timed_out(self, record: Record) -> TaskTimedOut | None:
         number = self._begun(record, "scheduledEventId", "ActivityTaskScheduled")
@@ -333,7 +365,7 @@ class _Translation:
         task = members.inner("activityType").needed_text("name")
         step = self._name(task, members.text("activityId"), record)
         payload = read_arguments(members.get("input"), record.where)
-        pool = members.inner("taskQueue").text("name") or "default"
+        pool = pool_of(members.inner("taskQueue").text("name"))
         return TaskScheduled(record.time, 0, 0, step, task, payload, pool)
 
     def activity_cancel_requested(self, record: Record) -> TaskCancelled | None:

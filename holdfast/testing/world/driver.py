@@ -239,7 +239,7 @@ class Driver:
         known = list(self._loop.waits())
         stored = None
         if self._stack is not None:
-            local = self._stack.engine.local
+            local = self._stack.local
             if isinstance(local, Orchestrator) and local.next_due is not None:
                 known.append(local.next_due)
             loops = (self._stack.scheduler, self._stack.gatherer)

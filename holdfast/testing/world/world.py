@@ -385,7 +385,7 @@ class World:
 
     def _open_runs(self) -> tuple[str, ...]:
         """Describe the runs that have not ended, for an error."""
-        local = self._driver.stack.engine.local
+        local = self._driver.stack.local
         records, _ = self._driver.call(self._client.runs)
         lines = []
         for each in records:

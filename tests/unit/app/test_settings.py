@@ -45,7 +45,10 @@ def test_variables_of_others_are_left_alone(monkeypatch, name):
 
 @pytest.mark.parametrize(
     ("setting", "value", "words"),
-    [("bus", "amqp://localhost", "it is auto, polling"), ("engine", "temporal://localhost:7233", "Input should be")],
+    [
+        ("bus", "amqp://localhost", "it is auto, polling"),
+        ("engine", "temporal://localhost:7233", "it is embedded, or temporal://HOST"),
+    ],
 )
 def test_what_does_not_exist_is_not_accepted(setting, value, words):
     """A bus or an engine that nothing would use is an error, not a promise."""

@@ -1,0 +1,116 @@
+"""This process on a Temporal cluster: its connection, and its part of the work.
+
+Owns: connecting, what cannot be had there and is refused before anything runs, and the worker's parts.
+Must not know: how a run is driven, or what Temporal's SDK looks like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from holdfast.app.engine_address import TemporalAddress
+from holdfast.app.settings import Settings
+from holdfast.app.surroundings import Runner, Surroundings
+from holdfast.authoring import Registry
+from holdfast.errors import MissingExtraError, NotOnEngineError
+from holdfast.observe import Meters, read_reference, tracer
+from holdfast.worker import ObservedRunner
+
+if TYPE_CHECKING:
+    from holdfast.temporal import TemporalConnection, TemporalWorker
+
+ENGINE = "Temporal"
+
+
+async def connect(settings: Settings, address: TemporalAddress) -> TemporalConnection:
+    """Connect to a cluster.
+
+    Raises:
+        MissingExtraError: Temporal's SDK is not installed.
+        StoreError: the cluster does not answer.
+        SettingsError: the API key cannot be read.
+    """
+    try:
+        # Imported here, so that who does not use it need not have it.
+        from holdfast.temporal import TemporalConnection
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "temporalio":
+            raise
+        raise MissingExtraError("The engine on Temporal", "temporal") from None
+    key = settings.temporal_api_key
+    return await TemporalConnection.open(
+        address.target,
+        address.namespace,
+        tls=settings.temporal_tls or bool(key),
+        api_key=read_reference(key, "temporal_api_key", "API key of Temporal") if key else "",
+    )
+
+
+def check_fits(settings: Settings, registry: Registry) -> None:
+    """Find that all this process knows can be had on Temporal.
+
+    Raises:
+        NotOnEngineError: something cannot; it says what.
+    """
+    for task in registry.tasks.values():
+        if task.task_options.limits is not None:
+            raise NotOnEngineError("rate, concurrency, fairness key or delay of a task", ENGINE, f"task {task.name!r}")
+    if settings.schedules or registry.schedules:
+        raise NotOnEngineError("schedule of Holdfast's own", ENGINE)
+    if registry.webhooks:
+        raise NotOnEngineError("webhook", ENGINE)
+    if settings.outboxes:
+        raise NotOnEngineError("outbox", ENGINE)
+    if settings.encryption_keys:
+        raise NotOnEngineError("encryption of payloads", ENGINE)
+
+
+class TemporalMember:
+    """The workflows and tasks of this process, on a cluster. Made by `join`."""
+
+    def __init__(
+        self,
+        roles: frozenset[str],
+        settings: Settings,
+        registry: Registry,
+        surroundings: Surroundings,
+        worn: Callable[[], None],
+        meters: Meters,
+    ) -> None:
+        """Describe the member; see `Member`."""
+        self._roles = roles
+        self._settings = settings
+        self._registry = registry
+        self._surroundings = surroundings
+        self._worn = worn
+        self._meters = meters
+        self._runner: Runner | None = None
+        self._worker: TemporalWorker | None = None
+
+    async def join(self, connection: TemporalConnection) -> None:
+        """Begin to work."""
+        settings = self._settings
+        observed: ObservedRunner | None = None
+        if "worker" in self._roles:
+            self._runner = self._surroundings.make_runner(self._registry, self._worn)
+            observed = ObservedRunner(self._runner, self._meters, tracer())
+        # Imported here, as the connection was.
+        from holdfast.temporal import WorkerSettings
+
+        work = WorkerSettings(
+            pools=settings.pools,
+            runs_workflows="orchestrator" in self._roles,
+            lease_seconds=settings.lease_seconds,
+            live_runs_max=settings.live_runs_max,
+            drain_seconds=settings.drain_seconds,
+        )
+        self._worker = connection.worker(self._registry, observed, work, self._surroundings.jitter)
+        await self._worker.open()
+
+    async def leave(self) -> None:
+        """Stop working in good order."""
+        if self._worker is not None:
+            await self._worker.close()
+        if self._runner is not None:
+            await self._runner.close()

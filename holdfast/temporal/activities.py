@@ -1,0 +1,148 @@
+"""Tasks as Temporal's activities.
+
+Owns: one attempt at a task as an activity, its beats, and what its end is for Temporal.
+Must not know: workflows, how an attempt runs.
+
+The attempt is run by the same runner as on the embedded engine: in a thread or a process of its own where it has to be,
+under its own time-outs, with its own heartbeats. Besides, this process says every few seconds that it lives: a worker
+that is killed or frozen loses its tasks within the heartbeat time-out, and one that comes back is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from inspect import isawaitable
+from typing import Any
+
+from temporalio import activity
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from holdfast.engine import decide_retry
+from holdfast.errors import UnknownNameError
+from holdfast.history import Failure, TaskOptions, describe_failure
+from holdfast.ports.task import AttemptOutcome, PutOff, RunningAttempt, TaskCall, TaskRunner
+from holdfast.temporal.commands import SIDE_EFFECT
+from holdfast.temporal.failures import carry, carry_attempt
+from holdfast.temporal.interceptors import incoming_header
+from holdfast.temporal.own import Call, read_call
+from holdfast.temporal.payloads import raw, read_arguments
+
+
+class Activities:
+    """The activities of one worker."""
+
+    def __init__(
+        self,
+        runner: TaskRunner | None,
+        options_of: Callable[[str], TaskOptions],
+        jitter: Callable[[], float],
+        side_effects: dict[str, Callable[[], bytes | Awaitable[bytes]]],
+        beat_seconds: float,
+    ) -> None:
+        """Run tasks.
+
+        Args:
+            runner: runs attempts in this process; None where only side effects are called.
+            options_of: gives how a task is run that somebody else's workflow has called; raises UnknownNameError.
+            jitter: uniform in [0, 1), for the wait before another attempt.
+            side_effects: functions that wait to be called, by place.
+            beat_seconds: how often this process says that it lives.
+        """
+        self._runner = runner
+        self._options_of = options_of
+        self._jitter = jitter
+        self._side_effects = side_effects
+        self._beat_seconds = beat_seconds
+        self.callables: list[Callable[..., Any]] = [self.call_side_effect]
+        if runner is not None:
+            self.callables.append(self.perform)
+
+    @activity.defn(dynamic=True)
+    async def perform(self, values: Sequence[RawValue]) -> RawValue:
+        """Make one attempt at the task that the activity is called like; return its result."""
+        info = activity.info()
+        call = self._call(info, read_arguments(values))
+        ended: asyncio.Future[AttemptOutcome] = asyncio.get_running_loop().create_future()
+
+        def done(_: TaskCall, outcome: AttemptOutcome) -> None:
+            if not ended.done():
+                ended.set_result(outcome)
+
+        assert self._runner is not None, "this is no activity where nothing runs attempts"
+        try:
+            running = self._runner.start(call, done)
+        except UnknownNameError as error:
+            # Another worker of the queue may know it.
+            raise carry(describe_failure(error)) from None
+        outcome = await self._beat_until(ended, running)
+        return self._conclude(call, outcome)
+
+    def _call(self, info: activity.Info, input: bytes) -> TaskCall:
+        run_id, step = info.workflow_id or "", info.activity_id
+        told = read_call(incoming_header.get())
+        if told is None:  # somebody's own workflow, in any language
+            told = Call(run_id, self._options_of(info.activity_type))
+        details = info.heartbeat_details
+        return TaskCall(
+            run_id=run_id,
+            execution=told.execution,
+            step=step,
+            task=info.activity_type,
+            input=input,
+            options=told.options,
+            idempotency_key=told.options.idempotency_key or f"{told.execution}/{step}",
+            attempt=info.attempt,
+            token=info.attempt,
+            progress=details[0].encode() if details else b"",
+        )
+
+    async def _beat_until(
+        self, ended: asyncio.Future[AttemptOutcome], running: RunningAttempt | None
+    ) -> AttemptOutcome:
+        """Say now and then that this process lives, with what the task has reported; return how the attempt ends."""
+        try:
+            while not ended.done():
+                await asyncio.wait([ended], timeout=self._beat_seconds)
+                _beat(getattr(running, "progress", b""))
+        except asyncio.CancelledError:
+            if running is not None:
+                running.cancel()
+                await asyncio.wait([ended])
+            raise
+        return ended.result()
+
+    def _conclude(self, call: TaskCall, outcome: AttemptOutcome) -> RawValue:
+        if outcome.result is not None:
+            return raw(outcome.result)
+        if outcome.cancelled:
+            raise asyncio.CancelledError
+        failure = outcome.failure or Failure("RuntimeError", "the attempt ended without a result")
+        _beat(outcome.progress)  # the next attempt reads it
+        if isinstance(failure, PutOff):
+            raise carry_attempt(failure.as_failure(final=False), "", call.attempt, failure.seconds)
+        policy = call.options.retry
+        seconds = decide_retry(policy, call.attempt, failure, self._jitter())
+        if seconds is None and call.attempt < policy.attempts and not outcome.timeout:
+            failure = Failure(failure.type, failure.message, failure.traceback, retryable=False, cause=failure.cause)
+        raise carry_attempt(failure, outcome.timeout, call.attempt, seconds)
+
+    @activity.defn(name=SIDE_EFFECT)
+    async def call_side_effect(self, place: str) -> RawValue:
+        """Call a side effect's function; return what it gives."""
+        function = self._side_effects.get(place)
+        if function is None:
+            raise ApplicationError("the run has left this worker's memory", type="SideEffectLostError")
+        try:
+            value = function()
+            return raw(await value if isawaitable(value) else value)
+        except Exception as error:  # noqa: BLE001 - whatever the user's function raises is its outcome
+            raise carry(describe_failure(error)) from None
+
+
+def _beat(progress: bytes) -> None:
+    if progress:
+        activity.heartbeat(progress.decode())
+    else:
+        activity.heartbeat()

@@ -1,0 +1,388 @@
+"""What workflow code has asked for, as Temporal's activities, timers, children and messages.
+
+Owns: one function for each command, what is under way because of it, and the input that each outcome is.
+Must not know: drains, what the code does with an outcome.
+
+A new command is a function here, and a line in CARRIED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+from temporalio import workflow
+from temporalio.api.common.v1 import Payload
+from temporalio.common import Priority, RawValue, RetryPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    CancelledError,
+    ChildWorkflowError,
+    FailureError,
+    RetryState,
+    TerminatedError,
+    WorkflowAlreadyStartedError,
+)
+from temporalio.exceptions import TimeoutError as OutOfTimeError
+
+from holdfast.engine import GroupedExecution
+from holdfast.history import (
+    Attempt,
+    CancelChild,
+    CancelSideEffect,
+    CancelTask,
+    CancelTimer,
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
+    Command,
+    CompleteUpdate,
+    Failure,
+    InputEvent,
+    MessageDelivered,
+    ParkRun,
+    RunResumed,
+    RunSideEffect,
+    ScheduleTask,
+    SendMessage,
+    SideEffectRecorded,
+    StartChild,
+    StartTimer,
+    TaskCompleted,
+    TaskFailed,
+    TaskOptions,
+    TaskTimedOut,
+    TimerFired,
+    describe_failure,
+)
+from holdfast.history.temporal import queue_of
+from holdfast.temporal.failures import Tried, read_failure, tried_of
+from holdfast.temporal.own import Call, Carried, Note, digest_of, write_header, write_memo
+from holdfast.temporal.payloads import raw_arguments, read_payload
+
+SIDE_EFFECT: Final = "holdfast:side_effect"
+"""The local activity that calls a side effect's function."""
+FOREVER: Final = timedelta(days=3650)
+"""Temporal wants a time-out of every activity; a task that has none gets this."""
+GRACE_SECONDS: Final = 5.0
+"""A worker stops an attempt itself, and has this long to say so before the server counts it as lost."""
+TIMER_SECONDS_MIN: Final = 0.001
+"""What a timer takes at least: Temporal counts in milliseconds."""
+
+outgoing_header: ContextVar[dict[str, Payload] | None] = ContextVar("holdfast_temporal_header", default=None)
+"""Headers of the call that is being made, for the interceptor that sends them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all executions of one worker share."""
+
+    side_effects: dict[str, Callable[[], bytes | Awaitable[bytes]]]
+    """Functions that wait to be called by a local activity, by place."""
+    lease_seconds: float
+    """A worker that is not heard of for this long loses its tasks."""
+
+
+class Carrier:
+    """Carries out the commands of one execution, and puts their outcomes where its inputs are."""
+
+    def __init__(
+        self,
+        execution: GroupedExecution,
+        name: str,
+        put: Callable[[InputEvent], None],
+        say_parked: Callable[[str], None],
+        shared: Shared,
+    ) -> None:
+        """Work for an execution that is called `name`; see `Driver`."""
+        self._execution = execution
+        self._name = name
+        self._put = put
+        self._say_parked = say_parked
+        self._shared = shared
+        self._host = asyncio.get_running_loop()
+        self._cancels: dict[str, Callable[[], Any]] = {}
+        """What stops each step that is under way."""
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._answers: dict[str, asyncio.Future[CompleteUpdate]] = {}
+        self._parked: list[str] = []
+        self.unsent = 0
+        """How many children have not begun, and messages have not arrived: the run does not end before they have."""
+
+    def carry_out(self, command: Command) -> None:
+        """Do what the code has asked for."""
+        CARRIED[type(command)](self, command)
+
+    def expect_answer(self, update_id: str) -> asyncio.Future[CompleteUpdate]:
+        """Return a future of the command that answers an update."""
+        future: asyncio.Future[CompleteUpdate] = self._host.create_future()
+        self._answers[update_id] = future
+        return future
+
+    def resume(self) -> None:
+        """Let code go on that has parked the run."""
+        for step in self._parked:
+            self._put(RunResumed(0.0, -1, step))
+        self._parked.clear()
+
+    @contextmanager
+    def sending(self, value: Call | Carried) -> Iterator[None]:
+        """Send headers along with what is called in the block."""
+        token = outgoing_header.set(write_header(value))
+        try:
+            yield
+        finally:
+            outgoing_header.reset(token)
+
+    def _wanted(self, step: str) -> bool:
+        """Say whether the code still waits for a step, which is over now."""
+        return self._cancels.pop(step, None) is not None
+
+    # --- Tasks -----------------------------------------------------------------------------------------------------
+
+    def schedule_task(self, command: ScheduleTask) -> None:
+        """Begin an activity."""
+        options = command.options
+        with self.sending(Call(self._name, options)):
+            handle = workflow.start_activity(
+                command.task,
+                args=raw_arguments(command.input),
+                result_type=RawValue,
+                activity_id=command.step,
+                task_queue=queue_of(options.pool),
+                start_to_close_timeout=_seconds(options.timeout, GRACE_SECONDS) or FOREVER,
+                schedule_to_start_timeout=_seconds(options.queue_timeout),
+                schedule_to_close_timeout=_seconds(options.total_timeout),
+                heartbeat_timeout=timedelta(seconds=self._shared.lease_seconds),
+                retry_policy=retry_policy_of(options),
+                priority=priority_of(options.priority),
+            )
+        self._cancels[command.step] = handle.cancel
+        handle.add_done_callback(partial(self._task_ended, command))
+
+    def _task_ended(self, command: ScheduleTask, handle: asyncio.Future[RawValue]) -> None:
+        if not self._wanted(command.step) or handle.cancelled():
+            return
+        error = handle.exception()
+        if error is None:
+            self._put(TaskCompleted(0.0, -1, command.step, read_payload(handle.result().payload)))
+        else:
+            self._put(task_failed(command, error))
+
+    # --- Timers ----------------------------------------------------------------------------------------------------
+
+    def start_timer(self, command: StartTimer) -> None:
+        """Begin a timer."""
+        host = self._host
+
+        def fire() -> None:  # one turn more, as everything else takes
+            host.call_soon(self._timer_fired, command.step)
+
+        self._cancels[command.step] = host.call_later(max(command.seconds, TIMER_SECONDS_MIN), fire).cancel
+
+    def _timer_fired(self, step: str) -> None:
+        if self._wanted(step):
+            self._put(TimerFired(0.0, -1, step))
+
+    def cancel(self, command: CancelTask | CancelTimer | CancelSideEffect) -> None:
+        """Stop a step."""
+        cancel = self._cancels.pop(command.step, None)
+        if cancel is not None:
+            cancel()
+
+    # --- Side effects ----------------------------------------------------------------------------------------------
+
+    def run_side_effect(self, command: RunSideEffect) -> None:
+        """Have a function called by a local activity."""
+        place = f"{workflow.info().run_id}/{command.step}"
+        self._shared.side_effects[place] = self._execution.function_of(command.step)
+        handle = workflow.start_local_activity(
+            SIDE_EFFECT,
+            place,
+            result_type=RawValue,
+            activity_id=command.step,
+            start_to_close_timeout=FOREVER,
+            retry_policy=RetryPolicy(maximum_attempts=1),
+        )
+        self._cancels[command.step] = handle.cancel
+        handle.add_done_callback(partial(self._side_effect_ended, command, place))
+
+    def _side_effect_ended(self, command: RunSideEffect, place: str, handle: asyncio.Future[RawValue]) -> None:
+        self._shared.side_effects.pop(place, None)
+        if not self._wanted(command.step) or handle.cancelled():
+            return
+        error = handle.exception()
+        if error is None:
+            self._put(SideEffectRecorded(0.0, -1, command.step, read_payload(handle.result().payload)))
+        else:
+            self._put(SideEffectRecorded(0.0, -1, command.step, None, failure_of(error)))
+
+    # --- Other runs ------------------------------------------------------------------------------------------------
+
+    def start_child(self, command: StartChild) -> None:
+        """Begin a child workflow."""
+        self._begin(self._be_parent(command))
+
+    async def _be_parent(self, command: StartChild) -> None:
+        step, wanted = command.step, asyncio.Event()
+        self._cancels[step] = wanted.set
+        memo = write_memo(command.memo, Note(1, digest_of(command.input), command.code_version))
+        try:
+            handle = await workflow.start_child_workflow(
+                command.workflow,
+                args=raw_arguments(command.input),
+                id=command.run_id,
+                result_type=RawValue,
+                parent_close_policy=_PARENT_CLOSE[command.parent_close],
+                cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+                execution_timeout=_seconds(command.timeout or None),
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                memo={name: RawValue(payload) for name, payload in memo.items()},
+            )
+        except WorkflowAlreadyStartedError:
+            failure = Failure("RunConflictError", f"run {command.run_id!r} exists already", retryable=False)
+            self._put(ChildFailed(0.0, -1, step, "NOT_STARTED", failure))
+            return
+        finally:
+            self.unsent -= 1
+        self._put(ChildStarted(0.0, -1, step, command.run_id))
+        self._cancels[step] = handle.cancel
+        if wanted.is_set():
+            handle.cancel()
+        try:
+            result = await asyncio.shield(handle)
+        except (FailureError, asyncio.CancelledError) as error:
+            self._put(child_failed(step, error))
+        else:
+            self._put(ChildCompleted(0.0, -1, step, read_payload(result.payload)))
+
+    def cancel_child(self, command: CancelChild) -> None:
+        """Ask a child to stop; it is awaited until it has."""
+        cancel = self._cancels.get(command.step)
+        if cancel is not None:
+            cancel()
+
+    def send_message(self, command: SendMessage) -> None:
+        """Send a signal or a cancellation to another run."""
+        self._begin(self._send(command))
+
+    async def _send(self, command: SendMessage) -> None:
+        other: workflow.ExternalWorkflowHandle[Any] = workflow.get_external_workflow_handle(command.run_id)
+        try:
+            if command.kind == "cancel":
+                await other.cancel()
+            else:
+                await other.signal(command.name, args=raw_arguments(command.input))
+        except ApplicationError as error:
+            failure = Failure("RunNotFoundError", error.message, retryable=False)
+            self._put(MessageDelivered(0.0, -1, command.step, failure))
+        else:
+            self._put(MessageDelivered(0.0, -1, command.step))
+        finally:
+            self.unsent -= 1
+
+    def _begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self.unsent += 1
+        task = self._host.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- The rest --------------------------------------------------------------------------------------------------
+
+    def answer(self, command: CompleteUpdate) -> None:
+        """Answer an update."""
+        self._answers.pop(command.update_id).set_result(command)
+
+    def park(self, command: ParkRun) -> None:
+        """Wait for somebody who resumes the run."""
+        self._parked.append(command.step)
+        self._say_parked(command.reason)
+
+
+CARRIED: Final[dict[type, Callable[[Carrier, Any], None]]] = {
+    ScheduleTask: Carrier.schedule_task,
+    CancelTask: Carrier.cancel,
+    StartTimer: Carrier.start_timer,
+    CancelTimer: Carrier.cancel,
+    RunSideEffect: Carrier.run_side_effect,
+    CancelSideEffect: Carrier.cancel,
+    StartChild: Carrier.start_child,
+    CancelChild: Carrier.cancel_child,
+    SendMessage: Carrier.send_message,
+    CompleteUpdate: Carrier.answer,
+    ParkRun: Carrier.park,
+}
+"""One entry for each command that can come here; those that end a run are the driver's."""
+
+_PARENT_CLOSE: Final = {
+    "terminate": workflow.ParentClosePolicy.TERMINATE,
+    "cancel": workflow.ParentClosePolicy.REQUEST_CANCEL,
+    "abandon": workflow.ParentClosePolicy.ABANDON,
+}
+
+
+def retry_policy_of(options: TaskOptions) -> RetryPolicy:
+    """Return when Temporal tries again by itself; an attempt that has failed says itself when, with our jitter."""
+    retry = options.retry
+    initial = max(retry.initial, TIMER_SECONDS_MIN)
+    return RetryPolicy(
+        initial_interval=timedelta(seconds=initial),
+        backoff_coefficient=retry.factor,
+        maximum_interval=timedelta(seconds=max(retry.maximum, initial)),
+        maximum_attempts=retry.attempts,
+        non_retryable_error_types=list(retry.non_retryable) or None,
+    )
+
+
+def priority_of(priority: int) -> Priority:
+    """Return a priority as Temporal counts them: from 1, which goes first, to 5; 3 is where nothing is said."""
+    return Priority(priority_key=3 - max(-2, min(2, priority))) if priority else Priority.default
+
+
+def task_failed(command: ScheduleTask, error: BaseException) -> TaskFailed | TaskTimedOut:
+    """Return how a task has ended, as history has it."""
+    exhausted = isinstance(error, ActivityError) and error.retry_state == RetryState.MAXIMUM_ATTEMPTS_REACHED
+    cause = error.cause if isinstance(error, ActivityError) and error.cause is not None else error
+    failure, tried = failure_of(cause), Tried()
+    if isinstance(cause, FailureError) and cause.failure is not None:
+        tried = tried_of(cause.failure)
+    count = command.options.retry.attempts if exhausted else tried.attempt
+    attempts = tuple(Attempt(each, 0.0, 0.0, "", failure if each == count else None) for each in range(1, count + 1))
+    if tried.timeout:
+        return TaskTimedOut(0.0, -1, command.step, tried.timeout, failure, attempts)
+    return TaskFailed(0.0, -1, command.step, failure, attempts)
+
+
+def child_failed(step: str, error: BaseException) -> ChildFailed:
+    """Return how a child has ended, as history has it."""
+    cause = error.cause if isinstance(error, ChildWorkflowError) and error.cause is not None else error
+    match cause:
+        case CancelledError() | asyncio.CancelledError():
+            status = "CANCELLED"
+        case TerminatedError():
+            status = "TERMINATED"
+        case OutOfTimeError():
+            status = "TIMED_OUT"
+        case _:
+            status = "FAILED"
+    return ChildFailed(0.0, -1, step, status, failure_of(cause))
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return what Temporal's SDK has raised, as a failure of ours."""
+    if isinstance(error, ActivityError | ChildWorkflowError) and error.cause is not None:
+        error = error.cause
+    if isinstance(error, FailureError) and error.failure is not None:
+        return read_failure(error.failure)
+    return describe_failure(error)
+
+
+def _seconds(seconds: float | None, more: float = 0.0) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds + more)

@@ -1,0 +1,53 @@
+"""The connection to a namespace of a Temporal cluster: what all of one process goes through.
+
+Owns: connecting, and what is made from a connection.
+Must not know: settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+from temporalio.client import Client
+
+from holdfast.authoring import Registry
+from holdfast.errors import StoreError
+from holdfast.ports.task import TaskRunner
+from holdfast.temporal.engine import TemporalEngine
+from holdfast.temporal.worker import TemporalWorker, WorkerSettings
+
+
+class TemporalConnection:
+    """A connection to a namespace. Temporal's SDK closes it when nobody holds it any more."""
+
+    def __init__(self, client: Client) -> None:
+        """Go through `client`."""
+        self.client = client
+
+    @classmethod
+    async def open(cls, target: str, namespace: str, *, tls: bool = False, api_key: str = "") -> Self:
+        """Connect to `namespace` of the cluster at `target`, HOST:PORT.
+
+        Raises:
+            StoreError: it does not answer.
+        """
+        try:
+            client = await Client.connect(target, namespace=namespace, tls=tls, api_key=api_key or None)
+        except RuntimeError as error:
+            raise StoreError(f"Temporal at {target} does not answer: {error}") from None
+        return cls(client)
+
+    def engine(self) -> TemporalEngine:
+        """Return the client side."""
+        return TemporalEngine(self.client)
+
+    def worker(
+        self,
+        registry: Registry,
+        runner: TaskRunner | None,
+        settings: WorkerSettings,
+        jitter: Callable[[], float],
+    ) -> TemporalWorker:
+        """Return what serves the namespace. See `TemporalWorker`."""
+        return TemporalWorker(self.client, registry, runner, settings, jitter)

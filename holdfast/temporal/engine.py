@@ -1,0 +1,551 @@
+"""The client side of a Temporal cluster.
+
+Owns: the `Engine` port over Temporal's own requests.
+Must not know: workflows' types, workers, how a run is driven.
+
+Requests are made as Temporal's service has them, not through its SDK's typed client: names and JSON text are all there
+is on both sides, and operation ids become request ids, so that what is sent twice is done once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import copy
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, timedelta
+from typing import Any, Final, NoReturn
+from uuid import uuid4
+
+import msgspec
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType, HistoryEventFilterType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.workflowservice.v1 import (
+    CountWorkflowExecutionsRequest,
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryReverseRequest,
+    ListWorkflowExecutionsRequest,
+    QueryWorkflowRequest,
+    RequestCancelWorkflowExecutionRequest,
+    SignalWorkflowExecutionRequest,
+    TerminateWorkflowExecutionRequest,
+)
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.common import RawValue
+from temporalio.exceptions import FailureError
+from temporalio.service import RPCError, RPCStatusCode
+
+from holdfast.client import BULK_RUNS_MAX, meant
+from holdfast.errors import (
+    HoldfastError,
+    NoOrchestratorError,
+    NotOnEngineError,
+    QueryError,
+    RunClosedError,
+    RunNotFoundError,
+    RunStateError,
+    StoreError,
+    UnknownNameError,
+    UpdateFailedError,
+    UpdateRejectedError,
+)
+from holdfast.history import Failure, check_identifier
+from holdfast.history.temporal import from_temporal
+from holdfast.ports.engine import (
+    Begin,
+    BulkPage,
+    BulkRequest,
+    Cause,
+    Explanation,
+    Forked,
+    ForkRequest,
+    Outcome,
+    RecordedEvent,
+    StartRequest,
+)
+from holdfast.ports.operations import (
+    CANCELLED,
+    PARKED,
+    PAUSED,
+    TERMINAL,
+    Carrying,
+    Changes,
+    Deliver,
+    Gather,
+    Gathered,
+    IdPolicy,
+    Operation,
+    Pause,
+    Position,
+    Resume,
+    RunFilter,
+    RunRecord,
+    Started,
+    StartSignal,
+)
+from holdfast.temporal.driver import PAUSE, REJECTED, RESUME
+from holdfast.temporal.ends import next_run_of, outcome_of
+from holdfast.temporal.failures import error_of, read_failure
+from holdfast.temporal.own import Pausing, read_note
+from holdfast.temporal.payloads import NULL, raw_arguments, read_payload, write_payloads
+from holdfast.temporal.records import number_of, record_of, search_of
+from holdfast.temporal.runtime import ENGINE
+from holdfast.temporal.starting import FIRST, Existing, decide_start, with_signal, write_start
+from holdfast.temporal.starting import Begin as BeginExecution
+
+LOOK_SECONDS: Final = 0.25
+"""How often to look for new events."""
+SAY_SECONDS: Final = 2.0
+"""How long to wait for a run to say that it is paused, or goes on."""
+STARTS_AT_ONCE: Final = 32
+"""How many starts are under way at once."""
+OVERTAKEN_MAX: Final = 20
+"""How often in a row others may start the same run before a start gives up."""
+LONG_POLL: Final = timedelta(seconds=30)
+"""How long the server may let us wait for a run's end before we ask again."""
+
+
+class TemporalEngine:
+    """Starts, messages and reads runs on a Temporal cluster. Implements `holdfast.ports.engine.Engine`."""
+
+    def __init__(self, client: Client) -> None:
+        """Speak through `client`."""
+        self._client = client
+        self._service = client.workflow_service
+        self._identity = client.identity
+
+    def acting_as(self, actor: str) -> TemporalEngine:
+        """Return the engine as somebody uses it: events name who that was. See `Engine.acting_as`."""
+        engine = copy.copy(self)
+        engine._identity = actor  # noqa: SLF001 - its own
+        return engine
+
+    # --- Starting --------------------------------------------------------------------------------------------------
+
+    async def start(self, requests: Sequence[StartRequest]) -> list[Started]:
+        """Start runs. See `Engine.start`."""
+        places = asyncio.Semaphore(STARTS_AT_ONCE)
+
+        async def start(request: StartRequest) -> Started:
+            async with places:
+                return await self.start_next(request, IdPolicy())
+
+        results = await asyncio.gather(*map(start, requests), return_exceptions=True)
+        for each in results:
+            if isinstance(each, BaseException):
+                raise each
+        return [each for each in results if not isinstance(each, BaseException)]
+
+    async def start_next(self, request: StartRequest, policy: IdPolicy, signal: StartSignal | None = None) -> Started:
+        """Start a run, or its next execution. See `Engine.start_next`."""
+        check_identifier(request.run_id, "the run id")
+        check_identifier(request.workflow, "the name of the workflow")
+        begin: BeginExecution | RunRecord = FIRST
+        for _ in range(OVERTAKEN_MAX):
+            if isinstance(begin, RunRecord):
+                if signal is not None:
+                    await self.signal(begin.run_id, signal.name, signal.body, signal.operation_id)
+                return Started(begin.execution_id, begin.execution, created=False, status=begin.status)
+            written = write_start(request, begin, self._client.namespace, self._identity)
+            try:
+                answer: Any
+                if signal is None:
+                    answer = await self._service.start_workflow_execution(written)
+                else:
+                    answer = await self._service.signal_with_start_workflow_execution(with_signal(written, signal))
+            except RPCError as error:
+                if error.status != RPCStatusCode.ALREADY_EXISTS:
+                    raise _unavailable(error) from error
+            else:
+                record = await self.describe(request.run_id) if not answer.started else None
+                execution = record.execution if record is not None else _named(request.run_id, begin.number)
+                return Started(number_of(answer.run_id), execution, created=answer.started)
+            described = await self._described(request.run_id)
+            info = described.workflow_execution_info
+            begin = decide_start(
+                request, policy, Existing(record_of(info), read_note(info.memo.fields), info.execution.run_id)
+            )
+        raise StoreError(f"run {request.run_id!r} was started by others {OVERTAKEN_MAX} times in a row")
+
+    async def carry_out(self, act: Begin | Deliver | Pause | Resume, note: Callable[[Operation], Carrying]) -> Any:
+        """Refuse: what is noted is in a store, and the run is not. See `Engine.carry_out`."""
+        raise NotOnEngineError(f"{type(act).__name__} with a note in the same commit (by {note})", ENGINE)
+
+    async def gather(self, event: Gather) -> Gathered:
+        """Refuse: what gathers does so in a store. See `Engine.gather`."""
+        raise NotOnEngineError(f"gathering of events (for {event.workflow!r})", ENGINE)
+
+    # --- Messages --------------------------------------------------------------------------------------------------
+
+    async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:
+        """Deliver a signal. See `Engine.signal`."""
+        check_identifier(name, "the name of the signal")
+        request = SignalWorkflowExecutionRequest(
+            namespace=self._client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=run_id),
+            signal_name=name,
+            input=write_payloads(payload),
+            identity=self._identity,
+            request_id=operation_id,
+        )
+        await self._told(run_id, self._service.signal_workflow_execution(request))
+
+    async def cancel(self, run_id: str, reason: str, operation_id: str) -> None:
+        """Ask a run to stop. See `Engine.cancel`."""
+        status = (await self.describe(run_id)).status  # Temporal takes it for one that has ended, too
+        if status in TERMINAL:
+            raise RunClosedError(run_id, status)
+        request = RequestCancelWorkflowExecutionRequest(
+            namespace=self._client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=run_id),
+            identity=self._identity,
+            request_id=operation_id,
+            reason=reason,
+        )
+        await self._told(run_id, self._service.request_cancel_workflow_execution(request))
+
+    async def terminate(self, run_id: str, reason: str, operation_id: str) -> None:  # noqa: ARG002 - once is enough
+        """End a run. See `Engine.terminate`."""
+        request = TerminateWorkflowExecutionRequest(
+            namespace=self._client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=run_id),
+            identity=self._identity,
+            reason=reason,
+        )
+        await self._told(run_id, self._service.terminate_workflow_execution(request))
+
+    async def pause(self, run_id: str, by: str, reason: str) -> None:
+        """Keep a run from moving. See `Engine.pause`."""
+        await self.signal(run_id, PAUSE, msgspec.json.encode(Pausing(by, reason)), uuid4().hex)
+        # It does not move any more. That it says so takes a worker, who may be away.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SAY_SECONDS):
+                while (await self.describe(run_id)).status not in {PAUSED, *TERMINAL}:  # noqa: ASYNC110 - its worker says it
+                    await asyncio.sleep(LOOK_SECONDS)
+
+    async def resume(self, run_id: str) -> None:
+        """Let a parked or paused run go on. See `Engine.resume`."""
+        record = await self.describe(run_id)
+        if record.status not in {PAUSED, PARKED, *TERMINAL}:
+            raise RunStateError(run_id, record.status, "resumed")
+        await self.signal(run_id, RESUME, NULL, uuid4().hex)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SAY_SECONDS):
+                while (await self.describe(run_id)).status in {PAUSED, PARKED}:  # noqa: ASYNC110 - the same
+                    await asyncio.sleep(LOOK_SECONDS)
+
+    async def _told(self, run_id: str, request: Any) -> None:
+        try:
+            await request
+        except RPCError as error:
+            await self._refuse(run_id, error)
+
+    async def _refuse(self, run_id: str, error: RPCError) -> NoReturn:
+        """Raise what a refusal means: there is no such run, or it has ended."""
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise _unavailable(error) from error
+        record = await self.describe(run_id)
+        raise RunClosedError(run_id, record.status) from None
+
+    async def query(self, run_id: str, name: str, payload: bytes, timeout: float) -> bytes:
+        """Return a query's answer. See `Engine.query`."""
+        check_identifier(name, "the name of the query")
+        execution = await self._execution(run_id)
+        request = QueryWorkflowRequest(
+            namespace=self._client.namespace,
+            execution=execution,
+            query=WorkflowQuery(query_type=name, query_args=write_payloads(payload)),
+        )
+        try:
+            answer = await self._service.query_workflow(request, timeout=timedelta(seconds=timeout))
+        except RPCError as error:
+            if error.status in _NOBODY:
+                raise _nobody("query", name, run_id, timeout) from None
+            refusal = _query_error(name, error)
+            if refusal is None:
+                await self._refuse(run_id, error)
+            raise refusal from None
+        payloads = answer.query_result.payloads
+        return read_payload(payloads[0]) if payloads else NULL
+
+    async def update(self, run_id: str, name: str, payload: bytes, operation_id: str, timeout: float) -> bytes:
+        """Return an update's answer, once it is durable. See `Engine.update`."""
+        check_identifier(name, "the name of the update")
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    try:
+                        return await self._update(run_id, name, payload, operation_id)
+                    except RPCError as error:
+                        if error.status != RPCStatusCode.NOT_FOUND:
+                            raise
+                        record = await self.describe(run_id)
+                        if record.status in TERMINAL:
+                            raise RunClosedError(run_id, record.status) from None
+                        await asyncio.sleep(LOOK_SECONDS)  # it has gone on as a new execution meanwhile
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            raise _nobody("update", name, run_id, timeout) from None
+        except WorkflowUpdateFailedError as error:
+            raise _update_error(run_id, name, error.cause) from None
+        except RPCError as error:
+            if error.status in _NOBODY:
+                raise _nobody("update", name, run_id, timeout) from None
+            raise _unavailable(error) from error
+
+    async def _update(self, run_id: str, name: str, payload: bytes, operation_id: str) -> bytes:
+        handle = self._client.get_workflow_handle(run_id)
+        answer: RawValue = await handle.execute_update(
+            name, args=raw_arguments(payload), id=operation_id, result_type=RawValue
+        )
+        return read_payload(answer.payload)
+
+    # --- Reading ---------------------------------------------------------------------------------------------------
+
+    async def describe(self, run_id: str) -> RunRecord:
+        """Return a run's newest execution, or the one that is named. See `Engine.describe`."""
+        info = (await self._described(run_id)).workflow_execution_info
+        record = record_of(info)
+        if record.status not in TERMINAL:
+            return record
+        event = await self._close_event(info.execution)
+        return record_of(info, await self._outcome(info.execution, event)) if event is not None else record
+
+    async def _described(self, run_id: str) -> DescribeWorkflowExecutionResponse:
+        try:
+            return await self._describe(WorkflowExecution(workflow_id=run_id))
+        except RunNotFoundError:
+            named = await self._find_execution(run_id)
+            if named is None:
+                raise
+            return await self._describe(named)
+
+    async def _describe(self, execution: WorkflowExecution) -> DescribeWorkflowExecutionResponse:
+        request = DescribeWorkflowExecutionRequest(namespace=self._client.namespace, execution=execution)
+        try:
+            return await self._service.describe_workflow_execution(request)
+        except RPCError as error:
+            if error.status in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
+                raise RunNotFoundError(execution.workflow_id) from None
+            raise _unavailable(error) from error
+
+    async def _find_execution(self, name: str) -> WorkflowExecution | None:
+        """Return the execution that is called `ord-1@2` here: each knows the one before it."""
+        run_id, _, number = name.rpartition("@")
+        if not run_id or not number.isdecimal():
+            return None
+        execution = WorkflowExecution(workflow_id=run_id)
+        while True:
+            try:
+                info = (await self._describe(execution)).workflow_execution_info
+            except RunNotFoundError:
+                return None
+            note = read_note(info.memo.fields)
+            if note.number == int(number):
+                return info.execution
+            if not note.before:
+                return None
+            execution = WorkflowExecution(workflow_id=run_id, run_id=note.before)
+
+    async def _execution(self, run_id: str) -> WorkflowExecution:
+        return await self._find_execution(run_id) or WorkflowExecution(workflow_id=run_id)
+
+    async def runs(
+        self,
+        *,
+        workflow: str | None = None,
+        status: str | None = None,
+        where: RunFilter | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> tuple[list[RunRecord], str | None]:
+        """Return executions, newest first. See `Engine.runs`."""
+        wanted = RunFilter(workflow, (status,) if status else ()) if where is None else where
+        request = ListWorkflowExecutionsRequest(
+            namespace=self._client.namespace,
+            query=search_of(wanted),
+            page_size=limit,
+            next_page_token=base64.urlsafe_b64decode(cursor) if cursor else b"",
+        )
+        try:
+            page = await self._service.list_workflow_executions(request)
+        except RPCError as error:
+            raise _unavailable(error) from error
+        following = base64.urlsafe_b64encode(page.next_page_token).decode() if page.next_page_token else None
+        records = [record_of(each) for each in page.executions]
+        return [each for each in records if not wanted.statuses or each.status in wanted.statuses], following
+
+    async def count(self, where: RunFilter, limit: int) -> int:
+        """Return how many executions `where` means; one that is paused or parked counts as running too."""
+        request = CountWorkflowExecutionsRequest(namespace=self._client.namespace, query=search_of(where))
+        return min(limit, (await self._service.count_workflow_executions(request)).count)
+
+    async def bulk(self, request: BulkRequest, cursor: str | None, limit: int) -> BulkPage:
+        """Do one thing to many runs. See `Engine.bulk`."""
+        where = meant(request.verb, request.where)
+        records, following = await self.runs(where=where, cursor=cursor, limit=min(limit, BULK_RUNS_MAX))
+        done: list[str] = []
+        refused: list[tuple[str, str]] = []
+        for each in records:
+            try:
+                await self._operate(request, each.run_id)
+            except HoldfastError as error:
+                refused.append((each.run_id, error.message()))
+            else:
+                done.append(each.run_id)
+        return BulkPage(tuple(done), tuple(refused), following)
+
+    async def _operate(self, request: BulkRequest, run_id: str) -> None:
+        operation = f"{request.operation_id}/{run_id}"
+        match request.verb:
+            case "cancel":
+                await self.cancel(run_id, request.reason, operation)
+            case "terminate":
+                await self.terminate(run_id, request.reason, operation)
+            case "pause":
+                await self.pause(run_id, request.by, request.reason)
+            case _:
+                await self.resume(run_id)
+
+    async def fork(self, request: ForkRequest) -> Forked:
+        """Refuse. See `Engine.fork`."""
+        raise NotOnEngineError(f"fork (of {request.run_id})", ENGINE)
+
+    async def history(self, run_id: str, after: int = 0) -> list[RecordedEvent]:
+        """Return an execution's events as ours. See `Engine.history`."""
+        execution = (await self._described(run_id)).workflow_execution_info.execution
+        handle = self._client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
+        read = from_temporal((await handle.fetch_history()).to_json().encode())
+        assert read is not None, "what the SDK writes is read"
+        return [RecordedEvent(number, event) for number, event in enumerate(read.events, 1) if number > after]
+
+    async def watch(self, run_id: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
+        """Yield events as they are recorded. See `Engine.watch`."""
+        while True:
+            closed = (await self.describe(run_id)).status in TERMINAL
+            for each in await self.history(run_id, after):
+                after = each.id
+                yield each
+            if closed:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def newest_change(self) -> Position:
+        """Refuse: Temporal tells of runs one by one. See `Engine.newest_change`."""
+        raise NotOnEngineError("feed of changes", ENGINE)
+
+    async def changes(self, after: Position, limit: int) -> Changes:
+        """Refuse: Temporal tells of runs one by one. See `Engine.changes`."""
+        raise NotOnEngineError(f"feed of changes (after {after.page}, {limit})", ENGINE)
+
+    async def explain(self, run_id: str) -> Explanation:
+        """Return why a run does not move. See `Engine.explain`."""
+        described = await self._described(run_id)
+        record = record_of(described.workflow_execution_info)
+        causes: list[Cause] = []
+        if record.status in TERMINAL:
+            causes.append(Cause("ended", f"it has ended: {record.status}"))
+        for each in described.pending_activities:
+            attempt = f"attempt {each.attempt} of {each.maximum_attempts}"
+            text = f"task {each.activity_id} is under way, {attempt}"
+            if each.HasField("last_failure"):
+                text += f"; the one before failed: {each.last_failure.message}"
+            since = each.scheduled_time.ToDatetime(UTC).timestamp()
+            causes.append(Cause("running" if each.attempt < 2 else "retry", text, each.activity_id, since))
+        for child in described.pending_children:
+            text = f"child {child.workflow_id} is under way"
+            causes.append(Cause("child", text, run=child.workflow_id))
+        if described.HasField("pending_workflow_task") and described.pending_workflow_task.attempt > 1:
+            text = f"its code fails, attempt {described.pending_workflow_task.attempt}: see the worker's log"
+            causes.append(Cause("no-code", text))
+        return Explanation(record.run_id, record.execution, record.status, tuple(causes))
+
+    async def outcome(self, run_id: str, timeout: float | None) -> Outcome | None:
+        """Wait until a run has ended. See `Engine.outcome`."""
+        execution = (await self._described(run_id)).workflow_execution_info.execution
+        if execution.workflow_id == run_id:
+            execution = WorkflowExecution(workflow_id=run_id, run_id=execution.run_id)
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._end(execution)
+        except TimeoutError:
+            return None
+
+    async def _end(self, execution: WorkflowExecution) -> Outcome:
+        while True:
+            event = await self._close_event(execution, wait=True)
+            if event is None:
+                continue
+            following = next_run_of(event)
+            if not following:
+                return await self._outcome(execution, event)
+            execution = WorkflowExecution(workflow_id=execution.workflow_id, run_id=following)
+
+    async def _close_event(self, execution: WorkflowExecution, *, wait: bool = False) -> HistoryEvent | None:
+        """Return the event that ended an execution; None while there is none."""
+        request = GetWorkflowExecutionHistoryRequest(
+            namespace=self._client.namespace,
+            execution=execution,
+            wait_new_event=wait,
+            history_event_filter_type=HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
+        )
+        try:
+            page = await self._service.get_workflow_execution_history(request, timeout=LONG_POLL, retry=True)
+        except RPCError as error:
+            if error.status in {RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED, RPCStatusCode.UNAVAILABLE}:
+                await asyncio.sleep(LOOK_SECONDS)
+                return None
+            raise _unavailable(error) from error
+        return page.history.events[0] if page.history.events else None
+
+    async def _outcome(self, execution: WorkflowExecution, event: HistoryEvent) -> Outcome:
+        outcome = outcome_of(event)
+        if outcome.status != CANCELLED:
+            return outcome
+        request = GetWorkflowExecutionHistoryReverseRequest(namespace=self._client.namespace, execution=execution)
+        for each in (await self._service.get_workflow_execution_history_reverse(request)).history.events:
+            if each.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+                reason = each.workflow_execution_cancel_requested_event_attributes.cause
+                return Outcome(CANCELLED, reason=reason)
+        return outcome
+
+
+_NOBODY: Final = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
+
+
+def _nobody(kind: str, name: str, run_id: str, seconds: float) -> NoOrchestratorError:
+    return NoOrchestratorError(f"{kind} {name!r} of run {run_id!r} within {seconds:g} s")
+
+
+def _named(run_id: str, number: int) -> str:
+    return run_id if number == 1 else f"{run_id}@{number}"
+
+
+def _unavailable(error: RPCError) -> StoreError:
+    return StoreError(f"Temporal refused: {error.message}")
+
+
+def _query_error(name: str, error: RPCError) -> HoldfastError | None:
+    """Return what became of a query: what its handler has raised; None when it was something else that went wrong."""
+    if error.status != RPCStatusCode.INVALID_ARGUMENT:
+        return None
+    kind, _, text = error.message.partition(": ")
+    if kind == UnknownNameError.__name__:
+        return UnknownNameError("query", name, remedy=text.partition("\n")[2])
+    return QueryError(name, kind, text)
+
+
+def _update_error(run_id: str, name: str, cause: BaseException | None) -> HoldfastError:
+    failure = Failure(type(cause).__name__, str(cause))
+    if isinstance(cause, FailureError) and cause.failure is not None:
+        own = error_of(cause.failure)
+        if own is not None:
+            return own
+        failure = read_failure(cause.failure)
+    if failure.type.startswith(REJECTED):
+        return UpdateRejectedError(name, failure.type.removeprefix(REJECTED), failure.message)
+    return UpdateFailedError(run_id, name, failure.type, failure.message, failure.traceback)

@@ -1,0 +1,128 @@
+"""What Holdfast notes about its own runs on Temporal, and tasks are told about their calls.
+
+Owns: the memo and the headers under Holdfast's name, and their form.
+Must not know: who reads them.
+
+The memo says which execution of its run it is, and what its input was: Temporal has other names for executions, and
+does not compare inputs. A header takes along what Temporal has no place for: how a task is to be run, and the messages
+that a run had not read when it went on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+from temporalio.api.common.v1 import Payload
+
+from holdfast.history import TaskOptions
+from holdfast.temporal.payloads import read_payload, write_payload
+
+NAME: Final = "holdfast"
+"""Of the memo field and of the header."""
+
+
+class Note(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The memo of a run."""
+
+    number: int = 1
+    """Which execution of its run it is, from 1."""
+    digest: str = ""
+    """Tells its input from another."""
+    code_version: str = ""
+    before: str = ""
+    """Temporal's run id of the execution of the same run that was there before; empty for none."""
+    paused_by: str = ""
+    paused_reason: str = ""
+    paused_at: float = 0.0
+    """When it was paused, in seconds since the epoch; 0 while it is not."""
+    parked: str = ""
+    """Why its own code has parked it; empty while it has not."""
+
+
+class Pausing(msgspec.Struct, frozen=True):
+    """What the signal says that pauses a run."""
+
+    by: str = ""
+    reason: str = ""
+
+
+class Call(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The header of a task's call."""
+
+    execution: str
+    options: TaskOptions
+
+
+class Carried(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The header of an execution as which a run has gone on."""
+
+    signals: tuple[tuple[str, str], ...] = ()
+    """Name and JSON text of each signal that nobody had taken."""
+
+
+def write_memo(texts: Mapping[str, str], note: Note) -> dict[str, Payload]:
+    """Return the memo of a run: what whoever starts it notes, and what Holdfast does."""
+    return {**{name: write_payload(msgspec.json.encode(text)) for name, text in texts.items()}, NAME: write_note(note)}
+
+
+def read_memo(memo: Mapping[str, Payload]) -> dict[str, str]:
+    """Return what whoever started a run noted; what is no text is left out."""
+    return {
+        name: msgspec.json.decode(payload.data, type=str)
+        for name, payload in memo.items()
+        if name != NAME and payload.data[:1] == b'"'
+    }
+
+
+def write_note(note: Note) -> Payload:
+    """Return a memo field."""
+    return write_payload(msgspec.json.encode(note))
+
+
+def read_note(memo: Mapping[str, Payload]) -> Note:
+    """Return what the memo of a run says; one that others have started has nothing to say."""
+    payload = memo.get(NAME)
+    return Note() if payload is None else _decode_note(read_payload(payload))
+
+
+def read_pausing(text: bytes) -> Pausing:
+    """Return who pauses a run, and why; a signal that says nothing pauses it too."""
+    try:
+        return msgspec.json.decode(text, type=Pausing)
+    except msgspec.MsgspecError:
+        return Pausing()
+
+
+def execution_name(run_id: str, number: int) -> str:
+    """Return the name of an execution, as it has on every engine."""
+    return run_id if number == 1 else f"{run_id}@{number}"
+
+
+def digest_of(input: bytes) -> str:
+    """Return what tells an input from another."""
+    return blake2b(input, digest_size=16).hexdigest()
+
+
+def write_header(value: Call | Carried) -> dict[str, Payload]:
+    """Return headers."""
+    return {NAME: write_payload(msgspec.json.encode(value))}
+
+
+def read_call(headers: Mapping[str, Payload]) -> Call | None:
+    """Return what a task's call says of itself; None when somebody else has made it."""
+    payload = headers.get(NAME)
+    return None if payload is None else _decode_call(read_payload(payload))
+
+
+def read_carried(headers: Mapping[str, Payload]) -> Carried:
+    """Return what an execution was given by the one before it."""
+    payload = headers.get(NAME)
+    return Carried() if payload is None else _decode_carried(read_payload(payload))
+
+
+_decode_note: Final = msgspec.json.Decoder(Note).decode
+_decode_call: Final = msgspec.json.Decoder(Call).decode
+_decode_carried: Final = msgspec.json.Decoder(Carried).decode

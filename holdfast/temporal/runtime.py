@@ -1,0 +1,96 @@
+"""What workflow code calls on Temporal: the engine's own, but for what is Temporal's to say.
+
+Owns: which answers come from Temporal, and what code may not ask for there.
+Must not know: how commands are carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import events
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final, NoReturn
+
+from temporalio import workflow
+
+from holdfast.authoring import calling_place
+from holdfast.engine import Runtime, StepFuture
+from holdfast.errors import NotOnEngineError
+from holdfast.history import TaskOptions
+from holdfast.ports.runtime import RunInfo
+
+ENGINE: Final = "Temporal"
+
+
+class TemporalRuntime(Runtime):
+    """The way out of code that runs on Temporal. See `holdfast.ports.runtime.WorkflowRuntime`."""
+
+    __slots__ = ("_host",)
+
+    def __init__(self, *parts: Any) -> None:
+        """Begin on Temporal's event loop, which is running."""
+        super().__init__(*parts)
+        self._host = asyncio.get_running_loop()
+
+    def issue_task(
+        self, name: str, payload: bytes, options: TaskOptions, key: str | None, decode: Callable[[bytes], Any]
+    ) -> StepFuture:
+        """Issue a task. See `WorkflowRuntime`."""
+        if options.limits is not None:
+            _refuse("rate, concurrency, fairness key or delay of a task")
+        return super().issue_task(name, payload, options, key, decode)
+
+    def issue_fan_out(self, *_: object) -> NoReturn:
+        """Refuse. See `WorkflowRuntime`."""
+        _refuse("map_tasks")
+
+    def acquire_lock(self, *_: object) -> NoReturn:
+        """Refuse. See `WorkflowRuntime`."""
+        _refuse("lock or semaphore")
+
+    def open_callback(self, _: float) -> NoReturn:
+        """Refuse. See `WorkflowRuntime`."""
+        _refuse("callback")
+
+    def set_attributes(self, _: object) -> NoReturn:
+        """Refuse. See `WorkflowRuntime`."""
+        _refuse("set_attributes")
+
+    def patched(self, patch_id: str, *, deprecated: bool = False) -> bool:
+        """Say whether the changed code path is to be taken: Temporal keeps the marks. See `WorkflowRuntime`."""
+        answer = self.patches.known(patch_id)
+        if answer is None:
+            self._steps.check(f"be the first to ask patched({patch_id!r})")
+            with running_on(self._host):
+                if deprecated:
+                    workflow.deprecate_patch(patch_id)
+                answer = deprecated or workflow.patched(patch_id)
+            self.patches.keep(patch_id, answer)
+        return answer
+
+    def info(self) -> RunInfo:
+        """Return what is known about the run; how long its history is, Temporal says."""
+        with running_on(self._host):
+            now = workflow.info()
+            return replace(
+                super().info(),
+                history_events=now.get_current_history_length(),
+                should_continue_as_new=now.is_continue_as_new_suggested(),
+            )
+
+
+@contextmanager
+def running_on(host: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Have Temporal's loop be the running one while the block lasts: its SDK finds the workflow by it."""
+    own = events._get_running_loop()  # noqa: SLF001 - what a loop does that runs inside another
+    events._set_running_loop(host)  # noqa: SLF001 - the same
+    try:
+        yield
+    finally:
+        events._set_running_loop(own)  # noqa: SLF001 - the same
+
+
+def _refuse(what: str) -> NoReturn:
+    raise NotOnEngineError(what, ENGINE, calling_place())

@@ -1,0 +1,112 @@
+"""Workflows and tasks that the tests of the engine on Temporal run.
+
+Owns: the definitions.
+Must not know: which engine runs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from holdfast import Rate, Retry, TaskError, TaskTimeoutError, lock, query, signal, task, update, workflow
+
+
+@task
+async def fetch(article: str) -> str:
+    """Return the article in capitals."""
+    return article.upper()
+
+
+@workflow
+async def one_of_each(article: str) -> str:
+    """Do one task, sleep once, and return what the task gave."""
+    fetched = await fetch(article)
+    await asyncio.sleep(0.01)
+    return fetched
+
+
+class SpoiltError(Exception):
+    """What a workflow raises on purpose."""
+
+
+@task(retry=Retry(attempts=2, initial="1ms"))
+async def refuse(reason: str) -> None:
+    """Fail."""
+    raise ValueError(reason)
+
+
+@task(timeout="50ms", retry=Retry(attempts=1))
+async def hang() -> None:
+    """Never end."""
+    await asyncio.Event().wait()
+
+
+@workflow
+async def doomed(reason: str) -> None:
+    """Fail because of two tasks that do."""
+    seen = []
+    try:
+        await refuse(reason)
+    except TaskError as error:
+        seen.append(f"{error.type}: {error.text} after {error.attempts}")
+    try:
+        await hang()
+    except TaskTimeoutError as error:
+        seen.append(f"{type(error).__name__}: {error.timeout}")
+    raise SpoiltError(", then ".join(seen))
+
+
+@task(rate=Rate("shop", 10, per="1s"))
+async def limited() -> None:
+    """Do nothing, ten times a second."""
+
+
+@workflow
+class Basket:
+    """Takes articles until it is closed."""
+
+    def __init__(self) -> None:
+        self.articles: list[str] = []
+        self.closed = asyncio.Event()
+
+    async def run(self) -> list[str]:
+        """Return the articles."""
+        await self.closed.wait()
+        return self.articles
+
+    @query
+    def count(self) -> int:
+        """Return how many articles there are."""
+        return len(self.articles)
+
+    @query
+    def price(self) -> int:
+        """Fail: nobody knows."""
+        raise LookupError("nobody knows")
+
+    @update
+    async def add(self, article: str) -> int:
+        """Add an article, fetched; return how many there are."""
+        self.articles.append(await fetch(article))
+        return len(self.articles)
+
+    @add.validator
+    def _(self, article: str) -> None:
+        if not article:
+            raise ValueError("an article has a name")
+
+    @signal
+    def close(self) -> None:
+        """End the run."""
+        self.closed.set()
+
+
+@workflow
+async def locking() -> None:
+    """Ask for a lock."""
+    async with lock("bank"):
+        await fetch("ink")
+
+
+DEFINITIONS = (one_of_each, doomed, Basket, locking, fetch, refuse, hang)
+"""All but what Temporal does not have."""
