@@ -220,6 +220,7 @@ BUGS = (
         "a_killed_holder_keeps_no_more_than_its_place", "remove_poisonous_tasks", "recoveries, place", "recoveries, ''"
     ),
     Bug("a_killed_holder_keeps_no_more_than_its_place", "free_tasks", "0, held", "0, 0"),
+    Bug("a_killed_holder_keeps_no_more_than_its_place", "note_lost_attempt", "id = ?1", "id = -?1"),
     Bug("keys_take_turns", "stand_in_line", "max(turn) + 1", "max(turn)"),
     Bug("keys_take_turns", "claimable_in_turn", "turn, id", "id"),
     Bug("keys_take_turns_in_line_for_a_place", "first_in_line", "turn, id", "id"),

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from holdfast.errors import FencedError
-from holdfast.history import Failure, TaskFailed
+from holdfast.history import Attempt, Failure, TaskFailed, is_encrypted
 from holdfast.ports.bus import TASKS
 from holdfast.ports.operations import (
     BeatTasks,
@@ -54,6 +54,7 @@ PROMOTED_MAX: Final = 1_000
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
+_decode_attempts = msgspec.msgpack.Decoder(tuple[Attempt, ...]).decode
 
 
 # --- What an Append brings and takes -----------------------------------------------------------------------------
@@ -281,8 +282,21 @@ def free_member(session: Session, member: int, recoveries_max: int | None) -> in
             failure = _poison(session.now, step, task, recoveries + 1)
             inbox.put(session, execution_id, "outcome", step, _encode(failure), "")
         lines.free(session, [place for *_, place in poisonous])
+        _note_lost(session, member)
     freed = session.rows("free_tasks", (member, int(recoveries_max is not None)))
     return _given_back(session, freed) + removed
+
+
+def _note_lost(session: Session, member: int) -> None:
+    """Note with each row of a dead member that it was tried there: who looks at its run is to see who took over."""
+    noted = []
+    for task_id, attempt, visible_at, failures, name in session.rows("lost_tasks", (member,)):
+        if is_encrypted(failures):
+            continue  # nobody here can read what was noted before
+        failure = Failure("WorkerLostError", f"{name} died or froze with it")
+        lost = Attempt(attempt, visible_at, session.now, name, failure)
+        noted.append((task_id, _encode((*(_decode_attempts(failures) if failures else ()), lost))))
+    session.run_many("note_lost_attempt", noted)
 
 
 def _given_back(session: Session, rows: Sequence[Sequence[Any]]) -> int:

@@ -92,6 +92,13 @@ WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)::bigint)) AND ow
 UPDATE task_queue SET progress = given.progress FROM unnest($1::bigint[], $2::bytea[]) AS given (id, progress)
 WHERE task_queue.id = given.id
 
+-- name: lost_tasks
+SELECT id, attempt, visible_at, failures, (SELECT name FROM members WHERE member = $1) FROM task_queue WHERE owner = $1
+
+-- name: note_lost_attempt
+UPDATE task_queue SET failures = given.failures FROM unnest($1::bigint[], $2::bytea[]) AS given (id, failures)
+WHERE task_queue.id = given.id
+
 -- name: free_tasks
 UPDATE task_queue SET owner = NULL, own = 0, recoveries = recoveries + $2,
   held = CASE (SELECT status FROM executions WHERE id = task_queue.execution) WHEN 'PAUSED' THEN 0 ELSE held END,

@@ -76,6 +76,12 @@ SELECT id, token FROM task_queue WHERE id IN (SELECT value FROM json_each(?1)) A
 -- name: record_progress
 UPDATE task_queue SET progress = ?2 WHERE id = ?1;
 
+-- name: lost_tasks
+SELECT id, attempt, visible_at, failures, (SELECT name FROM members WHERE member = ?1) FROM task_queue WHERE owner = ?1;
+
+-- name: note_lost_attempt
+UPDATE task_queue SET failures = ?2 WHERE id = ?1;
+
 -- name: free_tasks
 UPDATE task_queue SET owner = NULL, own = 0, recoveries = recoveries + ?2,
   held = iif((SELECT status FROM executions WHERE id = task_queue.execution) = 'PAUSED', 0, held),

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from holdfast.history import Limits, RateUse
+import msgspec
+
+from holdfast.history import Attempt, Limits, RateUse
 from holdfast.ports.operations import (
     COMPLETED,
     Append,
@@ -142,7 +144,7 @@ async def a_place_is_passed_on_whatever_ends_it(harness: StoreHarness) -> None:
 
 
 async def a_killed_holder_keeps_no_more_than_its_place(harness: StoreHarness) -> None:
-    """Held and free places are as many as there are at all times: what a dead worker had is claimed again."""
+    """Held and free places are as many as there are at all times: what a dead worker had is claimed again and noted."""
     store = await harness.open()
     one = await crew(store)
     await one.queue(*"abcdef", limits=places(3))
@@ -152,6 +154,8 @@ async def a_killed_holder_keeps_no_more_than_its_place(harness: StoreHarness) ->
     alive = await join(store, "alive")
     again = await one.claim(worker=alive)
     expect([each.step for each in again] == ["a", "b", "c"], "they are claimed again, and no others with them")
+    tried = [msgspec.msgpack.decode(each.failures or b"\x90", type=tuple[Attempt, ...]) for each in again]
+    expect([[each.worker for each in one] for one in tried] == [["worker"]] * 3, "who died with them is noted")
     record = await one.limit("crm")
     expect(record is not None and (len(record.holders), record.waiting) == (3, 3), "no place was lost or made")
     for deaths in range(2):

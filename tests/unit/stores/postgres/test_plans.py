@@ -156,6 +156,7 @@ PLANS = {
     # What members hold
     "free_executions": "executions_owned",
     "free_tasks": "task_queue_owned",
+    "lost_tasks": "task_queue_owned",
     "free_chunks": "chunks_owned",
     "living_members": "members_living",
     # What becomes due
