@@ -22,7 +22,7 @@ _VARIABLE: Final = re.compile(
     r"|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION|MASTER|AUTH)_KEY(?:_ID)?)(?:_[0-9]+)?$",
     re.IGNORECASE,
 )
-_USERINFO: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:([^\s/@]+)@", re.IGNORECASE)
+_USERINFO: Final = re.compile(r"[a-z][a-z0-9+.-]{0,30}://[^\s/:@]*:([^\s/@]+)@", re.IGNORECASE)
 
 _registered: Final[dict[str, str]] = {}
 """Secret to what it is called."""

@@ -49,10 +49,10 @@ SECRET_ENDS: Final = ("auth", "cookie", "password", "secret", "signature", "toke
 HARMLESS_KEYS: Final = frozenset(words_of("cache dedup deduplication event idempotency message partition routing"))
 """What makes a header that ends in `-Key` none that is secret."""
 
-_KEY: Final = re.compile(
-    r"(?P<key>[A-Za-z][A-Za-z0-9_.-]{1,60})\\?\"?\s{0,2}(?:=|:(?=[\s\"\\]))\s{0,2}\\?\"?", re.ASCII
-)
-"""`token=` in an address, `"token": "` in a text."""
+_SEPARATOR: Final = re.compile(r"\\?\"?\s{0,2}(?:=|:(?=[\s\"\\]))\s{0,2}\\?\"?", re.ASCII)
+"""What stands after `token` in an address, `token=`, and in a text, `"token": "`."""
+_KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,60}\Z", re.ASCII)
+_KEY_CHARACTERS_MAX: Final = 61
 _VALUE: Final = re.compile(r"[^\s\"'&;,<>\\]{3,}")
 _ID: Final = re.compile(r"[0-9A-Fa-f-]{0,64}")
 """Numbers and UUIDs look like no secret but a card's number."""
@@ -185,8 +185,9 @@ class Redaction:
     def _without_named(self, text: str) -> str:
         """Return a text without what is said to be secret in it: `token=...`, `"token": "..."`."""
         kept, place = "", 0
-        for match in _KEY.finditer(text):
-            if match.start() >= place and self._keys.label(match["key"]):
+        for match in _SEPARATOR.finditer(text):  # few, where a key may begin at any letter
+            key = _KEY.search(text, max(place, match.start() - _KEY_CHARACTERS_MAX), match.start())
+            if key is not None and self._keys.label(key[0]):
                 value = _VALUE.match(text, match.end())
                 if value is not None:
                     kept += text[place : match.end()] + REDACTED

@@ -354,7 +354,7 @@ _JSON_STYLES: Final[tuple[dict[str, Any], ...]] = tuple(
 )
 _BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}={0,2}")
 _USERINFO: Final = re.compile(
-    r"(?P<before>[a-z][a-z0-9+.-]*://[^\s/:@?#\"']*:)(?P<password>[^\s/@\"']+)@", re.IGNORECASE
+    r"(?P<before>[a-z][a-z0-9+.-]{0,30}://[^\s/:@?#\"']*:)(?P<password>[^\s/@\"']+)@", re.IGNORECASE
 )
 _NAMED: Final = re.compile(
     r"(?P<before>^|[^A-Za-z0-9_-])"

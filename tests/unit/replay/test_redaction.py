@@ -410,3 +410,11 @@ def test_secrets_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     with pytest.raises(ValueError, match="SECRET_CHARACTERS_MIN"):
         redact("abc")
+
+
+@pytest.mark.parametrize("piece", ["W", "a."])
+def test_long_texts_are_looked_through(piece: str) -> None:
+    """No text makes a pattern look at each of its places as often as there are places: that would take minutes."""
+    text = piece * (200_000 // len(piece)) + " see https://ann:hunter-22@db.example/shop"
+    given = history(TaskFailed(2.0, -1, "a#1", Failure("ValueError", text)), input=text)
+    assert "hunter-22" not in redacted(given, emails=True)
