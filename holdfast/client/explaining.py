@@ -57,6 +57,9 @@ CAUSES_MAX: Final = 50
 
 _ENDING: Final = (Input, TaskCancelled, TimerCancelled, FanOutCancelled, LockReleased)
 _BEGUN: Final = (ChildStarted, ChildCancelRequested)
+ASKED_EVENTS_MAX: Final = 20_000
+"""Of a longer run it is not said at which line its code waits: whoever is asked replays it, a second for so many."""
+
 _decode_attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...]).decode
 
 
@@ -78,8 +81,9 @@ class Situation:
 
 
 def can_answer(situation: Situation) -> bool:
-    """Say whether there is somebody who can tell what the code of the run waits for."""
-    return situation.run.status == RUNNING and _nobody(situation) is None
+    """Say whether there is somebody who can tell, within a moment, what the code of the run waits for."""
+    is_short = situation.run.last_event <= ASKED_EVENTS_MAX
+    return situation.run.status == RUNNING and is_short and _nobody(situation) is None
 
 
 def decide_causes(situation: Situation) -> tuple[Cause, ...]:
