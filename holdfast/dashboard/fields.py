@@ -52,6 +52,8 @@ class Field:
     help: str = ""
     value: str = ""
     required: bool = True
+    given: bool = True
+    """Whether it is there; what may be left out may be given as nothing."""
     choices: list[str] = field(default_factory=list)
     """What can be chosen: values of a choice, shapes of a union."""
     chosen: int = 0
@@ -248,7 +250,7 @@ def _draw(
                 if needed or fields.get(f"g{at}") == "1":
                     child = _draw(book, each, fields, wrong, at, name, depth + 1)
                 else:
-                    child = Field("nothing", at, name, wrong=wrong.pop(at, ""))
+                    child = Field("nothing", at, name, given=False, wrong=wrong.pop(at, ""))
                 child.required = needed
                 drawn.children.append(child)
         case "list":

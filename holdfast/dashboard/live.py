@@ -11,7 +11,8 @@ now. The browser then fetches the page again and takes over what is different (`
 which a page is made, and what is live is what a reload would show.
 
 All who watch the same thing share one look at it: two hundred open pages of runs cost one question every second. A
-look returns a mark - any value - and everybody is told when it is another than before. Nobody watches, nobody looks.
+look returns a mark - any value - and everybody is told when it is another than before. Who has just come is told in any
+case, after the first look that began since: the page it has was made earlier. Nobody watches, nobody looks.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Watch:
         self._look = look
         self._seconds = seconds
         self._listeners: set[asyncio.Event] = set()
+        self._fresh: set[asyncio.Event] = set()
+        """Those who came since the last look began."""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -55,12 +58,14 @@ class Watch:
     def join(self, listener: asyncio.Event) -> None:
         """Tell `listener` from now on."""
         self._listeners.add(listener)
+        self._fresh.add(listener)
         if self._task is None:
             self._task = asyncio.create_task(self._follow(), name="holdfast dashboard watch")
 
     async def leave(self, listener: asyncio.Event) -> None:
         """Tell `listener` no more."""
         self._listeners.discard(listener)
+        self._fresh.discard(listener)
         if not self._listeners and self._task is not None:
             task, self._task = self._task, None
             task.cancel()
@@ -68,16 +73,15 @@ class Watch:
 
     async def _follow(self) -> None:
         known: object = None
-        is_first = True
         while True:
+            fresh, self._fresh = self._fresh, set()
             try:
                 mark = await self._look()
             except HoldfastError as error:
                 mark = repr(error)  # the page says it, too
-            if mark != known and not is_first:
-                for each in self._listeners:
-                    each.set()
-            known, is_first = mark, False
+            for each in self._listeners if mark != known else fresh & self._listeners:
+                each.set()
+            known = mark
             await asyncio.sleep(self._seconds)
 
 

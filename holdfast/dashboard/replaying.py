@@ -23,6 +23,7 @@ from holdfast.dashboard.doors import PageRoute
 from holdfast.dashboard.forms import TheForm
 from holdfast.dashboard.pages import show
 from holdfast.dashboard.run import EVENTS, shown_events
+from holdfast.dashboard.sources import lines_of
 from holdfast.dashboard.timeline import draw_timeline
 from holdfast.errors import HoldfastError
 from holdfast.history import History
@@ -92,6 +93,7 @@ async def _page(request: Request, service: Any, content: bytes, name: str) -> Re
         drawn=draw_timeline(events[:EVENTS], 0.0, is_open=False),
         events=shown_events(events[:EVENTS]),
         count=len(events),
+        line_at=lines_of(service.registry),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -23,18 +24,18 @@ from holdfast.dashboard.doors import PageRoute
 from holdfast.dashboard.forms import TheForm
 from holdfast.dashboard.live import live
 from holdfast.dashboard.pages import show
-from holdfast.dashboard.timeline import draw_timeline
+from holdfast.dashboard.timeline import Timeline, draw_timeline
 from holdfast.dashboard.words import pretty, segment
 from holdfast.errors import HoldfastError
 from holdfast.ports.operations import FAILED, PARKED, TERMINAL, TIMED_OUT
 
 EVENTS: Final = 200
-"""How many events stand on one page."""
+"""How many events stand on one page; on the last one up to half as many more or less, so that none is nearly empty."""
 PAYLOADS_CHARACTERS_MAX: Final = 90_000
 """How much of payloads one page shows, all together."""
 PAYLOAD_CHARACTERS_MAX: Final = 2_000
-EXPLAINED_EVENTS_MAX: Final = 20_000
-"""Beyond, a page that is open looks again for why a run waits only when something happens."""
+EXPLAINED_EVENTS_MAX: Final = 2_000
+"""Beyond, a page that is open looks again for why a run waits only when something happens: each look is a replay."""
 COMMON: Final = frozenset({"id", "type", "time", "step", "cause", "ordinal", "issued", "flags", "seed", "python"})
 """Fields of an event that are told elsewhere, or say nothing to anybody."""
 CAPTURED: Final = frozenset({FAILED, TIMED_OUT, PARKED})
@@ -51,19 +52,24 @@ async def read_run(request: Request, service: TheService, run_id: RunId, page: i
     """Show a run; of a long one, its last events."""
     run = await service.runs.read(run_id)
     is_open = run.status not in TERMINAL
-    pages = max(1, -(-run.last_event // EVENTS))
+    pages = count_pages(run.last_event)
     number = min(page, pages) if page > 0 else pages
+    after = (number - 1) * EVENTS
+    limit = EVENTS if number < pages else max(run.last_event - after, 1)
     pruned = ""
     events: list[dict[str, Any]] = []
     secrets: list[str] = []
     try:
-        found = await service.runs.history(run_id, after=(number - 1) * EVENTS, limit=EVENTS, payloads=True)
+        found = await service.runs.history(run_id, after=after, limit=limit, payloads=True)
         if run.error is not UNSET or any("failure" in each for each in found.events):
             secrets = await _secrets_of(service, run_id, found.events if number == 1 else None)
         events = [_redacted(service, each, secrets) for each in found.events]
     except HoldfastError as error:
         pruned = error.message()
     explained = await service.runs.explain(run_id) if is_open else None
+    causes = [] if explained is None else explained.causes
+    drawn = draw_timeline(events, time.time(), is_open=is_open and number == pages)
+    say_now(drawn, causes)
     return show(
         request,
         "run.html",
@@ -73,8 +79,8 @@ async def read_run(request: Request, service: TheService, run_id: RunId, page: i
         number=number,
         pages=pages,
         pruned=pruned,
-        causes=[] if explained is None else explained.causes,
-        drawn=draw_timeline(events, time.time(), is_open=is_open and number == pages),
+        causes=causes,
+        drawn=drawn,
         events=shown_events(events),
         input=_first(events, "input") if number == 1 else None,
         result=_text(service, run.result),
@@ -152,6 +158,19 @@ async def fork(service: TheService, run_id: RunId, principal: ThePrincipal, form
     body = ForkBody(at=at, id=form["id"].strip() or None, override=override, input=given)
     answer, _ = await service.forks.fork(run_id, body, principal.actor, form["operation"] or None)
     return _to(answer.run.run_id)
+
+
+def count_pages(events: int) -> int:
+    """Return how many pages the events of a run take."""
+    return max(1, (events + EVENTS // 2) // EVENTS)
+
+
+def say_now(drawn: Timeline, causes: Sequence[Any]) -> None:
+    """Say of each step that is under way where it is: on which worker, in which line."""
+    words = {each.step: each.text for each in causes if each.step}
+    for lane in drawn.lanes:
+        if lane.outcome == "open":
+            lane.said = words.get(lane.step, lane.said)
 
 
 async def _capture(service: Any, run: Any) -> str:

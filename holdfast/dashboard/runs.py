@@ -23,7 +23,7 @@ from holdfast.dashboard.forms import TheForm
 from holdfast.dashboard.live import live
 from holdfast.dashboard.pages import show
 from holdfast.dashboard.words import segment
-from holdfast.errors import InputError
+from holdfast.errors import InputError, RunNotFoundError
 
 PAGE: Final = 50
 """How many runs stand on one page."""
@@ -54,7 +54,7 @@ async def list_runs(  # noqa: PLR0913, PLR0917 - one for each field of the filte
 ) -> Response:
     """Show runs, newest first."""
     if run:
-        return RedirectResponse(f"/runs/{segment(run)}", 303)
+        return await _found(service, principal, run)
     given = {name: request.query_params.get(name, "") for name in FILTER}
     where = read_where(given)
     page = await service.runs.page(where, cursor=cursor or None, limit=PAGE, payloads=True, only=principal.workflows)
@@ -71,6 +71,16 @@ async def list_runs(  # noqa: PLR0913, PLR0917 - one for each field of the filte
         workflows=[each for each in sorted(service.registry.workflows) if principal.may_see(each)],
         verbs=VERBS,
     )
+
+
+async def _found(service: Any, principal: Any, text: str) -> Response:
+    """Go to the run that is called so; where there is none, to those that failed or are parked with such words."""
+    try:
+        if principal.may_see(await service.runs.workflow_of(text)):
+            return RedirectResponse(f"/runs/{segment(text)}", 303)
+    except (RunNotFoundError, InputError):
+        pass
+    return RedirectResponse(_address({"error": text}), 303)
 
 
 @router.get("/runs/live")

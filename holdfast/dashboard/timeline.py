@@ -212,8 +212,8 @@ def _cut(lane: Lane, now: float) -> None:
         started, ended = _seconds(attempt["started"]), _seconds(attempt["ended"])
         if started - at > 0:
             lane.pieces.append(Piece(at, started, "wait", f"waited {span(started - at)}"))
-        worker = attempt["worker"] or "an unknown worker"
-        title = f"attempt {attempt['number']} on {worker}, {span(max(ended - started, 0))}"
+        where = f" on {attempt['worker']}" if attempt["worker"] else ""
+        title = f"attempt {attempt['number']}{where}, {span(max(ended - started, 0))}"
         lane.pieces.append(Piece(started, ended, "failed", title))
         at = max(at, ended)
     if lane.outcome == "failed" and lane.attempts:

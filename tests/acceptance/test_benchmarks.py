@@ -121,6 +121,19 @@ def test_webhooks_are_measured_beside_a_bare_route(tmp_path: Path) -> None:
     assert all(row["value"] > 0 and row["of"] == 200 for row in rows)
 
 
+def test_a_crowded_dashboard_is_measured_in_a_browser(tmp_path: Path) -> None:
+    """Each page has its first paint and its size, the process its memory, and open dashboards what they cost."""
+    require_program("chromium", "apt-get install chromium")
+    done = run("benchmarks.dashboard", "--quick", "--json", str(tmp_path / "report.json"))
+    assert done.returncode == 0, done.stderr
+    rows = {row["metric"]: row["value"] for row in json.loads((tmp_path / "report.json").read_text())["rows"]}
+    assert rows.keys() >= {"memory", "memory_more_after_pages", "core_for_those_open"}
+    pages = [metric.removeprefix("page_") for metric in rows if metric.startswith("page_")]
+    assert len(pages) == 6
+    assert all(0 < rows[f"page_{each}"] < 300 for each in pages)
+    assert all(rows[f"first_paint_{each}"] > 0 for each in pages)
+
+
 def test_a_fleet_is_measured_on_servers_of_its_own(tmp_path: Path) -> None:
     """Runs have their rates, tasks through the queue their latencies, and it is said what was durable."""
     if postgres.find_programs() is None:

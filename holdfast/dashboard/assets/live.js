@@ -55,6 +55,7 @@ function takeChildren(old, now) {
 
 let updating = false;
 let again = false;
+let updates = 0;
 
 async function update() {
   if (updating) { again = true; return; }
@@ -69,7 +70,7 @@ async function update() {
       const before = anchor ? anchor.getBoundingClientRect().top : 0;
       if (now) { take(main, now); document.title = page.title; dress(); }
       if (anchor && anchor.isConnected && scrollY > 0) scrollBy(0, anchor.getBoundingClientRect().top - before);
-      main.dataset.updates = String(Number(main.dataset.updates || 0) + 1);
+      main.dataset.updates = String(++updates);
     }
   } catch { /* the stream says when the server is back */ }
   updating = false;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from holdfast.client.explaining import Situation, decide_causes
+from holdfast.client.explaining import ASKED_EVENTS_MAX, Situation, can_answer, decide_causes
 from holdfast.history import (
     Attempt,
     CallbackOpened,
@@ -181,3 +181,11 @@ def test_a_parked_run_says_what_to_type(parked: str, advice: str) -> None:
     """Each reason has the command that belongs to it."""
     (cause,) = decide_causes(Situation(NOW, run("PARKED", parked=parked)))
     assert advice in cause.remedy
+
+
+def test_a_long_run_is_not_replayed_to_be_explained() -> None:
+    """Whoever owns it is asked what its code waits for only where that takes a moment."""
+    assert can_answer(Situation(NOW, run(last_event=ASKED_EVENTS_MAX), **HERE))
+    assert not can_answer(Situation(NOW, run(last_event=ASKED_EVENTS_MAX + 1), **HERE))
+    assert not can_answer(Situation(NOW, run("PAUSED"), **HERE))
+    assert not can_answer(Situation(NOW, run()))

@@ -207,3 +207,22 @@ async def test_assets_are_kept_and_nothing_else_is_read(tmp_path):
         assert "immutable" in found.headers["cache-control"]
         for name in (b"nothing.css", b"..%2fpages.py", b"%2e%2e%2fpages.py"):
             assert (await api.raw("GET", b"/assets/" + name)).status == 404
+
+
+@on_loop
+async def test_a_cookie_that_somebody_planted_is_worth_nothing(tmp_path):
+    """A log-in makes a session of its own, whatever cookie was there before; nobody else can know it."""
+    async with serving(tmp_path) as api:
+        secrets = await api.make_keys()
+        thief, victim = Browser(api), Browser(api)
+        await thief.log_in(secrets["read"])
+        for planted in (thief.http.cookies[COOKIE], "made.up"):
+            victim.http.cookies.clear()
+            victim.http.cookies.set(COOKIE, planted, domain="localhost.local")
+            stamp = await api.service.sessions.stamp(planted)
+            answer = await victim.http.post("/login", data={"stamp": stamp, "key": secrets["admin"]}, headers=HERE)
+            begun = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+            assert begun != planted
+            assert (await api.service.sessions.identify(begun)).name == "admin"
+            found = await api.service.sessions.identify(planted)
+            assert found is None or found.name == "read"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.dashboard.asking import Asked
 from holdfast.dashboard.fields import changed, draw, fill, read
+from holdfast.dashboard.pages import _ENVIRONMENT
 from holdfast.dashboard.shapes import Book, fits
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=12)
@@ -81,7 +84,46 @@ def test_every_value_survives_its_form(case):
     fields = fill(schema, value)
     assert same(read(schema, fields), value)
     assert all(isinstance(each, str) for each in fields.values())
-    draw(schema, fields)  # and there is a page for it
+    page = Sent()
+    page.feed(_ENVIRONMENT.from_string("{{ fields.form(asked) }}").render(asked=Asked(draw(schema, fields), "", False)))
+    assert same(read(schema, page.fields), value)  # what a browser sends of the page that it has
+
+
+class Sent(HTMLParser):
+    """What a browser sends of a form: the fields that are on the page, with what is in them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fields: dict[str, str] = {}
+        self._name = ""
+
+    def handle_starttag(self, tag, attrs):
+        """Take a field, or a choice of it."""
+        about = dict(attrs)
+        match tag:
+            case "input":
+                self.fields[about["name"]] = about["value"]
+            case "select":
+                self._name = about["name"]
+                self.fields.setdefault(self._name, "0")
+            case "option" if "selected" in about:
+                self.fields[self._name] = about["value"]
+            case "textarea":
+                self._name = about["name"]
+                self.fields[self._name] = ""
+
+    def handle_endtag(self, tag):
+        """End a field."""
+        if tag == "textarea":
+            # The line break right after the tag is none of its text.
+            self.fields[self._name] = self.fields[self._name].removeprefix("\n")
+        if tag in {"textarea", "select"}:
+            self._name = ""
+
+    def handle_data(self, data):
+        """Take what is in a field."""
+        if self._name.startswith("v") and self.lasttag == "textarea":
+            self.fields[self._name] += data
 
 
 def test_a_choice_among_choices_is_one_choice():

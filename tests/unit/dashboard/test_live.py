@@ -10,7 +10,7 @@ from tests.unit.controller.rig import on_loop, raw_request, serving
 
 @on_loop
 async def test_all_who_watch_share_one_look():
-    """Two hundred pages of one thing cost what one costs, all are told, and nobody looks when they have left."""
+    """Two hundred pages of one thing cost what one costs; all are told of a change, who has just come in any case."""
     looks = 0
     mark = 0
 
@@ -24,9 +24,15 @@ async def test_all_who_watch_share_one_look():
     waits = [asyncio.ensure_future(anext(each)) for each in streams]
     while looks < 3:  # noqa: ASYNC110 - a turn of the loop, not a wait
         await asyncio.sleep(0)
+    assert [each["type"] for each in await asyncio.gather(*waits)] == ["change"] * 200  # they have just come
+    waits = [asyncio.ensure_future(anext(each)) for each in streams]
+    late = watches.follow("thing", look, 0.001)
+    assert (await anext(late))["type"] == "change"
+    assert not any(each.done() for each in waits)
     seen, mark = looks, 1
     assert [each["type"] for each in await asyncio.gather(*waits)] == ["change"] * 200
     assert looks <= seen + 3
+    await late.aclose()
     for each in streams:
         await each.aclose()
     left = looks

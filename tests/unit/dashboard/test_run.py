@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import html
 
+import pytest
+
 from holdfast.controller import Scope
+from holdfast.controller.documents import WhyNot
+from holdfast.dashboard.run import EVENTS, count_pages, say_now
+from holdfast.dashboard.timeline import draw_timeline
 from tests.unit.controller.rig import on_loop, serving
 from tests.unit.dashboard.browser import Browser
 
@@ -90,6 +95,23 @@ async def test_a_long_event_is_all_there_behind_a_link(tmp_path):
         assert whole.headers["content-type"].startswith("text/plain")
         assert "x" * 1_000_000 in whole.text
         assert (await api.http.get("/runs/g/events/99")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("events", "pages"), [(0, 1), (1, 1), (200, 1), (299, 1), (300, 2), (499, 2), (500, 3), (50_001, 250)]
+)
+def test_no_part_of_a_long_run_is_nearly_empty(events, pages):
+    """The last part holds at least half as many events as the others, and at most half as many more."""
+    assert count_pages(events) == pages
+    assert pages == 1 or EVENTS // 2 <= events - (pages - 1) * EVENTS < EVENTS + EVENTS // 2
+
+
+def test_a_step_under_way_says_where():
+    """What explain knows of a step stands on its lane: on which worker it runs, or what it waits for."""
+    events = [{"id": 2, "type": "TaskScheduled", "time": "2026-11-30T08:00:00Z", "step": "a#1", "task": "a"}]
+    drawn = draw_timeline(events, 1_796_025_700.0, is_open=True)
+    say_now(drawn, [WhyNot("running", "task a (a#1) runs on vm:7, attempt 1", "a#1", None, "", "", [])])
+    assert drawn.lanes[0].said == "task a (a#1) runs on vm:7, attempt 1"
 
 
 @on_loop

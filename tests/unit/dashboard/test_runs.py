@@ -36,6 +36,21 @@ async def test_the_list_is_filtered_and_turned(tmp_path):
         assert "No run fits this filter" in await browser.open("/runs?status=FAILED")
 
 
+@on_loop
+async def test_a_run_is_found_by_its_name_and_otherwise_by_its_failure(tmp_path):
+    """One box for both: what is no run's id is looked for in failures, and leads nowhere else."""
+    async with serving(tmp_path) as api:
+        await start(api, "greet", "a b", "x")
+        browser = Browser(api)
+        for text, goal in (("a b", "/runs/a%20b"), ("card declined", "/runs?error=card+declined")):
+            answer = await browser.http.get("/runs", params={"run": text})
+            assert (answer.status_code, answer.headers["location"]) == (303, goal)
+        key = await api.service.keys.create("some", [Scope.READ], workflows=["idle"])
+        await browser.log_in(key.secret)
+        answer = await browser.http.get("/runs", params={"run": "a b"})
+        assert answer.headers["location"] == "/runs?error=a+b"
+
+
 @pytest.mark.parametrize("query", ["status=NOPE", "after=yesterday", "attribute=region", "cursor=x", "statsu=FAILED"])
 @on_loop
 async def test_a_filter_that_means_nothing_is_refused(tmp_path, query):
