@@ -27,6 +27,7 @@
     ├── CallError                  a call through `holdfast.http` that did not succeed
     │   ├── CallFailedError
     │   ├── CallRefusedError
+    │   ├── ApiDrift               its answer is not what the code expects
     │   └── ForbiddenTargetError
     ├── ModelError                 a language model did not answer
     │   ├── ModelRequestError
@@ -588,6 +589,37 @@ class CallRefusedError(CallError):
     def remedy(self) -> str:
         """Say why it is not tried again, and how to take the answer as it is."""
         return "It is not tried again. To take such an answer as it is: accept=[STATUS]."
+
+
+@dataclass(eq=False)
+class ApiDrift(CallError):  # noqa: N818 - says what happened
+    """An answer is not what the code expects: a field is missing, has another type, or a value that is not known.
+
+    Nothing is tried again: the run is parked before its next effect, and so is every other run that would call the
+    same, under one report.
+    """
+
+    code: ClassVar[str] = "HF836"
+    retryable: ClassVar[bool] = False
+
+    host: str = ""
+    endpoint: str = ""
+    """What was called, `GET /charges/{}`."""
+    contract: str = ""
+    """What the answer was expected to be."""
+    changes: tuple[tuple[str, str, str], ...] = ()
+    """(where in the answer, what was expected, what was found) of each difference; none when another run found them."""
+
+    def message(self) -> str:
+        """Say what was called, and each difference."""
+        lines = [f"  {path or 'answer'}  expected {expected}, found {found}" for path, expected, found in self.changes]
+        return "\n".join([f"{self.method} {self.url}: {self.reason}", *lines, self.remedy()])
+
+    def remedy(self) -> str:
+        """Say what to do."""
+        return (
+            "Runs that call it are parked under one report: holdfast drift list. Adapt the code, then: drift resolve."
+        )
 
 
 @dataclass(eq=False)

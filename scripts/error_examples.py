@@ -107,6 +107,16 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
         errors.CallRefusedError(
             "POST", "https://api.example.com/charges", "it answered 422", 422, '{"error": "no such account"}'
         ),
+        errors.ApiDrift(
+            "GET",
+            "https://api.example.com/rooms/7/price",
+            "its answer is no Price",
+            200,
+            host="api.example.com",
+            endpoint="GET /rooms/{}/price",
+            contract="Price",
+            changes=(("cents", "a valid integer", "text"),),
+        ),
         errors.ForbiddenTargetError(
             "GET",
             "http://crm.example.com/x",

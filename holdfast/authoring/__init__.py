@@ -4,6 +4,7 @@ Owns: the decorators, the functions called inside workflows and tasks, and how v
 Must not know: how any of it is run, stored or scheduled.
 """
 
+from holdfast.authoring.adapters import adapter_for
 from holdfast.authoring.callbacks import Callback, callback
 from holdfast.authoring.children import Child, OtherRun, continue_as_new, get_run, start_child
 from holdfast.authoring.choice import codec_of_result
@@ -91,6 +92,7 @@ __all__ = [
     "ValueCodec",
     "Webhook",
     "WorkflowDefinition",
+    "adapter_for",
     "all_handlers_finished",
     "callback",
     "calling_place",

@@ -17,6 +17,7 @@ from holdfast.cli import (
     delivering,
     demo,
     deploying,
+    drifting,
     fleet,
     gathering,
     keeping,
@@ -73,6 +74,7 @@ program.add_typer(capturing.capture, name="capture", rich_help_panel=CODE)
 program.command(rich_help_panel=CODE)(deploying.deploy_check)
 program.command(rich_help_panel=CODE)(linting.lint)
 program.add_typer(pooling.pools, name="pools", rich_help_panel=FLEET)
+program.add_typer(drifting.drift, name="drift", rich_help_panel=FLEET)
 program.command(rich_help_panel=FLEET)(fleet.workers)
 program.add_typer(fleet.locks, name="locks", rich_help_panel=FLEET)
 program.add_typer(fleet.limits, name="limits", rich_help_panel=FLEET)

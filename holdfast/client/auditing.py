@@ -35,6 +35,7 @@ from holdfast.ports.operations import (
     ResumePool,
     RevokeKey,
     RotateKey,
+    SettleDrift,
     StartNext,
     StartRun,
 )
@@ -50,6 +51,7 @@ ACTS: Final[dict[type, Callable[[Any], tuple[str, str, str]]]] = {
     PausePool: lambda act: ("pause-pool", act.pool, act.reason),
     ResumePool: lambda act: ("resume-pool", act.pool, ""),
     LimitPool: lambda act: ("limit-pool", act.pool, "" if act.slots is None else str(act.slots)),
+    SettleDrift: lambda act: ("resolve-drift", str(act.drift), ""),
     ResendNotice: lambda act: ("resend-notice", str(act.notice_id), ""),
     PutKey: lambda act: ("create-key", act.name, " ".join(act.scopes)),
     RotateKey: lambda act: ("rotate-key", act.name, ""),

@@ -9,17 +9,21 @@ from __future__ import annotations
 from holdfast.controller.actors import store_of
 from holdfast.controller.documents import (
     BrokenLock,
+    DriftList,
     LimitList,
     LockList,
     Pool,
     PoolList,
+    ResolvedDrift,
     WorkerList,
+    drift_document,
     limit_document,
     lock_document,
     pool_document,
     worker_document,
 )
-from holdfast.ports.operations import BreakLock, LimitPool, PausePool, PoolRecord, ResumePool
+from holdfast.errors import UnknownNameError
+from holdfast.ports.operations import BreakLock, LimitPool, PausePool, PoolRecord, ResumePool, SettleDrift
 from holdfast.ports.store import Store
 
 
@@ -65,6 +69,18 @@ class Fleet:
     async def limits(self) -> LimitList:
         """Return every limit that somebody holds, every rate, and every host of which anything is known."""
         return LimitList(limits=[limit_document(each) for each in await self._store.limits()])
+
+    async def drifts(self) -> DriftList:
+        """Return the newest reports of answers that are not as expected, the newest first."""
+        return DriftList(drifts=[drift_document(each) for each in await self._store.drifts()])
+
+    async def resolve_drift(self, drift: int, limit: int, by: str = "") -> ResolvedDrift:
+        """Let calls be made again, and `limit` runs go on; `by` is who does it. Raises UnknownNameError."""
+        (resumed,) = await store_of(self._store, by).write([SettleDrift(drift, by, limit)])
+        if resumed is None:
+            raise UnknownNameError("drift", str(drift), remedy="See them: GET /v1/drifts, or holdfast drift list.")
+        parked = next((each.parked for each in await self._store.drifts() if each.drift == drift), 0)
+        return ResolvedDrift(drift=drift, resumed=resumed, parked=parked)
 
     async def break_lock(self, name: str, by: str = "") -> BrokenLock:
         """Take a lock from its holder by force; `by` is who does it, for the audit log."""

@@ -28,6 +28,7 @@ from holdfast.http.announcements import SILENT, Announcement, read_announcement
 from holdfast.http.answers import WAIT_SECONDS, Meaning, meaning_of
 from holdfast.http.boards import Board, outbound_here
 from holdfast.http.connecting import ForbiddenAddressError
+from holdfast.http.contracts import contract_name, drift, endpoint_of, read_answer
 from holdfast.http.keys import KeysOfAttempts, fits_header
 from holdfast.http.rules import HostRules, RuleBook
 from holdfast.http.transport import Transports
@@ -70,6 +71,8 @@ class Wish:
     accept: Collection[int] = ()
     """Statuses that are no errors."""
     idempotency_key: str | None = None
+    expect: Any = None
+    """What the answer is read as; None for the answer itself."""
 
 
 @dataclass(slots=True)
@@ -103,8 +106,8 @@ class Caller:
         self._counts = _Counts()
         self._defaults = {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": agent}
 
-    async def call(self, wish: Wish, context: TaskContext | None) -> httpx.Response:
-        """Make a call, and return its answer, read to its end.
+    async def call(self, wish: Wish, context: TaskContext | None) -> Any:
+        """Make a call, and return its answer: read to its end, or as what is expected of it.
 
         Args:
             wish: what is asked for.
@@ -115,6 +118,7 @@ class Caller:
             CircuitOpen: it fails, and is left alone for a while.
             CallFailedError: there is no answer, or one that says to try again.
             CallRefusedError: it says that the same call never succeeds.
+            ApiDrift: the answer is not what is expected of it, or others have found so.
             ForbiddenTargetError: it leads to where it may not go.
             LeaseLost: the attempt that calls has been given up.
         """
@@ -132,6 +136,7 @@ class Caller:
         state = await board.look(host)
         probes = False
         if state is not None and not state.is_plain(board.now()):
+            _refuse_drifting(state, wish, host, url)
             probes = await self._pass_gate(board, host, by, state, budget)
         began = board.now()
         try:
@@ -162,7 +167,9 @@ class Caller:
             await _tell(board, host, Frozen(wait, by, announced.amount, announced.per))
         if meaning is Meaning.REFUSED:
             raise CallRefusedError(*_about(answer))
-        return answer
+        if wish.expect is None or answer.status_code in wish.accept:
+            return answer
+        return read_answer(answer, wish.expect, host, (wish.method, shown(url)))
 
     # --- May it be called now? ---------------------------------------------------------------------------------------
 
@@ -262,6 +269,14 @@ class Caller:
             await _tell(board, host, Probed(by, succeeded=False, reason=reason))
         else:
             await _tell(board, host, Outcomes(1, self._counts.succeeded.pop(host, 0), reason, began))
+
+
+def _refuse_drifting(state: HostState, wish: Wish, host: str, url: httpx.URL) -> None:
+    """Make no call whose answer is known not to be what is expected. Raises ApiDrift."""
+    if wish.expect is not None and state.drifting:
+        endpoint = endpoint_of(wish.method, url.path)
+        if endpoint in state.drifting:
+            raise drift((wish.method, shown(url)), host, endpoint, contract_name(wish.expect), ())
 
 
 async def _tell(board: Board, host: str, fact: Outcomes | Frozen | Probed) -> None:

@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, overload
 
 from holdfast.authoring import calling_place, parse_duration
 from holdfast.errors import NondeterminismError, OutsideWorkflowError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from holdfast.http.transport import Transports
 
 AGENT: Final = "holdfast"
+Expected = TypeVar("Expected")
 Result = TypeVar("Result")
 Duration = str | float | timedelta
 
@@ -128,31 +129,53 @@ class Http:
         if self._parts is not None:
             self._parts[0].reach = self._reach
 
-    async def get(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
+    @overload
+    async def get(self, url: str, *, expect: type[Expected], **options: Unpack[CallOptions]) -> Expected: ...
+    @overload
+    async def get(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response: ...
+    async def get(self, url: str, *, expect: Any = None, **options: Unpack[CallOptions]) -> Any:
         """Read something. See `request`."""
-        return await self.request("GET", url, **options)
+        return await self.request("GET", url, expect=expect, **options)
 
     async def head(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
         """Read what would be said of something. See `request`."""
         return await self.request("HEAD", url, **options)
 
-    async def post(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
+    @overload
+    async def post(self, url: str, *, expect: type[Expected], **options: Unpack[CallOptions]) -> Expected: ...
+    @overload
+    async def post(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response: ...
+    async def post(self, url: str, *, expect: Any = None, **options: Unpack[CallOptions]) -> Any:
         """Have something done, under the attempt's idempotency key. See `request`."""
-        return await self.request("POST", url, **options)
+        return await self.request("POST", url, expect=expect, **options)
 
-    async def put(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
+    @overload
+    async def put(self, url: str, *, expect: type[Expected], **options: Unpack[CallOptions]) -> Expected: ...
+    @overload
+    async def put(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response: ...
+    async def put(self, url: str, *, expect: Any = None, **options: Unpack[CallOptions]) -> Any:
         """Put something in its place, under the attempt's idempotency key. See `request`."""
-        return await self.request("PUT", url, **options)
+        return await self.request("PUT", url, expect=expect, **options)
 
-    async def patch(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
+    @overload
+    async def patch(self, url: str, *, expect: type[Expected], **options: Unpack[CallOptions]) -> Expected: ...
+    @overload
+    async def patch(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response: ...
+    async def patch(self, url: str, *, expect: Any = None, **options: Unpack[CallOptions]) -> Any:
         """Change something, under the attempt's idempotency key. See `request`."""
-        return await self.request("PATCH", url, **options)
+        return await self.request("PATCH", url, expect=expect, **options)
 
     async def delete(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
         """Delete something, under the attempt's idempotency key. See `request`."""
         return await self.request("DELETE", url, **options)
 
-    async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
+    @overload
+    async def request(
+        self, method: str, url: str, *, expect: type[Expected], **options: Unpack[CallOptions]
+    ) -> Expected: ...
+    @overload
+    async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> httpx.Response: ...
+    async def request(self, method: str, url: str, *, expect: Any = None, **options: Unpack[CallOptions]) -> Any:
         """Make a call, and return its answer, read to its end.
 
         ```python
@@ -165,6 +188,8 @@ class Http:
         Args:
             method: such as "GET".
             url: an http or https address.
+            expect: what the answer is: a Pydantic model, dataclass, Struct, TypedDict or plain type. It is returned as
+                a value of it. None returns the answer itself.
             options: see `CallOptions`.
 
         Raises:
@@ -172,11 +197,12 @@ class Http:
             CircuitOpen: it fails, and is left alone for a while; the attempt does not count.
             CallFailedError: there is no answer, or one that says to try again.
             CallRefusedError: the answer says that the same call never succeeds.
+            ApiDrift: it is not what is expected; in a task, the run is parked.
             ForbiddenTargetError: it leads to where it may not go.
             NondeterminismError: workflow code called this.
             LeaseLost: the attempt that calls has been given up.
         """
-        return await self._call(*self._wish(method, url, options))
+        return await self._call(*self._wish(method, url, expect, options))
 
     async def close(self) -> None:
         """Close the connections of the running loop; the next call opens others. Loops that end do it themselves."""
@@ -185,7 +211,7 @@ class Http:
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _wish(self, method: str, url: str, options: CallOptions) -> tuple[Wish, TaskContext | None]:
+    def _wish(self, method: str, url: str, expect: Any, options: CallOptions) -> tuple[Wish, TaskContext | None]:
         if current_runtime.get(None) is not None:
             raise NondeterminismError(
                 f"http.{method.lower()}()", calling_place(), "call it in a task: its result is recorded, and replayed."
@@ -195,9 +221,9 @@ class Http:
         given: dict[str, Any] = dict(options)
         timeout = given.pop("timeout", None)
         seconds = None if timeout is None else parse_duration(timeout, "timeout")
-        return Wish(method.upper(), url, timeout_seconds=seconds, **given), current_task.get(None)
+        return Wish(method.upper(), url, timeout_seconds=seconds, expect=expect, **given), current_task.get(None)
 
-    async def _call(self, wish: Wish, context: TaskContext | None) -> httpx.Response:
+    async def _call(self, wish: Wish, context: TaskContext | None) -> Any:
         return await self._loaded()[1].call(wish, context)
 
     def _loaded(self) -> tuple[Transports, Caller]:
@@ -233,38 +259,58 @@ class SyncHttp:
         """Use `http.sync`."""
         self._http = http
 
-    def get(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
+    @overload
+    def get(self, url: str, *, expect: type[Expected], **options: Unpack[CallOptions]) -> Expected: ...
+    @overload
+    def get(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response: ...
+    def get(self, url: str, *, expect: Any = None, **options: Unpack[CallOptions]) -> Any:
         """Read something. See `Http.request`."""
-        return self.request("GET", url, **options)
+        return self.request("GET", url, expect=expect, **options)
 
     def head(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
         """Read what would be said of something. See `Http.request`."""
         return self.request("HEAD", url, **options)
 
-    def post(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
+    @overload
+    def post(self, url: str, *, expect: type[Expected], **options: Unpack[CallOptions]) -> Expected: ...
+    @overload
+    def post(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response: ...
+    def post(self, url: str, *, expect: Any = None, **options: Unpack[CallOptions]) -> Any:
         """Have something done, under the attempt's idempotency key. See `Http.request`."""
-        return self.request("POST", url, **options)
+        return self.request("POST", url, expect=expect, **options)
 
-    def put(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
+    @overload
+    def put(self, url: str, *, expect: type[Expected], **options: Unpack[CallOptions]) -> Expected: ...
+    @overload
+    def put(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response: ...
+    def put(self, url: str, *, expect: Any = None, **options: Unpack[CallOptions]) -> Any:
         """Put something in its place, under the attempt's idempotency key. See `Http.request`."""
-        return self.request("PUT", url, **options)
+        return self.request("PUT", url, expect=expect, **options)
 
-    def patch(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
+    @overload
+    def patch(self, url: str, *, expect: type[Expected], **options: Unpack[CallOptions]) -> Expected: ...
+    @overload
+    def patch(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response: ...
+    def patch(self, url: str, *, expect: Any = None, **options: Unpack[CallOptions]) -> Any:
         """Change something, under the attempt's idempotency key. See `Http.request`."""
-        return self.request("PATCH", url, **options)
+        return self.request("PATCH", url, expect=expect, **options)
 
     def delete(self, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
         """Delete something, under the attempt's idempotency key. See `Http.request`."""
         return self.request("DELETE", url, **options)
 
-    def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> httpx.Response:
+    @overload
+    def request(self, method: str, url: str, *, expect: type[Expected], **options: Unpack[CallOptions]) -> Expected: ...
+    @overload
+    def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> httpx.Response: ...
+    def request(self, method: str, url: str, *, expect: Any = None, **options: Unpack[CallOptions]) -> Any:
         """Make a call, and return its answer, as `Http.request` does.
 
         Raises:
             OutsideWorkflowError: an event loop runs here, which this would block.
         """
         _refuse_on_a_loop(method)
-        wish, context = self._http._wish(method, url, options)  # noqa: SLF001 - its blocking half
+        wish, context = self._http._wish(method, url, expect, options)  # noqa: SLF001 - its blocking half
         return self._http._block(lambda: self._http._call(wish, context))  # noqa: SLF001 - as above
 
     def close(self) -> None:

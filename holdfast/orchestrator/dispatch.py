@@ -70,7 +70,7 @@ from holdfast.ports.operations import (
     QueueTask,
     RetryOwnTask,
 )
-from holdfast.ports.task import AttemptOutcome, PutOff, RunningAttempt, TaskCall, TaskRunner
+from holdfast.ports.task import AttemptOutcome, Drifted, PutOff, RunningAttempt, TaskCall, TaskRunner
 
 PROMOTE_SECONDS: Final = 0.05
 """A first attempt that takes longer than this is made durable (setting `promote_seconds`)."""
@@ -471,6 +471,9 @@ class Dispatcher:
                     self._hand_in(FreezeRate(failure.rate, failure.seconds, call.idempotency_key))
                 return outcome.ended + failure.seconds, _NOT_TRIED
             failure = failure.as_failure(final=True)
+        if isinstance(failure, Drifted):
+            self._hand_in(failure.report(attempt.live.execution_id))
+            return outcome.ended, _NOT_TRIED
         tried = (Attempt(1, outcome.started, outcome.ended, "", failure),)
         delay = decide_retry(options.retry, 1, failure, self._jitter())
         total = options.total_timeout

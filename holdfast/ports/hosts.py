@@ -77,6 +77,8 @@ class HostState(msgspec.Struct, frozen=True, gc=False):
     probe_by: str = ""
     closed_at: float = 0.0
     """When the circuit last closed."""
+    drifting: dict[str, int] = msgspec.field(default_factory=dict)
+    """Numbers of open reports by what is called: answers are not as code expects them, and nobody calls that."""
 
     def circuit(self, now: float) -> str:
         """Return `closed`, `open` or `half-open`."""
@@ -90,7 +92,7 @@ class HostState(msgspec.Struct, frozen=True, gc=False):
 
     def is_plain(self, now: float) -> bool:
         """Say whether there is nothing that anybody has to know."""
-        return not (self.open_until or self.failed or self.frozen_until > now or self.is_paced(now))
+        return not (self.open_until or self.failed or self.drifting or self.frozen_until > now or self.is_paced(now))
 
 
 class Outcomes(msgspec.Struct, frozen=True, tag=True):

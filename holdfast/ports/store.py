@@ -17,6 +17,7 @@ from holdfast.ports.operations import (
     ChunkRecord,
     DeliveryFilter,
     DeliveryRecord,
+    DriftRecord,
     EntryRecord,
     FanOutRecord,
     FireRecord,
@@ -160,6 +161,9 @@ class Store(Protocol):
 
     async def hosts(self) -> list[HostRecord]:
         """Return every host of which anything is known, by name."""
+
+    async def drifts(self) -> list[DriftRecord]:
+        """Return the newest reports of answers that are not as expected, the newest first."""
 
     async def locks(self) -> list[LockRecord]:
         """Return every place in every lock's queue: by name, holders first, then in line."""

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from holdfast.history import Attempt, Failure, TaskOptions
+from holdfast.ports.operations import DriftChange, ReportDrift
 
 
 class TaskCall(msgspec.Struct, frozen=True, gc=False):
@@ -67,6 +68,20 @@ class PutOff(Failure, frozen=True, array_like=True):
     def as_failure(self, *, final: bool) -> Failure:
         """Return it as history knows failures; `final` when it cannot be put off for as long as it was told."""
         return Failure(self.type, self.message, self.traceback, self.retryable and not final, self.cause)
+
+
+class Drifted(Failure, frozen=True, array_like=True):
+    """A host answered a task otherwise than its code expects: the run is parked, and the attempt does not count."""
+
+    host: str = ""
+    endpoint: str = ""
+    contract: str = ""
+    changes: tuple[tuple[str, str, str], ...] = ()
+
+    def report(self, execution_id: int) -> ReportDrift:
+        """Return what is to be written of it."""
+        changes = tuple(DriftChange(*each) for each in self.changes)
+        return ReportDrift(execution_id, self.host, self.endpoint, self.contract, changes)
 
 
 class RunningAttempt(Protocol):
@@ -133,6 +148,7 @@ current_task: ContextVar[TaskContext] = ContextVar("holdfast_task_context")
 __all__ = [
     "Attempt",
     "AttemptOutcome",
+    "Drifted",
     "PutOff",
     "RunningAttempt",
     "TaskCall",

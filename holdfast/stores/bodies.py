@@ -369,6 +369,8 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.PruneGatherings,
         ops.FreezeRate,
         ops.TellHost,
+        ops.ReportDrift,
+        ops.SettleDrift,
         ops.PausePool,
         ops.ResumePool,
         ops.LimitPool,

@@ -31,7 +31,7 @@ import msgspec
 
 from holdfast.errors import DefinitionError, HoldfastError, LeaseLost
 from holdfast.history import Failure
-from holdfast.ports.task import PutOff, TaskInfo
+from holdfast.ports.task import Drifted, PutOff, TaskInfo
 from holdfast.worker.attempt import Executable, describe_task_failure, encode_progress, perform_as
 from holdfast.worker.frames import (
     Beat,
@@ -231,6 +231,9 @@ def run(call: Call, parent: Parent) -> Ended:
         context.flush()
     if isinstance(result, PutOff):
         return Ended(call.number, None, result, (result.seconds, result.rate, result.freezes))
+    if isinstance(result, Drifted):
+        about = (result.host, result.endpoint, result.contract, result.changes)
+        return Ended(call.number, None, result, drift=about)
     if isinstance(result, Failure):
         return Ended(call.number, None, result)
     return Ended(call.number, result)

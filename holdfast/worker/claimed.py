@@ -23,10 +23,13 @@ from holdfast.ports.operations import (
     RetryTask,
     slack_seconds,
 )
-from holdfast.ports.task import AttemptOutcome, PutOff, RunningAttempt, TaskCall
+from holdfast.ports.task import AttemptOutcome, Drifted, PutOff, RunningAttempt, TaskCall
 
 OPTIONS_KEPT: Final = 1_000
 """How many different options are kept decoded: nearly all calls of a task have the same."""
+
+DRIFT_SECONDS: Final = 1.0
+"""When an attempt is made again that met a drift which was settled before it could be told."""
 
 _decode_options: Final = msgspec.msgpack.Decoder(TaskOptions).decode
 _decode_attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...]).decode
@@ -106,6 +109,8 @@ class ClaimedRun:
             if not self._is_too_late(outcome.ended + failure.seconds):
                 return self._put_off(outcome, failure)
             failure = failure.as_failure(final=True)
+        if isinstance(failure, Drifted):
+            return self._park(outcome, failure)
         tried = (*before, Attempt(claimed.attempt, outcome.started, outcome.ended, worker, failure))
         delay = decide_retry(options.retry, claimed.attempt, failure, draw())
         if delay is not None and not self._is_too_late(outcome.ended + delay):
@@ -146,6 +151,19 @@ class ClaimedRun:
                 tried=False,
             ),
         ]
+
+    def _park(self, outcome: AttemptOutcome, failure: Drifted) -> list[Operation]:
+        claimed = self.claimed
+        again = RetryTask(
+            claimed.task_id,
+            claimed.token,
+            outcome.ended + DRIFT_SECONDS,
+            claimed.failures,
+            claimed.execution_id,
+            claimed.step,
+            tried=False,
+        )
+        return [again, failure.report(claimed.execution_id)]  # in this order: what is queued then is set aside
 
     def _finish(self, event: TaskCompleted | TaskFailed | TaskTimedOut) -> FinishTask:
         claimed = self.claimed

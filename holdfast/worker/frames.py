@@ -80,6 +80,8 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag=18):
     failure: Failure | None = None
     put_off: tuple[float, str, bool] | None = None
     """After how many seconds it is to be tried again, and which rate is frozen, if any is; when the task said so."""
+    drift: tuple[str, str, str, tuple[tuple[str, str, str], ...]] | None = None
+    """Which host, what was called, what was expected, and what differs; when an answer was not as expected."""
 
 
 Frame: TypeAlias = Prepare | Load | Call | Begun | Beat | Ended

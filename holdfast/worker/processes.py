@@ -36,7 +36,7 @@ from holdfast.worker.frames import (
     Prepare,
     encode_frame,
 )
-from holdfast.worker.put_off import put_off
+from holdfast.worker.put_off import drifted, put_off
 from holdfast.worker.spawning import spawn
 
 IDLE_SECONDS_MAX: Final = 60.0
@@ -262,6 +262,8 @@ class Processes:
                     if frame.put_off is not None:
                         seconds, rate, freezes = frame.put_off
                         failure = put_off(failure, seconds, rate, freezes=freezes)
+                    if frame.drift is not None:
+                        failure = drifted(failure, frame.drift)
                     job.done(failure if frame.result is None else frame.result)
                     self._warm_up()
             case Prepare() | Load() | Call():

@@ -1,4 +1,4 @@
-"""What a task means that raised `RateLimited`.
+"""What a task means that raised `RateLimited` or `ApiDrift`.
 
 Owns: reading how long it is to wait, in all the ways in which receivers say it.
 Must not know: retries, rates, what is done about it.
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.authoring import parse_duration
 from holdfast.errors import DefinitionError
-from holdfast.ports.task import PutOff
+from holdfast.ports.task import Drifted, PutOff
 
 if TYPE_CHECKING:
-    from holdfast.errors import RateLimited
+    from holdfast.errors import ApiDrift, RateLimited
     from holdfast.history import Failure
 
 UNREADABLE_SECONDS: Final = 30.0
@@ -27,6 +27,27 @@ SECONDS_MAX: Final = 86_400.0
 def put_off_by(error: RateLimited, failure: Failure) -> PutOff:
     """Return how a task failed that raised `error`, described as `failure`."""
     return put_off(failure, _seconds(error.retry_after), error.rate or "", freezes=error.freezes)
+
+
+def drifted_by(error: ApiDrift, failure: Failure) -> Drifted:
+    """Return how a task failed that raised `error`, described as `failure`."""
+    return drifted(failure, (error.host, error.endpoint, error.contract, error.changes))
+
+
+def drifted(failure: Failure, about: tuple[str, str, str, tuple[tuple[str, str, str], ...]]) -> Drifted:
+    """Return a failure that parks its run."""
+    host, endpoint, contract, changes = about
+    return Drifted(
+        failure.type,
+        failure.message,
+        failure.traceback,
+        failure.retryable,
+        failure.cause,
+        host=host,
+        endpoint=endpoint,
+        contract=contract,
+        changes=changes,
+    )
 
 
 def put_off(failure: Failure, seconds: float, rate: str, *, freezes: bool) -> PutOff:

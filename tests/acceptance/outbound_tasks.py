@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from holdfast import Retry, task, task_info, workflow
 from holdfast.http import http
 
@@ -43,3 +45,33 @@ async def charge_all(url: str) -> list[dict[str, Any]]:
 async def charge_once(url: str) -> dict[str, Any]:
     """Charge once."""
     return await charge(url)
+
+
+class Rate(BaseModel):
+    """What a night costs."""
+
+    cents: int
+
+
+@task(retry=PATIENT)
+async def read_rate(url: str) -> int:
+    """Read what a night costs."""
+    return (await http.get(f"{url}/rates/7", expect=Rate)).cents
+
+
+@task(retry=PATIENT, isolation="process")
+def read_rate_in_a_process(url: str) -> int:
+    """Read what a night costs, in a process that can be killed."""
+    return http.sync.get(f"{url}/rates/7", expect=Rate).cents
+
+
+@task(retry=PATIENT)
+async def book(url: str, cents: int) -> str:
+    """Book a night."""
+    return str((await http.post(f"{url}/bookings", json={"cents": cents})).json()["id"])
+
+
+@workflow
+async def stay(url: str, *, apart: bool) -> str:
+    """Book a night for what it costs."""
+    return await book(url, await (read_rate_in_a_process if apart else read_rate)(url))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import subprocess
+import sys
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from holdfast import Client, Holdfast
 from holdfast.errors import RunFailedError
 from holdfast.http import http
+from holdfast.ports.operations import DriftChange, DriftRecord
 from holdfast.testing.fake_api import Answer, FakeApi, Limit, ResetAfter, TooMany
 from tests.acceptance import outbound_tasks
 from tests.unit.worker.rig import on_loop, wait_for
@@ -94,3 +100,46 @@ async def test_a_refusal_ends_the_run_at_once(api, tmp_path):
         with pytest.raises(RunFailedError, match="no such account"):
             await handle.result()
     assert len(api.requests()) == 1
+
+
+@on_loop
+async def test_a_drift_parks_runs_under_one_report_before_their_next_effect(api, tmp_path):
+    """Some runs are through when answers change; nothing is booked for the others until it is mended; then all are."""
+    api.route("GET", "/rates", lambda _: {"cents": 9_900})
+    bookings = count(1)
+    api.route("POST", "/bookings", lambda _: {"id": f"b-{next(bookings)}"})
+    api.drift("/rates", "missing", "cents", after=4)
+    names = [f"s-{number}" for number in range(12)]
+    async with stack(tmp_path) as app:
+        handles = []
+        for number, name in enumerate(names):
+            apart = number % 6 == 5
+            handles.append(await app.client.start(outbound_tasks.stay, api.url, apart=apart, id=name))
+            if number < 4:
+                await handles[-1].result()
+        async with await Client.connect(f"sqlite:///{tmp_path / 'store.db'}") as other:
+
+            async def all_parked() -> DriftRecord | None:
+                found = await other.store.drifts()
+                return found[0] if found and found[0].parked == 8 else None
+
+            report = await wait_for(all_parked)
+            assert (report.host, report.endpoint, report.contract) == (api.host, "GET /rates/{}", "Rate")
+            assert report.changes == (DriftChange("cents", "a value", "nothing"),)
+            assert len(await other.store.drifts()) == 1
+            assert len(api.effects("/bookings")) == 4
+            # Whoever came when it was known did not call.
+            touched = len(api.requests("/rates")) - 4
+            assert touched <= 8
+            api.mend("/rates")
+            assert await asyncio.to_thread(run_cli, tmp_path, "drift", "resolve", str(report.drift)) == 8
+        assert len({await handle.result() for handle in handles}) == 12
+    assert len(api.effects("/bookings")) == 12
+    assert {effect.value["cents"] for effect in api.effects("/bookings")} == {9_900}
+
+
+def run_cli(tmp_path: Path, *arguments: str) -> int:
+    """Run a verb on the store; return how many runs it says went on."""
+    command = [sys.executable, "-m", "holdfast", *arguments, "--store", f"sqlite:///{tmp_path / 'store.db'}", "--json"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)
+    return int(json.loads(told.stdout)["resumed"])

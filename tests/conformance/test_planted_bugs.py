@@ -40,6 +40,8 @@ BUGS = (
     Bug("a_host_is_known_to_everybody", "read_hosts", "ORDER BY host", "ORDER BY host DESC"),
     Bug("failures_of_all_open_one_circuit", "put_host", "DO UPDATE SET state = excluded.state", "DO NOTHING"),
     Bug("turns_are_given_out_once", "put_host", "DO UPDATE SET state = excluded.state", "DO NOTHING"),
+    Bug("a_drift_parks_all_runs_under_one_report", "count_drift_run", "runs + 1", "runs + 2"),
+    Bug("a_settled_drift_lets_runs_go_on_in_parts", "parked_by_drift", "status = 'PARKED'", "status = 'RUNNING'"),
     Bug("a_start_is_idempotent", "started_before", "digest, id", "digest, id + 1"),
     Bug("a_taken_id_conflicts", "started_before", "input_digest", "x'6a'"),
     Bug("a_start_finds_a_closed_run", "started_before", "status", "'RUNNING'"),

@@ -14,6 +14,13 @@ from holdfast.controller.documents.captures import (
     CapturePage,
     capture_document,
 )
+from holdfast.controller.documents.drifts import (
+    Difference,
+    Drift,
+    DriftList,
+    ResolvedDrift,
+    drift_document,
+)
 from holdfast.controller.documents.explaining import (
     Explained,
     WhyNot,
@@ -107,7 +114,10 @@ __all__ = [
     "BulkForkAnswer",
     "Capture",
     "CapturePage",
+    "Difference",
     "Document",
+    "Drift",
+    "DriftList",
     "Explained",
     "ForkAnswer",
     "ForkBody",
@@ -136,6 +146,7 @@ __all__ = [
     "PoolList",
     "Reason",
     "Refused",
+    "ResolvedDrift",
     "RotatedKey",
     "Run",
     "RunPage",
@@ -153,6 +164,7 @@ __all__ = [
     "begun_document",
     "capture_document",
     "cause_document",
+    "drift_document",
     "key_document",
     "limit_document",
     "lock_document",

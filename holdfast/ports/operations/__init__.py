@@ -61,6 +61,12 @@ from holdfast.ports.operations.deliveries import (
     NoteDelivery,
     PruneDeliveries,
 )
+from holdfast.ports.operations.drifts import (
+    DriftChange,
+    DriftRecord,
+    ReportDrift,
+    SettleDrift,
+)
 from holdfast.ports.operations.fan_outs import (
     ChunkRecord,
     ChunkState,
@@ -263,6 +269,8 @@ Operation: TypeAlias = (
     | BreakLock
     | FreezeRate
     | TellHost
+    | ReportDrift
+    | SettleDrift
     | PausePool
     | ResumePool
     | LimitPool
@@ -368,6 +376,8 @@ __all__ = [
     "DeliveryState",
     "DoOnce",
     "DoneBefore",
+    "DriftChange",
+    "DriftRecord",
     "DropSchedule",
     "EntryRecord",
     "FanOutRecord",
@@ -438,6 +448,7 @@ __all__ = [
     "ReleaseTasks",
     "RenewEntry",
     "RenewLease",
+    "ReportDrift",
     "Request",
     "ResendNotice",
     "Resume",
@@ -452,6 +463,7 @@ __all__ = [
     "ScheduleRecord",
     "ScheduleRun",
     "Settle",
+    "SettleDrift",
     "SettleNotice",
     "StartNext",
     "StartRun",

@@ -53,6 +53,7 @@ TRAVELLING: Final = (
 
 STAYING: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "drifts": "what a host answers is seen anew from where the new store is; parked runs are resumed by name",
         "hosts": "it is learned again in no time, and where a new fleet stands may be another matter",
         "requests": "they expire in seconds, and whoever asked is told to ask again",
         "meta": "its counter travels at the head of the stream; the chain of commits belongs to the file",

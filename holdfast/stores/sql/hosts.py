@@ -15,6 +15,8 @@ from holdfast.ports.hosts import HostReply, HostState, Turn, learn
 from holdfast.ports.operations import HostRecord, LimitRecord, TellHost
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdfast.stores.sql.session import Handler, Reader, Session
 
 HOSTS_MAX: Final = 10_000
@@ -34,6 +36,13 @@ def tell(session: Session, operation: TellHost) -> HostReply:
         if not isinstance(operation.fact, Turn):  # turns are taken here, and nobody else has to know
             session.rings.add(HOSTS)
     return reply
+
+
+def change_host(session: Session, host: str, change: Callable[[HostState], HostState]) -> None:
+    """Change a host's state otherwise than by what is told of it."""
+    found = session.value("read_host", (host,))
+    before = HostState() if found is None else _decode(found)
+    session.run("put_host", (host, _encode(change(before))))
 
 
 def read_hosts(reader: Reader) -> list[HostRecord]:

@@ -17,6 +17,7 @@ from holdfast.stores.sql import (
     captures,
     chunks,
     deliveries,
+    drifts,
     executions,
     fan_outs,
     feed,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         ChunkRecord,
         DeliveryFilter,
         DeliveryRecord,
+        DriftRecord,
         EntryRecord,
         FanOutRecord,
         FireRecord,
@@ -186,6 +188,10 @@ class Reads(ABC):
     async def hosts(self) -> list[HostRecord]:
         """Return every host of which anything is known, by name."""
         return await self._ask(hosts.read_hosts)
+
+    async def drifts(self) -> list[DriftRecord]:
+        """Return the newest reports of answers that are not as expected, the newest first."""
+        return await self._ask(drifts.read_drifts)
 
     async def locks(self) -> list[LockRecord]:
         """Return every place in every lock's queue: by name, holders first, then in line."""

@@ -49,6 +49,8 @@ EXPECTED = {
     ("GET", "/v1/locks"): Scope.READ,
     ("POST", "/v1/locks/break"): Scope.OPERATE,
     ("GET", "/v1/limits"): Scope.READ,
+    ("GET", "/v1/drifts"): Scope.READ,
+    ("POST", "/v1/drifts/{id}/resolve"): Scope.OPERATE,
     ("GET", "/v1/captures"): Scope.READ,
     ("GET", "/v1/notices"): Scope.READ,
     ("POST", "/v1/notices/{id}/resend"): Scope.OPERATE,

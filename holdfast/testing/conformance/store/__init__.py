@@ -17,6 +17,7 @@ from holdfast.testing.conformance.store import (
     claims,
     deliveries,
     gatherings,
+    drifts,
     histories,
     hosts,
     limits,
@@ -53,6 +54,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *pools.CHECKS,
     *hosts.CHECKS,
     *starts.CHECKS,
+    *drifts.CHECKS,
 )
 """Every check."""
 

@@ -34,7 +34,7 @@ APART = {
 }
 ANY = {"due_schedules"}
 """Statements that return any of what they find: they are asked for all."""
-INSERTED = {"start_execution", "create_execution"}
+INSERTED = {"start_execution", "create_execution", "put_drift"}
 """Statements that only PostgreSQL has to say the new id of."""
 STATUSES = (
     "RUNNING",

@@ -1,0 +1,115 @@
+"""What code expects of answers, and how one that is otherwise is told.
+
+Owns: reading an answer as a type, naming what is called, and the differences between the two.
+Must not know: calls, what is done about a difference.
+
+No value of an answer gets into a report, unless it is a text where only certain texts are expected: such a value is the
+difference.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from holdfast.authoring import adapter_for
+from holdfast.errors import ApiDrift
+
+if TYPE_CHECKING:
+    import httpx
+    from pydantic_core import ErrorDetails
+
+DIFFERENCES_MAX: Final = 20
+"""How many differences one report has."""
+VALUE_CHARACTERS_MAX: Final = 60
+SEGMENTS_MAX: Final = 12
+"""How many parts of a path tell endpoints apart."""
+
+_ID: Final = re.compile(
+    r"[0-9]+|[0-9a-fA-F]{8,}|[0-9a-fA-F-]{32,}|[A-Za-z]{0,12}[-_][0-9a-zA-Z_-]*[0-9][0-9a-zA-Z_-]*|[^/]{25,}", re.ASCII
+)
+"""A part of a path that names one thing of many: a number, a UUID, `ch_1a2b`, `ord-17`."""
+_CHOICES: Final = frozenset({"literal_error", "enum"})
+
+
+def endpoint_of(method: str, path: str) -> str:
+    """Return what is called: `GET /charges/{}` for `/charges/ch_17`."""
+    parts = path.strip("/").split("/")[:SEGMENTS_MAX]
+    return f"{method} /" + "/".join("{}" if _ID.fullmatch(each) else each for each in parts)
+
+
+def contract_name(expect: Any) -> str:
+    """Return what people call a type."""
+    return getattr(expect, "__name__", None) or str(expect)
+
+
+def read_answer(answer: httpx.Response, expect: Any, host: str, where: tuple[str, str]) -> Any:
+    """Return an answer's body as a value of a type.
+
+    Args:
+        answer: read to its end.
+        expect: the type.
+        host: who answered.
+        where: method, and URL as it is shown.
+
+    Raises:
+        ApiDrift: it is none.
+        DefinitionError: answers cannot be read as such a type.
+    """
+    from pydantic import ValidationError
+
+    adapter = adapter_for(expect, "the answer of a call")
+    try:
+        return adapter.validate_json(answer.content)
+    except ValidationError as error:
+        changes = _differences(answer, error.errors(include_url=False, include_context=False))
+    endpoint = endpoint_of(answer.request.method, answer.request.url.path)
+    raise drift(where, host, endpoint, contract_name(expect), changes, answer.status_code)
+
+
+def drift(
+    where: tuple[str, str],
+    host: str,
+    endpoint: str,
+    contract: str,
+    changes: tuple[tuple[str, str, str], ...],
+    status: int = 0,
+) -> ApiDrift:
+    """Return the error of an answer that is not as expected; without changes, of one that others met before."""
+    reason = f"its answer is no {contract}" if changes else f"its answers are no {contract}, as another run found"
+    return ApiDrift(*where, reason, status, host=host, endpoint=endpoint, contract=contract, changes=changes)
+
+
+def _differences(answer: httpx.Response, errors: list[ErrorDetails]) -> tuple[tuple[str, str, str], ...]:
+    if any(each["type"] == "json_invalid" for each in errors):
+        kind = answer.headers.get("content-type", "something without a content type")
+        return (("", "JSON", kind[:VALUE_CHARACTERS_MAX]),)
+    found = {_difference(each): None for each in errors[: DIFFERENCES_MAX * 10]}
+    return tuple(found)[:DIFFERENCES_MAX]
+
+
+def _difference(error: ErrorDetails) -> tuple[str, str, str]:
+    path = ""
+    for each in error["loc"]:
+        path += "[]" if isinstance(each, int) else f".{each}" if path else each
+    if error["type"] == "missing":
+        return path, "a value", "nothing"
+    value = error["input"]
+    found = repr(value[:VALUE_CHARACTERS_MAX]) if error["type"] in _CHOICES and isinstance(value, str) else _kind(value)
+    return path, error["msg"].removeprefix("Input should be "), found
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return "an object"

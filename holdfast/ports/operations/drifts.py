@@ -1,0 +1,65 @@
+"""Answers of hosts that are not as code expects them: one report for each change, and the runs parked under it.
+
+Owns: reporting a drift, settling one, and how one is shown.
+Must not know: how a drift is found.
+"""
+
+from __future__ import annotations
+
+from holdfast.ports.operations.base import Value
+
+
+class DriftChange(Value, frozen=True):
+    """One difference between what is expected and what was found. No value of an answer is in it."""
+
+    path: str
+    """Where in the answer: `data[].amount`."""
+    expected: str
+    found: str
+
+
+class ReportDrift(Value, frozen=True):
+    """Park a run because a host answered otherwise than expected. Result: number of the report, 0 for none.
+
+    The first one makes the report, and all others who call the same come under it. One that only heard of a report
+    makes none, and parks nothing when it was settled meanwhile.
+    """
+
+    execution_id: int
+    host: str
+    endpoint: str
+    """What was called: `GET /charges/{}`."""
+    contract: str
+    """What the answer was expected to be."""
+    changes: tuple[DriftChange, ...] = ()
+    """None for one that only heard of it."""
+
+
+class SettleDrift(Value, frozen=True):
+    """Let calls be made again, and so many parked runs go on. Result: how many did; None when there is no such report.
+
+    Called again and again until it is 0, it lets all go on at a bounded rate.
+    """
+
+    drift: int
+    by: str
+    limit: int
+
+
+class DriftRecord(Value, frozen=True):
+    """A report."""
+
+    drift: int
+    host: str
+    endpoint: str
+    contract: str
+    changes: tuple[DriftChange, ...]
+    first_seen: float
+    first_run: str
+    """The run that found it."""
+    runs: int
+    """How many were parked under it."""
+    parked: int
+    """How many still are."""
+    settled_at: float | None
+    settled_by: str

@@ -1,0 +1,23 @@
+-- name: open_drift
+SELECT id FROM drifts WHERE host = ?1 AND endpoint = ?2 AND settled_at IS NULL;
+
+-- name: put_drift
+INSERT INTO drifts (host, endpoint, contract, changes, first_seen, first_run) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
+
+-- name: count_drift_run
+UPDATE drifts SET runs = runs + 1 WHERE id = ?1;
+
+-- name: find_drift
+SELECT host, endpoint, settled_at FROM drifts WHERE id = ?1;
+
+-- name: settle_drift
+UPDATE drifts SET settled_at = ?2, settled_by = ?3 WHERE id = ?1;
+
+-- name: parked_by_drift
+SELECT id FROM executions WHERE status = 'PARKED' AND parked LIKE ?1 ORDER BY id LIMIT ?2;
+
+-- name: read_drifts
+SELECT id, host, endpoint, contract, changes, first_seen, first_run, runs,
+  (SELECT count(*) FROM executions WHERE status = 'PARKED' AND parked LIKE 'drift ' || CAST(drifts.id AS TEXT) || ':%'),
+  settled_at, settled_by
+FROM drifts ORDER BY id DESC LIMIT ?1;
