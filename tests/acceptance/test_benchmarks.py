@@ -153,3 +153,12 @@ def test_without_its_servers_a_fleet_is_not_measured_and_says_why() -> None:
     """Whoever lacks a server is told how to install it, and the other benchmarks go on."""
     done = run("benchmarks.fleet", "--quick", PATH="")
     assert (done.returncode, redis.INSTALL in done.stderr) == (0, True)
+
+
+def test_the_cost_of_calls_is_measured_beside_the_bare_client(tmp_path: Path) -> None:
+    """A row of processor time for each of the three, and what is between them."""
+    done = run("benchmarks.outbound", "--quick", "--json", str(tmp_path / "report.json"))
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "report.json").read_text())["rows"]
+    assert {row["system"]: row["metric"] for row in rows} == dict.fromkeys(("httpx", "holdfast", "checked"), "cpu")
+    assert "of processor time beside httpx" in done.stdout
