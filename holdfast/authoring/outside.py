@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from holdfast.history import Exchange
 from holdfast.ports.task import TaskInfo, current_task
 
 
@@ -29,6 +30,7 @@ class LocalTask:
             last_progress=None,
         )
         self.progress: Any = None
+        self.exchanges: tuple[Exchange, ...] = ()
 
     def heartbeat(self, progress: Any = None) -> None:
         """Keep `progress`: there is nobody to tell."""

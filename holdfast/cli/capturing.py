@@ -219,6 +219,7 @@ def _bytes(history: History) -> bytes:
         about=history.about,
         places=history.places,
         capture=history.capture,
+        exchanges=history.exchanges,
     )
 
 

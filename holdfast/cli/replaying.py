@@ -20,6 +20,7 @@ from holdfast.cli.runs import read_outcomes
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown
 from holdfast.history import History
 from holdfast.replay import ReplayResult, Side, Verdict, WorkflowReplayer, load_history
+from holdfast.replay.captures import read_exchanges
 
 _STYLES = {
     Verdict.IDENTICAL: "green",
@@ -78,8 +79,10 @@ def _history(output: Output, source: str, store: str | None) -> History:
         async with await Client.connect(settings.store) as client:
             handle = client.handle(source)
             recorded = await handle.history()
-            outcomes = await read_outcomes(client, (await handle.describe()).execution_id)
-            return History([each.event for each in recorded], outcomes)
+            execution_id = (await handle.describe()).execution_id
+            outcomes = await read_outcomes(client, execution_id)
+            exchanges = await read_exchanges(client.store, execution_id)
+            return History([each.event for each in recorded], outcomes, exchanges=exchanges)
 
     return run_verb(output, body)
 

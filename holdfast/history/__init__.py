@@ -109,6 +109,13 @@ from holdfast.history.events import (
     WorkflowTerminated,
     WorkflowTimedOut,
 )
+from holdfast.history.exchanges import (
+    EXCHANGE_BYTES_MAX,
+    EXCHANGES_MAX,
+    Exchange,
+    decode_exchanges,
+    encode_exchanges,
+)
 from holdfast.history.failures import Failure, describe_failure
 from holdfast.history.identifiers import (
     IDENTIFIER_BYTES_MAX,
@@ -143,6 +150,8 @@ from holdfast.history.transcript import (
 __all__ = [
     "BLOB_PLACE",
     "CLOSING",
+    "EXCHANGES_MAX",
+    "EXCHANGE_BYTES_MAX",
     "FILE_PLACE",
     "FORMAT",
     "HASH_BYTES",
@@ -183,6 +192,7 @@ __all__ = [
     "Decision",
     "DecisionEvent",
     "Event",
+    "Exchange",
     "FailRun",
     "Failure",
     "FanOutCancelled",
@@ -246,10 +256,12 @@ __all__ = [
     "check_memo",
     "check_text",
     "decode_attributes",
+    "decode_exchanges",
     "decrypted",
     "describe_failure",
     "encode_attributes",
     "encode_changes",
+    "encode_exchanges",
     "from_json",
     "identifier_problem",
     "is_chained",

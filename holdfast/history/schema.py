@@ -64,6 +64,11 @@ def transcript_schema() -> JsonSchema:
                     "description": "What came of each item of each fan-out, by step.",
                     "additionalProperties": {"type": "array", "items": {"$ref": "#/$defs/ItemOutcome"}},
                 },
+                "exchanges": {
+                    "type": "object",
+                    "description": "Calls of attempts that came to nothing, by step.",
+                    "additionalProperties": {"type": "array", "items": {"$ref": "#/$defs/Exchange"}},
+                },
                 "events": {
                     "type": "array",
                     "minItems": 1,
@@ -91,6 +96,17 @@ def transcript_schema() -> JsonSchema:
                 "maxProperties": 1,
                 "additionalProperties": False,
             },
+            "Exchange": _object(
+                {
+                    **dict.fromkeys(("method", "url", "reason"), _SIMPLE[str]),
+                    "status": _SIMPLE[int],
+                    "headers": {"type": "object", "additionalProperties": _SIMPLE[str]},
+                    "cut": _SIMPLE[bool],
+                    **_payload("request"),
+                    **_payload("body"),
+                },
+                required=["method", "url"],
+            ),
             **_capture_definitions(),
             **{name: _event(name, kind) for name, kind in kinds.items()},
         },

@@ -20,6 +20,7 @@ Must not know: where histories are stored, and who reads such files.
 - Fields that have their default are left out. Bytes such as digests are hexadecimal.
 - `outcomes` holds the outcomes of fan-outs, which live beside a history; `about` whatever its writer wants to say;
   `places` where in the code decisions were made, by event id.
+- `exchanges` holds the calls of attempts that came to nothing, by step: a replay answers them from there.
 - `capture` says what run a capture was made of, and why; see `holdfast.history.captures`.
 
 The format only ever grows: a reader of `/1` reads all `/1` files of older writers.
@@ -42,6 +43,7 @@ from holdfast.errors import HistoryError
 from holdfast.history.attributes import decode_attributes
 from holdfast.history.captures import CaptureNote
 from holdfast.history.events import AnyEvent, Attempt, AttributesSet, BlobRef, FanOutCompleted, WorkflowStarted
+from holdfast.history.exchanges import Exchange
 from holdfast.history.failures import Failure
 
 FORMAT: Final = "holdfast-history/1"
@@ -75,6 +77,8 @@ class History:
     """Ids of the inputs that end a drain, where the engine drained several at once; empty when each is a drain."""
     sources: Sequence[int] = ()
     """For each event the number of the one in the file that it came from; empty when they are the same."""
+    exchanges: Mapping[str, Sequence[Exchange]] = field(default_factory=dict)
+    """What the last attempt at each step that came to nothing asked of outside systems, and was answered."""
 
     @property
     def started(self) -> WorkflowStarted:
@@ -122,6 +126,7 @@ def to_json(
     about: Mapping[str, str] | None = None,
     places: Mapping[int, str] | None = None,
     capture: CaptureNote | None = None,
+    exchanges: Mapping[str, Sequence[Exchange]] | None = None,
 ) -> bytes:
     """Return a history as a file's content: UTF-8, one line for each event.
 
@@ -131,6 +136,7 @@ def to_json(
         about: what else to say of it.
         places: where in the code decisions were made, by event id.
         capture: what run it was captured from, and why.
+        exchanges: calls of attempts that came to nothing, by step.
 
     Raises:
         HistoryError: it does not begin with WorkflowStarted, or a payload is outside.
@@ -149,6 +155,9 @@ def to_json(
     if outcomes:
         written = {step: [_item_value(each) for each in items] for step, items in outcomes.items()}
         parts += [b',\n "outcomes": ', _encode(written)]
+    if exchanges:
+        calls = {step: [_exchange_value(each) for each in found] for step, found in exchanges.items()}
+        parts += [b',\n "exchanges": ', _encode(calls)]
     parts.append(b',\n "events": [\n  ')
     parts.append(b",\n  ".join(_encode(_event_value(event, number)) for number, event in enumerate(events, 1)))
     parts.append(b"\n ]\n}\n")
@@ -206,6 +215,17 @@ def _item_value(item: ItemOutcome) -> dict[str, Any]:
     return {"failure": _failure_value(item)} if isinstance(item, Failure) else _payload_value("result", item)
 
 
+def _exchange_value(exchange: Exchange) -> dict[str, Any]:
+    value: dict[str, Any] = {"method": exchange.method, "url": exchange.url}
+    for name in ("status", "reason", "headers", "cut"):
+        if content := getattr(exchange, name):
+            value[name] = content
+    for name in ("request", "body"):
+        if content := getattr(exchange, name):
+            value |= _payload_value(name, content)
+    return value
+
+
 def _payload_value(name: str, payload: bytes) -> dict[str, Any]:
     try:
         value = _decode(payload)
@@ -250,6 +270,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     about: dict[str, str] = {}
     places: dict[int, str] = {}
     capture: CaptureNote | None = None
+    exchanges: dict[str, list[dict[str, msgspec.Raw]]] = {}
 
 
 class _Format(msgspec.Struct):
@@ -280,7 +301,8 @@ def from_json(content: bytes) -> History:
         step: tuple(_read_item(step, index, each) for index, each in enumerate(items))
         for step, items in file.outcomes.items()
     }
-    return History(events, outcomes, file.about, file.places, file.capture)
+    exchanges = {step: tuple(_read_exchange(step, each) for each in found) for step, found in file.exchanges.items()}
+    return History(events, outcomes, file.about, file.places, file.capture, exchanges=exchanges)
 
 
 def _read_file(content: bytes) -> _File:
@@ -333,6 +355,16 @@ def _read_item(step: str, index: int, members: dict[str, msgspec.Raw]) -> ItemOu
         words = error.what if isinstance(error, HistoryError) else _words(error)
         raise HistoryError(f"the outcome of item {index} of {step}: {words}") from None
     return payload
+
+
+def _read_exchange(step: str, members: dict[str, msgspec.Raw]) -> Exchange:
+    try:
+        request, body = (_read_payload(_forms_of(name), members) or b"" for name in ("request", "body"))
+        found = msgspec.convert({name: _decode(raw) for name, raw in members.items()}, Exchange)
+    except (HistoryError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError, ValueError) as error:
+        words = error.what if isinstance(error, HistoryError) else _words(error)
+        raise HistoryError(f"a call of {step}: {words}") from None
+    return msgspec.structs.replace(found, request=request, body=body)
 
 
 class _Field:

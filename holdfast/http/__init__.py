@@ -13,12 +13,15 @@ from holdfast.http.front import CallOptions, Http, SyncHttp, http
 if TYPE_CHECKING:
     from holdfast.http.boards import FleetBoard, Outbound, serve_outbound
     from holdfast.http.connecting import ForbiddenAddressError, GuardedBackend
+    from holdfast.http.recordings import Recording, recording_here
 
 _HOMES: Final = {
     "FleetBoard": "boards",
     "ForbiddenAddressError": "connecting",
     "GuardedBackend": "connecting",
     "Outbound": "boards",
+    "Recording": "recordings",
+    "recording_here": "recordings",
     "serve_outbound": "boards",
 }
 """What is loaded when it is first used: most code wants `http` alone, and a client only when it calls."""
@@ -30,8 +33,10 @@ __all__ = [
     "GuardedBackend",
     "Http",
     "Outbound",
+    "Recording",
     "SyncHttp",
     "http",
+    "recording_here",
     "serve_outbound",
 ]
 

@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import httpcore
 import httpx
@@ -30,6 +30,7 @@ from holdfast.http.boards import Board, outbound_here
 from holdfast.http.connecting import ForbiddenAddressError
 from holdfast.http.contracts import contract_name, drift, endpoint_of, read_answer
 from holdfast.http.keys import KeysOfAttempts, fits_header
+from holdfast.http.recordings import keep, recording_here
 from holdfast.http.rules import HostRules, RuleBook
 from holdfast.http.transport import Transports
 from holdfast.observe import logger
@@ -132,6 +133,12 @@ class Caller:
         board = here.board
         budget = _budget(wish, rules, context, board.now())
         request = self._request(wish, url, rules, context)
+        recording = recording_here.get(None)
+        if recording is not None and context is not None:
+            recorded = recording.answer(context, request, shown(url))
+            if recorded is not None:  # nobody is to learn anything of it
+                announced = _announced(recorded, board)
+                return _outcome(wish, recorded, _meaning(wish, recorded, announced), announced, host, url)
         by = "" if context is None else f"{context.info.execution}/{context.info.step}"
         state = await board.look(host)
         probes = False
@@ -142,34 +149,28 @@ class Caller:
         try:
             answer = await self._send(request, rules, here.reach, budget)
         except CallFailedError as error:
+            if context is not None:
+                keep(context, request, None, error.reason)
             await self._tell_failed(board, host, by, began, error.reason, probes=probes)
             raise
         except ForbiddenTargetError:
             if probes:
                 await _tell(board, host, Probed(by, succeeded=False, reason="it leads to where it may not"))
             raise
+        if context is not None:
+            keep(context, request, answer)
         announced = _announced(answer, board)
-        meaning = Meaning.SUCCEEDED if answer.status_code in wish.accept else meaning_of(answer.status_code, announced)
+        meaning = _meaning(wish, answer, announced)
         if meaning is Meaning.FAILED:
             await self._tell_failed(board, host, by, began, f"it answered {answer.status_code}", probes=probes)
-            raise CallFailedError(*_about(answer))
-        if probes:
+        elif probes:
             await _tell(board, host, Probed(by, succeeded=True))
         else:
             self._counts.succeeded[host] = self._counts.succeeded.get(host, 0) + 1
         wait = announced.wait_seconds
-        if meaning is Meaning.BUSY:
-            wait = WAIT_SECONDS if wait is None else wait
-            await _tell(board, host, Frozen(wait, by, announced.amount, announced.per))
-            reason = f"it answered {answer.status_code} and wants to be left alone"
-            raise HostBusy(retry_after=_spread(wait, announced), host=host, reason=reason)
-        if wait is not None and wait > 0.0:
-            await _tell(board, host, Frozen(wait, by, announced.amount, announced.per))
-        if meaning is Meaning.REFUSED:
-            raise CallRefusedError(*_about(answer))
-        if wish.expect is None or answer.status_code in wish.accept:
-            return answer
-        return read_answer(answer, wish.expect, host, (wish.method, shown(url)))
+        if meaning is Meaning.BUSY or (wait is not None and wait > 0.0 and meaning is not Meaning.FAILED):
+            await _tell(board, host, Frozen(_wait(announced), by, announced.amount, announced.per))
+        return _outcome(wish, answer, meaning, announced, host, url)
 
     # --- May it be called now? ---------------------------------------------------------------------------------------
 
@@ -269,6 +270,35 @@ class Caller:
             await _tell(board, host, Probed(by, succeeded=False, reason=reason))
         else:
             await _tell(board, host, Outcomes(1, self._counts.succeeded.pop(host, 0), reason, began))
+
+
+def _meaning(wish: Wish, answer: httpx.Response, announced: Announcement) -> Meaning:
+    return Meaning.SUCCEEDED if answer.status_code in wish.accept else meaning_of(answer.status_code, announced)
+
+
+def _wait(announced: Announcement) -> float:
+    """Return how long a host is left alone that wants to be."""
+    return WAIT_SECONDS if announced.wait_seconds is None else announced.wait_seconds
+
+
+def _outcome(
+    wish: Wish, answer: httpx.Response, meaning: Meaning, announced: Announcement, host: str, url: httpx.URL
+) -> Any:
+    """Return what a call comes to, or raise it."""
+    match meaning:
+        case Meaning.SUCCEEDED:
+            if wish.expect is None or answer.status_code in wish.accept:
+                return answer
+            return read_answer(answer, wish.expect, host, (wish.method, shown(url)))
+        case Meaning.BUSY:
+            reason = f"it answered {answer.status_code} and wants to be left alone"
+            raise HostBusy(retry_after=_spread(_wait(announced), announced), host=host, reason=reason)
+        case Meaning.FAILED:
+            raise CallFailedError(*_about(answer))
+        case Meaning.REFUSED:
+            raise CallRefusedError(*_about(answer))
+        case _:
+            assert_never(meaning)
 
 
 def _refuse_drifting(state: HostState, wish: Wish, host: str, url: httpx.URL) -> None:

@@ -473,6 +473,7 @@ class Dispatcher:
             failure = failure.as_failure(final=True)
         if isinstance(failure, Drifted):
             self._hand_in(failure.report(attempt.live.execution_id))
+            self._keep_calls(attempt, outcome)
             return outcome.ended, _NOT_TRIED
         tried = (Attempt(1, outcome.started, outcome.ended, "", failure),)
         delay = decide_retry(options.retry, 1, failure, self._jitter())
@@ -481,9 +482,14 @@ class Dispatcher:
             delay = None
         if delay is not None:
             return outcome.ended + delay, _encode_attempts(tried)
+        self._keep_calls(attempt, outcome)
         if outcome.timeout:
             return TaskTimedOut(outcome.ended, -1, call.step, outcome.timeout, failure, tried)
         return TaskFailed(outcome.ended, -1, call.step, failure, tried)
+
+    def _keep_calls(self, attempt: FirstAttempt, outcome: AttemptOutcome) -> None:
+        for each in outcome.recorded(attempt.live.execution_id, attempt.call.step):
+            self._hand_in(each)
 
 
 def _keyed(live: Live, command: ScheduleTask | StartFanOut) -> TaskOptions:

@@ -36,6 +36,7 @@ from holdfast.ports.operations import (
     PoolRule,
     Position,
     QueueRecord,
+    RecordedExchanges,
     RunFilter,
     RunRecord,
     ScheduleRecord,
@@ -164,6 +165,9 @@ class Store(Protocol):
 
     async def drifts(self) -> list[DriftRecord]:
         """Return the newest reports of answers that are not as expected, the newest first."""
+
+    async def exchanges(self, execution_id: int) -> list[RecordedExchanges]:
+        """Return the calls of an execution's attempts that came to nothing, by step."""
 
     async def locks(self) -> list[LockRecord]:
         """Return every place in every lock's queue: by name, holders first, then in line."""

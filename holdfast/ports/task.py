@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from holdfast.history import Attempt, Failure, TaskOptions
-from holdfast.ports.operations import DriftChange, ReportDrift
+from holdfast.history import Attempt, Exchange, Failure, TaskOptions, encode_exchanges
+from holdfast.ports.operations import DriftChange, RecordExchanges, ReportDrift
 
 
 class TaskCall(msgspec.Struct, frozen=True, gc=False):
@@ -54,6 +54,14 @@ class AttemptOutcome(msgspec.Struct, frozen=True, gc=False):
     cancelled: bool = False
     progress: bytes = b""
     """What the attempt reported last, where it failed: JSON text, for the next attempt."""
+    exchanges: tuple[Exchange, ...] = ()
+    """What it asked of outside systems and was answered, where it failed."""
+
+    def recorded(self, execution_id: int, step: str) -> tuple[RecordExchanges, ...]:
+        """Return what is to be written of its calls: nothing where it made none."""
+        if not self.exchanges:
+            return ()
+        return (RecordExchanges(execution_id, step, encode_exchanges(self.exchanges)),)
 
 
 class PutOff(Failure, frozen=True, array_like=True):
@@ -133,6 +141,8 @@ class TaskContext(Protocol):
     """The running attempt, as functions called inside a task see it."""
 
     info: TaskInfo
+    exchanges: tuple[Exchange, ...]
+    """The calls to outside systems that it has made so far, the first EXCHANGES_MAX of them."""
 
     def heartbeat(self, progress: Any = None) -> None:
         """Say "still at it", and record `progress` (JSON values) for the next attempt. Thread-safe.

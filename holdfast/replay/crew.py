@@ -11,17 +11,22 @@ import contextlib
 import inspect
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context, copy_context
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+import msgspec
 
 from holdfast.authoring import CallSignature, TaskDefinition
 from holdfast.engine import decide_retry
 from holdfast.errors import DefinitionError
-from holdfast.history import Attempt, Failure, TaskCompleted, TaskFailed, TaskTimedOut, describe_failure
+from holdfast.history import Attempt, Exchange, Failure, TaskCompleted, TaskFailed, TaskTimedOut, describe_failure
 from holdfast.ports.task import AttemptOutcome, TaskCall
 from holdfast.replay.tasks import KnownTasks
 from holdfast.worker import LocalRunner
+
+if TYPE_CHECKING:
+    from holdfast.http import Recording
 
 T = TypeVar("T")
 
@@ -44,7 +49,7 @@ class Crew(Protocol):
     def does_again(self, task: str, *, failed: bool) -> bool:
         """Say whether a task that has a recorded outcome is done again."""
 
-    def does(self, task: str) -> bool:
+    def does(self, task: str, step: str) -> bool:
         """Say whether a task that has none is done."""
 
     def perform(self, call: TaskCall, now: float) -> Done:
@@ -61,13 +66,24 @@ class Crew(Protocol):
 class TodaysCode:
     """Runs today's code of every task without a successful outcome, with its retries and time-outs.
 
-    Waits between attempts take no time.
+    Waits between attempts take no time. Calls of `holdfast.http` are answered from the recording where they are in it.
     """
 
-    def __init__(self, tasks: KnownTasks) -> None:
-        """Run the code of `tasks`."""
+    def __init__(
+        self, tasks: KnownTasks, exchanges: Mapping[str, Sequence[Exchange]] | None = None, *, strict: bool = False
+    ) -> None:
+        """Run the code of `tasks`.
+
+        Args:
+            tasks: where it is found.
+            exchanges: what is recorded of calls to outside systems, by step.
+            strict: does only what has recorded calls, and calls nobody.
+        """
         self.ran: list[str] = []
         self._tasks = tasks
+        self._exchanges = exchanges or {}
+        self._strict = strict
+        self._recording: Recording | None = None
         self._loop = asyncio.Runner()
         self._runner: LocalRunner | None = None
 
@@ -75,9 +91,9 @@ class TodaysCode:
         """Say whether it failed."""
         return failed
 
-    def does(self, task: str) -> bool:  # noqa: ARG002 - every task has code today
-        """Say yes."""
-        return True
+    def does(self, task: str, step: str) -> bool:  # noqa: ARG002 - every task has code today
+        """Say yes, unless it is strict and the step has no recorded calls."""
+        return not self._strict or step in self._exchanges
 
     def perform(self, call: TaskCall, now: float) -> Done:
         """Run attempts until one succeeds or none is left; raises UnknownNameError where there is no such task."""
@@ -124,9 +140,23 @@ class TodaysCode:
     async def _attempt(self, call: TaskCall) -> AttemptOutcome:
         if self._runner is None:
             self._runner = LocalRunner(self._tasks, _Wall())
+            if self._exchanges or self._strict:
+                from holdfast.http import Recording
+
+                self._recording = Recording(self._exchanges, strict=self._strict)
+                self._runner.enter = self._enter
+        if self._recording is not None and self._runner.isolation(call.task, call.options) == "process":
+            # In a process of its own it would not hear of the recording.
+            call = msgspec.structs.replace(call, options=msgspec.structs.replace(call.options, isolation="thread"))
         over: asyncio.Future[AttemptOutcome] = asyncio.get_running_loop().create_future()
         self._runner.start(call, lambda _, outcome: over.set_result(outcome))
         return await over
+
+    def _enter(self, _: TaskCall, context: Context) -> None:
+        from holdfast.http import recording_here
+
+        assert self._recording is not None, "it is made before anything runs"
+        context.run(recording_here.set, self._recording)
 
     def close(self) -> None:
         """Stop whatever still runs."""
@@ -160,7 +190,7 @@ class Stubs:
         """Say whether there is a stub."""
         return task in self._stubs
 
-    def does(self, task: str) -> bool:
+    def does(self, task: str, step: str) -> bool:  # noqa: ARG002 - a stub does all steps of its task
         """Say whether there is a stub."""
         return task in self._stubs
 

@@ -83,7 +83,8 @@ class WorkflowReplayer:
                 `"rerun-failed"`: history up to the first final failure, which is run again with today's code; after
                 that what completed answers from history, to the same step with the same input, and everything else
                 is run. Time is virtual, messages come at their old place. A child without a record is run in virtual
-                time too, when its workflow is found.
+                time too, when its workflow is found. Calls of `holdfast.http` that are recorded are answered from the
+                recording, and others are made.
                 `{"charge": stub}`: the same, with a stub in the place of each task that is named, from its first
                 outcome on; other tasks answer from history alone.
             modules: where tasks and workflows of children are defined that are to be run and that the workflow's own
@@ -133,7 +134,9 @@ class WorkflowReplayer:
 
     def _rerun(self, history: History) -> ReplayResult:
         known = KnownTasks(self.definition, self._modules)
-        with closing(Stubs(self.tasks, known) if isinstance(self.tasks, Mapping) else TodaysCode(known)) as crew:
+        with closing(
+            Stubs(self.tasks, known) if isinstance(self.tasks, Mapping) else TodaysCode(known, history.exchanges)
+        ) as crew:
             family = Family(known, self._guard, crew)
             rerun = Rerun(history, crew, family.raise_child)
             if rerun.is_strict:

@@ -202,9 +202,9 @@ class Rerun:
         """Do it, grant it, or leave it open."""
         command = issued.command
         match command:
-            case ScheduleTask() if self._crew.does(command.task):
+            case ScheduleTask() if self._crew.does(command.task, command.step):
                 return self._perform(command.step, command.task, command.input, command.options, now)
-            case StartFanOut() if self._crew.does(command.task):
+            case StartFanOut() if self._crew.does(command.task, command.step):
                 return self._fan_out(command, (), now)
             case RunSideEffect() if self._execution is not None and (call := self._crew.call) is not None:
                 result, failure = call(self._execution.function_of(command.step), command.step)

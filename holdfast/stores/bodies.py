@@ -11,6 +11,7 @@ Where a body stands:
     mail                    run, kind, name, operation id               ask             the same
     answer                  request                                     ledger          name
     kept answer             caller, key
+    exchanges               execution and step
     memo                    run                                         input           schedule
     event                   of a gathering: workflow, key
     delivery                webhook, delivery id, part: headers, body, or the reason of one that failed
@@ -218,6 +219,16 @@ def _record(codec: Codec, operation: ops.RecordItems) -> ops.RecordItems:
     return _replace(operation, outcomes=outcomes)
 
 
+def exchanges_place(execution_id: int, step: str) -> bytes:
+    """Return the place of the calls of a step."""
+    return place_of("exchanges", execution_id, step)
+
+
+def _record_exchanges(codec: Codec, operation: ops.RecordExchanges) -> ops.RecordExchanges:
+    place = exchanges_place(operation.execution_id, operation.step)
+    return _replace(operation, body=encrypt(codec, operation.body, place))
+
+
 def _mark_done(codec: Codec, operation: ops.MarkDone) -> ops.MarkDone:
     # Alike: the very same write again is known by its result.
     return _replace(operation, result=codec.encrypt_alike(operation.result, place_of("ledger", operation.name)))
@@ -313,6 +324,7 @@ ENCRYPTS: Final[dict[type, Callable[[Codec, Any], Any]]] = {
     ops.RetryOwnTask: _retry_own,
     ops.BeatTasks: _beat,
     ops.RecordItems: _record,
+    ops.RecordExchanges: _record_exchanges,
     ops.MarkDone: _mark_done,
     ops.PutSchedule: _put_schedule,
     ops.Gather: _gather,

@@ -32,6 +32,7 @@ from holdfast.stores.bodies import (
     PLAIN,
     delivery_place,
     gathered_place,
+    exchanges_place,
     item_outcome_place,
     open_delivery_reason,
     open_or_leave,
@@ -131,6 +132,13 @@ class EncryptedStore:
         return [
             _replace(each, url=open_or_leave(self.codec, each.url, place_of("notice", each.run_id)))
             for each in await self._store.notices(**filters)
+        ]
+
+    async def exchanges(self, execution_id: int) -> list[ops.RecordedExchanges]:
+        """Return the calls of attempts that came to nothing. See `Store.exchanges`. Raises EncryptionError."""
+        return [
+            _replace(each, body=self.codec.decrypt(each.body, exchanges_place(execution_id, each.step)))
+            for each in await self._store.exchanges(execution_id)
         ]
 
     async def outcomes(self, fan_out_id: int, start: int, stop: int) -> list[ops.ItemOutcome]:

@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import msgspec
 
 from holdfast.errors import ApiDrift, EncodeError, LeaseLost, RateLimited
-from holdfast.history import Failure, describe_failure
+from holdfast.history import Exchange, Failure, describe_failure
 from holdfast.ports.clock import Clock
 from holdfast.ports.task import AttemptOutcome, TaskCall, TaskInfo, current_task
 from holdfast.worker.put_off import drifted_by, put_off_by
@@ -84,6 +84,8 @@ class Attempt:
     """What the code reported last, as JSON text; empty for nothing yet."""
     beats: int = 0
     """How often it reported."""
+    exchanges: tuple[Exchange, ...] = ()
+    """What its code asked of outside systems and was answered."""
     over: bool = False
     verdict: str = ""
     """Why it is being stopped: one of the time-outs, or `cancelled`."""
@@ -262,12 +264,19 @@ class Attempt:
         ended = self._clock.now()
         verdict = self.verdict
         if not verdict:
-            outcome = AttemptOutcome(self.started, ended, result, failure, progress=self.progress)
+            made = () if result is not None else self.exchanges  # what succeeded is answered by its result
+            outcome = AttemptOutcome(self.started, ended, result, failure, progress=self.progress, exchanges=made)
         elif verdict == CANCELLED:
             outcome = AttemptOutcome(self.started, ended, cancelled=True)
         else:
             outcome = AttemptOutcome(
-                self.started, ended, None, self._timed_out(verdict, failure), verdict, progress=self.progress
+                self.started,
+                ended,
+                None,
+                self._timed_out(verdict, failure),
+                verdict,
+                progress=self.progress,
+                exchanges=self.exchanges,
             )
         if self.released is not None:
             self._stop = self.where = None

@@ -30,7 +30,7 @@ from typing import Any, Final
 import msgspec
 
 from holdfast.errors import DefinitionError, HoldfastError, LeaseLost
-from holdfast.history import Failure
+from holdfast.history import Exchange, Failure
 from holdfast.ports.task import Drifted, PutOff, TaskInfo
 from holdfast.worker.attempt import Executable, describe_task_failure, encode_progress, perform_as
 from holdfast.worker.frames import (
@@ -95,6 +95,7 @@ class ChildContext:
             last_progress=msgspec.json.decode(call.progress) if call.progress else None,
         )
         self.over = False
+        self.exchanges: tuple[Exchange, ...] = ()
         self._number = call.number
         self._parent = parent
         self._lock = threading.Lock()
@@ -233,9 +234,9 @@ def run(call: Call, parent: Parent) -> Ended:
         return Ended(call.number, None, result, (result.seconds, result.rate, result.freezes))
     if isinstance(result, Drifted):
         about = (result.host, result.endpoint, result.contract, result.changes)
-        return Ended(call.number, None, result, drift=about)
+        return Ended(call.number, None, result, drift=about, exchanges=context.exchanges)
     if isinstance(result, Failure):
-        return Ended(call.number, None, result)
+        return Ended(call.number, None, result, exchanges=context.exchanges)
     return Ended(call.number, result)
 
 

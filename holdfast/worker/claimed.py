@@ -126,12 +126,13 @@ class ClaimedRun:
                 claimed.step,
             )
             return [*operations, again]
+        recorded = outcome.recorded(claimed.execution_id, claimed.step)
         failed: TaskFailed | TaskTimedOut
         if outcome.timeout:
             failed = TaskTimedOut(outcome.ended, -1, claimed.step, outcome.timeout, failure, tried, worker)
         else:
             failed = TaskFailed(outcome.ended, -1, claimed.step, failure, tried, worker)
-        return [self._finish(failed)]
+        return [self._finish(failed), *recorded]
 
     def _put_off(self, outcome: AttemptOutcome, failure: PutOff) -> list[Operation]:
         claimed, limits = self.claimed, self.call.options.limits
@@ -163,7 +164,9 @@ class ClaimedRun:
             claimed.step,
             tried=False,
         )
-        return [again, failure.report(claimed.execution_id)]  # in this order: what is queued then is set aside
+        recorded = outcome.recorded(claimed.execution_id, claimed.step)
+        # In this order: what is queued by then is set aside.
+        return [again, failure.report(claimed.execution_id), *recorded]
 
     def _finish(self, event: TaskCompleted | TaskFailed | TaskTimedOut) -> FinishTask:
         claimed = self.claimed

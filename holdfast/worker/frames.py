@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from holdfast.errors import PayloadTooLargeError
-from holdfast.history import Failure
+from holdfast.history import Exchange, Failure
 
 FRAME_BYTES_MAX: Final = 1 << 28
 """No message is larger: it would be a payload four times over its own limit, or no message of ours."""
@@ -82,6 +82,8 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag=18):
     """After how many seconds it is to be tried again, and which rate is frozen, if any is; when the task said so."""
     drift: tuple[str, str, str, tuple[tuple[str, str, str], ...]] | None = None
     """Which host, what was called, what was expected, and what differs; when an answer was not as expected."""
+    exchanges: tuple[Exchange, ...] = ()
+    """What the code asked of outside systems and was answered, where it failed."""
 
 
 Frame: TypeAlias = Prepare | Load | Call | Begun | Beat | Ended

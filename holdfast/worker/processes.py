@@ -24,7 +24,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from holdfast.errors import HoldfastError
-from holdfast.history import Failure
+from holdfast.history import Exchange, Failure
 from holdfast.worker.frames import (
     Beat,
     Begun,
@@ -174,12 +174,14 @@ class Child:
 class Job:
     """A call in a child process."""
 
-    __slots__ = ("beat", "begun", "call", "child", "done", "moved")
+    __slots__ = ("beat", "begun", "call", "called", "child", "done", "moved")
 
     def __init__(self, call: Call, done: Callable[[Result], None], beat: Callable[[bytes], None]) -> None:
         self.call = call
         self.done = done
         self.beat = beat
+        self.called: Callable[[tuple[Exchange, ...]], None] | None = None
+        """Told which outside systems the code called, where it failed; before `done`."""
         self.child: Child | None = None
         self.begun = False
         """Whether the child has it, so that its code may have run."""
@@ -264,6 +266,8 @@ class Processes:
                         failure = put_off(failure, seconds, rate, freezes=freezes)
                     if frame.drift is not None:
                         failure = drifted(failure, frame.drift)
+                    if frame.exchanges and job.called is not None:
+                        job.called(frame.exchanges)
                     job.done(failure if frame.result is None else frame.result)
                     self._warm_up()
             case Prepare() | Load() | Call():

@@ -347,6 +347,7 @@ class LocalRunner:
             attempt.fail(describe_task_failure(error))
             return
         self._hold(attempt, self._process_line)
+        job.called = partial(setattr, attempt, "exchanges")
 
         def kill() -> bool:
             job.kill()

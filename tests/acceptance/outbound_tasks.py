@@ -9,6 +9,12 @@ from pydantic import BaseModel
 from holdfast import Retry, task, task_info, workflow
 from holdfast.http import http
 
+
+def CENTS(answer: Any) -> int:  # noqa: N802 - a test puts another one in its place
+    """Return what a night costs."""
+    return int(answer["cents"])
+
+
 PATIENT = Retry(attempts=3, initial="0s")
 
 
@@ -63,6 +69,25 @@ async def read_rate(url: str) -> int:
 def read_rate_in_a_process(url: str) -> int:
     """Read what a night costs, in a process that can be killed."""
     return http.sync.get(f"{url}/rates/7", expect=Rate).cents
+
+
+@task(retry=PATIENT)
+async def read_a_rate_that_moved(url: str) -> int:
+    """Read what a night costs, where it is not any more."""
+    answer = await http.get(f"{url}/rates/7?token=tk-5f2c9", headers={"Authorization": "Bearer abc"})
+    return CENTS(answer.json())
+
+
+@task(retry=PATIENT, isolation="process")
+def read_a_rate_that_moved_in_a_process(url: str) -> int:
+    """Read it in a process that can be killed."""
+    return CENTS(http.sync.get(f"{url}/rates/7").json())
+
+
+@workflow
+async def quote(url: str, *, apart: bool) -> int:
+    """Say what a night costs."""
+    return await (read_a_rate_that_moved_in_a_process if apart else read_a_rate_that_moved)(url)
 
 
 @task(retry=PATIENT)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from holdfast import Client, Holdfast
 from holdfast.errors import RunFailedError
 from holdfast.http import http
 from holdfast.ports.operations import DriftChange, DriftRecord
+from holdfast.replay import WorkflowReplayer, load_history
 from holdfast.testing.fake_api import Answer, FakeApi, Limit, ResetAfter, TooMany
 from tests.acceptance import outbound_tasks
 from tests.unit.worker.rig import on_loop, wait_for
@@ -132,14 +134,41 @@ async def test_a_drift_parks_runs_under_one_report_before_their_next_effect(api,
             touched = len(api.requests("/rates")) - 4
             assert touched <= 8
             api.mend("/rates")
-            assert await asyncio.to_thread(run_cli, tmp_path, "drift", "resolve", str(report.drift)) == 8
+            told = await asyncio.to_thread(run_cli, tmp_path, "drift", "resolve", str(report.drift))
+            assert told["resumed"] == 8
         assert len({await handle.result() for handle in handles}) == 12
     assert len(api.effects("/bookings")) == 12
     assert {effect.value["cents"] for effect in api.effects("/bookings")} == {9_900}
 
 
-def run_cli(tmp_path: Path, *arguments: str) -> int:
-    """Run a verb on the store; return how many runs it says went on."""
+@pytest.mark.parametrize("apart", [False, True])
+@on_loop
+async def test_what_a_failed_attempt_was_answered_serves_a_replay(api, tmp_path, monkeypatch, apart):
+    """A capture holds it without its secrets; `rerun-failed` is answered from there, and nobody is called."""
+    api.route("GET", "/rates", lambda _: {"price": {"cents": 9_900}})
+    async with stack(tmp_path) as app:
+        handle = await app.client.start(outbound_tasks.quote, api.url, apart=apart, id="q-1")
+        with pytest.raises(RunFailedError, match="cents"):
+            await handle.result()
+    await asyncio.to_thread(run_cli, tmp_path, "capture", "pull", "q-1", "--to", str(tmp_path / "pulled"))
+    (file,) = (tmp_path / "pulled").iterdir()
+    history = load_history(file)
+    ((step, (exchange,)),) = history.exchanges.items()
+    assert (exchange.method, exchange.status, exchange.body) == ("GET", 200, b'{"price": {"cents": 9900}}')
+    assert "tk-5f2c9" not in file.read_text()
+    assert "abc" not in str(exchange.headers)
+    before = len(api.requests())
+    assert before == 3
+    replayer = WorkflowReplayer(outbound_tasks.quote, tasks="rerun-failed")
+    again = replayer.replay(history)
+    assert (again.status, again.ran) == ("FAILED", (step,) * 3)
+    monkeypatch.setattr(outbound_tasks, "CENTS", lambda answer: answer["price"]["cents"])
+    assert replayer.replay(history).output == 9_900
+    assert len(api.requests()) == before
+
+
+def run_cli(tmp_path: Path, *arguments: str) -> Any:
+    """Run a verb on the store; return what it says."""
     command = [sys.executable, "-m", "holdfast", *arguments, "--store", f"sqlite:///{tmp_path / 'store.db'}", "--json"]
     told = subprocess.run(command, check=True, capture_output=True, text=True)
-    return int(json.loads(told.stdout)["resumed"])
+    return json.loads(told.stdout)

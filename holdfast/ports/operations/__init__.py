@@ -67,6 +67,7 @@ from holdfast.ports.operations.drifts import (
     ReportDrift,
     SettleDrift,
 )
+from holdfast.ports.operations.exchanges import RecordedExchanges, RecordExchanges
 from holdfast.ports.operations.fan_outs import (
     ChunkRecord,
     ChunkState,
@@ -269,6 +270,7 @@ Operation: TypeAlias = (
     | BreakLock
     | FreezeRate
     | TellHost
+    | RecordExchanges
     | ReportDrift
     | SettleDrift
     | PausePool
@@ -442,7 +444,9 @@ __all__ = [
     "QueueTask",
     "Reap",
     "Reaped",
+    "RecordExchanges",
     "RecordItems",
+    "RecordedExchanges",
     "ReleaseLease",
     "ReleaseRuns",
     "ReleaseTasks",

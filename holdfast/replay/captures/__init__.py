@@ -8,7 +8,7 @@ from holdfast.ports.captures import CaptureEntry
 from holdfast.replay.captures.folder import CaptureFolder
 from holdfast.replay.captures.generation import TestSource, write_test
 from holdfast.replay.captures.making import CodePlace, capture_history, capture_name, reason_of
-from holdfast.replay.captures.reading import read_run
+from holdfast.replay.captures.reading import read_exchanges, read_run
 from holdfast.replay.captures.watching import Capturer, CapturerSettings
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "TestSource",
     "capture_history",
     "capture_name",
+    "read_exchanges",
     "read_run",
     "reason_of",
     "write_test",

@@ -13,10 +13,12 @@ import msgspec
 
 from holdfast.history import (
     AnyEvent,
+    Exchange,
     Failure,
     FanOutCompleted,
     History,
     ItemOutcome,
+    decode_exchanges,
     open_page,
     outside_payloads,
     page_place,
@@ -50,7 +52,13 @@ async def read_run(store: Store, execution_id: int) -> History:
     for event, name, reference in outside_payloads(events):
         setattr(event, name, await store.blob(reference.digest))
     finished = {each.step for each in events if isinstance(each, FanOutCompleted)}
-    return History(events, await _read_outcomes(store, execution_id, finished) if finished else {})
+    outcomes = await _read_outcomes(store, execution_id, finished) if finished else {}
+    return History(events, outcomes, exchanges=await read_exchanges(store, execution_id))
+
+
+async def read_exchanges(store: Store, execution_id: int) -> dict[str, tuple[Exchange, ...]]:
+    """Return the calls of an execution's attempts that came to nothing, by step; raises as `read_run`."""
+    return {each.step: decode_exchanges(each.body) for each in await store.exchanges(execution_id)}
 
 
 async def _read_outcomes(store: Store, execution_id: int, steps: set[str]) -> dict[str, list[ItemOutcome]]:

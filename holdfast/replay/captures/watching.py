@@ -224,6 +224,7 @@ class Capturer:
                 about=capture.about,
                 capture=capture.capture,
                 places=capture.places,
+                exchanges=capture.exchanges,
             )
             self._folder.put(name, content)
             log.info("run captured", run_id=capture.started.run_id, reason=reason, capture=name)

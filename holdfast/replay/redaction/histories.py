@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from holdfast.errors import SettingsError
-from holdfast.history import AnyEvent, Attempt, CaptureNote, Failure, FanOutStarted, History, ItemOutcome
+from holdfast.history import AnyEvent, Attempt, CaptureNote, Exchange, Failure, FanOutStarted, History, ItemOutcome
 from holdfast.observe import EMAIL_PATTERN, SECRET_PATTERNS, Pattern, SecretKeys
 from holdfast.replay.redaction.redactor import Redactor
 
@@ -102,7 +102,20 @@ class _Cleaner:
             events.append(cleaned)
         outcomes = {self.step(step): [self.outcome(each) for each in items] for step, items in history.outcomes.items()}
         about = {key: self.redactor.text(value) for key, value in history.about.items()}
-        return History(events, outcomes, about, history.places, self.note(history.capture))
+        exchanges = {
+            self.step(step): [self.exchange(each) for each in found] for step, found in history.exchanges.items()
+        }
+        return History(events, outcomes, about, history.places, self.note(history.capture), exchanges=exchanges)
+
+    def exchange(self, exchange: Exchange) -> Exchange:
+        return msgspec.structs.replace(
+            exchange,
+            url=self.redactor.text(exchange.url),
+            reason=self.redactor.text(exchange.reason),
+            headers={name: self.redactor.text(value) for name, value in exchange.headers.items()},
+            request=self.payload(exchange.request) if exchange.request else b"",
+            body=self.payload(exchange.body) if exchange.body else b"",
+        )
 
     def note(self, note: CaptureNote | None) -> CaptureNote | None:
         if note is None:

@@ -37,6 +37,7 @@ TRAVELLING: Final = (
     "slices",
     "chunks",
     "outcomes",
+    "exchanges",
     "lock_places",
     "ledger",
     "api_keys",

@@ -69,7 +69,7 @@ def settle(session: Session, operation: SettleDrift) -> int | None:
         session.run("settle_drift", (operation.drift, session.now, operation.by))
         _note(session, host, endpoint, None)
     resumed = 0
-    for (execution_id,) in session.rows("parked_by_drift", (f"{_prefix(operation.drift)}%", operation.limit)):
+    for (execution_id,) in session.rows("parked_by_drift", (*_range(operation.drift), operation.limit)):
         session.run("resume_execution", (execution_id,))
         changes.note(session, execution_id, RUNNING)
         parts.resume(session, execution_id, forgive=True)
@@ -82,6 +82,11 @@ def settle(session: Session, operation: SettleDrift) -> int | None:
 
 def _prefix(drift: int) -> str:
     return f"drift {drift}:"
+
+
+def _range(drift: int) -> tuple[str, str]:
+    """Return between which texts the reasons of a report's runs stand: from the first, and before the second."""
+    return _prefix(drift), f"drift {drift};"
 
 
 def _note(session: Session, host: str, endpoint: str, drift: int | None) -> None:

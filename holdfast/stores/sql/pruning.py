@@ -51,6 +51,7 @@ def prune(session: Session, operation: Prune) -> Pruned:
     for (execution_id,) in found:
         pages += session.run("empty_pages", (execution_id,))
         session.run("drop_outcomes", (execution_id,))
+        session.run("drop_exchanges", (execution_id,))
         session.run("drop_notices", (execution_id,))
         payloads += session.run("drop_unused_blobs", (execution_id,))
         session.run("drop_blob_uses", (execution_id,))

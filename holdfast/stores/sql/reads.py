@@ -18,6 +18,7 @@ from holdfast.stores.sql import (
     chunks,
     deliveries,
     drifts,
+    exchanges,
     executions,
     fan_outs,
     feed,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         PoolRule,
         Position,
         QueueRecord,
+        RecordedExchanges,
         RunRecord,
         ScheduleRecord,
     )
@@ -192,6 +194,10 @@ class Reads(ABC):
     async def drifts(self) -> list[DriftRecord]:
         """Return the newest reports of answers that are not as expected, the newest first."""
         return await self._ask(drifts.read_drifts)
+
+    async def exchanges(self, execution_id: int) -> list[RecordedExchanges]:
+        """Return the calls of an execution's attempts that came to nothing, by step."""
+        return await self._ask(lambda reader: exchanges.read_exchanges(reader, execution_id))
 
     async def locks(self) -> list[LockRecord]:
         """Return every place in every lock's queue: by name, holders first, then in line."""

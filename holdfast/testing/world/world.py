@@ -240,7 +240,7 @@ class World:
         history = self._call(read, f"the history of {handle.run_id}")
         file = Path(path)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(to_json(history.events, outcomes=history.outcomes))
+        file.write_bytes(to_json(history.events, outcomes=history.outcomes, exchanges=history.exchanges))
 
     def signal(self, run: WorldRun | str, signal: Any, *args: Any, **kwargs: Any) -> None:
         """Send a signal, and let happen what it causes at once. See `RunHandle.signal`.

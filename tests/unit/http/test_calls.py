@@ -21,6 +21,7 @@ from holdfast.errors import (
     LeaseLost,
     OutsideWorkflowError,
 )
+from holdfast.history import Exchange
 from holdfast.http import Http
 from holdfast.ports.task import TaskInfo, current_task
 from holdfast.testing.fake_api import (
@@ -44,6 +45,7 @@ class Attempt:
 
     info: TaskInfo
     over: bool = field(default=False)
+    exchanges: tuple[Exchange, ...] = ()
 
     def heartbeat(self, progress: object = None) -> None:
         """Say nothing."""

@@ -14,3 +14,6 @@ CREATE TABLE drifts (
 );
 
 CREATE UNIQUE INDEX drifts_open ON drifts (host, endpoint) WHERE settled_at IS NULL;
+
+-- Few runs are parked; those of one report stand side by side.
+CREATE INDEX executions_parked ON executions (parked) WHERE status = 'PARKED';

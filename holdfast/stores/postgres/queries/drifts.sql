@@ -15,10 +15,11 @@ SELECT host, endpoint, settled_at FROM drifts WHERE id = $1
 UPDATE drifts SET settled_at = $2, settled_by = $3 WHERE id = $1
 
 -- name: parked_by_drift
-SELECT id FROM executions WHERE status = 'PARKED' AND parked LIKE $1 ORDER BY id LIMIT $2
+SELECT id FROM executions WHERE status = 'PARKED' AND parked >= $1 AND parked < $2 ORDER BY parked LIMIT $3
 
 -- name: read_drifts
 SELECT id, host, endpoint, contract, changes, first_seen, first_run, runs,
-  (SELECT count(*) FROM executions WHERE status = 'PARKED' AND parked LIKE 'drift ' || CAST(drifts.id AS TEXT) || ':%'),
+  (SELECT count(*) FROM executions WHERE status = 'PARKED'
+    AND parked >= 'drift ' || CAST(drifts.id AS TEXT) || ':' AND parked < 'drift ' || CAST(drifts.id AS TEXT) || ';'),
   settled_at, settled_by
 FROM drifts ORDER BY id DESC LIMIT $1

@@ -18,6 +18,7 @@ from holdfast.testing.conformance.store import (
     deliveries,
     gatherings,
     drifts,
+    exchanges,
     histories,
     hosts,
     limits,
@@ -55,6 +56,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *hosts.CHECKS,
     *starts.CHECKS,
     *drifts.CHECKS,
+    *exchanges.CHECKS,
 )
 """Every check."""
 
