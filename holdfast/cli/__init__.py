@@ -28,6 +28,7 @@ from holdfast.cli import (
     notifying,
     operating,
     pooling,
+    repairing,
     replaying,
     runs,
     scheduling,
@@ -75,6 +76,7 @@ program.command(rich_help_panel=CODE)(deploying.deploy_check)
 program.command(rich_help_panel=CODE)(linting.lint)
 program.add_typer(pooling.pools, name="pools", rich_help_panel=FLEET)
 program.add_typer(drifting.drift, name="drift", rich_help_panel=FLEET)
+program.command(rich_help_panel=FLEET)(repairing.repair)
 program.command(rich_help_panel=FLEET)(fleet.workers)
 program.add_typer(fleet.locks, name="locks", rich_help_panel=FLEET)
 program.add_typer(fleet.limits, name="limits", rich_help_panel=FLEET)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from holdfast.app import Client
 from holdfast.cli.operating import person
-from holdfast.cli.output import Exit, Output, time_of
+from holdfast.cli.output import Output, time_of
+from holdfast.cli.repairing import find_drift, proof_of, proposals_for, read_mapping, why_none
 from holdfast.cli.verbs import JsonOption, StoreOption, with_client
+from holdfast.errors import SettingsError
+from holdfast.ports.mappings import Step, say_step
 from holdfast.ports.operations import DriftRecord, SettleDrift
 
 drift = typer.Typer(help="Answers of hosts that are not as code expects them.", no_args_is_help=True)
 
 DriftArgument = Annotated[int, typer.Argument(metavar="DRIFT", help="A report's number.", min=1)]
+RateOption = Annotated[float, typer.Option(min=0.1, max=100_000, help="How many runs go on a second, at most.")]
 PART: Final = 100
 """How many runs go on in one transaction."""
 
@@ -38,7 +43,7 @@ def show_drift(number: DriftArgument, store: StoreOption = None, as_json: JsonOp
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        record = await _find(output, client, number)
+        record = await find_drift(output, client, number)
         output.fields(
             {
                 **_fields(record),
@@ -56,7 +61,7 @@ def show_drift(number: DriftArgument, store: StoreOption = None, as_json: JsonOp
 @drift.command("resolve")
 def resolve_drift(
     number: DriftArgument,
-    rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="How many runs go on a second, at most.")] = 1_000.0,
+    rate: RateOption = 1_000.0,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,25 +69,67 @@ def resolve_drift(
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        await _find(output, client, number)
-        resumed, part = 0, max(1, min(PART, int(rate)))
-        while True:
-            (went_on,) = await client.store.write([SettleDrift(number, person(), part)])
-            resumed += went_on
-            if went_on < part:
-                break
-            await asyncio.sleep(part / rate)
-        output.fields({"drift": number, "resumed": resumed})
+        await find_drift(output, client, number)
+        output.fields({"drift": number, "resumed": await _settle(client, number, rate)})
 
     with_client(output, store, body)
 
 
-async def _find(output: Output, client: Client, number: int) -> DriftRecord:
-    found = next((each for each in await client.store.drifts() if each.drift == number), None)
-    if found is None:
-        output.note("there is none of this number: holdfast drift list")
-        raise typer.Exit(Exit.NOT_FOUND)
-    return found
+@drift.command("accept")
+def accept_drift(
+    number: DriftArgument,
+    module: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODULE]...", help="Modules with workflows and tasks.", show_default=False),
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A mapping as JSON, instead of the first proposal that is proven."),
+    ] = None,
+    unproven: Annotated[bool, typer.Option("--unproven", help="Take the mapping although it is not proven.")] = False,
+    rate: RateOption = 1_000.0,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read answers of the new shape by a mapping from now on, and let the parked runs go on.
+
+    The mapping is one that `holdfast repair --drift` proposes, or one of your own. It is replayed first, on runs that
+    it was not made from; one that is not proven is refused. The audit log keeps who accepted what.
+    """
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        record = await find_drift(output, client, number)
+        if record.settled_at is not None:
+            raise SettingsError(f"drift {number} is settled", "See what is open: holdfast drift list")
+        if mapping is None:
+            proposals = await proposals_for(client, record, module)
+            if not proposals or not proposals[0].proof.holds:
+                raise SettingsError(why_none(proposals), f"See what was tried: holdfast repair --drift {number}")
+            steps, proof = proposals[0].steps, proposals[0].proof
+        else:
+            steps = read_mapping(mapping)
+            proof = await proof_of(client, record, steps, module)
+        if not proof.holds and not unproven:
+            first = "; ".join(f"{run_id}: {problem}" for run_id, problem in proof.refuted[:1])
+            raise SettingsError(f"the mapping is not proven. {first}", "--unproven takes it all the same.")
+        resumed = await _settle(client, number, rate, steps)
+        words = "; ".join(say_step(each) for each in steps)
+        output.fields({"drift": number, "mapping": words, "proven": len(proof.proven), "resumed": resumed})
+
+    with_client(output, store, body)
+
+
+async def _settle(client: Client, number: int, rate: float, mapping: tuple[Step, ...] = ()) -> int:
+    """Let calls be made again, and parked runs go on at a bounded rate; return how many did."""
+    resumed, part = 0, max(1, min(PART, int(rate)))
+    went_on: int
+    while True:
+        (went_on,) = await client.store.write([SettleDrift(number, person(), part, mapping)])
+        resumed += went_on
+        if went_on < part:
+            return resumed
+        await asyncio.sleep(part / rate)
 
 
 def _fields(record: DriftRecord) -> dict[str, Any]:

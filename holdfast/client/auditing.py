@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from holdfast.ports.mappings import say_step
 from holdfast.ports.operations import (
     Audited,
     BreakLock,
@@ -51,7 +52,11 @@ ACTS: Final[dict[type, Callable[[Any], tuple[str, str, str]]]] = {
     PausePool: lambda act: ("pause-pool", act.pool, act.reason),
     ResumePool: lambda act: ("resume-pool", act.pool, ""),
     LimitPool: lambda act: ("limit-pool", act.pool, "" if act.slots is None else str(act.slots)),
-    SettleDrift: lambda act: ("resolve-drift", str(act.drift), ""),
+    SettleDrift: lambda act: (
+        ("accept-drift", str(act.drift), "; ".join(say_step(each) for each in act.mapping))
+        if act.mapping
+        else ("resolve-drift", str(act.drift), "")
+    ),
     ResendNotice: lambda act: ("resend-notice", str(act.notice_id), ""),
     PutKey: lambda act: ("create-key", act.name, " ".join(act.scopes)),
     RotateKey: lambda act: ("rotate-key", act.name, ""),

@@ -3,8 +3,8 @@
 Owns: the shape of an exchange, and how a task's exchanges are stored.
 Must not know: how calls are made, who serves a recording.
 
-Headers and queries, which may be secret, are not in it. Bodies are as they were: who may read inputs may read these, and a capture
-takes secrets out of both.
+Headers and queries, which may be secret, are not in it. Bodies are as they were: who may read inputs may read these,
+and a capture takes secrets out of both.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from holdfast.http.front import CallOptions, Http, SyncHttp, http
 if TYPE_CHECKING:
     from holdfast.http.boards import FleetBoard, Outbound, serve_outbound
     from holdfast.http.connecting import ForbiddenAddressError, GuardedBackend
+    from holdfast.http.contracts import endpoint_of_url
+    from holdfast.http.proposals import propose_mappings
     from holdfast.http.recordings import Recording, recording_here
 
 _HOMES: Final = {
@@ -21,6 +23,8 @@ _HOMES: Final = {
     "GuardedBackend": "connecting",
     "Outbound": "boards",
     "Recording": "recordings",
+    "endpoint_of_url": "contracts",
+    "propose_mappings": "proposals",
     "recording_here": "recordings",
     "serve_outbound": "boards",
 }
@@ -35,7 +39,9 @@ __all__ = [
     "Outbound",
     "Recording",
     "SyncHttp",
+    "endpoint_of_url",
     "http",
+    "propose_mappings",
     "recording_here",
     "serve_outbound",
 ]

@@ -28,13 +28,14 @@ from holdfast.http.announcements import SILENT, Announcement, read_announcement
 from holdfast.http.answers import WAIT_SECONDS, Meaning, meaning_of
 from holdfast.http.boards import Board, outbound_here
 from holdfast.http.connecting import ForbiddenAddressError
-from holdfast.http.contracts import contract_name, drift, endpoint_of, read_answer
+from holdfast.http.contracts import NOTHING, contract_name, drift, endpoint_of, read_answer
 from holdfast.http.keys import KeysOfAttempts, fits_header
 from holdfast.http.recordings import keep, recording_here
 from holdfast.http.rules import HostRules, RuleBook
 from holdfast.http.transport import Transports
 from holdfast.observe import logger
 from holdfast.ports.hosts import Frozen, HostState, Outcomes, Probe, Probed, Turn
+from holdfast.ports.mappings import Step
 from holdfast.ports.reach import Reach
 from holdfast.ports.task import TaskContext
 
@@ -138,7 +139,8 @@ class Caller:
             recorded = recording.answer(context, request, shown(url))
             if recorded is not None:  # nobody is to learn anything of it
                 announced = _announced(recorded, board)
-                return _outcome(wish, recorded, _meaning(wish, recorded, announced), announced, host, url)
+                meaning = _meaning(wish, recorded, announced)
+                return _outcome(wish, recorded, meaning, announced, host, url, recording.mappings)
         by = "" if context is None else f"{context.info.execution}/{context.info.step}"
         state = await board.look(host)
         probes = False
@@ -170,7 +172,7 @@ class Caller:
         wait = announced.wait_seconds
         if meaning is Meaning.BUSY or (wait is not None and wait > 0.0 and meaning is not Meaning.FAILED):
             await _tell(board, host, Frozen(_wait(announced), by, announced.amount, announced.per))
-        return _outcome(wish, answer, meaning, announced, host, url)
+        return _outcome(wish, answer, meaning, announced, host, url, NOTHING if state is None else state.mappings)
 
     # --- May it be called now? ---------------------------------------------------------------------------------------
 
@@ -282,14 +284,20 @@ def _wait(announced: Announcement) -> float:
 
 
 def _outcome(
-    wish: Wish, answer: httpx.Response, meaning: Meaning, announced: Announcement, host: str, url: httpx.URL
+    wish: Wish,
+    answer: httpx.Response,
+    meaning: Meaning,
+    announced: Announcement,
+    host: str,
+    url: httpx.URL,
+    mappings: Mapping[str, tuple[Step, ...]],
 ) -> Any:
     """Return what a call comes to, or raise it."""
     match meaning:
         case Meaning.SUCCEEDED:
             if wish.expect is None or answer.status_code in wish.accept:
                 return answer
-            return read_answer(answer, wish.expect, host, (wish.method, shown(url)))
+            return read_answer(answer, wish.expect, host, (wish.method, shown(url)), mappings)
         case Meaning.BUSY:
             reason = f"it answered {answer.status_code} and wants to be left alone"
             raise HostBusy(retry_after=_spread(_wait(announced), announced), host=host, reason=reason)

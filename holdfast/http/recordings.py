@@ -20,6 +20,7 @@ from holdfast.errors import CallFailedError, CallRefusedError
 from holdfast.history import EXCHANGE_BYTES_MAX, EXCHANGES_MAX, Exchange
 
 if TYPE_CHECKING:
+    from holdfast.ports.mappings import Step
     from holdfast.ports.task import TaskContext
 
 KEPT_HEADERS: Final = ("content-type", "etag", "last-modified", "link", "location")
@@ -33,9 +34,24 @@ recording_here: ContextVar[Recording] = ContextVar("holdfast_recording")
 class Recording:
     """Answers of the past, by step."""
 
-    def __init__(self, exchanges: Mapping[str, Sequence[Exchange]], *, strict: bool = False) -> None:
-        """Serve `exchanges`; `strict` refuses every call that is not among them, instead of making it."""
+    def __init__(
+        self,
+        exchanges: Mapping[str, Sequence[Exchange]],
+        *,
+        strict: bool = False,
+        mappings: Mapping[str, tuple[Step, ...]] | None = None,
+    ) -> None:
+        """Serve `exchanges`.
+
+        Args:
+            exchanges: by step.
+            strict: refuses every call that is not among them, instead of making it.
+            mappings: by what is called, how an answer of a new shape is read.
+        """
         self.strict = strict
+        self.mappings = mappings or {}
+        self.is_over = False
+        """Whether a call was refused because it was never made."""
         self.served = 0
         """How many calls were answered from it."""
         self._exchanges = exchanges
@@ -56,6 +72,7 @@ class Recording:
         if found is None or found.cut:
             if not self.strict:
                 return None
+            self.is_over = found is None
             what = "its answer was too long to be recorded" if found is not None else "it is not in the recording"
             raise CallRefusedError(request.method, shown, what)
         left.remove(found)

@@ -29,6 +29,8 @@ from typing import Final, TypeAlias, assert_never
 
 import msgspec
 
+from holdfast.ports.mappings import Step
+
 FAILURES_MIN: Final = 5
 """Fewer failures within the window open no circuit."""
 FAILED_SHARE: Final = 0.5
@@ -79,6 +81,8 @@ class HostState(msgspec.Struct, frozen=True, gc=False):
     """When the circuit last closed."""
     drifting: dict[str, int] = msgspec.field(default_factory=dict)
     """Numbers of open reports by what is called: answers are not as code expects them, and nobody calls that."""
+    mappings: dict[str, tuple[Step, ...]] = msgspec.field(default_factory=dict)
+    """By what is called, how an answer of a new shape is read as one of the old; somebody approved it."""
 
     def circuit(self, now: float) -> str:
         """Return `closed`, `open` or `half-open`."""

@@ -166,6 +166,9 @@ class Store(Protocol):
     async def drifts(self) -> list[DriftRecord]:
         """Return the newest reports of answers that are not as expected, the newest first."""
 
+    async def drifted(self, drift: int, limit: int) -> list[int]:
+        """Return executions that are parked under a report and have recorded calls, oldest first."""
+
     async def exchanges(self, execution_id: int) -> list[RecordedExchanges]:
         """Return the calls of an execution's attempts that came to nothing, by step."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.replay.deploy_check import Checked, DeployCheck
     from holdfast.replay.loading import load_history
     from holdfast.replay.locating import locate
+    from holdfast.replay.proving import Proof, Proposal, prove, read_drifted, repair_drift
     from holdfast.replay.replayer import WorkflowReplayer
     from holdfast.replay.result import Divergence, PayloadProblem, ReplayResult, Row, Side, Verdict
 
@@ -24,6 +25,8 @@ _HOMES: Final = {
     "Divergence": "holdfast.replay.result",
     "History": "holdfast.history",
     "PayloadProblem": "holdfast.replay.result",
+    "Proof": "holdfast.replay.proving",
+    "Proposal": "holdfast.replay.proving",
     "ReplayResult": "holdfast.replay.result",
     "Row": "holdfast.replay.result",
     "Side": "holdfast.replay.result",
@@ -32,6 +35,9 @@ _HOMES: Final = {
     "explain_divergence": "holdfast.replay.departures",
     "load_history": "holdfast.replay.loading",
     "locate": "holdfast.replay.locating",
+    "prove": "holdfast.replay.proving",
+    "read_drifted": "holdfast.replay.proving",
+    "repair_drift": "holdfast.replay.proving",
 }
 
 __all__ = [
@@ -40,6 +46,8 @@ __all__ = [
     "Divergence",
     "History",
     "PayloadProblem",
+    "Proof",
+    "Proposal",
     "ReplayResult",
     "Row",
     "Side",
@@ -48,6 +56,9 @@ __all__ = [
     "explain_divergence",
     "load_history",
     "locate",
+    "prove",
+    "read_drifted",
+    "repair_drift",
 ]
 
 

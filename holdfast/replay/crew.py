@@ -27,6 +27,7 @@ from holdfast.worker import LocalRunner
 
 if TYPE_CHECKING:
     from holdfast.http import Recording
+    from holdfast.ports.mappings import Step
 
 T = TypeVar("T")
 
@@ -70,7 +71,13 @@ class TodaysCode:
     """
 
     def __init__(
-        self, tasks: KnownTasks, exchanges: Mapping[str, Sequence[Exchange]] | None = None, *, strict: bool = False
+        self,
+        tasks: KnownTasks,
+        exchanges: Mapping[str, Sequence[Exchange]] | None = None,
+        *,
+        strict: bool = False,
+        mappings: Mapping[str, tuple[Step, ...]] | None = None,
+        done: Callable[[Done, bool], None] | None = None,
     ) -> None:
         """Run the code of `tasks`.
 
@@ -78,11 +85,15 @@ class TodaysCode:
             tasks: where it is found.
             exchanges: what is recorded of calls to outside systems, by step.
             strict: does only what has recorded calls, and calls nobody.
+            mappings: by what is called, how an answer of a new shape is read.
+            done: told each outcome, and whether the code got to a call that was never made.
         """
         self.ran: list[str] = []
         self._tasks = tasks
         self._exchanges = exchanges or {}
         self._strict = strict
+        self._mappings = mappings
+        self._done = done
         self._recording: Recording | None = None
         self._loop = asyncio.Runner()
         self._runner: LocalRunner | None = None
@@ -97,6 +108,12 @@ class TodaysCode:
 
     def perform(self, call: TaskCall, now: float) -> Done:
         """Run attempts until one succeeds or none is left; raises UnknownNameError where there is no such task."""
+        done = self._perform(call, now)
+        if self._done is not None:
+            self._done(done, self._recording is not None and self._recording.is_over)
+        return done
+
+    def _perform(self, call: TaskCall, now: float) -> Done:
         self._tasks.task(call.task)
         tried: tuple[Attempt, ...] = ()
         progress = b""
@@ -143,7 +160,7 @@ class TodaysCode:
             if self._exchanges or self._strict:
                 from holdfast.http import Recording
 
-                self._recording = Recording(self._exchanges, strict=self._strict)
+                self._recording = Recording(self._exchanges, strict=self._strict, mappings=self._mappings)
                 self._runner.enter = self._enter
         if self._recording is not None and self._runner.isolation(call.task, call.options) == "process":
             # In a process of its own it would not hear of the recording.

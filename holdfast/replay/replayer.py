@@ -134,9 +134,7 @@ class WorkflowReplayer:
 
     def _rerun(self, history: History) -> ReplayResult:
         known = KnownTasks(self.definition, self._modules)
-        with closing(
-            Stubs(self.tasks, known) if isinstance(self.tasks, Mapping) else TodaysCode(known, history.exchanges)
-        ) as crew:
+        with closing(self._crew(known, history)) as crew:
             family = Family(known, self._guard, crew)
             rerun = Rerun(history, crew, family.raise_child)
             if rerun.is_strict:
@@ -151,6 +149,9 @@ class WorkflowReplayer:
                 return self._gone_on(history, execution, rerun, crew, family.warnings)
             finally:
                 execution.evict()
+
+    def _crew(self, known: KnownTasks, history: History) -> Stubs | TodaysCode:
+        return Stubs(self.tasks, known) if isinstance(self.tasks, Mapping) else TodaysCode(known, history.exchanges)
 
     def _gone_on(
         self, history: History, execution: WatchedExecution, rerun: Rerun, crew: Crew, warnings: Sequence[str]

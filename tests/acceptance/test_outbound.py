@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ import pytest
 from holdfast import Client, Holdfast
 from holdfast.errors import RunFailedError
 from holdfast.http import http
-from holdfast.ports.operations import DriftChange, DriftRecord
+from holdfast.ports.operations import AuditFilter, DriftChange, DriftRecord
 from holdfast.replay import WorkflowReplayer, load_history
-from holdfast.testing.fake_api import Answer, FakeApi, Limit, ResetAfter, TooMany
+from holdfast.testing.fake_api import Answer, FakeApi, Limit, Request, ResetAfter, TooMany
 from tests.acceptance import outbound_tasks
 from tests.unit.worker.rig import on_loop, wait_for
 
@@ -165,6 +166,50 @@ async def test_what_a_failed_attempt_was_answered_serves_a_replay(api, tmp_path,
     monkeypatch.setattr(outbound_tasks, "CENTS", lambda answer: answer["price"]["cents"])
     assert replayer.replay(history).output == 9_900
     assert len(api.requests()) == before
+
+
+@on_loop
+async def test_runs_go_on_by_a_mapping_that_other_runs_have_proven(api, tmp_path):
+    """The wrong one is refused by replay, the right one is found by rules; each night is booked once, for its price."""
+    gate = threading.Event()
+
+    def rate(_: Request) -> Any:
+        gate.wait()  # so that several calls are under way when answers change
+        return {"price": {"cents": 9_900}, "currency": "EUR"}
+
+    api.route("GET", "/rates", rate)
+    bookings = count(1)
+    api.route("POST", "/bookings", lambda _: {"id": f"b-{next(bookings)}"})
+    module = outbound_tasks.__name__
+    async with stack(tmp_path) as app:
+        handles = [await app.client.start(outbound_tasks.stay, api.url, apart=False, id=f"s-{n}") for n in range(8)]
+        gate.set()
+        async with await Client.connect(f"sqlite:///{tmp_path / 'store.db'}") as other:
+
+            async def all_parked() -> DriftRecord | None:
+                found = await other.store.drifts()
+                return found[0] if found and found[0].parked == 8 else None
+
+            report = await wait_for(all_parked)
+            calls, number = len(api.requests("/rates")), str(report.drift)
+            assert len(await other.store.drifted(report.drift, 100)) >= 2
+            proposed = await asyncio.to_thread(run_cli, tmp_path, "repair", "--drift", number, module)
+            (row,) = proposed["items"]
+            assert (row["state"], row["refuted"]) == ("proven", 0)
+            assert row["mapping"] == "take cents from price.cents"
+            wrong = tmp_path / "wrong.json"
+            wrong.write_text('[{"type": "move", "source": "currency", "target": "cents"}]')
+            with pytest.raises(subprocess.CalledProcessError) as refused:
+                await asyncio.to_thread(run_cli, tmp_path, "drift", "accept", number, module, "--mapping", str(wrong))
+            assert "is not proven" in refused.value.stdout + refused.value.stderr
+            assert len(api.requests("/rates")) == calls, "a proof calls nobody"
+            assert api.effects("/bookings") == []
+            told = await asyncio.to_thread(run_cli, tmp_path, "drift", "accept", number, module)
+            assert (told["mapping"], told["resumed"]) == ("take cents from price.cents", 8)
+            (entry,) = (await other.store.audit(AuditFilter(action="accept-drift")))[0]
+            assert (entry.target, entry.detail) == (number, "take cents from price.cents")
+        assert len({await handle.result() for handle in handles}) == 8
+    assert [effect.value["cents"] for effect in api.effects("/bookings")] == [9_900] * 8
 
 
 def run_cli(tmp_path: Path, *arguments: str) -> Any:

@@ -6,6 +6,7 @@ Must not know: how a drift is found.
 
 from __future__ import annotations
 
+from holdfast.ports.mappings import Step
 from holdfast.ports.operations.base import Value
 
 
@@ -44,6 +45,9 @@ class SettleDrift(Value, frozen=True):
     drift: int
     by: str
     limit: int
+    mapping: tuple[Step, ...] = ()
+    """How answers of the new shape are read from now on, until the report, or a later one of the same call, is settled
+    without any."""
 
 
 class DriftRecord(Value, frozen=True):

@@ -20,6 +20,7 @@ from holdfast.stores.sql import changes, executions, inbox, parts
 from holdfast.stores.sql.hosts import change_host
 
 if TYPE_CHECKING:
+    from holdfast.ports.mappings import Step
     from holdfast.stores.sql.session import Handler, Reader, Session
 
 DRIFTS_MAX: Final = 1_000
@@ -67,7 +68,7 @@ def settle(session: Session, operation: SettleDrift) -> int | None:
     host, endpoint, settled_at = found
     if settled_at is None:
         session.run("settle_drift", (operation.drift, session.now, operation.by))
-        _note(session, host, endpoint, None)
+        _note(session, host, endpoint, None, operation.mapping)
     resumed = 0
     for (execution_id,) in session.rows("parked_by_drift", (*_range(operation.drift), operation.limit)):
         session.run("resume_execution", (execution_id,))
@@ -89,13 +90,29 @@ def _range(drift: int) -> tuple[str, str]:
     return _prefix(drift), f"drift {drift};"
 
 
-def _note(session: Session, host: str, endpoint: str, drift: int | None) -> None:
+def _note(
+    session: Session, host: str, endpoint: str, drift: int | None, mapping: tuple[Step, ...] | None = None
+) -> None:
+    """Note that an endpoint drifts, or does not any more; `mapping` is how its answers are read from now on."""
+
     def noted(state: HostState) -> HostState:
         drifting = {name: number for name, number in state.drifting.items() if name != endpoint}
-        return msgspec.structs.replace(state, drifting=drifting if drift is None else {**drifting, endpoint: drift})
+        if drift is not None:
+            drifting[endpoint] = drift
+        mappings = state.mappings
+        if mapping is not None:
+            mappings = {name: steps for name, steps in mappings.items() if name != endpoint}
+            if mapping:
+                mappings[endpoint] = mapping
+        return msgspec.structs.replace(state, drifting=drifting, mappings=mappings)
 
     change_host(session, host, noted)
     session.rings.add(HOSTS)
+
+
+def read_drifted(reader: Reader, drift: int, limit: int) -> list[int]:
+    """Return executions that are parked under a report and have recorded calls, oldest first."""
+    return [execution_id for (execution_id,) in reader.rows("drifted", (*_range(drift), limit))]
 
 
 def read_drifts(reader: Reader) -> list[DriftRecord]:

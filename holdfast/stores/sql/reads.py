@@ -195,6 +195,10 @@ class Reads(ABC):
         """Return the newest reports of answers that are not as expected, the newest first."""
         return await self._ask(drifts.read_drifts)
 
+    async def drifted(self, drift: int, limit: int) -> list[int]:
+        """Return executions that are parked under a report and have recorded calls, oldest first."""
+        return await self._ask(lambda reader: drifts.read_drifted(reader, drift, limit))
+
     async def exchanges(self, execution_id: int) -> list[RecordedExchanges]:
         """Return the calls of an execution's attempts that came to nothing, by step."""
         return await self._ask(lambda reader: exchanges.read_exchanges(reader, execution_id))

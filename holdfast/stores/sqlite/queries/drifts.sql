@@ -22,3 +22,7 @@ SELECT id, host, endpoint, contract, changes, first_seen, first_run, runs,
     AND parked >= 'drift ' || CAST(drifts.id AS TEXT) || ':' AND parked < 'drift ' || CAST(drifts.id AS TEXT) || ';'),
   settled_at, settled_by
 FROM drifts ORDER BY id DESC LIMIT ?1;
+
+-- name: drifted
+SELECT id FROM executions WHERE status = 'PARKED' AND parked >= ?1 AND parked < ?2
+  AND EXISTS (SELECT 1 FROM exchanges WHERE exchanges.execution = executions.id) ORDER BY id LIMIT ?3;

@@ -9,7 +9,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from holdfast.ports.operations import PARKED, RUNNING, DriftChange, ReportDrift, SettleDrift, Started
+from holdfast.ports.mappings import Convert, Move
+from holdfast.ports.operations import (
+    PARKED,
+    RUNNING,
+    DriftChange,
+    RecordExchanges,
+    ReportDrift,
+    SettleDrift,
+    Started,
+)
 from holdfast.testing.conformance.store.harness import Check, StoreHarness, do, expect, start
 
 if TYPE_CHECKING:
@@ -70,7 +79,28 @@ async def a_settled_drift_lets_runs_go_on_in_parts(harness: StoreHarness) -> Non
     expect(len(await store.drifts()) == 2, "a later one is another one")
 
 
+async def an_accepted_drift_leaves_a_mapping(harness: StoreHarness) -> None:
+    """Whoever looks at the host learns how to read its answers, until a later report is settled without one."""
+    store = await harness.open()
+    first, second = await begin(store, "a", "b")
+    await do(store, ReportDrift(first, "h", "GET /x", "Charge", CHANGES))
+    await do(store, ReportDrift(second, "h", "GET /x", "Charge", CHANGES))
+    (record,) = await store.drifts()
+    await do(store, RecordExchanges(second, "t#1", b"calls"))
+    expect(await store.drifted(record.drift, 10) == [second], "runs with recorded calls are found")
+    expect(await store.drifted(record.drift + 1, 10) == [], "under their report")
+    mapping = (Move("price.cents", "cents"), Convert("cents", "number"))
+    expect(await do(store, SettleDrift(record.drift, "ada", 10, mapping)) == 2, "all go on")
+    (host,) = await store.hosts()
+    expect(host.state.mappings == {"GET /x": mapping}, "the host's state has the mapping")
+    await do(store, ReportDrift(first, "h", "GET /x", "Charge", CHANGES))
+    expect((await store.hosts())[0].state.mappings == {"GET /x": mapping}, "another report leaves it")
+    await do(store, SettleDrift((await store.drifts())[0].drift, "ada", 10))
+    expect((await store.hosts())[0].state.mappings == {}, "which ends it when it is settled without one")
+
+
 CHECKS: Final[tuple[Check, ...]] = (
+    an_accepted_drift_leaves_a_mapping,
     a_drift_parks_all_runs_under_one_report,
     a_settled_drift_lets_runs_go_on_in_parts,
 )

@@ -1,0 +1,115 @@
+"""`holdfast repair`: what could be done for runs that stand still, and what was tried before it is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from holdfast.app import Client, load_settings
+from holdfast.cli.modules import load_registry
+from holdfast.cli.output import Exit, Output
+from holdfast.cli.verbs import JsonOption, StoreOption, with_client
+from holdfast.errors import SettingsError
+from holdfast.history import Exchange
+from holdfast.http import propose_mappings
+from holdfast.ports.mappings import Step, decode_mapping, say_step
+from holdfast.ports.operations import DriftRecord
+from holdfast.replay import Proof, Proposal, prove, read_drifted, repair_drift
+
+
+def repair(
+    drift: Annotated[int, typer.Option("--drift", metavar="DRIFT", help="A report's number.", min=1)],
+    module: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODULE]...", help="Modules with workflows and tasks.", show_default=False),
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose how answers of a new shape can be read as before, and show on which runs each proposal was tried.
+
+    A proposal is made from one run and replayed on the others, with the code on disk, against the answers that they
+    were given. Nothing is applied: that is `holdfast drift accept`. Ends with 1 when no proposal holds.
+    """
+    output = Output(as_json=as_json)
+
+    async def body(client: Client) -> None:
+        record = await find_drift(output, client, drift)
+        proposals = await proposals_for(client, record, module)
+        output.rows(
+            ("proposal", "state", "mapping", "made_from", "proven", "refuted"),
+            [_fields(number, each) for number, each in enumerate(proposals, 1)],
+        )
+        for each in proposals:
+            for run_id, problem in each.proof.refuted[:3]:
+                output.note(f"{run_id}: {problem}")
+        if not any(each.proof.holds for each in proposals):
+            output.note(why_none(proposals))
+            raise typer.Exit(Exit.FAILED)
+
+    with_client(output, store, body)
+
+
+async def find_drift(output: Output, client: Client, number: int) -> DriftRecord:
+    """Return a report, or leave and say that there is none."""
+    found = next((each for each in await client.store.drifts() if each.drift == number), None)
+    if found is None:
+        output.note("there is none of this number: holdfast drift list")
+        raise typer.Exit(Exit.NOT_FOUND)
+    return found
+
+
+async def proposals_for(client: Client, record: DriftRecord, modules: list[str] | None) -> list[Proposal]:
+    """Return what the rules propose for a report, tried on runs. Raises HoldfastError."""
+    registry = load_registry(modules or list(load_settings().modules))
+    histories = await read_drifted(client.store, record.drift)
+
+    def propose(call: Exchange) -> list[tuple[Step, ...]]:
+        try:
+            return propose_mappings(record.changes, msgspec.json.decode(call.body))
+        except msgspec.DecodeError:
+            return []
+
+    return repair_drift(record, histories, registry.workflow, propose, modules or ())
+
+
+async def proof_of(client: Client, record: DriftRecord, steps: tuple[Step, ...], modules: list[str] | None) -> Proof:
+    """Return what comes of trying a mapping that somebody wrote. Raises HoldfastError."""
+    registry = load_registry(modules or list(load_settings().modules))
+    return prove(record, steps, await read_drifted(client.store, record.drift), registry.workflow, modules or ())
+
+
+def read_mapping(path: Path) -> tuple[Step, ...]:
+    """Return a mapping out of a file. Raises SettingsError."""
+    try:
+        return decode_mapping(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}", "Name a file with a mapping.") from None
+    except ValueError as error:
+        raise SettingsError(
+            f"{path} holds no mapping: {error}", 'Write [{"type": "move", "source": "price.cents", "target": "cents"}].'
+        ) from None
+
+
+def why_none(proposals: list[Proposal]) -> str:
+    """Say why nothing is proven."""
+    if not proposals:
+        return "nothing in the recorded answers can stand for what is expected: adapt the code, then drift resolve"
+    if not any(each.proof.proven or each.proof.refuted for each in proposals):
+        return "only one run was answered this way so far, and what is made from it proves nothing on it"
+    return "none of these can be proven: adapt the code, then drift resolve"
+
+
+def _fields(number: int, proposal: Proposal) -> dict[str, Any]:
+    proof = proposal.proof
+    return {
+        "proposal": number,
+        "state": "proven" if proof.holds else "unproven",
+        "mapping": "; ".join(say_step(each) for each in proposal.steps),
+        "made_from": proposal.made_from,
+        "proven": len(proof.proven),
+        "refuted": len(proof.refuted),
+    }
