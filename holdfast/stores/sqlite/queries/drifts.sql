@@ -25,4 +25,4 @@ FROM drifts ORDER BY id DESC LIMIT ?1;
 
 -- name: drifted
 SELECT id FROM executions WHERE status = 'PARKED' AND parked >= ?1 AND parked < ?2
-  AND EXISTS (SELECT 1 FROM exchanges WHERE exchanges.execution = executions.id) ORDER BY id LIMIT ?3;
+  AND (SELECT step FROM exchanges WHERE exchanges.execution = executions.id LIMIT 1) IS NOT NULL ORDER BY id LIMIT ?3;
