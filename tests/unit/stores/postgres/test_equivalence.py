@@ -104,7 +104,7 @@ class Pair:
 
     def _floats(self) -> Iterator[float]:
         """Yield numbers of which no two are the same: what is taken first must not be a matter of chance."""
-        yield from random.Random(1).sample([each / 8 for each in range(40_000)], 40_000)
+        yield from self.random.sample([each / 8 for each in range(40_000)], 40_000)
 
     def _fill(self) -> None:
         found = self.desk.fetch("""
@@ -117,7 +117,6 @@ class Pair:
                 self.tables.setdefault(table, {})[column] = (type_, nullable)
         for table, columns in self.tables.items():
             self.random.seed(f"{table} 2")  # what is in the others does not depend on a new one
-            self.random.seed(f"{table} 2")  # another table or column more or less is nothing to this one
             names = ", ".join(columns)
             places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
             rows = [[self._invent(table, column, number) for column in columns] for number in range(1, ROWS + 1)]
