@@ -42,7 +42,12 @@ BUGS = (
     Bug("turns_are_given_out_once", "put_host", "DO UPDATE SET state = excluded.state", "DO NOTHING"),
     Bug("a_drift_parks_all_runs_under_one_report", "count_drift_run", "runs + 1", "runs + 2"),
     Bug("a_settled_drift_lets_runs_go_on_in_parts", "parked_by_drift", "status = 'PARKED'", "status = 'RUNNING'"),
-    Bug("an_accepted_drift_leaves_a_mapping", "drifted", "exchanges.execution = executions.id", "exchanges.execution > 0"),
+    Bug(
+        "an_accepted_drift_leaves_a_mapping",
+        "drifted",
+        "exchanges.execution = executions.id",
+        "exchanges.execution > 0",
+    ),
     Bug("calls_of_the_last_attempt_are_kept", "put_exchanges", "DO UPDATE SET body = excluded.body", "DO NOTHING"),
     Bug("calls_go_with_their_history", "drop_exchanges", "execution = ?1", "execution = ?1 + 1"),
     Bug("a_start_is_idempotent", "started_before", "digest, id", "digest, id + 1"),
