@@ -6,6 +6,7 @@ Must not know: settings, stores.
 
 from holdfast.temporal.connection import TemporalConnection
 from holdfast.temporal.engine import TemporalEngine
+from holdfast.temporal.plugin import TemporalPlugin
 from holdfast.temporal.worker import TemporalWorker, WorkerSettings
 
-__all__ = ["TemporalConnection", "TemporalEngine", "TemporalWorker", "WorkerSettings"]
+__all__ = ["TemporalConnection", "TemporalEngine", "TemporalPlugin", "TemporalWorker", "WorkerSettings"]

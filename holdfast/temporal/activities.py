@@ -27,7 +27,7 @@ from holdfast.temporal.commands import SIDE_EFFECT
 from holdfast.temporal.failures import carry, carry_attempt
 from holdfast.temporal.interceptors import incoming_header
 from holdfast.temporal.own import Call, read_call
-from holdfast.temporal.payloads import raw, read_arguments
+from holdfast.temporal.payloads import NOTHING, raw, read_arguments
 
 
 class Activities:
@@ -50,18 +50,31 @@ class Activities:
             side_effects: functions that wait to be called, by place.
             beat_seconds: how often this process says that it lives.
         """
-        self._runner = runner
+        self.runner = runner
+        """What runs attempts; a plugin has it while its worker runs."""
         self._options_of = options_of
         self._jitter = jitter
         self._side_effects = side_effects
         self._beat_seconds = beat_seconds
         self.callables: list[Callable[..., Any]] = [self.call_side_effect]
+        """What Temporal's SDK calls."""
         if runner is not None:
             self.callables.append(self.perform)
+
+    def named(self, task: str) -> Callable[..., Any]:
+        """Return an activity for one task alone."""
+
+        async def perform(value: RawValue = NOTHING) -> RawValue:
+            return await self._attempt([value])
+
+        return activity.defn(name=task)(perform)
 
     @activity.defn(dynamic=True)
     async def perform(self, values: Sequence[RawValue]) -> RawValue:
         """Make one attempt at the task that the activity is called like; return its result."""
+        return await self._attempt(values)
+
+    async def _attempt(self, values: Sequence[RawValue]) -> RawValue:
         info = activity.info()
         call = self._call(info, read_arguments(values))
         ended: asyncio.Future[AttemptOutcome] = asyncio.get_running_loop().create_future()
@@ -70,9 +83,9 @@ class Activities:
             if not ended.done():
                 ended.set_result(outcome)
 
-        assert self._runner is not None, "this is no activity where nothing runs attempts"
+        assert self.runner is not None, "this is no activity where nothing runs attempts"
         try:
-            running = self._runner.start(call, done)
+            running = self.runner.start(call, done)
         except UnknownNameError as error:
             # Another worker of the queue may know it.
             raise carry(describe_failure(error)) from None

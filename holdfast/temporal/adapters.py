@@ -10,7 +10,7 @@ a sandbox would import users' modules a second time for each run.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -18,9 +18,7 @@ from temporalio.common import RawValue
 from holdfast.authoring import WorkflowDefinition
 from holdfast.temporal.commands import Shared
 from holdfast.temporal.driver import Driver
-from holdfast.temporal.payloads import NULL, raw
-
-NOTHING: Final = raw(NULL)
+from holdfast.temporal.payloads import NOTHING
 
 
 class Adapter:

@@ -156,7 +156,7 @@ class Carrier:
                 args=raw_arguments(command.input),
                 result_type=RawValue,
                 activity_id=command.step,
-                task_queue=queue_of(options.pool),
+                task_queue=None if options.pool == "default" else queue_of(options.pool),
                 start_to_close_timeout=_seconds(options.timeout, GRACE_SECONDS) or FOREVER,
                 schedule_to_start_timeout=_seconds(options.queue_timeout),
                 schedule_to_close_timeout=_seconds(options.total_timeout),

@@ -43,6 +43,10 @@ def raw(text: bytes) -> RawValue:
     return RawValue(write_payload(text))
 
 
+NOTHING: Final = raw(NULL)
+"""An argument that was not given."""
+
+
 def raw_arguments(text: bytes) -> list[RawValue]:
     """Return JSON text as the arguments of a call: none at all for null."""
     return [] if text == NULL else [raw(text)]

@@ -110,3 +110,15 @@ async def locking() -> None:
 
 DEFINITIONS = (one_of_each, doomed, Basket, locking, fetch, refuse, hang)
 """All but what Temporal does not have."""
+
+
+async def judged(run_id: str, recorded: str) -> Exception | None:
+    """Return what Temporal's own Replayer says to a history as JSON."""
+    from temporalio.client import WorkflowHistory  # here, as it may be missing
+    from temporalio.worker import Replayer
+
+    from holdfast.temporal import TemporalPlugin
+
+    replayer = Replayer(workflows=[], plugins=[TemporalPlugin(definitions=DEFINITIONS)])
+    history = WorkflowHistory.from_json(run_id, recorded)
+    return (await replayer.replay_workflow(history, raise_on_replay_failure=False)).replay_failure

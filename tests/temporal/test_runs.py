@@ -34,7 +34,7 @@ from holdfast.ports.operations import RunFilter
 from holdfast.replay import Verdict, WorkflowReplayer, load_history
 from tests.servers.temporal import Temporal
 from tests.servers.ward import free_port
-from tests.temporal.runs import DEFINITIONS, Basket, doomed, limited, locking, one_of_each
+from tests.temporal.runs import DEFINITIONS, Basket, doomed, judged, limited, locking, one_of_each
 
 
 @asynccontextmanager
@@ -201,8 +201,10 @@ def test_a_cluster_that_is_not_there_is_an_error_that_says_so(tmp_path: Path) ->
 
 
 def replayed(server: Temporal, run_id: str, workflow: Any) -> tuple[Verdict, str]:
-    """Return what our replayer says to what the server recorded of a run."""
-    result = WorkflowReplayer(workflow).replay(load_history(json.loads(server.show(run_id))))
+    """Return what our replayer says to what the server recorded of a run, to which Temporal's own has no objection."""
+    recorded = server.show(run_id)
+    assert asyncio.run(judged(run_id, recorded)) is None
+    result = WorkflowReplayer(workflow).replay(load_history(json.loads(recorded)))
     assert result.engine == "temporal"
     return result.verdict, result.status
 
