@@ -1,27 +1,31 @@
 """Places at locks and semaphores that scripts and tasks hold by a lease.
 
-Owns: waiting in line by asking again.
+Owns: waiting in line, by looking and by asking again.
 Must not know: who renews a place that is held; workflows, though they stand in the same lines.
 
 Theory of operation
 ===================
 
 A place in line belongs to a request, named by its holder. It expires unless the request asks again, so that nobody who
-died is waited for. Asking is a durable write, so it is done three times per lease. In between the line is only read,
-often: as soon as anything in it changes that may matter - the place holds, is gone, or one before it has expired - the
-next ask finds out what it means.
+died is waited for. Asking is a durable write, so it is done three times per lease. In between our place is only looked
+at: once it holds, that is all there is to know, and as soon as anybody in the line has expired the next ask finds out
+what it means.
+
+Every grant rings, and everybody hears it. Whoever is next looks each time; with others before us, only when so many
+have been granted something that it may nearly be our turn. A ring that was lost costs no more than LOOK_SECONDS_MAX.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from typing import Final
 
 from holdfast.errors import HoldfastError, LockLost, StoreError
 from holdfast.locks.held import PlaceLease
 from holdfast.ports.bus import LOCKS, Bus
-from holdfast.ports.operations import AcquireLease, LockRecord, ReleaseLease
+from holdfast.ports.operations import AcquireLease, ReleaseLease
 from holdfast.ports.store import Store
 
 ASKS_PER_LEASE: Final = 3
@@ -30,7 +34,10 @@ LEAVE_SECONDS: Final = 5.0
 """How long it is tried to leave a line in good order."""
 LOOK_SECONDS_MIN: Final = 0.01
 LOOK_SECONDS_MAX: Final = 0.25
-"""How often the line is read: sooner the fewer stand before us, and ever more slowly while nobody moves."""
+"""How often our place is looked at: sooner the fewer stand before us, and ever more slowly while nobody moves; at most
+so often where every grant is heard."""
+NEAR: Final = 1
+"""With so many before us, each ring may be about us: two that came together are one."""
 
 
 class LockLines:
@@ -51,9 +58,13 @@ class LockLines:
             lease_seconds: how long the place is held until it is renewed.
         """
         operation = AcquireLease(name, slots, holder, lease_seconds)
+        loop = asyncio.get_running_loop()
+        token = 0
         try:
-            while not (token := await self._ask(operation)):
-                await self._wait_changed(operation)
+            with self._hearing() as grants:
+                while not token:
+                    asked_at = loop.time()
+                    token = await self._ask(operation) or await self._wait(operation, asked_at, grants)
         except BaseException:
             # Also when a write failed: it may be there nevertheless. If this one fails, too, the place runs out.
             with contextlib.suppress(StoreError, TimeoutError):
@@ -82,36 +93,55 @@ class LockLines:
     async def _leave(self, name: str, holder: str) -> None:
         await self._store.write([ReleaseLease(name, holder)])  # LockLost is as good
 
-    async def _wait_changed(self, operation: AcquireLease) -> None:
+    async def _wait(self, operation: AcquireLease, asked_at: float, grants: Grants) -> int:
+        """Return the token of our place when it holds; 0 when it is time to ask again."""
         loop = asyncio.get_running_loop()
-        ask_at = loop.time() + operation.lease_seconds / ASKS_PER_LEASE
-        pause = LOOK_SECONDS_MIN
-        place = 1
+        ask_at = asked_at + operation.lease_seconds / ASKS_PER_LEASE
+        pause, ahead = LOOK_SECONDS_MIN, 0
         while (left := ask_at - loop.time()) > 0:
-            await self._pause(min(pause, left))
-            now = await self._store.now()
-            line = [each for each in await self._store.locks() if each.name == operation.name]
-            if _has_changed(line, operation.holder, now):
-                return
-            before, place = place, [each.holder for each in line].index(operation.holder)
-            pause = LOOK_SECONDS_MIN * place if place != before else pause * 2
-            pause = min(pause, LOOK_SECONDS_MAX)
+            hears_all = self._bus is not None and self._bus.reaches
+            await grants.wait(ahead - NEAR, min(LOOK_SECONDS_MAX if hears_all else pause, left))
+            place = await self._store.place(operation.name, operation.holder)
+            if place is None:
+                return 0
+            if place.token:
+                # What was granted long ago, because this process stood still, may be about to run out.
+                return place.token if loop.time() < ask_at else 0
+            if place.next_expiry is not None and place.next_expiry <= await self._store.now():
+                return 0
+            before, ahead = ahead, place.ahead
+            pause = min(LOOK_SECONDS_MIN * (ahead + 1) if ahead != before else pause * 2, LOOK_SECONDS_MAX)
+        return 0
 
-    async def _pause(self, seconds: float) -> None:
-        """Wait, but no longer than until somebody is granted some lock."""
-        rung = asyncio.Event()
-        quiet = None if self._bus is None else self._bus.listen(lambda topics: rung.set() if LOCKS in topics else None)
+    @contextlib.contextmanager
+    def _hearing(self) -> Iterator[Grants]:
+        grants = Grants()
+        quiet = None if self._bus is None else self._bus.listen(grants.hear)
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await rung.wait()
+            yield grants
         finally:
             if quiet is not None:
                 quiet()
 
 
-def _has_changed(line: list[LockRecord], holder: str, now: float) -> bool:
-    ours = next((each for each in line if each.holder == holder), None)
-    if ours is None or ours.held:
-        return True
-    return any(each.expires_at is not None and each.expires_at <= now for each in line)
+class Grants:
+    """Rings that tell of grants, since they were last waited for."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._news = asyncio.Event()
+
+    def hear(self, topics: frozenset[str]) -> None:
+        """Count a ring."""
+        if LOCKS in topics:
+            self._count += 1
+            self._news.set()
+
+    async def wait(self, count: int, seconds: float) -> None:
+        """Wait for so many rings, one at least, but not for longer than `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._count < max(count, 1):
+                    self._news.clear()
+                    await self._news.wait()
+        self._count = 0

@@ -27,6 +27,7 @@ from holdfast.ports.operations import (
     ItemOutcome,
     KeyRecord,
     LimitRecord,
+    LinePlace,
     LockRecord,
     MemberRecord,
     Membership,
@@ -174,6 +175,9 @@ class Store(Protocol):
 
     async def locks(self) -> list[LockRecord]:
         """Return every place in every lock's queue: by name, holders first, then in line."""
+
+    async def place(self, name: str, holder: str) -> LinePlace | None:
+        """Return where a request by lease stands in the line of the lock `name`; None when it has no place there."""
 
     async def entry(self, name: str) -> EntryRecord | None:
         """Return a ledger entry."""

@@ -125,6 +125,7 @@ from holdfast.ports.operations.limits import (
 from holdfast.ports.operations.locks import (
     AcquireLease,
     BreakLock,
+    LinePlace,
     LockRecord,
     ReleaseLease,
     RenewLease,
@@ -407,6 +408,7 @@ __all__ = [
     "LimitHolder",
     "LimitPool",
     "LimitRecord",
+    "LinePlace",
     "LockRecord",
     "LockRequest",
     "MarkCaptured",

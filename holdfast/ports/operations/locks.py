@@ -54,3 +54,14 @@ class LockRecord(Value, frozen=True):
     token: int
     since: float
     expires_at: float | None
+
+
+class LinePlace(Value, frozen=True):
+    """Where somebody stands in a lock's line who asked by a lease."""
+
+    token: int
+    """Of the slot that is held; 0 while it is waited for."""
+    ahead: int
+    """How many wait before."""
+    next_expiry: float | None
+    """When the first place of the line runs out, as things are."""

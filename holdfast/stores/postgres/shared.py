@@ -117,8 +117,8 @@ _OF_REQUESTS = (
 )  # fmt: skip
 _OF_NAMES = (
     "lock_names", "find_entry", "lease_entry", "renew_entry", "close_entry", "finish_entry",
-    "join_line", "find_lease", "extend_place", "renew_lease", "leave_line", "first_waiting", "count_held",
-    "grant_place", "expire_places_of",
+    "join_line", "find_lease", "extend_place", "renew_lease", "leave_line_by_lease", "first_waiting", "grant_place",
+    "expire_places_of",
 )  # fmt: skip
 _OF_MEMBERS = ("beat_member", "count_refused")
 

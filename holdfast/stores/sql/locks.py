@@ -28,6 +28,7 @@ from holdfast.ports.operations import (
     AcquireLease,
     BreakLock,
     LeasedPlace,
+    LinePlace,
     LockRecord,
     LockRequest,
     ReleaseLease,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
     from holdfast.stores.sql.session import Handler, Reader, Session
 
+WAITING_READ: Final = 2
+"""How many of those who wait are looked at together: who may hold now, and who tells that nobody else may."""
 EXPIRED_MAX: Final = 1_000
 """How many places one `expire` removes at most; the next one goes on."""
 
@@ -52,7 +55,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def request(session: Session, execution_id: int, item: LockRequest) -> None:
     """Join a lock's line for an execution; a grant, now or later, is a message to it."""
-    session.run("join_line", (item.name, item.slots, execution_id, item.step, session.now, None))
+    session.insert("join_line", (item.name, item.slots, execution_id, item.step, session.now, None))
     _grant(session, item.name)
 
 
@@ -97,17 +100,19 @@ def take_over(session: Session, execution_id: int, places: Iterable[tuple[int, s
 
 def acquire(session: Session, operation: AcquireLease) -> int:
     """Join a lock's line, or ask again; return the token when the place holds, else 0."""
-    # First of all: who asks too late has lost its place, too.
-    session.run("expire_places_of", (operation.name, session.now))
     expires_at = session.now + operation.lease_seconds
-    place = session.row("find_lease", (operation.name, operation.holder))
-    if place is None:
-        session.run("join_line", (operation.name, operation.slots, None, operation.holder, session.now, expires_at))
+    found = session.row("find_lease", (operation.name, operation.holder))
+    if found is not None and found[2] <= session.now:
+        # Who asks too late has lost its place, too.
+        session.run("expire_places_of", (operation.name, session.now))
+        found = None
+    if found is None:
+        joining = (operation.name, operation.slots, None, operation.holder, session.now, expires_at)
+        place, token = session.insert("join_line", joining), None
     else:
-        session.run("extend_place", (place[0], expires_at))
-    _grant(session, operation.name)
-    place = session.row("find_lease", (operation.name, operation.holder))
-    return (place and place[1]) or 0
+        place, token, _ = found
+        session.run("extend_place", (place, expires_at))
+    return token or _grant(session, operation.name, asking=place).get(place, 0)
 
 
 def renew(session: Session, operation: RenewLease) -> bool:
@@ -128,10 +133,8 @@ def give_back(session: Session, operation: ReleaseLease) -> bool:
     Raises:
         LockLost: there is none: it expired or was broken.
     """
-    place = session.row("find_lease", (operation.name, operation.holder))
-    if place is None or place[2] <= session.now:
-        raise LockLost(operation.name, (place and place[1]) or 0)
-    session.run("leave_line", (place[0],))
+    if session.row("leave_line_by_lease", (operation.name, operation.holder, session.now)) is None:
+        raise LockLost(operation.name, 0)
     _grant(session, operation.name)
     return True
 
@@ -154,19 +157,25 @@ def expire(session: Session) -> int:
     return len(names)
 
 
-def _grant(session: Session, name: str) -> None:
-    session.run("expire_places_of", (name, session.now))
-    while (place := session.row("first_waiting", (name,))) is not None:
-        place_id, slots, execution_id, holder = place
-        held = session.row("count_held", (name,))
-        if held is None or held[0] >= slots:
-            return
-        token = session.next_token()
-        session.run("grant_place", (place_id, token, session.now))
-        if execution_id is not None:
-            inbox.put(session, execution_id, "lock", holder, _encode(token), "")
-        else:
-            session.rings.add(LOCKS)
+def _grant(session: Session, name: str, *, asking: int | None = None) -> dict[int | None, int]:
+    """Grant free slots from the head of a line; return place to token. Whoever is `asking` need not be told."""
+    granted: dict[int | None, int] = {}
+    while waiting := session.rows("first_waiting", (name, WAITING_READ)):
+        if (next_expiry := waiting[0][5]) is not None and next_expiry <= session.now:
+            session.run("expire_places_of", (name, session.now))
+            continue
+        for before, (place, slots, execution_id, holder, held, _) in enumerate(waiting):
+            if held + before >= slots:
+                return granted
+            granted[place] = token = session.next_token()
+            session.run("grant_place", (place, token, session.now))
+            if execution_id is not None:
+                inbox.put(session, execution_id, "lock", holder, _encode(token), "")
+            elif place != asking:
+                session.rings.add(LOCKS)
+        if len(waiting) < WAITING_READ:
+            return granted  # that was all of the line
+    return granted
 
 
 # --- Reads -------------------------------------------------------------------------------------------------------
@@ -194,6 +203,15 @@ def read_locks(reader: Reader) -> list[LockRecord]:
     ]
 
 
+def read_place(reader: Reader, name: str, holder: str) -> LinePlace | None:
+    """Return where a request by lease stands in a lock's line; None when it has no place."""
+    row = reader.row("place_in_line", (name, holder))
+    if row is None:
+        return None
+    token, ahead, next_expiry = row
+    return LinePlace(token=token or 0, ahead=ahead, next_expiry=next_expiry)
+
+
 def _holder_name(run_id: str | None, number: int | None, holder: str) -> str:
     return holder if run_id is None or number is None else f"{executions.name_of(run_id, number)}/{holder}"
 
@@ -205,4 +223,4 @@ HANDLERS: Final[dict[type, Handler]] = {
     BreakLock: break_lock,
 }
 
-__all__ = ["HANDLERS", "cycle", "drop", "expire", "next_wake", "read_locks", "release", "request"]
+__all__ = ["HANDLERS", "cycle", "drop", "expire", "next_wake", "read_locks", "read_place", "release", "request"]

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         ItemOutcome,
         KeyRecord,
         LimitRecord,
+        LinePlace,
         LockRecord,
         MemberRecord,
         Membership,
@@ -206,6 +207,10 @@ class Reads(ABC):
     async def locks(self) -> list[LockRecord]:
         """Return every place in every lock's queue: by name, holders first, then in line."""
         return await self._ask(locks.read_locks)
+
+    async def place(self, name: str, holder: str) -> LinePlace | None:
+        """Return where a request by lease stands in the line of the lock `name`; None when it has no place there."""
+        return await self._ask(locks.read_place, name, holder)
 
     async def entry(self, name: str) -> EntryRecord | None:
         """Return a ledger entry."""

@@ -21,6 +21,9 @@ UPDATE lock_places SET execution = ?2, holder = ?3, expires_at = NULL WHERE id =
 -- name: leave_line
 DELETE FROM lock_places WHERE id = ?1;
 
+-- name: leave_line_by_lease
+DELETE FROM lock_places WHERE name = ?1 AND holder = ?2 AND execution IS NULL AND expires_at > ?3 RETURNING id;
+
 -- name: leave_line_by_step
 DELETE FROM lock_places WHERE execution = ?1 AND holder = ?2 RETURNING name;
 
@@ -28,10 +31,14 @@ DELETE FROM lock_places WHERE execution = ?1 AND holder = ?2 RETURNING name;
 DELETE FROM lock_places WHERE execution = ?1 RETURNING name;
 
 -- name: first_waiting
-SELECT id, slots, execution, holder FROM lock_places WHERE name = ?1 AND token IS NULL ORDER BY id LIMIT 1;
-
--- name: count_held
-SELECT count(*) FROM lock_places WHERE name = ?1 AND token IS NOT NULL;
+SELECT
+  id, slots, execution, holder,
+  (SELECT count(*) FROM lock_places AS holding WHERE holding.name = ?1 AND holding.token IS NOT NULL),
+  (
+    SELECT expires_at FROM lock_places AS next
+    WHERE next.name = ?1 AND next.expires_at IS NOT NULL ORDER BY next.expires_at LIMIT 1
+  )
+FROM lock_places WHERE name = ?1 AND token IS NULL ORDER BY id LIMIT ?2;
 
 -- name: grant_place
 UPDATE lock_places SET token = ?2, since = ?3 WHERE id = ?1;
@@ -59,6 +66,19 @@ SELECT
   lock_places.name, slots, executions.run_id, executions.number, holder, token, since, lock_places.expires_at
 FROM lock_places LEFT JOIN executions ON executions.id = lock_places.execution
 ORDER BY lock_places.name, token IS NULL, token, lock_places.id;
+
+-- name: place_in_line
+SELECT
+  token,
+  (
+    SELECT count(*) FROM lock_places AS before
+    WHERE before.name = ?1 AND before.token IS NULL AND before.id < own.id
+  ),
+  (
+    SELECT expires_at FROM lock_places AS next
+    WHERE next.name = ?1 AND next.expires_at IS NOT NULL ORDER BY next.expires_at LIMIT 1
+  )
+FROM lock_places AS own WHERE own.name = ?1 AND own.holder = ?2 AND own.execution IS NULL;
 
 -- name: waits_of
 SELECT name FROM lock_places WHERE execution = ?1 AND token IS NULL ORDER BY id;

@@ -34,7 +34,7 @@ APART = {
 }
 ANY = {"due_schedules"}
 """Statements that return any of what they find: they are asked for all."""
-INSERTED = {"start_execution", "create_execution", "put_drift"}
+INSERTED = {"start_execution", "create_execution", "join_line", "put_drift"}
 """Statements that only PostgreSQL has to say the new id of."""
 STATUSES = (
     "RUNNING",
@@ -334,7 +334,7 @@ def test_statements_come_to_the_same_on_both_databases(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("name", "words", "others"),
     [
-        ("count_held", "token IS NOT NULL", "token IS NULL"),
+        ("first_waiting", "token IS NOT NULL", "token IS NULL"),
         ("end_member", "lives = 0", "lives = 1"),
         ("promote_tasks", "visible_at <= $1", "visible_at >= $1"),
     ],

@@ -176,7 +176,7 @@ PLANS = {
     "drop_expired_requests": "requests_expiry",
     # Lines of locks
     "first_waiting": "lock_places_waiting",
-    "count_held": "lock_places_held",
+    "place_in_line": "lock_places_lease",
     "find_lease": "lock_places_lease",
     "leave_lines": "lock_places_step",
     # Lists and the feed
