@@ -1217,6 +1217,8 @@ class StoreError(HoldfastError):
     what: str = ""
     remedy: str = ""
 
+    is_told = False  # whether the log has it already, as an outage of the server: no field, and it does not travel
+
     def message(self) -> str:
         """Say what failed and what to do."""
         return self.what + (f"\n{self.remedy}" if self.remedy else "")

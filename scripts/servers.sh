@@ -9,11 +9,12 @@ table='
 strace          strace
 postgres        postgresql
 redis-server    redis-server
+pgbouncer       pgbouncer
 chromium        chromium
 '
 
-found() { # also where Debian keeps PostgreSQL's programs: out of PATH
-  command -v "$1" >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/"$1" >/dev/null 2>&1
+found() { # also where Debian keeps PostgreSQL's programs, out of PATH, and daemons, out of most people's
+  command -v "$1" >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/"$1" /usr/sbin/"$1" 2>/dev/null | grep -q .
 }
 
 # Temporal's CLI is in no distribution. It is built once, where Go is, and kept.
@@ -64,7 +65,9 @@ export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086  # a list of words
 { apt-get install --yes --no-install-recommends --quiet=2 $packages || { apt-get update --quiet=2 && apt-get install --yes --no-install-recommends --quiet=2 $packages; }; } \
   >/dev/null 2>&1 || echo "That failed; the tests that need them are skipped: $packages" >&2
-case " $packages " in *" redis-server "*)
-  command -v systemctl >/dev/null 2>&1 && systemctl disable --quiet redis-server >/dev/null 2>&1 ;;
-esac
+for service in redis-server pgbouncer; do
+  case " $packages " in *" $service "*)
+    command -v systemctl >/dev/null 2>&1 && systemctl disable --quiet "$service" >/dev/null 2>&1 ;;
+  esac
+done
 exit 0

@@ -6,6 +6,7 @@ Must not know: what any test does with a store.
     make test                                           # each test on SQLite, and on one of the others, in turn
     make test ARGS="--backends all"                     # each test on all of them
     make test ARGS="--backends postgres+polling -k ..."
+    make test ARGS="--backends pgbouncer+redis ..."     # through a pooler in transaction mode; only where it is named
     make test ARGS="--each-backend"                     # fail where no test passed on one of them, as under CI
 
 A test that asks for the fixture `backend` runs on several. It finds the store by `store_of(folder)`, or by leaving it
@@ -25,12 +26,15 @@ from typing import Final
 import pytest
 
 from holdfast.app import load_settings, migrate_store
+from tests.servers.pgbouncer import Pgbouncer
 from tests.servers.postgres import Postgres
 from tests.servers.redis import Redis
 
 SQLITE: Final = "sqlite"
 OTHERS: Final = ("postgres+redis", "postgres+notify", "postgres+polling")
 BACKENDS: Final = (SQLITE, *OTHERS)
+POOLED: Final = "pgbouncer+redis"
+"""Runs where somebody asks for it: what differs is the store's, whose checks always run through a pooler too."""
 SUITES: Final = ("conformance", "controller")
 """What has to pass on each backend: what engines and stores promise, and the Controller as its users meet it."""
 
@@ -65,8 +69,9 @@ def chosen(wanted: str, test: str) -> tuple[str, ...]:
         return BACKENDS
     if wanted:
         names = tuple(each.strip() for each in wanted.split(","))
-        if unknown := [each for each in names if each not in BACKENDS]:
-            raise pytest.UsageError(f"--backends: there is no {unknown[0]!r}; there are {', '.join(BACKENDS)}, and all")
+        if unknown := [each for each in names if each not in {*BACKENDS, POOLED}]:
+            there = ", ".join((*BACKENDS, POOLED))
+            raise pytest.UsageError(f"--backends: there is no {unknown[0]!r}; there are {there}, and all")
         return names
     return SQLITE, OTHERS[zlib.crc32(test.encode()) % len(OTHERS)]
 
@@ -78,7 +83,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     names = chosen(metafunc.config.getoption("backends"), metafunc.definition.nodeid)
     for mark in metafunc.definition.iter_markers("only_on"):
-        names = tuple(each for each in names if each in mark.args)
+        names = tuple(each for each in names if (OTHERS[0] if each == POOLED else each) in mark.args)
     metafunc.parametrize("backend", names, indirect=True)
 
 
@@ -90,7 +95,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         names.append(parameters.params["backend"])
     item.user_properties += [(PROPERTY, each) for each in names]
     if isinstance(item, pytest.Function) and "backend" in item.fixturenames:
-        servers = ["postgres_template"] * (SQLITE not in names) + ["redis_server"] * (OTHERS[0] in names)
+        servers = ["postgres_template"] * (SQLITE not in names)
+        servers += ["redis_server"] * (OTHERS[0] in names or POOLED in names) + ["pgbouncer_server"] * (POOLED in names)
         item.fixturenames = [*servers, *item.fixturenames]
 
 
@@ -113,7 +119,11 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     server: Postgres = request.getfixturevalue("postgres_server")
     dsn = server.create_database(request.getfixturevalue("postgres_template"))
     # A crash of the server would lose its last commits; a crash of the program does not.
-    monkeypatch.setenv(STORE_VARIABLE, f"{dsn}?synchronous_commit=off")
+    store = f"{dsn}?synchronous_commit=off"
+    if name == POOLED:
+        pooler: Pgbouncer = request.getfixturevalue("pgbouncer_server")
+        store = pooler.dsn(store)
+    monkeypatch.setenv(STORE_VARIABLE, store)
     match name.partition("+")[2]:
         case "redis":
             bus: Redis = request.getfixturevalue("redis_server")

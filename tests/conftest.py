@@ -20,11 +20,12 @@ from tests.bytecode import pytest_collection_finish, pytest_sessionstart
 from tests.cores import pytest_xdist_auto_num_workers
 from tests.leaks import leaves_nothing_behind, pytest_runtest_makereport
 from tests.lost_answers import pytest_configure, pytest_runtest_teardown
-from tests.servers.fixtures import postgres_dsn, postgres_server, redis_server, temporal_server
+from tests.servers.fixtures import pgbouncer_server, postgres_dsn, postgres_server, redis_server, temporal_server
 
 __all__ = [
     "backend",
     "leaves_nothing_behind",
+    "pgbouncer_server",
     "postgres_dsn",
     "postgres_server",
     "postgres_template",

@@ -32,7 +32,7 @@ from holdfast.app.keeper_messages import (
 )
 from holdfast.errors import StoreError
 from holdfast.locks import Lease, renew
-from holdfast.observe import logger
+from holdfast.observe import logger, warn_of
 from holdfast.ports.store import Store
 
 RENEWALS_PER_LEASE: Final = 3
@@ -193,7 +193,7 @@ class Renewals:
             try:
                 lost = await renew(self._store, list(self._held.values()), self._setup.lease_seconds)
             except StoreError as error:
-                log.warning("leases could not be renewed; trying again", error=str(error))
+                warn_of(log, "leases could not be renewed; trying again", error)
             else:
                 for lease in lost:
                     self._lose(lease.token)

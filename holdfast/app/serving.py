@@ -93,22 +93,31 @@ async def serve(
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    starting = asyncio.current_task()
 
     def stopping() -> None:
         if stop.is_set():
             os._exit(130)  # the second signal: whatever is held is told from our lease
         stop.set()
+        if starting is not None:
+            starting.cancel()  # it may be waiting for a database, and nothing is to be drained yet
 
     for each in STOP_SIGNALS:
         loop.add_signal_handler(each, stopping)
     try:
         async with serving(settings, registry, roles, http=http) as started:
+            starting = None
             announce(started)
             if replaceable:
                 await _first_of(stop.wait(), started.stack.worn.wait())
             else:
                 await stop.wait()
             return started.stack.worn.is_set() and not stop.is_set()
+    except asyncio.CancelledError:
+        if starting is None or not stop.is_set():
+            raise
+        starting.uncancel()
+        return False
     finally:
         for each in STOP_SIGNALS:
             loop.remove_signal_handler(each)

@@ -25,7 +25,7 @@ from holdfast.app.surroundings import Machine, Surroundings
 from holdfast.authoring import Registry
 from holdfast.client import EmbeddedEngine
 from holdfast.errors import StoreError
-from holdfast.observe import Meters, logger
+from holdfast.observe import Meters, logger, warn_of
 from holdfast.ports.callbacks import KEY_BYTES, KEY_NAME, Callbacks
 from holdfast.ports.engine import Engine, LocalOrchestrator
 from holdfast.ports.operations import KeepSecret, Membership
@@ -289,7 +289,7 @@ class Stack:
             try:
                 await self._join()
             except StoreError as error:
-                log.warning("could not begin again; trying again", error=str(error))
+                warn_of(log, "could not begin again; trying again", error)
                 await self._leave(lost=False)
                 await asyncio.sleep(REJOIN_SECONDS)
             else:

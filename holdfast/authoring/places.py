@@ -15,6 +15,8 @@ FRAMES_MAX: Final = 64
 """How far out the user's frame is looked for."""
 
 _OURS: Final = "holdfast."
+_BETWEEN: Final = "contextlib"
+"""Stands between us and whoever calls us in a `with` block of ours."""
 
 
 def place_of(definition: Any) -> str:
@@ -41,7 +43,8 @@ def calling_place() -> str:
     for _ in range(FRAMES_MAX):
         if frame is None:
             return ""
-        if not frame.f_globals.get("__name__", "").startswith(_OURS):
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith(_OURS) and module != _BETWEEN:
             return f"{_short(frame.f_code.co_filename)}:{frame.f_lineno}, in {frame.f_code.co_qualname}"
         frame = frame.f_back
     return ""

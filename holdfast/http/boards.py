@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 from holdfast.errors import HoldfastError
-from holdfast.observe import logger
+from holdfast.observe import logger, warn_of
 from holdfast.ports.bus import HOSTS, Bus
 from holdfast.ports.clock import Clock
 from holdfast.ports.hosts import HostFact, HostReply, HostState, learn
@@ -145,7 +145,7 @@ class FleetBoard:
             try:
                 records = await self._store.hosts()
             except HoldfastError as error:  # what is known stays; the next look tries again
-                log.warning("what the fleet knows of hosts could not be read", error=str(error))
+                warn_of(log, "what the fleet knows of hosts could not be read", error)
                 self._read_at = time.monotonic()
                 return
             self._states = {each.host: each.state for each in records}

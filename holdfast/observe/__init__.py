@@ -12,6 +12,7 @@ from holdfast.observe.fields import FIELDS
 from holdfast.observe.forms import forms
 from holdfast.observe.logs import configure_logs, logger
 from holdfast.observe.meters import Meters
+from holdfast.observe.outages import warn_of
 from holdfast.observe.publishing import Publisher
 from holdfast.observe.references import read_reference
 from holdfast.observe.secret_names import PLACEHOLDER, SecretKeys, words_of
@@ -67,6 +68,7 @@ __all__ = [
     "read_traceparent",
     "redact",
     "tracer",
+    "warn_of",
     "within",
     "words_of",
 ]

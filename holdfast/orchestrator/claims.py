@@ -12,7 +12,7 @@ from typing import Final
 
 from holdfast.errors import DivergenceError, HoldfastError, StoreCorruptError, StoreError
 from holdfast.history import ParkRun, RunResumed
-from holdfast.observe import Meters, logger
+from holdfast.observe import Meters, logger, warn_of
 from holdfast.orchestrator.departures import Departures
 from holdfast.orchestrator.dispatch import Dispatcher
 from holdfast.orchestrator.live import Live
@@ -111,7 +111,7 @@ class Claims:
             await self._park(claimed, error)
             return
         except StoreError as error:
-            log.warning("run not loaded, trying again", **_about(claimed), error=str(error))
+            warn_of(log, "run not loaded, trying again", error, **_about(claimed))
             self._departures.give_up(claimed.execution_id, None)
             return
         except HoldfastError as error:

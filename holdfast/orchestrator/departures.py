@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 
 from holdfast.errors import FencedError, HoldfastError, StoreError
-from holdfast.observe import logger
+from holdfast.observe import logger, warn_of
 from holdfast.orchestrator.aside import Aside
 from holdfast.orchestrator.dispatch import Dispatcher
 from holdfast.orchestrator.live import Live
@@ -104,7 +104,7 @@ class Departures:
                 raise
             except StoreError as error:
                 # They are out of memory already: until this is written, nobody owns them in deed.
-                log.warning("could not disown runs, trying again", error=str(error))
+                warn_of(log, "could not disown runs, trying again", error)
                 if self._standing.draining:
                     raise
                 await asyncio.sleep(RETRY_WRITE_SECONDS)

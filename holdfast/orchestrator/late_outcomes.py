@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from holdfast.errors import FencedError, StoreError
-from holdfast.observe import logger
+from holdfast.observe import logger, warn_of
 from holdfast.orchestrator.aside import Aside
 from holdfast.orchestrator.standing import RETRY_WRITE_SECONDS, Standing
 from holdfast.ports.operations import Operation
@@ -40,7 +40,7 @@ class LateOutcomes:
             except FencedError:
                 raise
             except StoreError as error:
-                log.warning("outcome not written, trying again", error=str(error))
+                warn_of(log, "outcome not written, trying again", error)
                 await asyncio.sleep(RETRY_WRITE_SECONDS)
             else:
                 return

@@ -40,7 +40,7 @@ import msgspec
 from holdfast.engine import Execution
 from holdfast.errors import DivergenceError, FencedError, HoldfastError, StoreError
 from holdfast.history import CancelRequested, Page, TimerFired, WorkflowStarted, WorkflowTimedOut
-from holdfast.observe import Meters, Tracer, logger
+from holdfast.observe import Meters, Tracer, logger, warn_of
 from holdfast.orchestrator.aside import Aside
 from holdfast.orchestrator.claims import Claims, version_of
 from holdfast.orchestrator.departures import Departures
@@ -292,7 +292,7 @@ class Orchestrator:
             except FencedError:
                 self._standing.lose()
             except StoreError as error:
-                log.warning("the store cannot be read", error=str(error))
+                warn_of(log, "the store cannot be read", error)
 
     async def _learn_pools(self) -> None:
         """Start no tasks here of pools that are paused or limited: those go through the queue, which knows."""

@@ -30,7 +30,7 @@ from holdfast.errors import (
     UpdateRejectedError,
 )
 from holdfast.history import UNASKED, UpdateAccepted, describe_failure
-from holdfast.observe import Meters, logger
+from holdfast.observe import Meters, logger, warn_of
 from holdfast.orchestrator.aside import Aside
 from holdfast.orchestrator.claims import Claims
 from holdfast.orchestrator.departures import Departures
@@ -135,7 +135,7 @@ class Questions:
                 await self._answer_once(request)
             except StoreError as error:
                 # That is this process's trouble, and no answer: whoever asks waits until it has passed.
-                log.warning("a question could not be answered, trying again", error=str(error))
+                warn_of(log, "a question could not be answered, trying again", error)
                 await asyncio.sleep(RETRY_WRITE_SECONDS)
             else:
                 return

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from holdfast.errors import FencedError, StoreError
-from holdfast.observe import logger
+from holdfast.observe import logger, warn_of
 from holdfast.orchestrator.looks import Looks
 from holdfast.orchestrator.standing import Standing
 from holdfast.orchestrator.unserved import UnservedPools
@@ -55,7 +55,7 @@ class Reaper:
                 self._standing.lose()
                 return
             except StoreError as error:
-                log.warning("could not look for dead members", error=str(error))
+                warn_of(log, "could not look for dead members", error)
                 continue
             if isinstance(reaped, Reaped) and reaped.members:
                 log.warning("members died", members=reaped.members, runs=reaped.runs, tasks=reaped.tasks)

@@ -18,7 +18,7 @@ import msgspec
 
 from holdfast.errors import FencedError, HoldfastError, StoreError
 from holdfast.history import AnyEvent, Page
-from holdfast.observe import logger
+from holdfast.observe import logger, warn_of
 from holdfast.orchestrator.landings import Landings
 from holdfast.orchestrator.live import Live, outcome_of
 from holdfast.orchestrator.memory import Memory
@@ -77,7 +77,7 @@ class Writer:
             except FencedError:
                 self._standing.lose()
             except StoreError as error:
-                log.warning("commit failed, trying again", error=str(error))
+                warn_of(log, "commit failed, trying again", error)
                 await asyncio.sleep(RETRY_WRITE_SECONDS * (0.5 + self._jitter()))
                 wanted.set()
 

@@ -32,7 +32,7 @@ import msgspec
 
 from holdfast.errors import FencedError, HoldfastError
 from holdfast.history import Failure, TaskFailed, describe_failure, is_encrypted, key_id_of
-from holdfast.observe import logger
+from holdfast.observe import logger, warn_of
 from holdfast.ports.bus import TASKS, Bus
 from holdfast.ports.clock import Clock
 from holdfast.ports.operations import (
@@ -248,7 +248,7 @@ class PoolWorker:
                 self._lose()
             except Exception as error:  # noqa: BLE001 - a worker that stops writing would hold its work for ever
                 # What was being written is written again, see the module's docstring.
-                log.warning("the store refused; trying again", error=f"{type(error).__name__}: {error}")
+                warn_of(log, "the store refused; trying again", error)
                 await asyncio.sleep(STORE_RETRY_SECONDS[min(failures, len(STORE_RETRY_SECONDS) - 1)])
                 failures += 1
 

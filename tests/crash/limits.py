@@ -3,12 +3,13 @@
 Owns: the tasks, the receivers, whoever kills, and what has to be true of what arrived.
 Must not know: how a limit works.
 
-    python -m tests.crash.limits [--workers 16] [--seconds 60] [--seed 1] [--store DSN]
+    python -m tests.crash.limits [--workers 16] [--seconds 60] [--kill-every 100] [--store postgres]
 
 Tasks of one kind may start 100 times a second: each sends one datagram, and the kernel notes when it arrived. Tasks of
 the other kind may be five at a time: each keeps a connection open for as long as it runs. Workers are killed while they
 have one. What must hold: no more than 100 datagrams within any second; never more than five connections; never more
-places held than there are, and none free while somebody waits.
+places held than there are, and none free while somebody waits. A place of a worker that was killed comes back with its
+lease, which is short here: one in every hundred who has a place is killed.
 """
 
 from __future__ import annotations
@@ -32,12 +33,18 @@ from typing import Final
 
 from holdfast import Client, Holdfast, Rate, task, workflow
 from holdfast.ports.store import Store
+from tests.crash.own_stores import KINDS, SQLITE, own_store
 
 AMOUNT: Final = 100
 PLACES: Final = 5
 HOLD_SECONDS: Final = 0.05
 LOOK_SECONDS: Final = 0.05
 WORKER_SLOTS: Final = 8
+LEASE_SECONDS: Final = 4.0
+"""Short, so that places come back soon; not so short that a busy machine takes the living for dead."""
+KILL_EVERY: Final = 100
+PART: Final = 200
+"""So many tasks are one run's: they come into the queue in one transaction, for which everybody waits."""
 IDLE_LOOKS_MAX: Final = 20
 """A free place may be seen for so many looks while somebody waits: between two reads of the store things go on."""
 ENVIRONMENT: Final = "LIMITS_RECEIVERS"
@@ -170,6 +177,11 @@ class Report:
     seconds: float
 
 
+def _parts(count: int) -> list[tuple[int, int]]:
+    """Return where each part of so many begins, and how large it is."""
+    return [(first, min(PART, count - first)) for first in range(0, count, PART)]
+
+
 @dataclass
 class Watch:
     """Looks at the places again and again."""
@@ -201,8 +213,9 @@ async def campaign(
     workers: int = 16,
     sends: int = 6_000,
     stays: int = 4_000,
-    kill_every: int = 200,
+    kill_every: int = KILL_EVERY,
     kills_max: int = 1_000_000,
+    lease_seconds: float = LEASE_SECONDS,
 ) -> Report:
     """Let workers send and stay while some of them are killed; judge what arrived."""
     store = store or f"sqlite:///{folder / 'store.db'}"
@@ -210,10 +223,10 @@ async def campaign(
     arguments = ("-m", "holdfast", "worker", __name__, "--pool", f"default={WORKER_SLOTS}", "--store", store)
     async with (
         receivers.listening() as ports,
-        Holdfast(modules=[__name__], store=store, roles=("orchestrator",)) as app,
+        Holdfast(modules=[__name__], store=store, roles=("orchestrator",), lease_seconds=lease_seconds) as app,
         await Client.connect(store) as looker,
     ):
-        environment = {**os.environ, ENVIRONMENT: ports}
+        environment = {**os.environ, ENVIRONMENT: ports, "HOLDFAST_LEASE_SECONDS": str(lease_seconds)}
 
         async def seat() -> None:
             while True:
@@ -233,10 +246,10 @@ async def campaign(
             began = time.monotonic()
             try:
                 runs = [
-                    await app.client.start(send_all, sends, id="sends"),
-                    await app.client.start(stay_all, stays, id="stays"),
+                    *[await app.client.start(send_all, size, id=f"sends-{at}") for at, size in _parts(sends)],
+                    *[await app.client.start(stay_all, size, id=f"stays-{at}") for at, size in _parts(stays)],
                 ]
-                done = [await run.result() for run in runs]
+                done = sum([await run.result() for run in runs])
             finally:
                 for each in (*seats, watching):
                     each.cancel()
@@ -248,7 +261,7 @@ async def campaign(
         problems.append(f"{most} datagrams arrived within a second")
     if receivers.most_open > PLACES:
         problems.append(f"{receivers.most_open} were there at once")
-    if done != [sends, stays] or len(receivers.arrived) < sends:
+    if done != sends + stays or len(receivers.arrived) < sends:
         problems.append(f"{done} were done")
     if left:
         problems.append(f"in the end somebody holds or waits: {left}")
@@ -270,16 +283,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.limits")
     parser.add_argument("--workers", type=int, default=16)
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--kill-every", type=int, default=200, help="one connection of so many is its worker's last")
-    parser.add_argument("--store", default="", help="a SQLite file of its own when not given")
+    parser.add_argument(
+        "--kill-every", type=int, default=KILL_EVERY, help="one connection of so many is its worker's last"
+    )
+    parser.add_argument("--store", choices=KINDS, default=SQLITE, help="a store of its own")
     given = parser.parse_args()
     sends = given.seconds * AMOUNT
     stays = int(given.seconds * PLACES / HOLD_SECONDS / 2)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, own_store(given.store) as store:
         report = asyncio.run(
             campaign(
                 Path(folder),
-                store=given.store,
+                store=store,
                 workers=given.workers,
                 sends=sends,
                 stays=stays,

@@ -1,14 +1,18 @@
-"""Locks under fire: clients that are stopped and killed while they hold one, and a register that must not notice.
+"""Locks under fire: clients are stopped, cut off and killed while they hold one, and a register must not notice it.
 
-Owns: the clients, the register, whoever stops and kills, and what has to be true of what the clients saw.
+Owns: the clients, the register, whoever stops, cuts and kills, and what has to be true of what the clients saw.
 Must not know: how a lock works.
 
-    python -m tests.crash.locks [--clients 10] [--operations 20000] [--seed 1] [--store DSN] [--fencing off]
+    python -m tests.crash.locks [--clients 10] [--operations 20000] [--seed 1] [--store pgbouncer] [--fencing off]
+
+The lock is in a store of the campaign's own: a file (`sqlite`), a server (`postgres`), or a server behind a pooler in
+transaction mode (`pgbouncer`).
 
 Each client takes the lock, reads the register, writes a value nobody else writes, and gives the lock back. The register
 refuses tokens lower than the highest it has seen. Whoever stops and kills does so where it hurts: between a client's
 read and its write, or between its write and the answer. A stopped client goes on when its lease is over and others have
-had the lock: it is a zombie then, and writes.
+had the lock: it is a zombie then, and writes. So is one whose connections to a server, and those of the process that
+renews its lease, were all cut, and which was kept waiting for as long.
 
 Read and write together are one swap, and all swaps have to be linearizable. With fencing off they are not.
 """
@@ -25,12 +29,16 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from holdfast import HoldfastError, lock
 from tests.crash.linearizability import NEVER, Swap, Verdict, check
+from tests.crash.own_stores import KINDS, SQLITE, own_store
+from tests.servers.passage import Passage
 
 LOCK: Final = "register"
 LEASE_SECONDS: Final = 1.0
@@ -39,6 +47,10 @@ STOPPED_LEASES: Final = 2.0
 GIVE_UP_SECONDS: Final = 60.0
 """Nothing happens for so long only when something is wrong."""
 VALUES_PER_LIFE: Final = 1_000_000
+CUT_EVERY: Final = 800
+"""Where there are connections to cut: one read or write of so many."""
+AWAY_MAX: Final = 3
+"""So many clients are stopped or cut off at a time, at most: the others have to go on."""
 
 
 # --- The register -------------------------------------------------------------------------------------------------
@@ -53,25 +65,36 @@ class Register:
     draw: random.Random
     stop_every: int
     """One read of so many stops its client before it writes; 0 is none."""
+    cut_every: int
+    """One read of so many cuts its client off before it writes; 0 is none."""
     kill_every: int
     """One read or write of so many kills its client; 0 is none."""
     stopped_seconds: float
-    calls: int = 0
+    unstopped: int = 0
+    """Reads and writes since the last client was stopped; and since the last one was cut off."""
+    uncut: int = 0
     value: int = 0
     token: int = 0
     written: int = 0
     refused: int = 0
     stopped: int = 0
+    cut: int = 0
     killed: int = 0
     moved_at: float = field(default_factory=time.monotonic)
     sleepers: set[int] = field(default_factory=set)
+    ways: dict[int, Passage] = field(default_factory=dict)
+    """Client to its way to the server."""
+    cut_off: set[int] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one client: `pid read token`, `pid write token value`."""
         with contextlib.suppress(ConnectionError):
             while line := await reader.readline():
                 pid, verb, token, *value = line.decode().split()
-                writer.write(self.answer(int(pid), verb, int(token), *map(int, value)).encode() + b"\n")
+                answer = self.answer(int(pid), verb, int(token), *map(int, value))
+                if int(pid) in self.cut_off:
+                    await self.keep_away(int(pid))
+                writer.write(answer.encode() + b"\n")
                 await writer.drain()
         writer.close()
 
@@ -84,12 +107,18 @@ class Register:
             return "refused"
         self.token = max(token, self.token)
         self.moved_at = time.monotonic()
-        self.calls += 1
+        self.unstopped += 1
+        self.uncut += 1
+        may_leave = verb == "read" and len(self.sleepers) + len(self.cut_off) < AWAY_MAX
         if self.kill_every and self.draw.randrange(self.kill_every) == 0:
             self.kill(pid)
-        elif verb == "read" and self.stop_every and self.calls >= self.stop_every and len(self.sleepers) < 3:
-            self.calls = 0
+        elif may_leave and self.stop_every and self.unstopped >= self.stop_every:
+            self.unstopped = 0
             self.stop(pid)
+        elif may_leave and self.cut_every and self.uncut >= self.cut_every:
+            self.uncut = 0
+            self.cut += 1
+            self.cut_off.add(pid)
         if verb == "read":
             return str(self.value)
         self.value = value
@@ -108,6 +137,16 @@ class Register:
         if pid in self.sleepers:
             self.sleepers.discard(pid)
             os.kill(pid, signal.SIGCONT)
+
+    async def keep_away(self, pid: int) -> None:
+        """Cut a client off from the store for a while, and let it wait for us as long."""
+        way = self.ways[pid]
+        try:
+            await way.cut()
+            await asyncio.sleep(self.stopped_seconds)
+            await way.open()
+        finally:
+            self.cut_off.discard(pid)
 
     def kill(self, pid: int) -> None:
         """Kill a client."""
@@ -185,8 +224,10 @@ class Report:
     unknown: int
     refused: int
     stopped: int
+    cut: int
     killed: int
     seconds: float
+    per_second: float
 
 
 async def campaign(
@@ -197,15 +238,15 @@ async def campaign(
     operations: int = 20_000,
     seed: int = 1,
     fencing: bool = True,
-    stop_every: int = 400,
+    stop_every: int = 800,
+    cut_every: int = 0,
     kill_every: int = 400,
     lease_seconds: float = LEASE_SECONDS,
 ) -> Report:
-    """Let clients swap until it is enough, stopping and killing some; judge what they saw."""
+    """Let clients swap until it is enough, stopping, cutting off and killing some; judge what they saw."""
     began = time.monotonic()
-    register = Register(
-        operations, fencing, random.Random(seed), stop_every, kill_every, STOPPED_LEASES * lease_seconds
-    )
+    seconds = STOPPED_LEASES * lease_seconds
+    register = Register(operations, fencing, random.Random(seed), stop_every, cut_every, kill_every, seconds)
     address = str(folder / "register")
     server = await asyncio.start_unix_server(register.serve, address)
     environment = {
@@ -219,16 +260,20 @@ async def campaign(
         logs.append(folder / f"client-{len(logs)}.log")
         first = len(logs) * VALUES_PER_LIFE
         arguments = ("client", address, str(first), str(logs[-1]))
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.crash.locks", *arguments, env=environment
-        )
-        try:
-            return await child.wait()
-        finally:
-            register.sleepers.discard(child.pid)
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
+        async with _way_to(store if cut_every else "") as (way, dsn):
+            place = {"HOLDFAST_STORE": dsn} if way is not None else {}
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.crash.locks", *arguments, env=environment | place
+            )
+            if way is not None:
+                register.ways[child.pid] = way
+            try:
+                return await child.wait()
+            finally:
+                register.sleepers.discard(child.pid)
+                if child.returncode is None:
+                    child.kill()
+                    await child.wait()
 
     async def seat() -> None:
         while await life() == -signal.SIGKILL:
@@ -257,9 +302,27 @@ async def campaign(
         unknown=sum(swap.answered == NEVER for swap in swaps),
         refused=register.refused,
         stopped=register.stopped,
+        cut=register.cut,
         killed=register.killed,
-        seconds=time.monotonic() - began,
+        seconds=round(time.monotonic() - began, 1),
+        per_second=round(register.written / (time.monotonic() - began), 1),
     )
+
+
+@contextlib.asynccontextmanager
+async def _way_to(store: str) -> AsyncIterator[tuple[Passage | None, str]]:
+    """Give a way to the server at `store` that can be cut, and the address by it; None where there is no server."""
+    if not store:
+        yield None, store
+        return
+    there = urlsplit(store)
+    assert there.port is not None
+    way = Passage(there.port)
+    await way.open()
+    try:
+        yield way, there._replace(netloc=there.netloc.replace(f":{there.port}", f":{way.port}")).geturl()
+    finally:
+        await way.cut()
 
 
 def main() -> int:
@@ -271,14 +334,15 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=10)
     parser.add_argument("--operations", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--store", default="", help="where the lock is; a SQLite file of its own when not given")
+    parser.add_argument("--store", choices=KINDS, default=SQLITE, help="where the lock is")
     parser.add_argument("--fencing", choices=("on", "off"), default="on")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, own_store(given.store) as store:
         report = asyncio.run(
             campaign(
                 Path(folder),
-                store=given.store,
+                store=store,
+                cut_every=CUT_EVERY if store else 0,
                 clients=given.clients,
                 operations=given.operations,
                 seed=given.seed,

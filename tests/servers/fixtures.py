@@ -15,7 +15,8 @@ import pytest
 
 from tests.lost_answers import lossy
 from tests.programs import go_without_program, require_package, require_program
-from tests.servers import postgres, redis, temporal
+from tests.servers import pgbouncer, postgres, redis, temporal
+from tests.servers.pgbouncer import Pgbouncer
 from tests.servers.postgres import Postgres
 from tests.servers.redis import Redis
 from tests.servers.temporal import Temporal
@@ -36,6 +37,15 @@ def redis_server() -> Iterator[Redis]:
     require_program(redis.PROGRAM, redis.INSTALL)
     with Redis() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_server(postgres_server: Postgres) -> Iterator[Pgbouncer]:
+    """Return a pooler in transaction mode in front of the PostgreSQL server."""
+    if pgbouncer.find_program() is None:
+        go_without_program(pgbouncer.PROGRAM, pgbouncer.INSTALL)
+    with Pgbouncer(postgres_server) as pooler:
+        yield pooler
 
 
 @pytest.fixture(scope="session")

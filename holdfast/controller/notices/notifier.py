@@ -27,7 +27,7 @@ from holdfast.controller.documents import Run, run_document
 from holdfast.controller.notices.answer import Answer
 from holdfast.errors import HoldfastError, StoreError
 from holdfast.history import is_encrypted
-from holdfast.observe import Meters, logger
+from holdfast.observe import Meters, logger, warn_of
 from holdfast.ports.bus import CLOSED, Bus
 from holdfast.ports.operations import DUE, SENT, UNSENT, ClaimedNotice, ClaimNotices, SettleNotice
 from holdfast.ports.store import Store
@@ -131,7 +131,7 @@ class Notifier:
             try:
                 due = await self._look()
             except StoreError as error:
-                log.warning("notices could not be looked at; trying again", error=str(error))
+                warn_of(log, "notices could not be looked at; trying again", error)
             else:
                 if due is not None:
                     seconds = min(seconds, due)

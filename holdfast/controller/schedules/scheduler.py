@@ -27,7 +27,7 @@ from holdfast.controller.schedules.acting import Actor
 from holdfast.controller.schedules.decision import decide_step
 from holdfast.controller.schedules.state import Schedule
 from holdfast.errors import HoldfastError
-from holdfast.observe import Meters, logger
+from holdfast.observe import Meters, logger, warn_of
 from holdfast.ports.bus import CLOSED, SCHEDULES, Bus
 from holdfast.ports.operations import FOUND, REFUSED, STARTED, FireNote, Moved, ScheduleRecord
 from holdfast.ports.store import Store
@@ -90,8 +90,8 @@ class Scheduler:
             try:
                 now = await self._look()
                 looked_at = loop.time()
-            except Exception as error:
-                log.warning("the schedules could not be looked at", exc_info=error)
+            except Exception as error:  # noqa: BLE001 - schedules are looked at as long as there is a controller
+                warn_of(log, "the schedules could not be looked at", error)
                 await asyncio.sleep(TROUBLE_SECONDS)
                 continue
             seconds = self._poll_seconds if self.next_due is None else min(self.next_due - now, self._poll_seconds)

@@ -30,7 +30,7 @@ from typing import Final
 
 from holdfast.errors import HistoryError, HoldfastError, StoreCorruptError, StoreError
 from holdfast.history import History, to_json
-from holdfast.observe import logger
+from holdfast.observe import logger, warn_of
 from holdfast.ports.bus import CLOSED, Bus
 from holdfast.ports.operations import COMPLETED, MarkCaptured, RunRecord
 from holdfast.ports.store import Store
@@ -152,7 +152,7 @@ class Capturer:
                 if await self._look():
                     self._wanted.set()
             except StoreError as error:
-                log.warning("the store cannot be asked for runs to capture", error=str(error))
+                warn_of(log, "the store cannot be asked for runs to capture", error)
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _look(self) -> bool:

@@ -5,14 +5,16 @@ Must not know: connections.
 
     postgresql://user:password@host:port/database?schema=holdfast&sslmode=verify-full
 
-Every part may be left out: what is missing comes from where PostgreSQL's own programs take it (PGHOST, PGUSER,
-PGPASSWORD, ~/.pgpass, ...). Several hosts are tried in order: `postgresql://one,two:5433/database`.
+What is missing comes from where PostgreSQL's own programs take it (PGHOST, PGUSER, PGPASSWORD, ~/.pgpass, ...), but for
+one thing: without a database they take one that is called like the user, which nobody means who forgot to name it. So
+there has to be one here, or in PGDATABASE. Several hosts are tried in order: `postgresql://one,two:5433/database`.
 
 Whoever can read a log must not learn the password: it is in no message, and `str` and `repr` of an address are without.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -29,6 +31,7 @@ SCHEMA: Final = "holdfast"
 """The schema that a store's tables are in, unless the address names another."""
 
 EXAMPLE: Final = "postgresql://user:password@host:5432/database"
+DATABASE_VARIABLE: Final = "PGDATABASE"
 
 _PARAMETERS: Final = {
     "host": "a host, or the directory of a Unix socket",
@@ -117,6 +120,11 @@ def parse_address(text: str, *, schema: str = SCHEMA) -> Address:
         if hosts:
             raise SettingsError("the address of the PostgreSQL store has a host twice", "Leave out one of them.")
         hosts = ((parameters["host"], None),)
+    if not found["database"] and not os.environ.get(DATABASE_VARIABLE):
+        raise SettingsError(
+            "the address of the PostgreSQL store names no database",
+            f"Write it like this: {EXAMPLE} - or set {DATABASE_VARIABLE}.",
+        )
     return Address(
         hosts=hosts,
         user=unquote(user),

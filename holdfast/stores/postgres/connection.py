@@ -17,8 +17,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from holdfast.errors import MissingExtraError, StoreError
-from holdfast.observe import logger
 from holdfast.stores.postgres.failures import Verdict, judge, translate
+from holdfast.stores.postgres.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -89,21 +89,19 @@ _PLANNING: Final = MappingProxyType({
     "plan_cache_mode": "force_generic_plan",
 })  # fmt: skip
 
-_log = logger("holdfast.store")
-
 
 class Patience:
     """How long something that passes by itself is tried again, and how often: ever more slowly, and never in step."""
 
-    __slots__ = ("_address", "_delay", "_is_told", "_loop", "_until", "seconds")
+    __slots__ = ("_address", "_delay", "_loop", "_outage", "_until", "seconds")
 
-    def __init__(self, address: Address, seconds: float) -> None:
-        """Begin to be patient, for so many seconds."""
+    def __init__(self, address: Address, seconds: float, outage: Outage | None = None) -> None:
+        """Begin to be patient, for so many seconds; what lasts is told by way of `outage`."""
         self._address = address
+        self._outage = outage if outage is not None else Outage(address, is_shared=False)
         self._loop = asyncio.get_running_loop()
         self._until = self._loop.time() + seconds
         self._delay = _FIRST_DELAY
-        self._is_told = False
         self.seconds = seconds
 
     async def wait(self, error: BaseException) -> None:
@@ -116,11 +114,12 @@ class Patience:
             StoreError: it has gone wrong for long enough; says what `error` means.
         """
         left = self._until - self._loop.time()
+        meaning = translate(error, self._address)
+        if self._delay == _DELAY_MAX or (left <= 0 and self._outage.is_shared):
+            self._outage.tell(meaning.what, self.seconds - left)
         if left <= 0:
-            raise translate(error, self._address) from error
-        if self._delay == _DELAY_MAX and not self._is_told:
-            self._is_told = True  # once for all this patience: there may be a line a second of each reader otherwise
-            _log.warning("waiting for the server", error=translate(error, self._address).what)
+            meaning.is_told = self._outage.is_told
+            raise meaning from error
         delay = min(self._delay, left) * (0.5 + secrets.randbelow(512) / 1024)
         self._delay = min(self._delay * 2, _DELAY_MAX)
         await asyncio.sleep(delay)

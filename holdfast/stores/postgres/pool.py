@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from holdfast.stores.postgres.address import Address
+    from holdfast.stores.postgres.outage import Outage
     from holdfast.stores.sql.session import Reader
 
 Parameters = ParamSpec("Parameters")
@@ -30,9 +31,12 @@ Result = TypeVar("Result")
 class ReadPool:
     """The connections that one store object reads by."""
 
-    def __init__(self, address: Address, sql: Mapping[str, str], size: int, patience_seconds: float) -> None:
+    def __init__(
+        self, address: Address, sql: Mapping[str, str], size: int, patience_seconds: float, outage: Outage
+    ) -> None:
         """Read from the store at `address`, by at most `size` connections at a time."""
         self._address = address
+        self._outage = outage
         self._sql = sql
         self._patience_seconds = patience_seconds
         self._free = asyncio.Semaphore(size)
@@ -54,12 +58,12 @@ class ReadPool:
         **kwargs: Parameters.kwargs,
     ) -> Result:
         """Call `read` with a reader. Raises StoreError."""
-        patience = Patience(self._address, self._patience_seconds)
+        patience = Patience(self._address, self._patience_seconds, self._outage)
         async with self._free:
             while True:
                 connection = await self._take(patience)
                 try:
-                    return await self._read(connection, read, *args, **kwargs)
+                    result = await self._read(connection, read, *args, **kwargs)
                 except Exception as error:
                     match judge(error):
                         case Verdict.OTHER:
@@ -68,6 +72,10 @@ class ReadPool:
                             raise translate(error, self._address) from error
                         case Verdict.LOST | Verdict.UNDONE | Verdict.LATER:
                             await patience.wait(error)
+                else:
+                    if self._outage.is_told:
+                        self._outage.end()
+                    return result
 
     async def _read(
         self,

@@ -16,6 +16,7 @@ from holdfast.stores.postgres import schema
 from holdfast.stores.postgres.address import Address, parse_address
 from holdfast.stores.postgres.connection import PATIENCE_SECONDS, Patience
 from holdfast.stores.postgres.failures import Verdict, judge, translate
+from holdfast.stores.postgres.outage import Outage
 from holdfast.stores.postgres.pool import ReadPool
 from holdfast.stores.postgres.write import Writer
 from holdfast.stores.sql import statements
@@ -71,6 +72,7 @@ class PostgresStore(Reads):
         self._bus = bus
         self._read_connections = read_connections
         self._patience_seconds = patience_seconds
+        self._outage = Outage(self.address)
         self._sql = statements.load(__package__)
         self._writer: Writer | None = None
         self._reads: ReadPool | None = None
@@ -88,16 +90,17 @@ class PostgresStore(Reads):
         """
         if self._writer is not None:
             return
-        writer = Writer(self.address, self._sql, self._clock, self._patience_seconds)
-        patience = Patience(self.address, self._patience_seconds)
+        writer = Writer(self.address, self._sql, self._clock, self._patience_seconds, self._outage)
+        patience = Patience(self.address, self._patience_seconds, self._outage)
         try:
             while not await self._try_to_open(writer, patience):
                 pass
         except BaseException:
             await writer.close()
             raise
+        self._outage.end()
         self._writer = writer
-        self._reads = ReadPool(self.address, self._sql, self._read_connections, self._patience_seconds)
+        self._reads = ReadPool(self.address, self._sql, self._read_connections, self._patience_seconds, self._outage)
 
     async def _try_to_open(self, writer: Writer, patience: Patience) -> bool:
         connection = await writer.open(patience)

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from holdfast.ports.clock import Clock
     from holdfast.ports.operations import Membership, Operation
     from holdfast.stores.postgres.address import Address
+    from holdfast.stores.postgres.outage import Outage
     from holdfast.stores.sql.session import Handler, Session
 
 UNDONE_MAX: Final = 20
@@ -106,9 +107,12 @@ class _Write:
 class Writer:
     """The write half of one store object: one connection, on which one transaction follows another."""
 
-    def __init__(self, address: Address, sql: Mapping[str, str], clock: Clock | None, patience_seconds: float) -> None:
+    def __init__(
+        self, address: Address, sql: Mapping[str, str], clock: Clock | None, patience_seconds: float, outage: Outage
+    ) -> None:
         """Write to the store at `address`; with a `clock` by that, else by the database's."""
         self._address = address
+        self._outage = outage
         self._sql = sql
         self._shared_sql = {name: f"{text} {shared.LOCKING.get(name, '')}".rstrip() for name, text in sql.items()}
         self._clock = clock
@@ -152,6 +156,8 @@ class Writer:
             self._number += 1
             write = _Write(operations, membership, all(map(shared.may_share, operations)), self._number)
             outcome = await self._persist(write)
+        if self._outage.is_told:
+            self._outage.end()
         if outcome.refusal is not None:
             raise outcome.refusal
         return outcome.results, outcome.rings
@@ -160,7 +166,7 @@ class Writer:
 
     async def _persist(self, write: _Write) -> _Outcome:
         """Carry out a write until it is done, or until it is known that it cannot be."""
-        patience = Patience(self._address, self._patience_seconds)
+        patience = Patience(self._address, self._patience_seconds, self._outage)
         undone = 0
         while True:
             connection = await self._connect(patience)

@@ -97,7 +97,7 @@ def enter(session: Session, task_id: int) -> None:
         _advance(session, row.line)
     elif row.place and not row.held:
         _join(session, row, f"place {row.place}", PLACELESS)
-        _grant(session, row.place)
+        _grant(session, row.place, joined=row.id)
     else:
         _pass_place(session, row)
 
@@ -176,10 +176,14 @@ def use(session: Session, claimed: Sequence[tuple[int, bytes]]) -> set[int]:
 # --- Through them ------------------------------------------------------------------------------------------------
 
 
-def _grant(session: Session, place: str) -> None:
+def _grant(session: Session, place: str, *, joined: int | None = None) -> None:
+    """Give free places to the first in line; where somebody joined who is not the first, there are none."""
     line = f"place {place}"
     session.row("lock_line", (line,))
     while (row := _read(session, "first_in_line", line)) is not None:
+        if joined not in {None, row.id}:
+            return
+        joined = None
         slots = _decode(row.limits).slots
         if session.value("count_places", (place, slots)) >= slots:
             return
@@ -194,12 +198,16 @@ def _pass_place(session: Session, row: Limited) -> None:
         return
     line = f"rate {rates[0].name}"
     _join(session, row, line, RATED)
-    _advance(session, line)
+    _advance(session, line, joined=row.id)
 
 
-def _advance(session: Session, line: str) -> None:
+def _advance(session: Session, line: str, *, joined: int | None = None) -> None:
+    """Let go on who is first in line for a rate and fits; where somebody joined who is not the first, nobody does."""
     session.row("lock_line", (line,))
     while (row := _read(session, "first_in_line", line)) is not None:
+        if joined not in {None, row.id}:
+            return
+        joined = None
         due = _fits_at(session, _decode(row.limits).rates)
         if due > session.now:
             if row.state != DELAYED or not session.now < row.visible_at <= due:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3  # noqa: TID251 - what users have
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from holdfast.errors import EncodeError, TransactionError
+from holdfast.transactions import transaction
 from tests.unit.transactions.tellers import KINDS, Teller, teller
 
 pytestmark = pytest.mark.anyio
@@ -81,3 +84,10 @@ async def test_a_missing_table_is_named(kind: str, postgres_dsn: str, tmp_path: 
         for _ in range(2):
             with pytest.raises(TransactionError, match="holdfast migrate --outcomes"):
                 await desk.transact(desk.inserting(1), "order-1")
+
+
+def test_a_transaction_without_a_name_is_told_where_it_stands() -> None:
+    """Outside a task it needs a key, and the error names the line that lacks one."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection, pytest.raises(TransactionError) as caught:
+        transaction(connection, lambda _: 1)
+    assert "test_drivers.py:" in str(caught.value)

@@ -22,7 +22,7 @@ def test_every_part_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "hosts"),
     [
-        ("postgresql://", ()),
+        ("postgresql:///work", ()),
         ("postgres:///work", ()),
         ("postgresql://one,two:6432/work", (("one", None), ("two", 6432))),
         ("postgresql://[::1]:6432/work", (("::1", 6432),)),
@@ -54,6 +54,8 @@ def test_a_pooler_is_named() -> None:
         ("postgresql://u:pa@secret@db/work", "write @ as %40"),
         ("postgresql://u:pa/secret@db/work", "write @ as %40"),
         ("postgresql://u:secret@db/work?host=/run", "twice"),
+        ("postgres://secret", "names no database"),
+        ("postgresql://u:secret@db/?schema=jobs", "PGDATABASE"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_shown(text: str, says: str) -> None:
@@ -62,6 +64,12 @@ def test_what_is_wrong_is_named_and_nothing_shown(text: str, says: str) -> None:
         parse_address(text)
     assert says in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_database_may_be_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for PostgreSQL's own programs; one called like the user is not guessed."""
+    monkeypatch.setenv("PGDATABASE", "work")
+    assert parse_address("postgresql://").hosts == ()
 
 
 def test_the_password_is_not_shown() -> None:

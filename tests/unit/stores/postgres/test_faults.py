@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import asyncpg
 import pytest
 
+from holdfast import Holdfast
 from holdfast.errors import HoldfastError
 from holdfast.ports.operations import Append, ClaimTasks, Delivered, FinishTask, Membership, QueueTask
+from holdfast.ports.store import Store
 from holdfast.stores import PostgresStore, migrate
 from holdfast.stores.postgres import connection, write
 from holdfast.stores.postgres.locks import schema_lock
 from holdfast.testing.conformance.store.harness import do, join, own, signal, start
 from tests.conformance.postgres import database_of
+from tests.logbook import Logbook, logbook
 from tests.servers.postgres import Postgres
 from tests.servers.proxy import Fate, Proxy
 
@@ -104,6 +107,35 @@ def test_a_server_that_goes_and_comes_back(postgres_server: Postgres, postgres_d
             assert [run.run_id for run in (await store.runs(limit=1000))[0]] == started[::-1]
 
     asyncio.run(run())
+
+
+def test_an_outage_is_told_once(postgres_server: Postgres, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything in a process fails again and again: the log has a line when it begins, and one when it is over."""
+    monkeypatch.setattr(connection, "_DELAY_MAX", 0.1)
+    monkeypatch.setitem(PostgresStore.__init__.__kwdefaults__, "patience_seconds", 0.5)
+
+    async def run(book: Logbook) -> None:
+        async with Holdfast(definitions=[], store=dsn, bus="polling", poll_seconds=0.1) as app:
+            await asyncio.to_thread(postgres_server.kill9)
+            failing = [asyncio.create_task(fail(app.stack.store)) for _ in range(3)]
+            await asyncio.gather(*failing)
+            await _until(lambda: any("cannot be reached" in each.get("error", "") for each in book.lines))
+            assert not book.of("the server is back")
+            await asyncio.to_thread(postgres_server.start)
+            await _until(lambda: bool(book.of("the server is back")))
+
+    async def fail(store: Store) -> None:
+        with pytest.raises(HoldfastError, match="cannot be reached") as caught:
+            await store.totals()
+        assert getattr(caught.value, "is_told", False)
+
+    with logbook(monkeypatch) as book, ExitStack() as stack:
+        stack.callback(postgres_server.start)
+        asyncio.run(run(book))
+        stack.pop_all()
+    warnings = [each for each in book.lines if each["level"] == "warning" and "error" in each]
+    assert [each["event"] for each in warnings] == ["waiting for the server"], warnings
+    assert len(book.of("the server is back")) == 1
 
 
 def test_a_writer_that_stands_still_holds_nobody_up_for_long(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,15 @@ from holdfast.stores.beat import beat
 from holdfast.testing.conformance import CHECKS, Check
 from holdfast.testing.conformance.store.harness import do, join, own, signal, start
 from tests.conformance.postgres import Ground, PostgresHarness
+from tests.servers.pgbouncer import Pgbouncer
 
-POOLED = ("a_start_is_idempotent", "messages_keep_their_order", "the_dead_lose_their_runs", "runs_are_found_by_filter")
+POOLED = (
+    "a_place_is_passed_on_whatever_ends_it",
+    "a_start_is_idempotent",
+    "messages_keep_their_order",
+    "runs_are_found_by_filter",
+    "the_dead_lose_their_runs",
+)
 
 
 def test_a_lease_is_renewed_from_beside(dsn: str) -> None:
@@ -105,12 +112,12 @@ def test_writes_of_one_process_share_transactions(dsn: str) -> None:
 
 
 @pytest.mark.parametrize("check", [each for each in CHECKS if each.__name__ in POOLED], ids=lambda each: each.__name__)
-def test_behind_a_pooler(check: Check, ground: Ground) -> None:
+def test_behind_a_pooler(check: Check, ground: Ground, pgbouncer_server: Pgbouncer) -> None:
     """Where nothing may be kept on a connection between two transactions, promises are kept all the same."""
     ground.clear()
 
     async def run() -> None:
-        harness = PostgresHarness(f"{ground.dsn}&pooler=transaction")
+        harness = PostgresHarness(pgbouncer_server.dsn(ground.dsn))
         try:
             await check(harness)
         finally:
