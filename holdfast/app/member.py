@@ -19,7 +19,7 @@ from holdfast.app.surroundings import Renewer, Runner, Surroundings
 from holdfast.authoring import DeterminismGuard, Registry
 from holdfast.controller.notices import Notifier
 from holdfast.errors import DivergenceError, HoldfastError, UnknownNameError
-from holdfast.observe import Meters, Tracer, logger, tracer
+from holdfast.observe import Meters, Tracer, logger, tracer, warn_of
 from holdfast.orchestrator import Orchestrator, OrchestratorSettings
 from holdfast.ports.bus import Bus
 from holdfast.ports.operations import Join, Leave, Membership, Reap
@@ -160,7 +160,7 @@ class Member:
             try:
                 await self._store.write([Leave(membership)])
             except HoldfastError as error:
-                log.warning("could not leave in good order; the lease will expire", error=str(error))
+                warn_of(log, "could not leave in good order; the lease will expire", error)
 
     def _make_orchestrator(self, runner: TaskRunner, spans: Tracer | None) -> Orchestrator:
         settings = self._settings
