@@ -41,10 +41,12 @@ class Shop:
         shutil.copytree(SHOP, folder, ignore=shutil.ignore_patterns("__pycache__"))
         self.folder = folder
         self.url = ""
+        # One for all: making one costs more than what it sends. No connection of it outlives what it was for.
+        self._http = httpx.Client(headers={"Connection": "close"}, timeout=WAIT_MS / 1000)
         self._processes: list[subprocess.Popen[str]] = []
 
     def open(self) -> None:
-        """Serve everything in one process, until `close`."""
+        """Serve everything in one process, until `stop`."""
         _, said = self.start("dev")
         self.url = said["url"]
 
@@ -92,13 +94,18 @@ class Shop:
                 self.kill(each)
                 raise
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """End every process."""
         self.end(*self._processes)
 
+    def close(self) -> None:
+        """End every process, for good."""
+        self.stop()
+        self._http.close()
+
     def post(self, path: str, body: Any = None, status: int | None = None, **query: str) -> Any:
         """Send something to the API; return what it answers."""
-        answer = httpx.post(f"{self.url}{path}", json=body, params=query, timeout=WAIT_MS / 1000)
+        answer = self._http.post(f"{self.url}{path}", json=body, params=query)
         assert answer.is_success if status is None else answer.status_code == status, answer.text
         return answer.json() if answer.content else None
 
@@ -106,7 +113,7 @@ class Shop:
         """Send a signed delivery to the webhook `paid`."""
         content = json.dumps(body).encode()
         headers = {**github(content, delivery=delivery), "Content-Type": "application/json"}
-        httpx.post(f"{self.url}/v1/hooks/paid", content=content, headers=headers)
+        self._http.post(f"{self.url}/v1/hooks/paid", content=content, headers=headers)
 
 
 @contextmanager

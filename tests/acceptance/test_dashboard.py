@@ -43,7 +43,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         shop.open()
         shop.post("/v1/workflows/Nightly/runs", "monday", id="changed")
         shop.deliver({"order": "7"}, "d-7")
-        shop.close()
+        shop.stop()
         shop.edit("automations.py", "total = await price(day)", "total = await discount(day)")
         shop.edit("holdfast.toml", "body.ordr", "body.order")
         shop.open()
