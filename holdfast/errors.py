@@ -32,6 +32,7 @@
     ├── ModelError                 a language model did not answer
     │   ├── ModelRequestError
     │   └── AnswerError
+    ├── BudgetUsedUp               nothing is left to pay a language model from
     ├── ChildError                 a child run's end without a result, as its parent sees it
     ├── MessageError               a message to another run that could not be delivered
     ├── RunError                   a run's final outcome, as its caller sees it
@@ -93,6 +94,7 @@ wrong, what to do. Its code never changes and has a page in docs/errors/.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from difflib import get_close_matches
@@ -501,6 +503,47 @@ class AnswerError(ModelError):
     """A language model's answer does not fit the type that was asked for, also after it was told so."""
 
     code: ClassVar[str] = "HF532"
+
+
+@dataclass(eq=False)
+class BudgetUsedUp(HoldfastError):  # noqa: N818 - says what happened
+    """Nothing is left of a budget to pay a request to a language model from: its run is parked until there is more."""
+
+    code: ClassVar[str] = "HF533"
+
+    name: str
+    per: str
+    """`run`, `workflow` or `day`."""
+    scope: str
+    """Which of them."""
+
+    def message(self) -> str:
+        """Say which budget it is, and how it gets more."""
+        return (
+            f"budget {self.name!r} of {self.per} {self.scope} is used up\n"
+            f"See what was spent: holdfast ai budgets. Let it have more: "
+            + shlex.join(["holdfast", "ai", "grant", self.name, self.scope, "--usd", "5"])
+        )
+
+
+@dataclass(eq=False)
+class BudgetBusy(RateLimited):
+    """What is left of a budget is set aside for requests that are under way, and may cost less than that.
+
+    The attempt does not count; it starts again in a moment.
+    """
+
+    code: ClassVar[str] = "HF534"
+    freezes: ClassVar[bool] = False
+
+    retry_after: str | float | timedelta = "500ms"
+    name: str = ""
+    per: str = ""
+    scope: str = ""
+
+    def message(self) -> str:
+        """Say which budget it is."""
+        return f"the rest of budget {self.name!r} of {self.per} {self.scope} is set aside for requests under way"
 
 
 @dataclass(eq=False)

@@ -100,6 +100,8 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             "openai:gpt-5.6",
             "The answer does not fit the schema: pages: Input should be a valid integer. Answer with JSON alone.",
         ),
+        errors.BudgetUsedUp("team", "workflow", "triage"),
+        errors.BudgetBusy(name="team", per="workflow", scope="triage"),
         errors.HostBusy(30.0, host="api.example.com", reason="it answered 429 and wants to be left alone"),
         errors.CircuitOpen(12.5, host="api.example.com", reason="time-out (ReadTimeout)"),
         errors.CallError("POST", "https://api.example.com/charges", "it did not succeed"),

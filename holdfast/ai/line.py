@@ -1,7 +1,7 @@
 """An event loop's line to one model.
 
 Owns: `Speaker`, `Line`: the connection, whose turn it is at a cold prefix, what asks for each form of answer.
-Must not know: fallbacks, budgets, what an answer is for.
+Must not know: fallbacks, what an answer is for.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from holdfast.ai.budgets import OUTPUT_TOKENS, Budget
 from holdfast.ai.cached import Cached
 from holdfast.ai.forms import Form
+from holdfast.ai.metering import Meter
 from holdfast.ai.models import REPAIRS, Endpoint, make_agent, metered, told_apart
-from holdfast.ai.usage import Usage
 from holdfast.ai.warming import Warmth
 from holdfast.errors import AnswerError
 
 if TYPE_CHECKING:
     from pydantic_ai import Agent
     from pydantic_ai.models import Model
+
+    from holdfast.ai.prices import Cost
+    from holdfast.ai.usage import Usage
 
 TEXT: Final = Form(str)
 
@@ -35,8 +39,20 @@ class Speaker:
     begins: str | Cached
     """What every prompt begins with."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    budgets: tuple[Budget, ...] = ()
     rate: str | None = None
     """Name of the rate that is frozen when the provider says to come later."""
+
+    @property
+    def output_tokens(self) -> int:
+        """How long an answer may be, where there is a budget."""
+        said = self.settings.get("max_tokens")
+        return said if type(said) is int and said > 0 else OUTPUT_TOKENS
+
+    @property
+    def asked_with(self) -> Mapping[str, Any]:
+        """The settings with which it is asked: where there is a budget, an answer has an end."""
+        return {**self.settings, "max_tokens": self.output_tokens} if self.budgets else self.settings
 
     @property
     def prefix(self) -> Cached | None:
@@ -52,10 +68,10 @@ class Speaker:
 class Line:
     """The connection of one event loop to a model; made when it is first used."""
 
-    def __init__(self, speaker: Speaker, note: Callable[[Usage], None]) -> None:
-        """Ask `speaker`; `note` is told what each request used."""
+    def __init__(self, speaker: Speaker, note: Callable[[Usage, Cost | None], None]) -> None:
+        """Ask `speaker`; `note` is told what each request used and cost."""
         self._speaker = speaker
-        self._note = note
+        self._meter = Meter(speaker.endpoint, speaker.prefix, speaker.budgets, speaker.output_tokens, note)
         self._stack = AsyncExitStack()
         self._connecting = asyncio.Lock()
         self._connected: Model | None = None
@@ -114,14 +130,14 @@ class Line:
             if self._connected is None:
                 endpoint = self._speaker.endpoint
                 model = await self._stack.enter_async_context(endpoint.connect())
-                self._connected = metered(model, endpoint, self._note)
+                self._connected = metered(model, endpoint, self._meter.request)
         return self._connected
 
     def _agent(self, form: Form, tools: tuple[Callable[..., Any], ...]) -> Agent[None, Any]:
         agent = self._agents.get((form, tools))
         if agent is None:
             speaker = self._speaker
-            agent = make_agent(speaker.system, speaker.prefix, form, tools, speaker.settings)
+            agent = make_agent(speaker.system, speaker.prefix, form, tools, speaker.asked_with)
             self._agents[form, tools] = agent
         return agent
 

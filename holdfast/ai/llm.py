@@ -14,10 +14,12 @@ from typing import Any, Final, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from holdfast.ai.alone import run_alone
+from holdfast.ai.budgets import Budget
 from holdfast.ai.cached import Cached
 from holdfast.ai.forms import Form
 from holdfast.ai.line import Line, Speaker
 from holdfast.ai.models import Endpoint
+from holdfast.ai.prices import Cost
 from holdfast.ai.prompts import Prompt, PromptMaker
 from holdfast.ai.spending import Spending
 from holdfast.ai.usage import Usage
@@ -53,6 +55,7 @@ class LLM:
         fallback: Sequence[str | LLM] = (),
         base_url: str = "",
         api_key: str = "",
+        budget: Budget | Sequence[Budget] = (),
         rate: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
@@ -64,6 +67,7 @@ class LLM:
             fallback: what is asked, in this order, when this one does not answer: models, or whole LLMs.
             base_url: another address than the provider's own, of a gateway or of a server that speaks like it.
             api_key: where the key is, `env:NAME` or `file:PATH`; the provider's usual variable when empty.
+            budget: what tasks may spend on it, fallbacks included: one budget, or several that all have to allow it.
             rate: name of the tasks' rate that is frozen when the provider says to come later.
             settings: of the model, such as `{"temperature": 0.0, "max_tokens": 2000}`.
 
@@ -76,7 +80,8 @@ class LLM:
                 remedy='Write api_key="env:NAME" or api_key="file:PATH": secrets stay out of code and histories.',
             )
         endpoint = Endpoint(model, base_url.rstrip("/"), api_key)
-        self.speaker = Speaker(endpoint, system, dict(settings or {}), rate)
+        budgets = (budget,) if isinstance(budget, Budget) else tuple(budget)
+        self.speaker = Speaker(endpoint, system, dict(settings or {}), budgets, rate)
         self.spending = Spending()
         """What this process has used and paid."""
         self._fallbacks = [self._stand_in(each) for each in fallback]
@@ -100,6 +105,7 @@ class LLM:
 
         Raises:
             RateLimited: the provider said to come again later, and no fallback answered.
+            BudgetUsedUp: nothing is left to pay it from; the run is parked.
             ModelRequestError: it refused, and would again.
             AnswerError: the answer does not fit.
             ModelError: it did not answer.
@@ -221,10 +227,16 @@ class LLM:
         if isinstance(other, LLM):
             return other
         speaker = self.speaker
-        return LLM(other, system=speaker.prefix or speaker.system, rate=speaker.rate, settings=speaker.settings)
+        return LLM(
+            other,
+            system=speaker.prefix or speaker.system,
+            budget=speaker.budgets,
+            rate=speaker.rate,
+            settings=speaker.settings,
+        )
 
-    def _note(self, usage: Usage) -> None:
-        self.spending.note(usage, self.speaker.endpoint)
+    def _note(self, usage: Usage, cost: Cost | None) -> None:
+        self.spending.note(usage, cost)
         if self._watch is not None:
             self._watch.note(usage)
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from holdfast.ai.usage import NOT_SAID, Usage
+from holdfast.ai.usage import NOT_SAID, Reading, Usage
 from holdfast.errors import (
     AnswerError,
     DefinitionError,
@@ -41,8 +41,14 @@ PATIENCE_SECONDS: Final = 30.0
 """How long to wait after a refusal that does not say how long."""
 REPAIRS: Final = 2
 """How often a model is told that its answer does not fit, or that it called a tool wrongly."""
+SERVER_ERROR: Final = 500
+OVERLOADED: Final = 529
 KEYLESS: Final = "none"
 """What a server of one's own is given that asks for no key."""
+
+
+Metering: TypeAlias = Callable[[Callable[[], int]], AbstractAsyncContextManager[Reading]]
+"""What stands around a request: given what says how long it is, it gives what is to be filled in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,29 +179,53 @@ def make_agent(
     return cast("Agent[None, Any]", agent)
 
 
-def metered(model: Model, endpoint: Endpoint, note: Callable[[Usage], None]) -> Model:
-    """Return `model`, with every answer looked at for its end, and what it used noted."""
+def metered(model: Model, endpoint: Endpoint, metering: Metering) -> Model:
+    """Return `model`, with every request metered, and every answer looked at for its end."""
     from pydantic_ai.models.wrapper import WrapperModel
 
     class Metered(WrapperModel):
-        async def request(self, *args: Any, **kwargs: Any) -> ModelResponse:
-            response = await super().request(*args, **kwargs)
-            note(endpoint.usage_of(response))
+        async def request(self, messages: Any, *args: Any, **kwargs: Any) -> ModelResponse:
+            async with metering(lambda: _bytes_of(messages, args)) as reading:
+                with noted_refusals(reading):
+                    response = await super().request(messages, *args, **kwargs)
+                reading.usage = endpoint.usage_of(response)
             check_end(endpoint, response)
             return response
 
         @asynccontextmanager
-        async def request_stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            async with super().request_stream(*args, **kwargs) as stream:
-                yield stream
-            response = stream.get()
-            note(endpoint.usage_of(response))
+        async def request_stream(self, messages: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            async with metering(lambda: _bytes_of(messages, args)) as reading:
+                with noted_refusals(reading):
+                    async with super().request_stream(messages, *args, **kwargs) as stream:
+                        yield stream
+                response = stream.get()
+                reading.usage = endpoint.usage_of(response)
             if endpoint.provider == "openai-chat" and not (response.provider_details or {}).get("finish_reason"):
                 # The library takes the end of a stream for the end of an answer where no reason was given.
                 response.finish_reason = None
             check_end(endpoint, response)
 
     return Metered(model)
+
+
+@contextmanager
+def noted_refusals(reading: Reading) -> Iterator[None]:
+    """Note where a provider refuses a request before it computes anything."""
+    from pydantic_ai.exceptions import ModelHTTPError
+
+    try:
+        yield
+    except ModelHTTPError as error:
+        reading.refused = error.status_code < SERVER_ERROR or error.status_code == OVERLOADED
+        raise
+
+
+def _bytes_of(messages: Any, rest: tuple[Any, ...]) -> int:
+    """Return how long what is sent is, at least: the messages, and the tools among the rest."""
+    from pydantic_ai.messages import ModelMessagesTypeAdapter
+
+    tools = sum(len(repr(each)) for each in rest)
+    return len(ModelMessagesTypeAdapter.dump_json(messages)) + tools
 
 
 @contextmanager

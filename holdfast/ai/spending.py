@@ -9,8 +9,7 @@ from __future__ import annotations
 import threading
 from decimal import Decimal
 
-from holdfast.ai.models import Endpoint
-from holdfast.ai.prices import NANO, Cost, cost_of
+from holdfast.ai.prices import NANO, Cost
 from holdfast.ai.usage import NOT_SAID, Usage
 
 
@@ -35,9 +34,8 @@ class Spending:
         """What prompt caches saved, premiums for writing to them taken off, in dollars."""
         return Decimal(self.cost.saved) / NANO
 
-    def note(self, usage: Usage, endpoint: Endpoint) -> None:
-        """Add a request."""
-        cost = cost_of(usage, endpoint.seller, endpoint.model) if endpoint.seller else None
+    def note(self, usage: Usage, cost: Cost | None) -> None:
+        """Add a request; `cost` is None where nobody knows it."""
         with self._guard:
             self.requests += 1
             self.usage += usage

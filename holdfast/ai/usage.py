@@ -1,10 +1,12 @@
 """What one request to a model used, as the provider said it.
 
-Owns: `Usage`: nothing that was not said is counted as nothing.
+Owns: `Usage`: nothing that was not said is counted as nothing; `Reading`, which is filled in with it.
 Must not know: prices, providers.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import msgspec
 
@@ -38,6 +40,15 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 
 
 NOT_SAID = Usage()
+
+
+@dataclass(slots=True)
+class Reading:
+    """What became of a request, filled in by whoever makes it."""
+
+    usage: Usage = NOT_SAID
+    refused: bool = False
+    """Whether the provider refused it, and so is paid nothing."""
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from holdfast.app.address import Address, FileAddress
+from holdfast.app.books import StoreBooks
 from holdfast.app.default_store import forget_default, in_place
 from holdfast.app.encryption import check_keys, make_store
 from holdfast.app.keeper_messages import Setup
@@ -161,6 +162,15 @@ class Connection:
     async def _open_board(self) -> FleetBoard:
         await self._bus.open()
         return FleetBoard(self.store, self._bus, SystemClock(), asyncio.get_running_loop())
+
+    # --- Books -------------------------------------------------------------------------------------------------------
+
+    def books(self) -> StoreBooks:
+        """Return what requests to models are written down in, through this connection."""
+        return self.portal.call(self._open_books)
+
+    async def _open_books(self) -> StoreBooks:
+        return StoreBooks(self.store, asyncio.get_running_loop())
 
     # --- Locks -------------------------------------------------------------------------------------------------------
 

@@ -1,19 +1,23 @@
-"""What calls to outside systems find in this process: what the fleet knows of hosts, and where calls may go.
+"""What calls to outside systems find in this process: how hosts are, where calls may go, and what is written down.
 
-Owns: giving tasks the board of their own stack; in a child process, one through its own connection to the store.
-Must not know: calls, what is on a board.
+Owns: giving tasks the board and the books of their own stack; in a child process, those of its own connection.
+Must not know: calls, what is on a board and in the books.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+from holdfast.app.books import StoreBooks
 from holdfast.http import FleetBoard, Outbound, serve_outbound
+from holdfast.ports.books import serve_books
 from holdfast.ports.reach import Reach
 
 if TYPE_CHECKING:
+    from holdfast.app.connection import Connection
     from holdfast.app.settings import Settings
     from holdfast.ports.bus import Bus
     from holdfast.ports.clock import Clock
@@ -25,30 +29,34 @@ CHILD: Final = "holdfast.app.outbound:serve_child"
 
 def serve_stack(settings: Settings, store: Store, bus: Bus, clock: Clock) -> Callable[[], Awaitable[None]]:
     """Have the tasks of this process know what the fleet knows; return what ends that. Called on the store's loop."""
-    board = FleetBoard(store, bus, clock, asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    board, books = FleetBoard(store, bus, clock, loop), StoreBooks(store, loop)
     found = Outbound(board, Reach.allowing(settings.outbound_allow))
-    end = serve_outbound(lambda: found)
+    ends = (serve_outbound(lambda: found), serve_books(lambda: books))
 
     async def close() -> None:
-        end()
+        for end in ends:
+            end()
         await board.close()
 
     return close
 
 
 def serve_child() -> None:
-    """Have the tasks of this child process know what the fleet knows, once one of them calls a host."""
-    found: list[Outbound] = []
+    """Have the tasks of this child process know what the fleet knows, once one of them calls somebody."""
 
-    def find() -> Outbound:
-        if not found:
-            # Imported here: most tasks in child processes call nobody, and opening a store takes time.
-            from holdfast.app.connection import connect
-            from holdfast.app.default_store import default_settings
+    @functools.cache
+    def connection() -> Connection:
+        # Imported here: most tasks in child processes call nobody, and opening a store takes time.
+        from holdfast.app.connection import connect
+        from holdfast.app.default_store import default_settings
 
-            settings = default_settings()
-            board = connect(settings).outbound_board()
-            found.append(Outbound(board, Reach.allowing(settings.outbound_allow)))
-        return found[0]
+        return connect(default_settings())
 
-    serve_outbound(find)
+    @functools.cache
+    def outbound() -> Outbound:
+        found = connection()
+        return Outbound(found.outbound_board(), Reach.allowing(found.settings.outbound_allow))
+
+    serve_outbound(outbound)
+    serve_books(functools.cache(lambda: connection().books()))

@@ -33,6 +33,7 @@ from holdfast.cli import (
     runs,
     scheduling,
     serving,
+    spending,
     starting,
 )
 
@@ -80,6 +81,7 @@ program.command(rich_help_panel=FLEET)(repairing.repair)
 program.command(rich_help_panel=FLEET)(fleet.workers)
 program.add_typer(fleet.locks, name="locks", rich_help_panel=FLEET)
 program.add_typer(fleet.limits, name="limits", rich_help_panel=FLEET)
+program.add_typer(spending.models, name="ai", rich_help_panel=FLEET)
 program.add_typer(keys.keys, name="keys", rich_help_panel=KEEP)
 program.command(rich_help_panel=KEEP)(auditing.audit)
 program.add_typer(keeping.encryption, name="encryption", rich_help_panel=KEEP)

@@ -16,12 +16,14 @@ import msgspec
 
 from holdfast.ports.mappings import say_step
 from holdfast.ports.operations import (
+    Amount,
     Audited,
     BreakLock,
     Carrying,
     Deliver,
     DropSchedule,
     Gather,
+    GrantBudget,
     HurryGathering,
     LimitPool,
     Membership,
@@ -49,6 +51,7 @@ ACTS: Final[dict[type, Callable[[Any], tuple[str, str, str]]]] = {
     Pause: lambda act: ("pause", act.run_id, ""),
     Resume: lambda act: ("resume", act.run_id, ""),
     BreakLock: lambda act: ("break-lock", act.name, ""),
+    GrantBudget: lambda act: ("grant-budget", act.name if act.more != Amount() else "", act.scope),
     PausePool: lambda act: ("pause-pool", act.pool, act.reason),
     ResumePool: lambda act: ("resume-pool", act.pool, ""),
     LimitPool: lambda act: ("limit-pool", act.pool, "" if act.slots is None else str(act.slots)),

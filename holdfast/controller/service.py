@@ -5,7 +5,7 @@ Must not know: requests, responses, routes, who asks; what a part does.
 
     start   -> starts      validate, hand over, describe what came of it
     gather  -> gatherings
-    look    -> runs, glance, fleet, audit, notices, captures, inbox
+    look    -> runs, glance, fleet, spending, audit, notices, captures, inbox
     talk    -> messages
     operate -> operating, forks, schedules, keys
     log in  -> sessions
@@ -33,6 +33,7 @@ from holdfast.controller.overview import Glance
 from holdfast.controller.runs import Runs
 from holdfast.controller.schedules.service import ScheduleService
 from holdfast.controller.sessions import Sessions
+from holdfast.controller.spending import Spending
 from holdfast.controller.starts import Starts
 from holdfast.controller.webhooks import Desk, DeskOptions, Inbox
 from holdfast.observe import Meters, Publisher
@@ -97,6 +98,7 @@ class ControllerService:
         self.forks = Forks(engine, registry, self.runs, draw_id)
         self.gatherings = GatheringService(engine, registry, store, backlog)
         self.fleet = Fleet(store)
+        self.spending = Spending(store)
         self.audit = AuditLog(store)
         self.notices = Outbox(store)
         self.captures = CaptureShelf(captures)

@@ -70,7 +70,7 @@ from holdfast.ports.operations import (
     QueueTask,
     RetryOwnTask,
 )
-from holdfast.ports.task import AttemptOutcome, Drifted, PutOff, RunningAttempt, TaskCall, TaskRunner
+from holdfast.ports.task import AttemptOutcome, Parks, PutOff, RunningAttempt, TaskCall, TaskRunner
 
 PROMOTE_SECONDS: Final = 0.05
 """A first attempt that takes longer than this is made durable (setting `promote_seconds`)."""
@@ -471,7 +471,7 @@ class Dispatcher:
                     self._hand_in(FreezeRate(failure.rate, failure.seconds, call.idempotency_key))
                 return outcome.ended + failure.seconds, _NOT_TRIED
             failure = failure.as_failure(final=True)
-        if isinstance(failure, Drifted):
+        if isinstance(failure, Parks):
             self._hand_in(failure.report(attempt.live.execution_id))
             self._keep_calls(attempt, outcome)
             return outcome.ended, _NOT_TRIED

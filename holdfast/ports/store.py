@@ -13,6 +13,7 @@ from holdfast.history import Codec, Page
 from holdfast.ports.operations import (
     AuditEntry,
     AuditFilter,
+    BudgetRecord,
     Changes,
     ChunkRecord,
     DeliveryFilter,
@@ -31,6 +32,7 @@ from holdfast.ports.operations import (
     LockRecord,
     MemberRecord,
     Membership,
+    ModelUsageRecord,
     NoticeRecord,
     Operation,
     PoolRecord,
@@ -172,6 +174,20 @@ class Store(Protocol):
 
     async def exchanges(self, execution_id: int) -> list[RecordedExchanges]:
         """Return the calls of an execution's attempts that came to nothing, by step."""
+
+    async def budgets(self) -> list[BudgetRecord]:
+        """Return the budgets from which anything was paid or set aside: by name, and the newest days first."""
+
+    async def model_usage(self, by: str, since: float) -> list[ModelUsageRecord]:
+        """Return what requests to models used since the day of a time.
+
+        Args:
+            by: what is summed up: by `day`, `workflow`, `model` or `prefix`.
+            since: a time of the first day that counts.
+        """
+
+    async def run_model_usage(self, run_id: str) -> list[ModelUsageRecord]:
+        """Return what a run's requests to models used, by step."""
 
     async def locks(self) -> list[LockRecord]:
         """Return every place in every lock's queue: by name, holders first, then in line."""

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from holdfast.history import Attempt, Exchange, Failure, TaskOptions, encode_exchanges
-from holdfast.ports.operations import DriftChange, RecordExchanges, ReportDrift
+from holdfast.ports.operations import DriftChange, ParkForBudget, RecordExchanges, ReportDrift
 
 
 class TaskCall(msgspec.Struct, frozen=True, gc=False):
@@ -92,6 +92,22 @@ class Drifted(Failure, frozen=True, array_like=True):
         return ReportDrift(execution_id, self.host, self.endpoint, self.contract, changes)
 
 
+class OutOfBudget(Failure, frozen=True, array_like=True):
+    """A budget is used up that a task pays from: the run is parked, and the attempt does not count."""
+
+    name: str = ""
+    per: str = ""
+    scope: str = ""
+
+    def report(self, execution_id: int) -> ParkForBudget:
+        """Return what is to be written of it."""
+        return ParkForBudget(execution_id, self.name, self.per, self.scope)
+
+
+Parks: TypeAlias = Drifted | OutOfBudget
+"""Failures that park a run."""
+
+
 class RunningAttempt(Protocol):
     """An attempt under way."""
 
@@ -159,6 +175,8 @@ __all__ = [
     "Attempt",
     "AttemptOutcome",
     "Drifted",
+    "OutOfBudget",
+    "Parks",
     "PutOff",
     "RunningAttempt",
     "TaskCall",

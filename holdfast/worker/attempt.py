@@ -20,11 +20,11 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from holdfast.errors import ApiDrift, EncodeError, LeaseLost, RateLimited
+from holdfast.errors import ApiDrift, BudgetUsedUp, EncodeError, LeaseLost, RateLimited
 from holdfast.history import Exchange, Failure, describe_failure
 from holdfast.ports.clock import Clock
 from holdfast.ports.task import AttemptOutcome, TaskCall, TaskInfo, current_task
-from holdfast.worker.put_off import drifted_by, put_off_by
+from holdfast.worker.put_off import drifted_by, out_of_budget_by, put_off_by
 
 STOP_GRACE_SECONDS: Final = 5.0
 """How long code that was told to stop may take to clean up."""
@@ -326,6 +326,8 @@ def describe_task_failure(error: BaseException, *, retryable: bool = True) -> Fa
             return put_off_by(error, failure)
         case ApiDrift():
             return drifted_by(error, failure)
+        case BudgetUsedUp():
+            return out_of_budget_by(error, failure)
         case _:
             return failure
 

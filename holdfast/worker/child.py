@@ -31,7 +31,7 @@ import msgspec
 
 from holdfast.errors import DefinitionError, HoldfastError, LeaseLost
 from holdfast.history import Exchange, Failure
-from holdfast.ports.task import Drifted, PutOff, TaskInfo
+from holdfast.ports.task import Drifted, OutOfBudget, PutOff, TaskInfo
 from holdfast.worker.attempt import Executable, describe_task_failure, encode_progress, perform_as
 from holdfast.worker.frames import (
     Beat,
@@ -235,6 +235,9 @@ def run(call: Call, parent: Parent) -> Ended:
     if isinstance(result, Drifted):
         about = (result.host, result.endpoint, result.contract, result.changes)
         return Ended(call.number, None, result, drift=about, exchanges=context.exchanges)
+    if isinstance(result, OutOfBudget):
+        budget = (result.name, result.per, result.scope)
+        return Ended(call.number, None, result, budget=budget, exchanges=context.exchanges)
     if isinstance(result, Failure):
         return Ended(call.number, None, result, exchanges=context.exchanges)
     return Ended(call.number, result)

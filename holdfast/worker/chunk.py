@@ -12,16 +12,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Concatenate, Final
 
 import msgspec
 
 from holdfast.engine import decide_retry
 from holdfast.history import Failure, describe_failure
 from holdfast.ports.clock import Clock
-from holdfast.ports.operations import ClaimedChunk, ItemOutcome, RecordItems
-from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall, TaskRunner
-from holdfast.worker.claimed import decode_options
+from holdfast.ports.operations import ClaimedChunk, FreezeRate, ItemOutcome, Operation, RecordItems
+from holdfast.ports.task import AttemptOutcome, Parks, PutOff, RunningAttempt, TaskCall, TaskRunner
+from holdfast.worker.claimed import PARKED_SECONDS, decode_options, rates_of
 
 BATCH_ITEMS: Final = 256
 """So many outcomes are written at once."""
@@ -42,7 +42,7 @@ class ChunkRun:
         runner: TaskRunner,
         clock: Clock,
         draw: Callable[[], float],
-        record: Callable[[ChunkRun, RecordItems], None],
+        record: Callable[Concatenate[ChunkRun, RecordItems, ...], None],
         freed: Callable[[ChunkRun], None],
     ) -> None:
         """Take over a chunk. Raises msgspec.ValidationError when its options are not ours.
@@ -52,7 +52,7 @@ class ChunkRun:
             runner: what runs attempts.
             clock: where times come from.
             draw: uniform in [0, 1), for the wait before items are tried again.
-            record: takes what has to be written.
+            record: takes what has to be written, and operations that go along with it.
             freed: told that an item that took a slot has ended.
         """
         self.chunk = chunk
@@ -72,6 +72,10 @@ class ChunkRun:
         self._outcomes: list[ItemOutcome] = []
         self._outcome_bytes = 0
         self._retries: list[int] = []
+        self._put_off: list[int] = []
+        self._put_off_until = 0.0
+        self._along: dict[Operation, None] = {}
+        """What else has to be written, each once and in order."""
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -140,14 +144,20 @@ class ChunkRun:
             retry_at,
             done=done,
             fan_out_id=self.chunk.fan_out_id,
+            put_off=tuple(self._put_off),
+            put_off_until=self._put_off_until,
         )
+        along = tuple(self._along)
         self._outcomes.clear()
         self._outcome_bytes = 0
         self._retries.clear()
+        self._put_off.clear()
+        self._put_off_until = 0.0
+        self._along.clear()
         self.recorded_at = self._clock.now()
         if done:
             self.over = True
-        self._record(self, operation)
+        self._record(self, operation, *along)
 
     def forget_unstarted(self) -> None:
         """Start no more items; they go back with the last record, when those that run have ended."""
@@ -176,16 +186,30 @@ class ChunkRun:
             self._outcome_bytes += len(outcome.result)
         else:
             failure = outcome.failure or Failure("RuntimeError", "the attempt ended without a result")
-            if decide_retry(self._options.retry, self.chunk.attempt, failure, 0.0) is None:
+            if isinstance(failure, PutOff | Parks):
+                self._try_later(index, failure)
+            elif decide_retry(self._options.retry, self.chunk.attempt, failure, 0.0) is None:
                 self._outcomes.append(ItemOutcome(index, False, _encode(failure)))
             else:
                 self._retries.append(index)
         self._left -= 1
         if (
             self._left == 0
-            or len(self._outcomes) + len(self._retries) >= BATCH_ITEMS
+            or len(self._outcomes) + len(self._retries) + len(self._put_off) >= BATCH_ITEMS
             or self._outcome_bytes >= BATCH_BYTES
         ):
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self.flush)
+
+    def _try_later(self, index: int, failure: PutOff | Parks) -> None:
+        self._put_off.append(index)
+        if isinstance(failure, PutOff):
+            seconds = failure.seconds
+            by = f"{self.chunk.execution}/{self.chunk.step}[{index}]"
+            for rate in rates_of(failure, self._options):
+                self._along[FreezeRate(rate, seconds, by)] = None
+        else:  # what is queued when it is parked is set aside with it
+            seconds = PARKED_SECONDS
+            self._along[failure.report(self.chunk.execution_id)] = None
+        self._put_off_until = max(self._put_off_until, self._clock.now() + seconds)

@@ -23,13 +23,13 @@ from holdfast.ports.operations import (
     RetryTask,
     slack_seconds,
 )
-from holdfast.ports.task import AttemptOutcome, Drifted, PutOff, RunningAttempt, TaskCall
+from holdfast.ports.task import AttemptOutcome, Parks, PutOff, RunningAttempt, TaskCall
 
 OPTIONS_KEPT: Final = 1_000
 """How many different options are kept decoded: nearly all calls of a task have the same."""
 
-DRIFT_SECONDS: Final = 1.0
-"""When an attempt is made again that met a drift which was settled before it could be told."""
+PARKED_SECONDS: Final = 1.0
+"""When an attempt is made again whose reason to park was gone before it could be told."""
 
 _decode_options: Final = msgspec.msgpack.Decoder(TaskOptions).decode
 _decode_attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...]).decode
@@ -47,6 +47,15 @@ def _start_by(options: TaskOptions, asked_at: float) -> float:
 def decode_options(encoded: bytes) -> TaskOptions:
     """Return options as they were queued. Raises msgspec.ValidationError, msgspec.DecodeError."""
     return _decode_options(encoded)
+
+
+def rates_of(failure: PutOff, options: TaskOptions) -> list[str]:
+    """Return the rates that wait because a task with these options was told to come again later."""
+    if not failure.freezes:
+        return []
+    if failure.rate:
+        return [failure.rate]
+    return [] if options.limits is None else [rate.name for rate in options.limits.rates]
 
 
 class ClaimedRun:
@@ -109,7 +118,7 @@ class ClaimedRun:
             if not self._is_too_late(outcome.ended + failure.seconds):
                 return self._put_off(outcome, failure)
             failure = failure.as_failure(final=True)
-        if isinstance(failure, Drifted):
+        if isinstance(failure, Parks):
             return self._park(outcome, failure)
         tried = (*before, Attempt(claimed.attempt, outcome.started, outcome.ended, worker, failure))
         delay = decide_retry(options.retry, claimed.attempt, failure, draw())
@@ -135,10 +144,8 @@ class ClaimedRun:
         return [self._finish(failed), *recorded]
 
     def _put_off(self, outcome: AttemptOutcome, failure: PutOff) -> list[Operation]:
-        claimed, limits = self.claimed, self.call.options.limits
-        rates: list[str] = []
-        if failure.freezes:
-            rates = [failure.rate] if failure.rate else [] if limits is None else [rate.name for rate in limits.rates]
+        claimed = self.claimed
+        rates = rates_of(failure, self.call.options)
         by = f"{claimed.execution}/{claimed.step}"
         return [
             *(FreezeRate(rate, failure.seconds, by) for rate in rates),
@@ -153,12 +160,12 @@ class ClaimedRun:
             ),
         ]
 
-    def _park(self, outcome: AttemptOutcome, failure: Drifted) -> list[Operation]:
+    def _park(self, outcome: AttemptOutcome, failure: Parks) -> list[Operation]:
         claimed = self.claimed
         again = RetryTask(
             claimed.task_id,
             claimed.token,
-            outcome.ended + DRIFT_SECONDS,
+            outcome.ended + PARKED_SECONDS,
             claimed.failures,
             claimed.execution_id,
             claimed.step,

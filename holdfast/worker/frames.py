@@ -84,6 +84,8 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag=18):
     """Which host, what was called, what was expected, and what differs; when an answer was not as expected."""
     exchanges: tuple[Exchange, ...] = ()
     """What the code asked of outside systems and was answered, where it failed."""
+    budget: tuple[str, str, str] | None = None
+    """Name, period and scope of a budget that is used up."""
 
 
 Frame: TypeAlias = Prepare | Load | Call | Begun | Beat | Ended

@@ -324,7 +324,8 @@ class PoolWorker:
             self._send(RetryTask(claimed.task_id, claimed.token, later, claimed.failures, tried=False))
         else:
             indexes = tuple(index for index, _ in claimed.items)
-            self._send(RecordItems(claimed.chunk_id, claimed.token, (), indexes, later, done=True))
+            put_off = RecordItems(claimed.chunk_id, claimed.token, (), done=True, put_off=indexes, put_off_until=later)
+            self._send(put_off)
         log.error(
             "the input of a task cannot be decrypted here; it is put off",
             run_id=claimed.run_id,
@@ -387,7 +388,7 @@ class PoolWorker:
         else:
             run.flush(done=True)
 
-    def _record(self, run: ChunkRun, operation: RecordItems) -> None:
+    def _record(self, run: ChunkRun, operation: RecordItems, *along: Operation) -> None:
         if operation.done:
             self._pools[run.chunk.pool].note_duration(self._clock.now() - run.started_at)
 
@@ -399,6 +400,8 @@ class PoolWorker:
             self._settle()
 
         self._send(operation, answer)
+        for each in along:
+            self._send(each)
 
     def _slot_freed(self, pool: Pool) -> None:
         if pool.more_tasks or not pool.chunks:

@@ -36,7 +36,7 @@ from holdfast.worker.frames import (
     Prepare,
     encode_frame,
 )
-from holdfast.worker.put_off import drifted, put_off
+from holdfast.worker.put_off import drifted, out_of_budget, put_off
 from holdfast.worker.spawning import spawn
 
 IDLE_SECONDS_MAX: Final = 60.0
@@ -268,6 +268,8 @@ class Processes:
                         failure = drifted(failure, frame.drift)
                     if frame.exchanges and job.called is not None:
                         job.called(frame.exchanges)
+                    if frame.budget is not None:
+                        failure = out_of_budget(failure, frame.budget)
                     job.done(failure if frame.result is None else frame.result)
                     self._warm_up()
             case Prepare() | Load() | Call():

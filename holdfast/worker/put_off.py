@@ -1,4 +1,4 @@
-"""What a task means that raised `RateLimited` or `ApiDrift`.
+"""What a task means that raised `RateLimited`, `ApiDrift` or `BudgetUsedUp`.
 
 Owns: reading how long it is to wait, in all the ways in which receivers say it.
 Must not know: retries, rates, what is done about it.
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.authoring import parse_duration
 from holdfast.errors import DefinitionError
-from holdfast.ports.task import Drifted, PutOff
+from holdfast.ports.task import Drifted, OutOfBudget, PutOff
 
 if TYPE_CHECKING:
-    from holdfast.errors import ApiDrift, RateLimited
+    from holdfast.errors import ApiDrift, BudgetUsedUp, RateLimited
     from holdfast.history import Failure
 
 UNREADABLE_SECONDS: Final = 30.0
@@ -47,6 +47,26 @@ def drifted(failure: Failure, about: tuple[str, str, str, tuple[tuple[str, str, 
         endpoint=endpoint,
         contract=contract,
         changes=changes,
+    )
+
+
+def out_of_budget_by(error: BudgetUsedUp, failure: Failure) -> OutOfBudget:
+    """Return how a task failed that raised `error`, described as `failure`."""
+    return out_of_budget(failure, (error.name, error.per, error.scope))
+
+
+def out_of_budget(failure: Failure, about: tuple[str, str, str]) -> OutOfBudget:
+    """Return a failure that parks its run until a budget has more: by name, period and scope."""
+    name, per, scope = about
+    return OutOfBudget(
+        failure.type,
+        failure.message,
+        failure.traceback,
+        failure.retryable,
+        failure.cause,
+        name=name,
+        per=per,
+        scope=scope,
     )
 
 

@@ -95,6 +95,16 @@ from holdfast.controller.documents.runs import (
     begun_document,
     run_document,
 )
+from holdfast.controller.documents.spending import (
+    BudgetList,
+    BudgetState,
+    Grant,
+    Granted,
+    ModelUsed,
+    ModelUsedList,
+    budget_document,
+    usage_document,
+)
 from holdfast.controller.documents.workflows import (
     Workflow,
     WorkflowList,
@@ -108,6 +118,8 @@ __all__ = [
     "AuditEntry",
     "AuditPage",
     "BrokenLock",
+    "BudgetList",
+    "BudgetState",
     "Bulk",
     "BulkAnswer",
     "BulkFork",
@@ -122,6 +134,8 @@ __all__ = [
     "ForkAnswer",
     "ForkBody",
     "ForkedRun",
+    "Grant",
+    "Granted",
     "Health",
     "HistoryPage",
     "Key",
@@ -135,6 +149,8 @@ __all__ = [
     "LockList",
     "LockName",
     "Message",
+    "ModelUsed",
+    "ModelUsedList",
     "NewKey",
     "Notice",
     "NoticePage",
@@ -162,6 +178,7 @@ __all__ = [
     "WorkflowSummary",
     "audit_document",
     "begun_document",
+    "budget_document",
     "capture_document",
     "cause_document",
     "drift_document",
@@ -171,5 +188,6 @@ __all__ = [
     "notice_document",
     "pool_document",
     "run_document",
+    "usage_document",
     "worker_document",
 ]

@@ -30,6 +30,7 @@ from holdfast.controller.http import (
     notices,
     runs,
     schedules,
+    spending,
     workflows,
 )
 from holdfast.controller.http.access import Doorkeeper, ScopedRoute, check_routes
@@ -63,6 +64,7 @@ ROUTERS = (
     workflows.router,
     fleet.router,
     drifts.router,
+    spending.router,
     schedules.router,
     gatherings.router,
     captures.router,

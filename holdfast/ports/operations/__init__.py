@@ -144,6 +144,19 @@ from holdfast.ports.operations.messages import (
     Delivered,
     InboxRow,
 )
+from holdfast.ports.operations.model_calls import (
+    Amount,
+    BudgetLimit,
+    BudgetRecord,
+    GrantBudget,
+    ModelCall,
+    ModelUsage,
+    ModelUsageRecord,
+    ParkForBudget,
+    Reservation,
+    ReserveModelCall,
+    SettleModelCall,
+)
 from holdfast.ports.operations.notices import (
     DUE,
     SENT,
@@ -274,6 +287,10 @@ Operation: TypeAlias = (
     | RecordExchanges
     | ReportDrift
     | SettleDrift
+    | ReserveModelCall
+    | SettleModelCall
+    | ParkForBudget
+    | GrantBudget
     | PausePool
     | ResumePool
     | LimitPool
@@ -344,6 +361,7 @@ __all__ = [
     "USE_EXISTING",
     "WAITING",
     "AcquireLease",
+    "Amount",
     "Answer",
     "Append",
     "Ask",
@@ -355,6 +373,8 @@ __all__ = [
     "BeginGathered",
     "Begun",
     "BreakLock",
+    "BudgetLimit",
+    "BudgetRecord",
     "Carrying",
     "Change",
     "Changes",
@@ -395,6 +415,7 @@ __all__ = [
     "Gathered",
     "GatheringRecord",
     "GatheringState",
+    "GrantBudget",
     "HostRecord",
     "HurryGathering",
     "IdPolicy",
@@ -415,6 +436,9 @@ __all__ = [
     "MarkDone",
     "MemberRecord",
     "Membership",
+    "ModelCall",
+    "ModelUsage",
+    "ModelUsageRecord",
     "MoveSchedule",
     "Moved",
     "NewChild",
@@ -427,6 +451,7 @@ __all__ = [
     "Outgoing",
     "OutgoingMessage",
     "Overtaken",
+    "ParkForBudget",
     "Pause",
     "PausePool",
     "PoolRecord",
@@ -457,6 +482,8 @@ __all__ = [
     "ReportDrift",
     "Request",
     "ResendNotice",
+    "Reservation",
+    "ReserveModelCall",
     "Resume",
     "ResumePool",
     "RetryOwnTask",
@@ -470,6 +497,7 @@ __all__ = [
     "ScheduleRun",
     "Settle",
     "SettleDrift",
+    "SettleModelCall",
     "SettleNotice",
     "StartNext",
     "StartRun",

@@ -66,6 +66,9 @@ class RecordItems(Value, frozen=True):
     done: bool = False
     fan_out_id: int = 0
     """Whose items they are, as the claim said: a body that is encrypted is so for its place."""
+    put_off: tuple[int, ...] = ()
+    """Items that were told to come again later: like `retry`, but the attempt does not count."""
+    put_off_until: float = 0.0
 
 
 class ChunkState(Value, frozen=True):

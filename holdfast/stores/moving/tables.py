@@ -50,6 +50,9 @@ TRAVELLING: Final = (
     "schedule_fires",
     "gatherings",
     "gathered",
+    "model_calls",
+    "model_days",
+    "budgets",
 )
 
 STAYING: Final[Mapping[str, str]] = MappingProxyType(

@@ -146,8 +146,10 @@ def keep(session: Session, chunk: HeldChunk, *, done: bool) -> None:
         session.run("keep_pending", (chunk.chunk_id, _bitmap(chunk.pending)))
 
 
-def add_retry(session: Session, chunk: HeldChunk, indexes: Iterable[int], retry_at: float) -> None:
-    """Put items taken from `chunk` into a new one, claimable at `retry_at` for the next attempt."""
+def add_retry(
+    session: Session, chunk: HeldChunk, indexes: Iterable[int], retry_at: float, *, tried: bool = True
+) -> None:
+    """Put items taken from `chunk` into a new one, claimable at `retry_at`; at the same attempt unless `tried`."""
     pending = 0
     for index in indexes:
         pending |= 1 << (index - chunk.first)
@@ -163,7 +165,7 @@ def add_retry(session: Session, chunk: HeldChunk, indexes: Iterable[int], retry_
             chunk.task,
             chunk.pool,
             chunk.priority,
-            chunk.attempt + 1,
+            chunk.attempt + tried,
             chunk.queued_at,
             session.now if ready else retry_at,
             _unless_paused(session, chunk, READY if ready else DELAYED),

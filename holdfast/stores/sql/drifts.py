@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from holdfast.ports.bus import HOSTS, RUNS
+from holdfast.ports.bus import HOSTS
 from holdfast.ports.hosts import HostState
-from holdfast.ports.operations import RUNNING, DriftChange, DriftRecord, ReportDrift, SettleDrift
-from holdfast.stores.sql import changes, executions, inbox, parts
+from holdfast.ports.operations import DriftChange, DriftRecord, ReportDrift, SettleDrift
+from holdfast.stores.sql import executions, parking, parts
 from holdfast.stores.sql.hosts import change_host
 
 if TYPE_CHECKING:
@@ -69,16 +69,8 @@ def settle(session: Session, operation: SettleDrift) -> int | None:
     if settled_at is None:
         session.run("settle_drift", (operation.drift, session.now, operation.by))
         _note(session, host, endpoint, None, operation.mapping)
-    resumed = 0
-    for (execution_id,) in session.rows("parked_by_drift", (*_range(operation.drift), operation.limit)):
-        session.run("resume_execution", (execution_id,))
-        changes.note(session, execution_id, RUNNING)
-        parts.resume(session, execution_id, forgive=True)
-        inbox.put(session, execution_id, "resume", "", b"", "")
-        resumed += 1
-    if resumed:
-        session.rings.add(RUNS)
-    return resumed
+    parked = session.rows("parked_by_drift", (*_range(operation.drift), operation.limit))
+    return sum(parking.go_on(session, execution_id) for (execution_id,) in parked)
 
 
 def _prefix(drift: int) -> str:

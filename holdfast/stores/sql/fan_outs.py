@@ -74,6 +74,8 @@ def record(session: Session, operation: RecordItems) -> ChunkState:
     again = [index for index in operation.retry if chunk.take(index)]
     outcomes.put(session, chunk.fan_out_id, chunk.first, recorded)
     chunks.add_retry(session, chunk, again, operation.retry_at)
+    later = [index for index in operation.put_off if chunk.take(index)]
+    chunks.add_retry(session, chunk, later, operation.put_off_until, tried=False)
     chunks.keep(session, chunk, done=operation.done)
     return _count(session, chunk.fan_out_id, recorded) if recorded else ChunkState(wanted=True)
 

@@ -44,11 +44,18 @@ def resume(session: Session, operation: Resume) -> bool:
         RunStateError: it is neither parked nor paused.
     """
     execution_id, status = _find(session, operation.run_id)
-    if not session.run("resume_execution", (execution_id,)):
+    if not go_on(session, execution_id):
         remedy = (
             f"Only a run that is PARKED or PAUSED can. See what it waits for: holdfast runs show {operation.run_id}"
         )
         raise RunStateError(operation.run_id, status, "resumed", remedy)
+    return True
+
+
+def go_on(session: Session, execution_id: int) -> bool:
+    """Make an execution claimable again; return whether it was parked or paused."""
+    if not session.run("resume_execution", (execution_id,)):
+        return False
     changes.note(session, execution_id, RUNNING)
     parts.resume(session, execution_id, forgive=True)
     inbox.put(session, execution_id, "resume", "", b"", "")

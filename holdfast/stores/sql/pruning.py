@@ -53,6 +53,8 @@ def prune(session: Session, operation: Prune) -> Pruned:
         session.run("drop_outcomes", (execution_id,))
         session.run("drop_exchanges", (execution_id,))
         session.run("drop_notices", (execution_id,))
+        session.run("drop_model_calls", (execution_id,))
+        session.run("drop_budgets", (execution_id,))
         payloads += session.run("drop_unused_blobs", (execution_id,))
         session.run("drop_blob_uses", (execution_id,))
         session.run("note_pruned", (execution_id,))

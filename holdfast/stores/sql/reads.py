@@ -31,6 +31,7 @@ from holdfast.stores.sql import (
     locks,
     log,
     members,
+    model_calls,
     notices,
     pools,
     requests,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from holdfast.ports.operations import (
         AuditEntry,
         AuditFilter,
+        BudgetRecord,
         Changes,
         ChunkRecord,
         DeliveryFilter,
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
         LockRecord,
         MemberRecord,
         Membership,
+        ModelUsageRecord,
         NoticeRecord,
         PoolRecord,
         PoolRule,
@@ -203,6 +206,18 @@ class Reads(ABC):
     async def exchanges(self, execution_id: int) -> list[RecordedExchanges]:
         """Return the calls of an execution's attempts that came to nothing, by step."""
         return await self._ask(lambda reader: exchanges.read_exchanges(reader, execution_id))
+
+    async def budgets(self) -> list[BudgetRecord]:
+        """Return the budgets from which anything was paid or set aside: by name, and the newest days first."""
+        return await self._ask(model_calls.read_budgets)
+
+    async def model_usage(self, by: str, since: float) -> list[ModelUsageRecord]:
+        """Return what requests to models used since the day of a time, by `day`, `workflow`, `model` or `prefix`."""
+        return await self._ask(model_calls.read_usage, by, since)
+
+    async def run_model_usage(self, run_id: str) -> list[ModelUsageRecord]:
+        """Return what a run's requests to models used, by step."""
+        return await self._ask(model_calls.read_run_usage, run_id)
 
     async def locks(self) -> list[LockRecord]:
         """Return every place in every lock's queue: by name, holders first, then in line."""

@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 
+from holdfast.errors import RateLimited
 from holdfast.history import RetryPolicy
 from holdfast.ports.operations import Beat, Reap
 from holdfast.ports.task import current_task
@@ -90,6 +91,25 @@ async def test_failed_items_are_tried_again_and(tmp_path):
         assert (await yard.summary(step)).failed == 0
         assert await yard.outcomes(step) == list(range(40))
         assert tries == {number: 3 if number % 10 == 3 else 1 for number in range(40)}
+
+
+@on_loop
+async def test_an_item_that_is_told_to_come_again_later_does_not_use_up_an_attempt(tmp_path):
+    """As a task of its own would not."""
+    tries = {}
+
+    async def turned_away(number):
+        tries[number] = tries.get(number, 0) + 1
+        await asyncio.sleep(0)
+        if number == 3 and tries[number] <= 5:
+            raise RateLimited(0.001)
+        return current_task.get().info.attempt
+
+    async with yard_at(tmp_path) as yard, yard.worker(turned_away):
+        step = await yard.fan_out(turned_away, range(8), chunk_items=4, retry=RetryPolicy(attempts=2))
+        await yard.summary(step)
+        assert await yard.outcomes(step) == [1] * 8
+        assert tries[3] == 6
 
 
 @on_loop

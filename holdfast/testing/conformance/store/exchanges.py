@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from holdfast.ports.operations import RecordedExchanges, RecordExchanges, Started
-from holdfast.testing.conformance.store.harness import Check, StoreHarness, do, expect, join, own, start
-from holdfast.testing.conformance.store.pruning import end, prune
+from holdfast.testing.conformance.store.harness import Check, StoreHarness, do, end, expect, join, own, start
+from holdfast.testing.conformance.store.pruning import prune
 
 
 async def calls_of_the_last_attempt_are_kept(harness: StoreHarness) -> None:

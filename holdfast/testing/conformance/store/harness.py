@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from holdfast.errors import HoldfastError
 from holdfast.history import ROOT, CancelRequested, Page, WorkflowTerminated, seal
-from holdfast.ports.operations import ClaimedRun, ClaimRuns, Deliver, Join, Membership, Started, StartRun
+from holdfast.ports.operations import (
+    COMPLETED,
+    Append,
+    ClaimedRun,
+    ClaimRuns,
+    Closing,
+    Deliver,
+    Join,
+    Membership,
+    Started,
+    StartRun,
+)
 
 if TYPE_CHECKING:
     from holdfast.ports.operations import Operation
@@ -110,3 +121,10 @@ def signal(run_id: str, operation_id: str = "", name: str = "go") -> Deliver:
 async def claim(store: Store, member: Membership, limit: int = 100, workflow: str = "W") -> list[ClaimedRun]:
     """Claim runs."""
     return list(await do(store, ClaimRuns((workflow,), limit), member))
+
+
+async def end(store: Store, member: Membership, execution: int, history: History, **more: Any) -> None:
+    """Append the last page of an execution."""
+    closing = Closing(more.pop("status", COMPLETED), b"outcome", more.pop("continuation", None))
+    page = history.keep(history.page(closing=True))
+    await do(store, Append(execution, page, closing=closing, inbox_read=1 << 60, **more), member)

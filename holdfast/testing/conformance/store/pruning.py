@@ -23,7 +23,6 @@ from holdfast.ports.operations import (
     FAILED,
     Append,
     ClaimChunks,
-    Closing,
     Continuation,
     Deliver,
     IdPolicy,
@@ -45,6 +44,7 @@ from holdfast.testing.conformance.store.harness import (
     StoreHarness,
     claim,
     do,
+    end,
     expect,
     join,
     own,
@@ -67,13 +67,6 @@ async def prune(store: Store, *, uncaptured: bool = True) -> Pruned:
     result = await do(store, Prune(before, executions=1 << 40, uncaptured=uncaptured))
     assert isinstance(result, Pruned), "Prune returns a Pruned"
     return result
-
-
-async def end(store: Store, member: Membership, execution: int, history: History, **more: Any) -> None:
-    """Append the last page of an execution."""
-    closing = Closing(more.pop("status", COMPLETED), b"outcome", more.pop("continuation", None))
-    page = history.keep(history.page(closing=True))
-    await do(store, Append(execution, page, closing=closing, inbox_read=1 << 60, **more), member)
 
 
 async def use_and_prune(store: Store, member: Membership) -> None:

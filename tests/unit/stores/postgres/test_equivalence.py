@@ -72,6 +72,7 @@ COLUMNS: dict[str, Sequence[Any]] = {
     "task_queue.pool": ("a", "b"),
     "chunks.task": ("a", "b"),
     "chunks.pool": ("a", "b"),
+    "budgets.per": ("run", "day"),
 }
 """What stands in columns whose values mean something."""
 

@@ -120,6 +120,7 @@ MAY_SCAN = {
     "read_slots": "as many rows as there are processes",
     "read_hosts": "the whole table was asked for",
     "read_drifts": "the newest were asked for, of a table that grows with what changes outside",
+    "read_budgets": "the whole table was asked for",
     "read_locks": "the whole table was asked for",
     "read_rates": "the whole table was asked for",
     "read_keys": "the whole table was asked for",

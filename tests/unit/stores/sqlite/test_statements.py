@@ -26,6 +26,7 @@ MAY_SCAN = {
     "forget_members": "as above, and only when one joins",
     "read_hosts": "the whole table was asked for",
     "read_drifts": "the newest were asked for, of a table that grows with what changes outside",
+    "read_budgets": "the whole table was asked for",
     "read_locks": "the whole table was asked for",
     "read_rates": "the whole table was asked for",
     "read_pool_rules": "the whole table was asked for",
