@@ -27,9 +27,17 @@ from holdfast.observe import configure_logs
 
 STORE_VARIABLE: Final = "HOLDFAST_STORE"
 BUS_VARIABLE: Final = "HOLDFAST_BUS"
+ENGINE_VARIABLE: Final = "HOLDFAST_ENGINE"
 
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on.", show_default=False)]
 PortOption = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default=False)]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What runs workflows: embedded, or temporal://HOST:PORT/NAMESPACE. The setting when not given.",
+        show_default=False,
+    ),
+]
 MetricsPortOption = Annotated[
     int | None,
     typer.Option(
@@ -76,22 +84,23 @@ def orchestrator(
     modules: ModulesArgument = None,
     store: StoreOption = None,
     bus: BusOption = None,
+    engine: EngineOption = None,
     metrics_port: MetricsPortOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Own runs and move them forward; their tasks go to workers."""
-    _serve(
-        Output(as_json=as_json), modules, ("orchestrator",), http=False, store=store, bus=bus, metrics_port=metrics_port
-    )
+    options: dict[str, Any] = {"store": store, "bus": bus, "engine": engine, "metrics_port": metrics_port}
+    _serve(Output(as_json=as_json), modules, ("orchestrator",), http=False, **options)
 
 
-def worker(
+def worker(  # noqa: PLR0917 - as many options as there are
     modules: ModulesArgument = None,
     pool: PoolOption = None,
     processes: Annotated[int, typer.Option(min=1, max=1024, help="How many worker processes to keep running.")] = 1,
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
     store: StoreOption = None,
     bus: BusOption = None,
+    engine: EngineOption = None,
     metrics_port: MetricsPortOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -99,11 +108,18 @@ def worker(
     output = Output(as_json=as_json)
     pools = shown(output, lambda: _pools(pool)) if pool else None
     if processes > 1:
-        settings = shown(output, lambda: load_settings(store=store, bus=bus, metrics_port=metrics_port))
-        places = {STORE_VARIABLE: store, BUS_VARIABLE: bus}  # whoever may see command lines may not see passwords
+        settings = shown(output, lambda: load_settings(store=store, bus=bus, engine=engine, metrics_port=metrics_port))
+        # Whoever may see command lines may not see passwords.
+        places = {STORE_VARIABLE: store, BUS_VARIABLE: bus, ENGINE_VARIABLE: engine}
         _say_if_seen(output, store, bus)
         raise typer.Exit(run_verb(output, lambda: _supervise(settings, modules or [], pool or [], processes, places)))
-    options: dict[str, Any] = {"store": store, "bus": bus, "pools": pools, "metrics_port": metrics_port}
+    options: dict[str, Any] = {
+        "store": store,
+        "bus": bus,
+        "engine": engine,
+        "pools": pools,
+        "metrics_port": metrics_port,
+    }
     _serve(output, modules, ("worker",), http=False, replaceable=supervised, **options)
 
 

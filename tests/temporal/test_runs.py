@@ -7,6 +7,7 @@ import base64
 import gc
 import json
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from holdfast import Holdfast
+from holdfast import Client, Holdfast
 from holdfast.errors import (
     NotOnEngineError,
     QueryError,
@@ -172,6 +173,52 @@ def test_failures_keep_their_words_both_ways(
 
     on_temporal(temporal_server, tmp_path, body)
     assert replayed(temporal_server, "doomed", doomed) == (Verdict.IDENTICAL, "FAILED")
+
+
+def test_a_killed_server_goes_on_where_it_was(temporal_server: Temporal, tmp_path: Path) -> None:
+    """What it had answered is there; the worker, which lives on, goes on with the run."""
+
+    async def body(app: Holdfast) -> None:
+        handle = await app.client.start(Basket, id="outlives")
+        assert await handle.update(Basket.add, "ink") == 1
+        await asyncio.to_thread(temporal_server.kill9)
+        await asyncio.to_thread(temporal_server.start)
+        assert await handle.update(Basket.add, "pen") == 2
+        await handle.signal(Basket.close)
+        assert await handle.result() == ["INK", "PEN"]
+
+    on_temporal(temporal_server, tmp_path, body)
+
+
+def test_workers_and_orchestrators_of_the_command_line_take_the_engine(
+    temporal_server: Temporal, tmp_path: Path
+) -> None:
+    """One process runs workflows, another one tasks, and a third one starts and waits."""
+    store = f"sqlite:///{tmp_path / 'store.db'}"
+
+    async def run() -> None:
+        serving = [
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "holdfast", role, "tests/temporal/served.py", "--store", store),
+                *("--engine", temporal_server.url, "--json"),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                cwd=Path(__file__).parents[2],
+            )
+            for role in ("orchestrator", "worker")
+        ]
+        try:
+            async with await Client.connect(store, engine=temporal_server.url) as client:
+                handle = await client.start("served", "ink", id="served")
+                assert await handle.result(60) == "INK"
+        finally:
+            for each in serving:
+                each.terminate()
+                await each.communicate()
+        assert [each.returncode for each in serving] == [0, 0]
+
+    asyncio.run(run())
+    gc.collect()  # nothing else closes a connection of the SDK's
 
 
 def test_what_a_run_asks_for_and_temporal_does_not_have_fails_it(temporal_server: Temporal, tmp_path: Path) -> None:
