@@ -33,6 +33,7 @@ from typing import Final
 
 from holdfast import Client, Holdfast, Rate, task, workflow
 from holdfast.ports.store import Store
+from holdfast.worker.tether import tethered
 from tests.crash.own_stores import KINDS, SQLITE, own_store
 
 AMOUNT: Final = 100
@@ -220,18 +221,20 @@ async def campaign(
     """Let workers send and stay while some of them are killed; judge what arrived."""
     store = store or f"sqlite:///{folder / 'store.db'}"
     receivers, watch = Receivers(random.Random(1), kill_every, kills_max=kills_max), Watch()
-    arguments = ("-m", "holdfast", "worker", __name__, "--pool", f"default={WORKER_SLOTS}", "--store", store)
+    worker = ["-m", "holdfast", "worker", __name__, "--pool", f"default={WORKER_SLOTS}"]
+    command = tethered([sys.executable, *worker])
     async with (
         receivers.listening() as ports,
         Holdfast(modules=[__name__], store=store, roles=("orchestrator",), lease_seconds=lease_seconds) as app,
         await Client.connect(store) as looker,
     ):
         environment = {**os.environ, ENVIRONMENT: ports, "HOLDFAST_LEASE_SECONDS": str(lease_seconds)}
+        environment["HOLDFAST_STORE"] = store
 
         async def seat() -> None:
             while True:
                 child = await asyncio.create_subprocess_exec(
-                    sys.executable, *arguments, env=environment, stdout=asyncio.subprocess.DEVNULL, stderr=quiet
+                    *command, env=environment, stdout=asyncio.subprocess.DEVNULL, stderr=quiet
                 )
                 try:
                     await child.wait()

@@ -36,6 +36,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from holdfast import HoldfastError, lock
+from holdfast.worker.tether import tethered
 from tests.crash.linearizability import NEVER, Swap, Verdict, check
 from tests.crash.own_stores import KINDS, SQLITE, own_store
 from tests.servers.passage import Passage
@@ -263,7 +264,7 @@ async def campaign(
         async with _way_to(store if cut_every else "") as (way, dsn):
             place = {"HOLDFAST_STORE": dsn} if way is not None else {}
             child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.crash.locks", *arguments, env=environment | place
+                *tethered([sys.executable, "-m", "tests.crash.locks", *arguments]), env=environment | place
             )
             if way is not None:
                 register.ways[child.pid] = way
