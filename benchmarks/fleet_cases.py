@@ -114,6 +114,16 @@ FLEET_CASES: Final = (
         repeats=2,
     ),
     Case(
+        "map_changing",
+        "`map_tasks` over 5,000 items that wait 50 ms each, again and again, while there are 1, 2, 4, 2 and 1 workers",
+        _alike(
+            {"items": 5_000, "seconds": 0.05, "processes": [1, 2, 4, 2, 1], "slots": 64, "stretch": 5.0},
+            {"items": 100, "seconds": 0.01, "processes": [1, 2, 1], "slots": 8, "stretch": 2.0},
+            OURS,
+        ),
+        repeats=1,
+    ),
+    Case(
         "timers",
         "10,000 runs sleep until the same moment: how long after it the first one has ended, and the last one",
         _alike({"timers": 10_000, "lead": 30.0}, {"timers": 200, "lead": 2.0}, OURS),

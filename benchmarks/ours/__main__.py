@@ -16,6 +16,7 @@ import msgspec
 
 from benchmarks.ours import (
     breakdown,
+    coming,
     http,
     idle,
     in_process,
@@ -52,6 +53,7 @@ CASES: Final[Mapping[str, Callable[..., Coroutine[Any, Any, list[Sample] | None]
     "idle": idle.measure,
     "map_waiting": spreading.measure,
     "map_computing": spreading.measure,
+    "map_changing": coming.measure,
     "timers": timers.measure,
 }
 

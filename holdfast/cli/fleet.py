@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
 
 from holdfast.app import Client
+from holdfast.cli.operating import person
 from holdfast.cli.output import Exit, Output, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, with_client
-from holdfast.ports.operations import BreakLock
+from holdfast.errors import UsageError
+from holdfast.history import check_identifier
+from holdfast.ports.operations import BreakLock, SetLimit
 
 locks = typer.Typer(help="Locks and semaphores.", no_args_is_help=True)
 limits = typer.Typer(help="How many tasks run at once, how often, and the hosts they call.", no_args_is_help=True)
@@ -80,6 +84,34 @@ def break_lock(
     with_client(output, store, body)
 
 
+@limits.command("set")
+def set_limit(
+    name: Annotated[str, typer.Argument(help="A limit's name, as `limits list` has it.")],
+    figure: Annotated[str, typer.Argument(metavar="N", help="How many at once, or units in a window; or none.")],
+    rate: Annotated[bool, typer.Option("--rate", help="It is a rate, not a limit of how many run at once.")] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a limit or a rate have another figure than tasks say, from now on; none lifts it."""
+    output = Output(as_json=as_json)
+    kind = "rate" if rate else "concurrency"
+
+    async def body(client: Client) -> None:
+        amount = _read_figure(figure, whole=not rate)
+        await client.store.write([SetLimit(kind, check_identifier(name, "the name of the limit"), amount, person())])
+        output.fields({"kind": kind, "name": name, "limit": amount})
+
+    with_client(output, store, body)
+
+
+def _read_figure(text: str, *, whole: bool) -> float | None:
+    if text == "none":
+        return None
+    if not re.fullmatch(r"[0-9]{1,12}" if whole else r"[0-9]{1,12}(\.[0-9]{1,6})?", text) or float(text) == 0:
+        raise UsageError(f"{text!r} is no figure of a limit", "Write a number above 0, or: none. To stop: pools pause.")
+    return float(text)
+
+
 @limits.command("list")
 def list_limits(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """List limits, rates and hosts: how much is used, who waits, what is frozen, which hosts fail."""
@@ -100,6 +132,7 @@ def list_limits(store: StoreOption = None, as_json: JsonOption = False) -> None:
                 "circuit": each.circuit or None,
                 "circuit_until": None if each.circuit_until is None else time_of(each.circuit_until),
                 "reason": each.reason or None,
+                "set_by": each.set_by,
             }
             for each in await client.store.limits()
         ]

@@ -38,6 +38,7 @@ from holdfast.ports.operations import (
     ResumePool,
     RevokeKey,
     RotateKey,
+    SetLimit,
     SettleDrift,
     StartNext,
     StartRun,
@@ -60,6 +61,7 @@ ACTS: Final[dict[type, Callable[[Any], tuple[str, str, str]]]] = {
         if act.mapping
         else ("resolve-drift", str(act.drift), "")
     ),
+    SetLimit: lambda act: ("set-limit", act.name, "none" if act.amount is None else f"{act.amount:g}"),
     ResendNotice: lambda act: ("resend-notice", str(act.notice_id), ""),
     PutKey: lambda act: ("create-key", act.name, " ".join(act.scopes)),
     RotateKey: lambda act: ("rotate-key", act.name, ""),

@@ -6,6 +6,10 @@ Must not know: HTTP, runs.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from typing import Final
+
 from holdfast.controller.actors import store_of
 from holdfast.controller.documents import (
     BrokenLock,
@@ -22,9 +26,21 @@ from holdfast.controller.documents import (
     pool_document,
     worker_document,
 )
-from holdfast.errors import UnknownNameError
-from holdfast.ports.operations import BreakLock, LimitPool, PausePool, PoolRecord, ResumePool, SettleDrift
+from holdfast.errors import InputError, UnknownNameError
+from holdfast.history import check_identifier
+from holdfast.ports.operations import (
+    BreakLock,
+    LimitPool,
+    PausePool,
+    PoolRecord,
+    ResumePool,
+    SetLimit,
+    SettleDrift,
+)
 from holdfast.ports.store import Store
+
+DRAIN_LOOK_SECONDS: Final = 0.2
+"""How often a drain looks."""
 
 
 class Fleet:
@@ -81,6 +97,25 @@ class Fleet:
             raise UnknownNameError("drift", str(drift), remedy="See them: GET /v1/drifts, or holdfast drift list.")
         parked = next((each.parked for each in await self._store.drifts() if each.drift == drift), 0)
         return ResolvedDrift(drift=drift, resumed=resumed, parked=parked)
+
+    async def set_limit(self, kind: str, name: str, amount: float | None, by: str = "") -> LimitList:
+        """Let a limit have another figure than tasks say; None lifts it. `by` is who does it. Raises InputError."""
+        check_identifier(name, "the name of the limit")
+        if kind == "concurrency" and amount is not None and (amount < 1 or amount != int(amount)):
+            raise InputError("the limit", (("", f"{amount:g} places are none; give a whole number, or pause a pool"),))
+        await store_of(self._store, by).write([SetLimit(kind, name, amount, by)])
+        listed = (await self.limits()).limits
+        return LimitList(limits=[each for each in listed if (each.kind, each.name) == (kind, name)])
+
+    async def wait_drained(self, name: str, seconds: float) -> Pool:
+        """Return a pool as soon as nothing of it is under way, or after so many seconds."""
+        found = await self.pool(name)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while found.in_flight:
+                    await asyncio.sleep(DRAIN_LOOK_SECONDS)
+                    found = await self.pool(name)
+        return found
 
     async def break_lock(self, name: str, by: str = "") -> BrokenLock:
         """Take a lock from its holder by force; `by` is who does it, for the audit log."""

@@ -380,6 +380,7 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.HurryGathering,
         ops.PruneGatherings,
         ops.FreezeRate,
+        ops.SetLimit,
         ops.TellHost,
         ops.ReportDrift,
         ops.SettleDrift,

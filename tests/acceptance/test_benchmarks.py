@@ -139,12 +139,14 @@ def test_a_fleet_is_measured_on_servers_of_its_own(tmp_path: Path) -> None:
     if postgres.find_programs() is None:
         go_without_program("postgres", postgres.INSTALL)
     require_program(redis.PROGRAM, redis.INSTALL)
-    cases = ("--only", "in_process", "--only", "round_trip", "--system", "holdfast")
+    cases = ("--only", "in_process", "--only", "round_trip", "--only", "map_changing", "--system", "holdfast")
     done = run("benchmarks.fleet", "--quick", *cases, "--json", str(tmp_path / "report.json"))
     assert done.returncode == 0, done.stderr
     read = json.loads((tmp_path / "report.json").read_text())
     rows = {(row["case"], row["metric"]): row["value"] for row in read["rows"]}
     assert rows.keys() >= {("in_process", "steps"), ("in_process", "runs"), ("round_trip", "trip_p50")}
+    stretches = [metric for case, metric in rows if case == "map_changing"]
+    assert stretches == ["stretch_1_workers_1", "stretch_2_workers_2", "stretch_3_workers_1"]
     assert all(value > 0 for value in rows.values())
     assert any("fsync" in line for line in read["durability"])
 

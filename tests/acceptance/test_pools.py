@@ -71,8 +71,14 @@ async def test_a_paused_pool_keeps_its_tasks(tmp_path):
 
 @pytest.fixture
 def call(tmp_path, monkeypatch):
-    """Return how to type a command."""
+    """Return how to type a command, where there is a store."""
     monkeypatch.chdir(tmp_path)
+
+    async def make() -> None:
+        async with await Client.connect(f"sqlite:///{tmp_path / 'store.db'}"):
+            pass
+
+    asyncio.run(make())
 
     def type_in(*words: str, code: int = 0) -> dict:
         result = CliRunner().invoke(program, [*words, "--json", "--store", f"sqlite:///{tmp_path / 'store.db'}"])
@@ -82,14 +88,21 @@ def call(tmp_path, monkeypatch):
     return type_in
 
 
+def test_limits_are_set_from_a_shell(call):
+    """A limit or a rate has another figure from now on, with who set it, until that is lifted."""
+    assert call("limits", "set", "crm", "10") == {"kind": "concurrency", "name": "crm", "limit": 10.0}
+    assert call("limits", "set", "tokens", "2.5", "--rate")["limit"] == 2.5
+    listed = {each["name"]: (each["limit"], each["set_by"] is not None) for each in call("limits", "list")["items"]}
+    assert listed == {"crm": (10.0, True), "tokens": (2.5, True)}
+    for wrong in (("crm", "0"), ("crm", "2.5"), ("crm", "many"), ("tokens", "-1", "--rate")):
+        call("limits", "set", *wrong, code=2)
+    call("limits", "set", "crm", "none")
+    call("limits", "set", "tokens", "none", "--rate")
+    assert call("limits", "list")["items"] == []
+
+
 def test_pools_are_operated_from_a_shell(call, tmp_path):
     """Each verb answers with the pool as it is then, and is noted under the name of whoever typed it."""
-
-    async def make() -> None:
-        async with await Client.connect(f"sqlite:///{tmp_path / 'store.db'}"):
-            pass
-
-    asyncio.run(make())
     assert call("pools", "pause", "gpu", "--reason", "too hot")["paused"] is True
     assert call("pools", "limit", "gpu", "8")["limit"] == 8
     assert call("pools", "resume", "gpu") == {

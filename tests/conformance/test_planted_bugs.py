@@ -251,6 +251,13 @@ BUGS = (
     Bug("a_large_one_gets_its_turn", "first_in_line", "turn, id", "turn DESC, id"),
     Bug("a_frozen_rate_lets_nobody_start", "freeze_rate", "WHERE frozen_until < excluded.frozen_until", ""),
     Bug("a_frozen_rate_lets_nobody_start", "put_back_in_line", "line = ?2", "line = substr(?2, 9)"),
+    Bug("a_limit_that_was_set_counts_at_once", "put_limit_rule", "amount = excluded.amount", "amount = amount"),
+    Bug("a_limit_that_was_set_counts_at_once", "drop_limit_rule", "name = ?2", "name = ?2 || 'x'"),
+    Bug("a_limit_that_was_set_counts_at_once", "lines_named", "line = ?1", "line = ?1 || 'x'"),
+    Bug("a_limit_is_set_for_one_key_or_for_each", "limit_rule", "name = ?2", "name = ?3"),
+    Bug("a_limit_is_set_for_one_key_or_for_each", "limit_rule", "name = ?3", "name = ?3 || 'x'"),
+    Bug("a_rate_that_was_set_counts_at_once", "limit_rule", "SELECT amount", "SELECT amount - 1"),
+    Bug("a_rate_that_was_set_counts_at_once", "read_limit_rules", "amount, changed_by", "0, changed_by"),
     Bug("places_come_before_rates", "read_queue", "failures, line", "failures, ''"),
     Bug("places_come_before_rates", "count_places", "held = 1", "held = 1 AND state = 2"),
 )

@@ -145,6 +145,16 @@ class Limit(Document, frozen=True):
     """Until when it stays open."""
     reason: str | None = None
     """How the last call failed that opened it."""
+    set_by: str | None = None
+    """Who set `limit`; null where it is what tasks say."""
+
+
+class LimitChange(Document, frozen=True, forbid_unknown_fields=True):
+    """A limit that is to have another figure than tasks say; null lifts it."""
+
+    kind: Literal["concurrency", "rate"]
+    name: str
+    limit: Annotated[float, msgspec.Meta(gt=0, le=1e12)] | None
 
 
 class LimitList(Document, frozen=True):
@@ -207,6 +217,7 @@ def limit_document(record: LimitRecord) -> Limit:
         circuit=cast("_Circuit", record.circuit) if record.circuit else None,
         circuit_until=iso_time_or_none(record.circuit_until),
         reason=record.reason or None,
+        set_by=record.set_by,
     )
 
 

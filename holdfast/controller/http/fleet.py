@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from holdfast.authoring import CallSignature
 from holdfast.controller.documents import (
     BrokenLock,
+    LimitChange,
     LimitList,
     LockList,
     LockName,
@@ -25,7 +26,15 @@ from holdfast.controller.documents import (
 )
 from holdfast.controller.http.access import ScopedRoute, requires
 from holdfast.controller.http.openapi import describes, reference, takes
-from holdfast.controller.http.parts import TheBody, ThePrincipal, TheService, json_response
+from holdfast.controller.http.parts import (
+    InSeconds,
+    TheBody,
+    ThePartsOf,
+    ThePrincipal,
+    TheService,
+    json_response,
+    wait_unless_stopping,
+)
 from holdfast.controller.keys import Scope
 from holdfast.controller.strict import read_json
 
@@ -42,9 +51,14 @@ def _pool_limit(body: PoolLimit) -> None:
     """Describe the body of limit."""
 
 
+def _limit_change(body: LimitChange) -> None:
+    """Describe the body of set."""
+
+
 PoolName = Annotated[str, Path(min_length=1, max_length=200, description="A pool's name.")]
 _POOL_CHANGE: Final = CallSignature(_pool_change, name="the request")
 _POOL_LIMIT: Final = CallSignature(_pool_limit, name="the request")
+_LIMIT_CHANGE: Final = CallSignature(_limit_change, name="the request")
 _LOCK_NAME: Final = CallSignature(_lock_name, name="the request")
 
 router = APIRouter(route_class=ScopedRoute, tags=["fleet"])
@@ -89,6 +103,24 @@ async def limit_pool(name: PoolName, service: TheService, body: TheBody, princip
     return json_response(await service.fleet.limit_pool(name, wanted.limit, principal.actor))
 
 
+@router.post(
+    "/v1/pools/{name}/drain",
+    responses=describes(Pool, words="Nothing of it is under way.") | describes(Pool, 202, "Some of it still is."),
+)
+@requires(Scope.OPERATE)
+async def drain_pool(
+    name: PoolName,
+    parts: ThePartsOf,
+    principal: ThePrincipal,
+    wait: Annotated[float, InSeconds, Query(ge=0, le=300, description="How long to wait until nothing is.")] = 0,
+) -> Response:
+    """Pause a pool, and wait until nothing of it is under way; it stays paused either way."""
+    fleet = parts.service.fleet
+    paused = await fleet.pause_pool(name, "drain", principal.actor)
+    pool = await wait_unless_stopping(parts, fleet.wait_drained(name, wait)) or paused
+    return json_response(pool, 202 if pool.in_flight else 200)
+
+
 @router.get("/v1/locks", responses=describes(LockList))
 @requires(Scope.READ)
 async def list_locks(service: TheService) -> Response:
@@ -101,6 +133,15 @@ async def list_locks(service: TheService) -> Response:
 async def list_limits(service: TheService) -> Response:
     """List limits: who has a place, how much of a rate is used, who waits, what is frozen, which hosts fail."""
     return json_response(await service.fleet.limits())
+
+
+@router.post("/v1/limits/set", responses=describes(LimitList), openapi_extra=takes(reference(LimitChange)))
+@requires(Scope.OPERATE)
+async def set_limit(service: TheService, body: TheBody, principal: ThePrincipal) -> Response:
+    """Let a limit have so many places, or a rate so many units, whatever tasks say; null lifts it."""
+    read_json(body or b"null", "the request")
+    (wanted,), _ = _LIMIT_CHANGE.decode_call(body or b"null")
+    return json_response(await service.fleet.set_limit(wanted.kind, wanted.name, wanted.limit, principal.actor))
 
 
 @router.post("/v1/locks/break", responses=describes(BrokenLock), openapi_extra=takes(reference(LockName)))

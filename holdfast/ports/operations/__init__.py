@@ -120,6 +120,7 @@ from holdfast.ports.operations.limits import (
     FreezeRate,
     LimitHolder,
     LimitRecord,
+    SetLimit,
     slack_seconds,
 )
 from holdfast.ports.operations.locks import (
@@ -283,6 +284,7 @@ Operation: TypeAlias = (
     | ReleaseLease
     | BreakLock
     | FreezeRate
+    | SetLimit
     | TellHost
     | RecordExchanges
     | ReportDrift
@@ -495,6 +497,7 @@ __all__ = [
     "RunRecord",
     "ScheduleRecord",
     "ScheduleRun",
+    "SetLimit",
     "Settle",
     "SettleDrift",
     "SettleModelCall",

@@ -1,6 +1,6 @@
 """Limits: places for attempts that run at once, and rates at which they may start.
 
-Owns: freezing a rate; how a limit is shown; how exact a rate is.
+Owns: freezing a rate, setting a limit; how a limit is shown; how exact a rate is.
 Must not know: what tasks do.
 """
 
@@ -32,6 +32,21 @@ class FreezeRate(Value, frozen=True):
     seconds: float
     by: str = ""
     """Whose attempt was told to wait."""
+
+
+class SetLimit(Value, frozen=True):
+    """Let a limit have so many places, or a rate so many units in its window, whatever tasks say. Result: True.
+
+    It holds at once, for what waits already; what is under way goes on, also where that is more.
+    """
+
+    kind: str
+    """`concurrency` or `rate`."""
+    name: str
+    """Of a concurrency limit with keys: of one key, such as `fetch[acme]`, or `fetch` for each of them."""
+    amount: float | None
+    """None lifts it: what tasks say counts again."""
+    by: str = ""
 
 
 class LimitHolder(Value, frozen=True):
@@ -68,3 +83,5 @@ class LimitRecord(Value, frozen=True):
     """Until when it stays open."""
     reason: str = ""
     """How the last call failed that opened it."""
+    set_by: str | None = None
+    """Who set `limit`, whatever tasks say; None where it is what tasks say, '' where nobody said who."""

@@ -33,6 +33,7 @@ TRAVELLING: Final = (
     "rate_uses",
     "rate_holds",
     "pools",
+    "limit_rules",
     "fan_outs",
     "slices",
     "chunks",

@@ -23,6 +23,8 @@ and a slack: within half of it the worker begins, or gives the row back; the oth
 So whoever receives it never sees more than the rate allows, in any window. The first in line of a rate that does not
 fit yet is delayed until it will; the others wait behind it, however small they are, so that a large one gets its turn.
 
+Rules. A limit or a rate may have another figure than tasks say, because somebody set it. It is read where a line moves.
+
 Turns. Rows of one key have rising numbers, and a row of a key that had none begins with the number at the head of the
 line. A claim that takes the lowest numbers goes around the keys, however many rows one of them has.
 """
@@ -36,12 +38,12 @@ import msgspec
 
 from holdfast.history import Limits
 from holdfast.ports.bus import TASKS
-from holdfast.ports.operations import FreezeRate, LimitHolder, LimitRecord, slack_seconds
+from holdfast.ports.operations import FreezeRate, LimitHolder, LimitRecord, SetLimit, slack_seconds
 from holdfast.stores.sql import executions
 from holdfast.stores.sql.queue_states import DELAYED, KEYED, PLACELESS, RATED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from holdfast.history import RateUse
     from holdfast.ports.operations import QueueTask
@@ -108,6 +110,22 @@ def freeze(session: Session, operation: FreezeRate) -> float:
     session.run("freeze_rate", (operation.name, until, operation.by))
     frozen: float = session.value("frozen_until", (operation.name,))
     return frozen
+
+
+def set_limit(session: Session, operation: SetLimit) -> bool:
+    """Let a limit or a rate have another figure than tasks say; whoever fits now goes on."""
+    if operation.amount is None:
+        session.run("drop_limit_rule", (operation.kind, operation.name))
+    else:
+        session.run("put_limit_rule", (operation.kind, operation.name, operation.amount, operation.by, session.now))
+    of_a_name = "rate" if operation.kind == "rate" else "place"
+    line = f"{of_a_name} {operation.name}"
+    for (each,) in session.rows("lines_named", (line, f"{line}[")):
+        if operation.kind == "rate":
+            _advance(session, each)
+        else:
+            _grant(session, each.removeprefix("place "))
+    return True
 
 
 # --- Out of them -------------------------------------------------------------------------------------------------
@@ -184,7 +202,8 @@ def _grant(session: Session, place: str, *, joined: int | None = None) -> None:
         if joined not in {None, row.id}:
             return
         joined = None
-        slots = _decode(row.limits).slots
+        rule = _rule(session, "concurrency", place)
+        slots = _decode(row.limits).slots if rule is None else int(rule)
         if session.value("count_places", (place, slots)) >= slots:
             return
         session.run("hold_place", (row.id,))
@@ -247,6 +266,8 @@ def _fits_at(session: Session, rates: Sequence[RateUse]) -> float:
 
 def _one_fits_at(session: Session, rate: RateUse) -> float:
     now = session.now
+    rule = _rule(session, "rate", rate.name)
+    amount = rate.amount if rule is None else rule
     frozen = _frozen_until(session, rate.name)
     if frozen > now:
         return frozen
@@ -255,7 +276,7 @@ def _one_fits_at(session: Session, rate: RateUse) -> float:
     if ahead >= AHEAD_MAX:
         return now + LOOK_SECONDS
     # One that takes more than there ever is has it all.
-    too_much = held + min(rate.units, rate.amount) - rate.amount
+    too_much = held + min(rate.units, amount) - amount
     if too_much + session.value("rate_used", (rate.name, now)) <= 0.0:
         return now
     used = session.rows("rate_uses_after", (rate.name, now))
@@ -265,6 +286,12 @@ def _one_fits_at(session: Session, rate: RateUse) -> float:
         if too_much <= 0.0:
             return float(until)
     return now + LOOK_SECONDS
+
+
+def _rule(session: Session, kind: str, name: str) -> float | None:
+    """Return what somebody set, whatever tasks say: for just this name, or for each key of it."""
+    found: float | None = session.value("limit_rule", (kind, name, name.partition("[")[0]))
+    return found
 
 
 def _frozen_until(session: Session, name: str) -> float:
@@ -297,7 +324,8 @@ def read_limits(reader: Reader, now: float) -> list[LimitRecord]:
         LimitRecord("rate", name, amount, per, used + held, (), waiting.get(f"rate {name}", 0), frozen_until, frozen_by)
         for name, amount, per, frozen_until, frozen_by, used, held in reader.rows("read_rates", (now,))
     ]
-    return [*places.values(), *(_thawed(rate, now) for rate in rates)]
+    found = [*places.values(), *(_thawed(rate, now) for rate in rates)]
+    return list(_with_rules(found, reader.rows("read_limit_rules")))
 
 
 def _thawed(rate: LimitRecord, now: float) -> LimitRecord:
@@ -306,4 +334,14 @@ def _thawed(rate: LimitRecord, now: float) -> LimitRecord:
     return msgspec.structs.replace(rate, frozen_until=None, frozen_by="")
 
 
-HANDLERS: Final[dict[type, Handler]] = {FreezeRate: freeze}
+def _with_rules(records: Iterable[LimitRecord], rules: Sequence[Sequence[Any]]) -> Iterator[LimitRecord]:
+    """Yield limits with the figures that somebody set, and those of which nothing else is known."""
+    said = {(kind, name): (amount, by) for kind, name, amount, by in rules}
+    for record in records:
+        rule = said.pop((record.kind, record.name), None) or said.get((record.kind, record.name.partition("[")[0]))
+        yield record if rule is None else msgspec.structs.replace(record, limit=rule[0], set_by=rule[1])
+    for (kind, name), (amount, by) in said.items():
+        yield LimitRecord(kind, name, amount, set_by=by)
+
+
+HANDLERS: Final[dict[type, Handler]] = {FreezeRate: freeze, SetLimit: set_limit}

@@ -46,6 +46,8 @@ EXPECTED = {
     ("POST", "/v1/pools/{name}/pause"): Scope.OPERATE,
     ("POST", "/v1/pools/{name}/resume"): Scope.OPERATE,
     ("POST", "/v1/pools/{name}/limit"): Scope.OPERATE,
+    ("POST", "/v1/pools/{name}/drain"): Scope.OPERATE,
+    ("POST", "/v1/limits/set"): Scope.OPERATE,
     ("GET", "/v1/locks"): Scope.READ,
     ("POST", "/v1/locks/break"): Scope.OPERATE,
     ("GET", "/v1/limits"): Scope.READ,

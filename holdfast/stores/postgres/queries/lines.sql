@@ -134,3 +134,25 @@ SELECT name, amount, per, frozen_until, frozen_by,
   (SELECT coalesce(sum(units), 0.0) FROM rate_uses WHERE rate_uses.name = rates.name AND until > $1),
   (SELECT coalesce(sum(units), 0.0) FROM rate_holds WHERE rate_holds.name = rates.name)
 FROM rates ORDER BY name
+
+-- name: put_limit_rule
+INSERT INTO limit_rules (kind, name, amount, changed_by, changed_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (kind, name) DO UPDATE
+SET amount = excluded.amount, changed_by = excluded.changed_by, changed_at = excluded.changed_at
+
+-- name: drop_limit_rule
+DELETE FROM limit_rules WHERE kind = $1 AND name = $2
+
+-- name: limit_rule
+-- What is said of just this name goes before what is said of all its keys.
+SELECT coalesce(
+  (SELECT amount FROM limit_rules WHERE kind = $1 AND name = $2),
+  (SELECT amount FROM limit_rules WHERE kind = $1 AND name = $3)
+)
+
+-- name: read_limit_rules
+SELECT kind, name, amount, changed_by FROM limit_rules ORDER BY kind, name
+
+-- name: lines_named
+SELECT DISTINCT line FROM task_queue
+WHERE line <> '' AND (line = $1 OR substr(line, 1, length($2)) = $2) ORDER BY line

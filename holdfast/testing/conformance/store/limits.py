@@ -26,6 +26,7 @@ from holdfast.ports.operations import (
     ReleaseTasks,
     Resume,
     RetryTask,
+    SetLimit,
     slack_seconds,
 )
 from holdfast.testing.conformance.store.harness import (
@@ -293,6 +294,60 @@ async def places_come_before_rates(harness: StoreHarness) -> None:
     expect(await one.steps() == ["b"], "until there is room in both")
 
 
+async def a_limit_that_was_set_counts_at_once(harness: StoreHarness) -> None:
+    """More places let in those that wait, fewer let in nobody until there is room, and lifted it is as tasks say."""
+    store = await harness.open()
+    one = await crew(store)
+    await one.queue(*"abcdef", limits=places(1))
+    first = await one.claim()
+    await do(store, SetLimit("concurrency", "crm", 2.0))
+    await do(store, SetLimit("concurrency", "crm", 3.0, "ada"))
+    more = await one.claim()
+    expect([each.step for each in (*first, *more)] == ["a", "b", "c"], "those that wait come at once")
+    record = await one.limit("crm")
+    expect(record is not None and (record.limit, record.set_by) == (3.0, "ada"), "it is listed")
+    await do(store, SetLimit("concurrency", "crm", 2.0))
+    await one.finish(first[0])
+    expect(not await one.claim(), "fewer: none is let in while more are under way")
+    await one.finish(more[0])
+    expect(await one.steps() == ["d"], "then one for each that ends")
+    await do(store, SetLimit("concurrency", "crm", None))
+    await one.finish(more[1])
+    expect(not await one.claim(), "lifted: one at a time, as tasks say")
+    record = await one.limit("crm")
+    expect(record is not None and (record.limit, record.set_by) == (1, None), "that is listed, too")
+
+
+async def a_limit_is_set_for_one_key_or_for_each(harness: StoreHarness) -> None:
+    """What is said of one key goes before what is said of all; other limits are left alone."""
+    store = await harness.open()
+    one = await crew(store)
+    for key in ("crm[a]", "crm[b]", "crmx"):
+        await one.queue(*(f"{key}{number}" for number in range(4)), limits=places(1, key))
+    await do(store, SetLimit("concurrency", "crm", 2.0))
+    await do(store, SetLimit("concurrency", "crm[b]", 3.0))
+    found = await one.steps()
+    counts = [sum(each.startswith(key) for each in found) for key in ("crm[a]", "crm[b]", "crmx")]
+    expect(counts == [2, 3, 1], f"two of each key, three of one, one of another limit, not {counts}")
+
+
+async def a_rate_that_was_set_counts_at_once(harness: StoreHarness) -> None:
+    """More units let in those that wait, fewer count from the next one on."""
+    store = await harness.open()
+    one = await crew(store)
+    await one.queue(*"abcdef", limits=rated(1))
+    expect(await one.steps() == ["a"], "one in a window")
+    await do(store, SetLimit("rate", "api", 3.0))
+    expect(await one.steps() == ["b", "c"], "three, at once")
+    record = await one.limit("api")
+    expect(record is not None and (record.limit, record.set_by) == (3.0, ""), "it is listed")
+    await do(store, SetLimit("rate", "api", 2.0))
+    harness.advance(PER + 2 * slack_seconds(PER))
+    expect(await one.steps() == ["d", "e"], "two, from then on")
+    await do(store, SetLimit("rate", "nobody asks", 5.0))
+    expect(await one.limit("nobody asks") is not None, "one that nobody asks for yet is listed")
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     a_limit_lets_in_so_many,
     a_place_is_passed_on_whatever_ends_it,
@@ -304,4 +359,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_large_one_gets_its_turn,
     a_frozen_rate_lets_nobody_start,
     places_come_before_rates,
+    a_limit_that_was_set_counts_at_once,
+    a_limit_is_set_for_one_key_or_for_each,
+    a_rate_that_was_set_counts_at_once,
 )

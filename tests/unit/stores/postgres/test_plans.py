@@ -126,6 +126,8 @@ MAY_SCAN = {
     "read_keys": "the whole table was asked for",
     "read_schedules": "the whole table was asked for",
     "read_pool_rules": "the whole table was asked for",
+    "read_limit_rules": "the whole table was asked for",
+    "lines_named": "the lines there are, when somebody sets a limit",
     "pool_rules": "nearly always empty",
     "begin_claims": "as above",
     "count_executions": "as above; an index has all that is needed",

@@ -17,7 +17,7 @@ STATEMENTS = sorted(name for file in FILES for name in parse((QUERIES / f"{file}
 
 # What people and gauges ask for, about everything there is.
 WHOLE_TABLES = {"read_backlogs", "read_locks", "read_lines", "read_places", "read_rates"}
-WHOLE_TABLES |= {"pool_rules", "read_pool_rules"}  # nearly always empty
+WHOLE_TABLES |= {"pool_rules", "read_pool_rules", "read_limit_rules", "lines_named"}  # nearly always empty
 # Sorting what was found is fine where little is found: one execution's rows, a taker's requests.
 SORTED = {"read_queue", "read_fan_outs", "waits_of", "take_requests"} | WHOLE_TABLES | {"read_in_flight", "read_slots"}
 

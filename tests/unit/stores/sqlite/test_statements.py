@@ -30,6 +30,7 @@ MAY_SCAN = {
     "read_locks": "the whole table was asked for",
     "read_rates": "the whole table was asked for",
     "read_pool_rules": "the whole table was asked for",
+    "read_limit_rules": "the whole table was asked for",
     "pool_rules": "nearly always empty",
     "read_keys": "the whole table was asked for",
     "read_moved": "one row at most",
