@@ -17,12 +17,14 @@ found() { # also where Debian keeps PostgreSQL's programs, out of PATH, and daem
   command -v "$1" >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/"$1" /usr/sbin/"$1" 2>/dev/null | grep -q .
 }
 
-# Temporal's CLI is in no distribution. It is built once, where Go is, and kept.
+# Temporal's CLI is in no distribution. It is built once, where Go is, and kept: beside the tests, which leave it what they
+# do not need of the processors; those that start it wait for the lock.
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/holdfast-tests
 if [ ! -x "$cache/temporal" ] && [ -z "${HOLDFAST_TEMPORAL_CLI:-}" ] && ! found temporal && command -v go >/dev/null 2>&1; then
-  echo "Building Temporal's CLI for the tests, once, into $cache (some minutes)" >&2
-  GOBIN=$cache go install github.com/temporalio/cli/cmd/temporal@v1.5.1 >/dev/null 2>&1 ||
-    echo "That failed; the tests that need it are skipped" >&2
+  echo "Building Temporal's CLI beside the tests, once, into $cache (some minutes)" >&2
+  mkdir -p "$cache"
+  { flock 9 && GOBIN=$cache exec nice -n 19 go install github.com/temporalio/cli/cmd/temporal@v1.5.1; } \
+    9>"$cache/temporal.lock" >/dev/null 2>&1 </dev/null &
 fi
 
 packages=

@@ -7,6 +7,8 @@ Must not know: what runs on it, pytest.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import gc
 import os
 import shutil
@@ -30,10 +32,16 @@ ASK_SECONDS = 10.0
 
 
 def find_program() -> str | None:
-    """Return the path of the program: what the variable names, on PATH, or where `make test` has put it."""
-    given = os.environ.get(PROGRAM_VARIABLE)
+    """Return the path of the program: what the variable names, on PATH, or where `make test` puts it.
+
+    While that is under way, wait for its end.
+    """
+    if found := os.environ.get(PROGRAM_VARIABLE) or shutil.which(PROGRAM):
+        return found
     cached = CACHE.expanduser() / PROGRAM
-    return given or shutil.which(PROGRAM) or (str(cached) if cached.exists() else None)
+    with contextlib.suppress(FileNotFoundError), cached.with_suffix(".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+    return str(cached) if cached.exists() else None
 
 
 def warm_up(target: str) -> None:
