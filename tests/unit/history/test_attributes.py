@@ -25,7 +25,9 @@ from holdfast.history.attributes import (
 )
 
 VALUES = (
-    st.text(max_size=50)
+    st.text(
+        st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=50
+    )  # PostgreSQL keeps no U+0000
     | st.booleans()
     | st.integers(-(2**63) + 1, 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
