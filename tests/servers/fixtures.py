@@ -53,7 +53,8 @@ def temporal_server() -> Iterator[Temporal]:
     """Return a Temporal dev server that all tests of this process share."""
     require_package("temporalio", "temporal")
     if temporal.find_program() is None:
-        go_without_program(temporal.PROGRAM, temporal.INSTALL)
+        # Not a failure under CI: its build takes longer than CI has, see scripts/servers.sh.
+        pytest.skip(f"Temporal's CLI is not installed. To run this test: {temporal.INSTALL}")
     with Temporal() as server:
         temporal.warm_up(server.target)
         yield server
