@@ -8,6 +8,7 @@ import signal
 import socketserver
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -222,15 +223,14 @@ def test_a_clock_that_is_an_hour_off(postgres_server: Postgres, postgres_templat
 
 
 @pytest.fixture
-def small_disk(postgres_server: Postgres, tmp_path: Path) -> Iterator[Path]:
+def small_disk(postgres_server: Postgres) -> Iterator[Path]:
     """Have a database on a small file system of its own, for the server to fill."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to mount a small file system: sudo make test")
-    place = tmp_path / "disk"
-    place.mkdir()
+    # Not in pytest's own folder, which it keeps to itself: the server is another user.
+    place = Path(tempfile.mkdtemp(prefix="holdfast-disk-"))
+    place.chmod(0o755)
     user = harmless_user("postgres", "nobody")
-    for each in (tmp_path, *tmp_path.parents[:2]):
-        each.chmod(0o755)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=777", "tmpfs", str(place)], check=True)
     try:
         (place / "data").mkdir()
@@ -241,6 +241,7 @@ def small_disk(postgres_server: Postgres, tmp_path: Path) -> Iterator[Path]:
         postgres_server.run("DROP TABLESPACE small")
     finally:
         subprocess.run(["umount", str(place)], check=True)
+        place.rmdir()
 
 
 def _payload(number: int) -> str:

@@ -31,7 +31,7 @@ ONLY_SQLITE = {
 DIFFERENT = {"read_now": "a server has a clock of its own, and is told what a test's says"}
 ONLY_POSTGRES = ("transactions.sql", "foresight.sql")
 """Files of what only a server needs, that many write to at once and that is some way off."""
-INSERTED = {"start_execution", "create_execution", "put_drift"}
+INSERTED = {"start_execution", "create_execution", "put_drift", "join_line"}
 """Statements of `Session.insert`: SQLite says by other means which id the row got."""
 COMMON = sorted(statements.load(PACKAGE).keys() & statements.load(sqlite.__name__).keys() - DIFFERENT.keys())
 
