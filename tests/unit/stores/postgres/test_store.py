@@ -18,7 +18,6 @@ from tests.conformance.postgres import Ground, PostgresHarness
 from tests.servers.pgbouncer import Pgbouncer
 
 POOLED = (
-    "a_place_is_passed_on_whatever_ends_it",
     "a_start_is_idempotent",
     "messages_keep_their_order",
     "runs_are_found_by_filter",
