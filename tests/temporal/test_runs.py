@@ -240,9 +240,8 @@ def test_what_temporal_does_not_have_is_refused_before_anything_runs(tmp_path: P
         raise AssertionError("it started")
 
 
-@pytest.mark.usefixtures(
-    "temporal_server"
-)  # the SDK opens what a process shares, and keeps it: not as a part of this test
+# The SDK opens what a process shares when it first connects, and keeps it: that is not to be in this test.
+@pytest.mark.usefixtures("temporal_server")
 def test_a_cluster_that_is_not_there_is_an_error_that_says_so(tmp_path: Path) -> None:
     """At the start, not at the first run."""
     app = Holdfast([], f"sqlite:///{tmp_path / 'store.db'}", engine=f"temporal://127.0.0.1:{free_port()}/default")

@@ -112,7 +112,7 @@ def acquire(session: Session, operation: AcquireLease) -> int:
     else:
         place, token, _ = found
         session.run("extend_place", (place, expires_at))
-    return token or _grant(session, operation.name, asking=place).get(place, 0)
+    return _grant(session, operation.name, asking=place).get(place, token or 0)
 
 
 def renew(session: Session, operation: RenewLease) -> bool:
@@ -175,6 +175,7 @@ def _grant(session: Session, name: str, *, asking: int | None = None) -> dict[in
                 session.rings.add(LOCKS)
         if len(waiting) < WAITING_READ:
             return granted  # that was all of the line
+    session.run("expire_places_of", (name, session.now))  # nobody who waits said whether somebody's time is over
     return granted
 
 

@@ -132,7 +132,8 @@ def claim(session: Session, operation: ClaimTasks) -> tuple[ClaimedTask, ...]:
     """Claim ready rows for the writing member: pool by pool, highest priority first, then oldest first."""
     member = session.member
     promoted_max = max(PROMOTED_MAX, sum(limit for _, limit in operation.pools))
-    for task_id, limits in session.rows("promote_tasks", (session.now, promoted_max)):
+    # In the order in which they became due: a database returns rows as it comes upon them.
+    for _, task_id, limits in sorted(session.rows("promote_tasks", (session.now, promoted_max))):
         if limits:
             lines.enter(session, task_id)
     known = _encode_json(operation.tasks).decode()

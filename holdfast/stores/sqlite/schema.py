@@ -32,15 +32,16 @@ def load() -> tuple[Migration, ...]:
     return numbered.load(__package__)
 
 
-def migrate(connection: apsw.Connection, now: float, migrations: Sequence[Migration]) -> None:
-    """Bring the file up to date, in one transaction. Call it only while holding the turn.
+def migrate(connection: apsw.Connection, now: float, migrations: Sequence[Migration]) -> bool:
+    """Bring the file up to date, in one transaction; return whether it was not. Call it only while holding the turn.
 
     Raises:
         SchemaError: the file is newer than the program, is not a store, or holds another migration under some number.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for migration in _missing(connection, migrations):
+        missing = _missing(connection, migrations)
+        for migration in missing:
             connection.execute(migration.text)
             connection.execute(
                 "INSERT INTO migrations (number, name, checksum, applied_at) VALUES (?, ?, ?, ?)",
@@ -51,6 +52,7 @@ def migrate(connection: apsw.Connection, now: float, migrations: Sequence[Migrat
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+    return bool(missing)
 
 
 def check(connection: apsw.Connection, migrations: Sequence[Migration]) -> None:

@@ -157,11 +157,18 @@ class SQLiteStore(Reads):
     def _open_connections(self) -> None:
         with translated(self.path):
             self._connection = connection = connect(self.path, self._synchronous)
-            schema.migrate(connection, self._clock.now(), schema.load())
+            if schema.migrate(connection, self._clock.now(), schema.load()):
+                self._shorten_log(connection)
             check_not_moved(connection, self.path)
             self._reading = connect_for_reading(self.path)
             self._note_lost_tail(connection)
             self._writer = Writer(self.path, connection, self._clock, self._head, self._free_bytes_min)
+
+    def _shorten_log(self, connection: apsw.Connection) -> None:
+        """Have the log begin anew: it never gets shorter by itself, and a schema takes more of it than writes do."""
+        with self._head.moving() as may_move, suppress(apsw.BusyError):
+            if may_move:
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def _note_lost_tail(self, connection: apsw.Connection) -> None:
         """Keep the evidence, before the next commit writes over it."""

@@ -25,9 +25,7 @@ from holdfast.history.attributes import (
 )
 
 VALUES = (
-    st.text(
-        st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=50
-    )  # PostgreSQL keeps no U+0000
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=50)
     | st.booleans()
     | st.integers(-(2**63) + 1, 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)

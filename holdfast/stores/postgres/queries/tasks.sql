@@ -32,7 +32,7 @@ DELETE FROM task_queue WHERE execution = ANY (SELECT unnest($1::bigint[]))
 UPDATE task_queue SET state = (limits = '')::int WHERE id = ANY (ARRAY(
   SELECT id FROM task_queue WHERE state = 0 AND visible_at <= $1 ORDER BY visible_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
-RETURNING id, limits
+RETURNING visible_at, id, limits
 
 -- name: claim_tasks
 -- The token is drawn when the row is locked, so a later claim of it has the higher one.

@@ -22,7 +22,7 @@ DELETE FROM task_queue WHERE execution = ?1;
 UPDATE task_queue SET state = (limits = x'') WHERE id IN (
   SELECT id FROM task_queue WHERE state = 0 AND visible_at <= ?1 ORDER BY visible_at LIMIT ?2
 )
-RETURNING id, limits;
+RETURNING visible_at, id, limits;
 
 -- name: claim_tasks
 UPDATE task_queue SET state = 2, owner = ?1, own = 0, token = ?2 WHERE id IN (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
+import asyncpg
 import pytest
 
 from holdfast.errors import HoldfastWarning
@@ -14,10 +15,11 @@ from holdfast.stores import GroupCommit, PostgresStore
 from holdfast.stores.beat import beat
 from holdfast.testing.conformance import CHECKS, Check
 from holdfast.testing.conformance.store.harness import do, join, own, signal, start
-from tests.conformance.postgres import Ground, PostgresHarness
+from tests.conformance.postgres import Ground, PostgresHarness, database_of
 from tests.servers.pgbouncer import Pgbouncer
 
 POOLED = (
+    "a_place_is_passed_on_whatever_ends_it",
     "a_start_is_idempotent",
     "messages_keep_their_order",
     "runs_are_found_by_filter",
@@ -120,6 +122,25 @@ def test_behind_a_pooler(check: Check, ground: Ground, pgbouncer_server: Pgbounc
         try:
             await check(harness)
         finally:
+            await harness.close()
+
+    asyncio.run(run())
+
+
+def test_a_line_is_in_order_however_a_server_finds_its_rows(ground: Ground) -> None:
+    """Plans change with what a server knows of a table, and rows come in another order then."""
+    (check,) = (each for each in CHECKS if each.__name__ == "a_place_is_passed_on_whatever_ends_it")
+    ground.clear()
+
+    async def run() -> None:
+        connection = await asyncpg.connect(ground.dsn.partition("?")[0])
+        harness = PostgresHarness(ground.dsn)
+        try:
+            await connection.execute(f'ALTER DATABASE "{database_of(ground.dsn)}" SET enable_indexscan = off')
+            await check(harness)
+        finally:
+            await connection.execute(f'ALTER DATABASE "{database_of(ground.dsn)}" RESET enable_indexscan')
+            await connection.close()
             await harness.close()
 
     asyncio.run(run())

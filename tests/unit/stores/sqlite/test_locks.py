@@ -309,11 +309,6 @@ class Lines(RuleBasedStateMachine):
     def acquire(self, script: str, name: str, slots: int, seconds: float) -> None:
         """Let a script ask, or ask again."""
         token = lease(self.desk, script, name, slots, seconds)
-        held = self.script(name, script)
-        if held is not None and held.token and not self.expired(held):
-            held.expires_at = self.desk.now + seconds  # whoever holds asks for nothing but more time
-            assert token > 0
-            return
         self.lines[name] = [each for each in self.lines[name] if not self.expired(each)]
         place = self.script(name, script)
         if place is None:
@@ -383,12 +378,9 @@ class Lines(RuleBasedStateMachine):
         """See that lines, holders and messages are the model's, and that nobody waits beside a free slot."""
         records = self.desk.ask(self.desk.store.locks())
         for name, line in self.lines.items():
-            # A place whose time is over goes when somebody next needs to know; until then it may stand there.
-            now = self.desk.now
-            found = [each for each in records if each.name == name and not (each.expires_at and each.expires_at <= now)]
-            standing = [each for each in line if not self.expired(each)]
-            held = sorted((each for each in standing if each.token), key=lambda each: each.token)
-            waiting = [each for each in standing if not each.token]
+            found = [each for each in records if each.name == name]
+            held = sorted((each for each in line if each.token), key=lambda each: each.token)
+            waiting = [each for each in line if not each.token]
             assert [(each.holder, each.held, each.slots, each.expires_at) for each in found] == [
                 (each.holder, each.token > 0, each.slots, each.expires_at) for each in [*held, *waiting]
             ]

@@ -290,7 +290,7 @@ def test_the_log_is_moved_into_the_file(tmp_path: Path, monkeypatch: pytest.Monk
                 await asyncio.sleep(0)
                 if turn == 100:
                     size = (tmp_path / "db-wal").stat().st_size
-            assert (tmp_path / "db-wal").stat().st_size == size < 200 * 4_120
+            assert (tmp_path / "db-wal").stat().st_size == size < 120 * 4_120
             with head.standing_still(tmp_path / "db-head"):
                 before = (tmp_path / "db").read_bytes()
                 for _ in range(100):
