@@ -6,10 +6,13 @@ Must not know: what is written, which `holdfast.ports.operations.model_calls` sa
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
+from holdfast.ports.served import on_loop
+
 if TYPE_CHECKING:
+    import asyncio
+
     from holdfast.ports.operations import Operation, Reservation, ReserveModelCall, SettleModelCall
     from holdfast.ports.store import Store
 
@@ -32,11 +35,7 @@ class StoreBooks:
         await self._write(operation)
 
     async def _write(self, operation: Operation) -> Any:
-        writing = self._store.write([operation])
-        if asyncio.get_running_loop() is not self._loop:
-            (result,) = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(writing, self._loop))
-        else:
-            (result,) = await writing
+        (result,) = await on_loop(self._loop, lambda: self._store.write([operation]))
         if isinstance(result, BaseException):
             raise result
         return result

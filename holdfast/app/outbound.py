@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from holdfast.app.books import StoreBooks
-from holdfast.http import FleetBoard, Outbound, serve_outbound
-from holdfast.ports.books import serve_books
+from holdfast.http import FleetBoard, Outbound, outbound
+from holdfast.ports.books import books
 from holdfast.ports.reach import Reach
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ CHILD: Final = "holdfast.app.outbound:serve_child"
 def serve_stack(settings: Settings, store: Store, bus: Bus, clock: Clock) -> Callable[[], Awaitable[None]]:
     """Have the tasks of this process know what the fleet knows; return what ends that. Called on the store's loop."""
     loop = asyncio.get_running_loop()
-    board, books = FleetBoard(store, bus, clock, loop), StoreBooks(store, loop)
+    board, kept = FleetBoard(store, bus, clock, loop), StoreBooks(store, loop)
     found = Outbound(board, Reach.allowing(settings.outbound_allow))
-    ends = (serve_outbound(lambda: found), serve_books(lambda: books))
+    ends = (outbound.serve(lambda: found), books.serve(lambda: kept))
 
     async def close() -> None:
         for end in ends:
@@ -54,9 +54,9 @@ def serve_child() -> None:
         return connect(default_settings())
 
     @functools.cache
-    def outbound() -> Outbound:
+    def find() -> Outbound:
         found = connection()
         return Outbound(found.outbound_board(), Reach.allowing(found.settings.outbound_allow))
 
-    serve_outbound(outbound)
-    serve_books(functools.cache(lambda: connection().books()))
+    outbound.serve(find)
+    books.serve(functools.cache(lambda: connection().books()))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from holdfast.http.front import CallOptions, Http, SyncHttp, http
 
 if TYPE_CHECKING:
-    from holdfast.http.boards import FleetBoard, Outbound, serve_outbound
+    from holdfast.http.boards import FleetBoard, Outbound, outbound
     from holdfast.http.connecting import ForbiddenAddressError, GuardedBackend
     from holdfast.http.contracts import endpoint_of_url
     from holdfast.http.proposals import propose_mappings
@@ -26,7 +26,7 @@ _HOMES: Final = {
     "endpoint_of_url": "contracts",
     "propose_mappings": "proposals",
     "recording_here": "recordings",
-    "serve_outbound": "boards",
+    "outbound": "boards",
 }
 """What is loaded when it is first used: most code wants `http` alone, and a client only when it calls."""
 
@@ -41,9 +41,9 @@ __all__ = [
     "SyncHttp",
     "endpoint_of_url",
     "http",
+    "outbound",
     "propose_mappings",
     "recording_here",
-    "serve_outbound",
 ]
 
 

@@ -11,11 +11,10 @@ is looked after when it is next used: rings may be lost.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from holdfast.errors import HoldfastError
 from holdfast.observe import logger, warn_of
@@ -24,11 +23,10 @@ from holdfast.ports.clock import Clock
 from holdfast.ports.hosts import HostFact, HostReply, HostState, learn
 from holdfast.ports.operations import TellHost
 from holdfast.ports.reach import Reach
+from holdfast.ports.served import Served, on_loop
 from holdfast.ports.store import Store
 
 POLL_SECONDS: Final = 5.0
-
-Result = TypeVar("Result")
 
 log = logger("holdfast.http")
 
@@ -90,7 +88,7 @@ class FleetBoard:
     async def look(self, host: str) -> HostState | None:
         """Return what is known of a host, from this process's copy."""
         if self._read_at is None:
-            await self._here(self._begin)
+            await on_loop(self._loop, self._begin)
         elif time.monotonic() - self._read_at > POLL_SECONDS:
             self._loop.call_soon_threadsafe(self._refresh)
         return self._states.get(host)
@@ -104,7 +102,7 @@ class FleetBoard:
             self._states[host] = reply.state
             return reply
 
-        return await self._here(told)
+        return await on_loop(self._loop, told)
 
     async def close(self) -> None:
         """Stop listening. Called on the store's loop."""
@@ -116,11 +114,6 @@ class FleetBoard:
             await asyncio.gather(self._reading, return_exceptions=True)
 
     # -----------------------------------------------------------------------------------------------------------------
-
-    async def _here(self, function: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        if asyncio.get_running_loop() is self._loop:
-            return await function()
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(function(), self._loop))
 
     async def _begin(self) -> None:
         if self._stop is None:
@@ -163,22 +156,11 @@ class Outbound:
     """Where they may go besides public addresses, as far as the settings say."""
 
 
-_served: Final[list[Callable[[], Outbound]]] = []
-"""What the tasks of this process find, newest last."""
+outbound: Final[Served[Outbound]] = Served()
+"""What the tasks of this process find."""
 _alone: Final = Outbound(LocalBoard(), Reach())
-
-
-def serve_outbound(find: Callable[[], Outbound]) -> Callable[[], None]:
-    """Have the tasks of this process find what `find` returns; return what ends that."""
-    _served.append(find)
-
-    def end() -> None:
-        with contextlib.suppress(ValueError):
-            _served.remove(find)
-
-    return end
 
 
 def outbound_here(*, is_task: bool) -> Outbound:
     """Return what a call finds: in a task what its store knows, elsewhere what this process knows."""
-    return _served[-1]() if is_task and _served else _alone
+    return (outbound.newest() if is_task else None) or _alone

@@ -1,6 +1,6 @@
 """The loop that begins the runs of gatherings.
 
-Owns: when to look, the input of such a run, and what to do when a look goes wrong.
+Owns: what is due, and the input of such a run.
 Must not know: how events come in; other processes.
 
 Theory of operation
@@ -14,11 +14,11 @@ conditional on the gathering's number of events, so nobody begins a run without 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Final
 
 from holdfast.authoring import join_events
+from holdfast.controller.lookout import TROUBLE_SECONDS, Lookout
 from holdfast.errors import HoldfastError, UnknownNameError
 from holdfast.history import encode_attributes
 from holdfast.observe import logger
@@ -30,13 +30,11 @@ from holdfast.ports.store import Store
 
 GATHERINGS_PER_LOOK: Final = 100
 """How many gatherings are read at a time."""
-TROUBLE_SECONDS: Final = 5.0
-"""How long to wait after something went wrong."""
 
 log = logger("holdfast.controller")
 
 
-class Gatherer:
+class Gatherer(Lookout):
     """Begins the run of each gathering of a store, at its time."""
 
     def __init__(
@@ -52,49 +50,16 @@ class Gatherer:
                 same: whoever knows them claims them.
             poll_seconds: how often to look although nothing rang.
         """
+        super().__init__(bus, poll_seconds, name="gatherer", what="gatherings")
         self._store = store
-        self._bus = bus
         self._engine = engine
         self._find = find
-        self._poll_seconds = poll_seconds
-        self._rung = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._stop_listening: Callable[[], None] | None = None
-        self.next_due: float | None = None
-        """When it looks next, by the store's clock; None when only the bell can tell."""
 
-    async def open(self) -> None:
-        """Begin."""
-        self._stop_listening = self._bus.listen(self._heard)
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="holdfast gatherer")
-
-    async def close(self) -> None:
-        """Stop; a run that is being begun is begun or not, as a whole."""
-        if self._stop_listening is not None:
-            self._stop_listening()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def _heard(self, topics: frozenset[str]) -> None:
-        if GATHERINGS in topics:
-            self._rung.set()
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                seconds = await self._look()
-            except Exception as error:
-                log.warning("the gatherings could not be looked at", exc_info=error)
-                await asyncio.sleep(TROUBLE_SECONDS)
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._rung.wait()
+    def _concerns(self, topics: frozenset[str]) -> bool:
+        return GATHERINGS in topics
 
     async def _look(self) -> float:
         """Begin what is due; return how long there is nothing to do, in seconds."""
-        self._rung.clear()
         troubled: set[int] = set()
         while True:
             self.next_due = await self._store.next_gathering()

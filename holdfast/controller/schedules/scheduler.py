@@ -1,6 +1,6 @@
 """The loop that acts on schedules.
 
-Owns: when to look, and what to do when a look goes wrong.
+Owns: which schedules are due, and taking their steps.
 Must not know: the rules of schedules; other processes.
 
 Theory of operation
@@ -16,18 +16,18 @@ Nothing happens before its time: a timer only wakes the loop up, and the store's
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
+from holdfast.controller.lookout import TROUBLE_SECONDS, Lookout
 from holdfast.controller.schedules.acting import Actor
 from holdfast.controller.schedules.decision import decide_step
 from holdfast.controller.schedules.state import Schedule
 from holdfast.errors import HoldfastError
-from holdfast.observe import Meters, logger, warn_of
+from holdfast.observe import Meters, logger
 from holdfast.ports.bus import CLOSED, SCHEDULES, Bus
 from holdfast.ports.operations import FOUND, REFUSED, STARTED, FireNote, Moved, ScheduleRecord
 from holdfast.ports.store import Store
@@ -36,13 +36,11 @@ SCHEDULES_PER_LOOK: Final = 100
 """How many schedules are read at a time."""
 REST_SECONDS: Final = 0.1
 """How long the bell is not listened to after a look: runs may end by the thousand."""
-TROUBLE_SECONDS: Final = 5.0
-"""How long to wait after something went wrong."""
 
 log = logger("holdfast.controller")
 
 
-class Scheduler:
+class Scheduler(Lookout):
     """Takes the steps of all schedules of a store, each at its time."""
 
     def __init__(self, store: Store, bus: Bus, actor: Actor, poll_seconds: float, meters: Meters | None = None) -> None:
@@ -55,57 +53,26 @@ class Scheduler:
             poll_seconds: how often to look although nothing rang.
             meters: counts what was due.
         """
+        super().__init__(bus, poll_seconds, name="scheduler", what="schedules")
         self._store = store
-        self._bus = bus
         self._actor = actor
-        self._poll_seconds = poll_seconds
         self._meters = meters if meters is not None else Meters()
-        self._rung = asyncio.Event()
         self._is_watching = False
-        self._task: asyncio.Task[None] | None = None
-        self._stop_listening: Callable[[], None] | None = None
-        self.next_due: float | None = None
-        """When it looks next, by the store's clock; None when only the bell can tell."""
+        self._looked = (0.0, 0.0)
+        """When it looked last: by the store's clock, and by the loop's."""
 
-    async def open(self) -> None:
-        """Begin."""
-        self._stop_listening = self._bus.listen(self._heard)
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="holdfast scheduler")
+    def _concerns(self, topics: frozenset[str]) -> bool:
+        return SCHEDULES in topics or (self._is_watching and CLOSED in topics)
 
-    async def close(self) -> None:
-        """Stop; a step that is being written is written or not, as a whole."""
-        if self._stop_listening is not None:
-            self._stop_listening()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def _heard(self, topics: frozenset[str]) -> None:
-        if SCHEDULES in topics or (self._is_watching and CLOSED in topics):
-            self._rung.set()
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                now = await self._look()
-                looked_at = loop.time()
-            except Exception as error:  # noqa: BLE001 - schedules are looked at as long as there is a controller
-                warn_of(log, "the schedules could not be looked at", error)
-                await asyncio.sleep(TROUBLE_SECONDS)
-                continue
-            seconds = self._poll_seconds if self.next_due is None else min(self.next_due - now, self._poll_seconds)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, seconds)):
-                    await self._rung.wait()
-                # It rang, and others may ring soon after. Whoever moves the clock has to know that we look then.
-                rested_at = now + (loop.time() - looked_at) + REST_SECONDS
-                self.next_due = min(rested_at, math.inf if self.next_due is None else self.next_due)
-                await asyncio.sleep(REST_SECONDS)
+    async def _rest(self) -> None:
+        # It rang, and others may ring soon after. Whoever moves the clock has to know that we look then.
+        now, looked_at = self._looked
+        rested_at = now + (asyncio.get_running_loop().time() - looked_at) + REST_SECONDS
+        self.next_due = min(rested_at, math.inf if self.next_due is None else self.next_due)
+        await asyncio.sleep(REST_SECONDS)
 
     async def _look(self) -> float:
-        """Take steps until nothing is due; return the time by which that was so."""
-        self._rung.clear()
+        """Take steps until nothing is due; return for how long that is so, in seconds."""
         troubled: set[str] = set()
         while True:
             now = await self._store.now()
@@ -119,7 +86,8 @@ class Scheduler:
         self.next_due, self._is_watching = await self._store.next_schedule()
         if troubled:
             self.next_due = now + TROUBLE_SECONDS
-        return now
+        self._looked = (now, asyncio.get_running_loop().time())
+        return self._poll_seconds if self.next_due is None else min(self.next_due - now, self._poll_seconds)
 
     async def _step(self, record: ScheduleRecord, now: float) -> bool:
         """Take one step of a schedule; return whether it can be looked at again at once."""
