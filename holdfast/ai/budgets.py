@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
-from holdfast.ai.prices import NANO, cost_of
+from holdfast.ai.prices import cost_of
 from holdfast.ai.usage import Usage
 from holdfast.errors import DefinitionError
-from holdfast.ports.operations import Amount, BudgetLimit
+from holdfast.ports.operations import NANO, Amount, BudgetLimit
 
 if TYPE_CHECKING:
     from holdfast.ai.models import Endpoint

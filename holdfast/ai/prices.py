@@ -10,19 +10,17 @@ never fetched; what it does not know has no price, which is not the same as a pr
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from holdfast.errors import MissingExtraError
+from holdfast.ports.operations import NANO
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.ai.usage import Usage
-
-NANO: Final = 1_000_000_000
-"""So many nano-dollars are a dollar."""
 
 
 class Cost(msgspec.Struct, frozen=True, gc=False):

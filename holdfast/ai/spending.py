@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 from decimal import Decimal
 
-from holdfast.ai.prices import NANO, Cost
+from holdfast.ai.prices import Cost
 from holdfast.ai.usage import NOT_SAID, Usage
+from holdfast.ports.operations import NANO
 
 
 class Spending:

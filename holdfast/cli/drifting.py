@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from holdfast.app import Client
 from holdfast.cli.operating import person
 from holdfast.cli.output import Output, time_of
+from holdfast.cli.parts import RateOption, in_parts
 from holdfast.cli.repairing import find_drift, proof_of, proposals_for, read_mapping, why_none
 from holdfast.cli.verbs import JsonOption, StoreOption, with_client
 from holdfast.errors import SettingsError
@@ -20,9 +20,6 @@ from holdfast.ports.operations import DriftRecord, SettleDrift
 drift = typer.Typer(help="Answers of hosts that are not as code expects them.", no_args_is_help=True)
 
 DriftArgument = Annotated[int, typer.Argument(metavar="DRIFT", help="A report's number.", min=1)]
-RateOption = Annotated[float, typer.Option(min=0.1, max=100_000, help="How many runs go on a second, at most.")]
-PART: Final = 100
-"""How many runs go on in one transaction."""
 
 
 @drift.command("list")
@@ -122,14 +119,7 @@ def accept_drift(
 
 async def _settle(client: Client, number: int, rate: float, mapping: tuple[Step, ...] = ()) -> int:
     """Let calls be made again, and parked runs go on at a bounded rate; return how many did."""
-    resumed, part = 0, max(1, min(PART, int(rate)))
-    went_on: int
-    while True:
-        (went_on,) = await client.store.write([SettleDrift(number, person(), part, mapping)])
-        resumed += went_on
-        if went_on < part:
-            return resumed
-        await asyncio.sleep(part / rate)
+    return await in_parts(client, rate, lambda part: SettleDrift(number, person(), part, mapping))
 
 
 def _fields(record: DriftRecord) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final
 
@@ -10,18 +9,15 @@ import typer
 
 from holdfast.app import Client
 from holdfast.cli.output import Exit, Output
+from holdfast.cli.parts import RateOption, in_parts
 from holdfast.cli.verbs import JsonOption, StoreOption, shown, with_client
 from holdfast.errors import UsageError
-from holdfast.ports.operations import Amount, BudgetRecord, GrantBudget, ModelUsage, ModelUsageRecord
+from holdfast.ports.operations import NANO, Amount, BudgetRecord, GrantBudget, ModelUsageRecord, first_time
 
 models = typer.Typer(help="What language models cost, and the budgets they are paid from.", no_args_is_help=True)
 
 GROUPS: Final = ("day", "workflow", "model", "prefix")
-DAY_SECONDS: Final = 86_400.0
-NANO: Final = 1_000_000_000
 USD_MAX: Final = 1_000_000
-PART: Final = 100
-"""How many parked runs go on in one transaction."""
 
 
 @models.command("stats")
@@ -40,7 +36,7 @@ def show_stats(
         if run:
             found = await client.store.run_model_usage(run)
         else:
-            since = await client.store.now() - (days - 1) * DAY_SECONDS
+            since = first_time(await client.store.now(), days)
             found = await client.store.model_usage(by, since)
         title = "step" if run else by
         columns = (title, "requests", "input", "cached", "written", "output", "usd", "saved_usd", "lost", "unpriced")
@@ -67,7 +63,7 @@ def grant_budget(
     scope: Annotated[str, typer.Argument(metavar="SCOPE", help="Which of it: a run, a workflow, or a day.")],
     usd: Annotated[str, typer.Option("--usd", help="So many dollars more.")] = "0",
     tokens: Annotated[int, typer.Option("--tokens", min=0, max=10**15, help="So many tokens more.")] = 0,
-    rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="How many runs go on a second, at most.")] = 1_000.0,
+    rate: RateOption = 1_000.0,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,20 +73,15 @@ def grant_budget(
 
     async def body(client: Client) -> None:
         found = await _find(output, client, name, scope)
-        resumed, part, amount = 0, max(1, min(PART, int(rate))), more
-        while True:
-            (went_on,) = await client.store.write([GrantBudget(name, found.per, scope, amount, part)])
-            resumed, amount = resumed + went_on, Amount()
-            if went_on < part:
-                break
-            await asyncio.sleep(part / rate)
+        await client.store.write([GrantBudget(name, found.per, scope, more, runs=0)])
+        resumed = await in_parts(client, rate, lambda part: GrantBudget(name, found.per, scope, Amount(), part))
         output.fields({**_budget_fields(await _find(output, client, name, scope)), "resumed": resumed})
 
     with_client(output, store, body)
 
 
 async def _find(output: Output, client: Client, name: str, scope: str) -> BudgetRecord:
-    found = next((each for each in await client.store.budgets() if (each.name, each.scope) == (name, scope)), None)
+    found = next((each for each in await client.store.budgets(scope) if each.name == name), None)
     if found is None:
         output.note("there is none of this name and scope: holdfast ai budgets")
         raise typer.Exit(Exit.NOT_FOUND)
@@ -125,14 +116,10 @@ def _fields(title: str, record: ModelUsageRecord) -> dict[str, Any]:
         "written": usage.cache_write_tokens,
         "output": usage.output_tokens,
         "usd": _dollars(usage.paid),
-        "saved_usd": _dollars(_saved(usage)),
+        "saved_usd": _dollars(usage.saved),
         "lost": record.lost,
         "unpriced": record.unpriced,
     }
-
-
-def _saved(usage: ModelUsage) -> int | None:
-    return None if usage.paid is None or usage.uncached is None else usage.uncached - usage.paid
 
 
 def _budget_fields(record: BudgetRecord) -> dict[str, Any]:

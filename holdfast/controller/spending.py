@@ -6,8 +6,6 @@ Must not know: HTTP, runs.
 
 from __future__ import annotations
 
-from typing import Final
-
 from holdfast.controller.actors import store_of
 from holdfast.controller.documents import (
     BudgetList,
@@ -18,10 +16,8 @@ from holdfast.controller.documents import (
     usage_document,
 )
 from holdfast.errors import UnknownNameError
-from holdfast.ports.operations import GrantBudget
+from holdfast.ports.operations import GrantBudget, first_time
 from holdfast.ports.store import Store
-
-DAY_SECONDS: Final = 86_400.0
 
 
 class Spending:
@@ -33,7 +29,7 @@ class Spending:
 
     async def usage(self, by: str, days: int) -> ModelUsedList:
         """Return what was used in so many days, today included, by `day`, `workflow`, `model` or `prefix`."""
-        since = await self._store.now() - (days - 1) * DAY_SECONDS
+        since = first_time(await self._store.now(), days)
         return ModelUsedList(usage=[usage_document(each) for each in await self._store.model_usage(by, since)])
 
     async def run_usage(self, run_id: str) -> ModelUsedList:

@@ -175,8 +175,8 @@ class Store(Protocol):
     async def exchanges(self, execution_id: int) -> list[RecordedExchanges]:
         """Return the calls of an execution's attempts that came to nothing, by step."""
 
-    async def budgets(self) -> list[BudgetRecord]:
-        """Return the budgets from which anything was paid or set aside: by name, and the newest days first."""
+    async def budgets(self, scope: str = "") -> list[BudgetRecord]:
+        """Return the budgets from which anything was paid or set aside, by name: those of a scope, or 1,000 of all."""
 
     async def model_usage(self, by: str, since: float) -> list[ModelUsageRecord]:
         """Return what requests to models used since the day of a time.

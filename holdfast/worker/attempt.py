@@ -20,11 +20,11 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from holdfast.errors import ApiDrift, BudgetUsedUp, EncodeError, LeaseLost, RateLimited
+from holdfast.errors import EncodeError, LeaseLost
 from holdfast.history import Exchange, Failure, describe_failure
 from holdfast.ports.clock import Clock
 from holdfast.ports.task import AttemptOutcome, TaskCall, TaskInfo, current_task
-from holdfast.worker.put_off import drifted_by, out_of_budget_by, put_off_by
+from holdfast.worker.meanings import meaning_of
 
 STOP_GRACE_SECONDS: Final = 5.0
 """How long code that was told to stop may take to clean up."""
@@ -321,15 +321,7 @@ def describe_task_failure(error: BaseException, *, retryable: bool = True) -> Fa
         trace = trace.tb_next
     # An error of our own has no other lines than ours.
     failure = describe_failure(error if trace is None else error.with_traceback(trace), retryable=retryable)
-    match error:
-        case RateLimited():
-            return put_off_by(error, failure)
-        case ApiDrift():
-            return drifted_by(error, failure)
-        case BudgetUsedUp():
-            return out_of_budget_by(error, failure)
-        case _:
-            return failure
+    return meaning_of(error, failure)
 
 
 def is_retryable(definition: Executable, error: BaseException) -> bool:

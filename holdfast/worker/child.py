@@ -31,7 +31,7 @@ import msgspec
 
 from holdfast.errors import DefinitionError, HoldfastError, LeaseLost
 from holdfast.history import Exchange, Failure
-from holdfast.ports.task import Drifted, OutOfBudget, PutOff, TaskInfo
+from holdfast.ports.task import TaskInfo
 from holdfast.worker.attempt import Executable, describe_task_failure, encode_progress, perform_as
 from holdfast.worker.frames import (
     Beat,
@@ -44,6 +44,7 @@ from holdfast.worker.frames import (
     Prepare,
     encode_frame,
 )
+from holdfast.worker.meanings import pack_meaning
 from holdfast.worker.script import module_import, script_import
 from holdfast.worker.tether import tether
 
@@ -230,16 +231,8 @@ def run(call: Call, parent: Parent) -> Ended:
     finally:
         context.over = True
         context.flush()
-    if isinstance(result, PutOff):
-        return Ended(call.number, None, result, (result.seconds, result.rate, result.freezes))
-    if isinstance(result, Drifted):
-        about = (result.host, result.endpoint, result.contract, result.changes)
-        return Ended(call.number, None, result, drift=about, exchanges=context.exchanges)
-    if isinstance(result, OutOfBudget):
-        budget = (result.name, result.per, result.scope)
-        return Ended(call.number, None, result, budget=budget, exchanges=context.exchanges)
     if isinstance(result, Failure):
-        return Ended(call.number, None, result, exchanges=context.exchanges)
+        return Ended(call.number, None, result, pack_meaning(result), context.exchanges)
     return Ended(call.number, result)
 
 

@@ -78,14 +78,10 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag=18):
     number: int
     result: bytes | None
     failure: Failure | None = None
-    put_off: tuple[float, str, bool] | None = None
-    """After how many seconds it is to be tried again, and which rate is frozen, if any is; when the task said so."""
-    drift: tuple[str, str, str, tuple[tuple[str, str, str], ...]] | None = None
-    """Which host, what was called, what was expected, and what differs; when an answer was not as expected."""
+    meaning: tuple[str, bytes] | None = None
+    """The failure again, where it means more than that: see `holdfast.worker.meanings`."""
     exchanges: tuple[Exchange, ...] = ()
     """What the code asked of outside systems and was answered, where it failed."""
-    budget: tuple[str, str, str] | None = None
-    """Name, period and scope of a budget that is used up."""
 
 
 Frame: TypeAlias = Prepare | Load | Call | Begun | Beat | Ended

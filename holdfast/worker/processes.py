@@ -36,7 +36,7 @@ from holdfast.worker.frames import (
     Prepare,
     encode_frame,
 )
-from holdfast.worker.put_off import drifted, out_of_budget, put_off
+from holdfast.worker.meanings import unpack_meaning
 from holdfast.worker.spawning import spawn
 
 IDLE_SECONDS_MAX: Final = 60.0
@@ -261,15 +261,10 @@ class Processes:
                     if not child.killed:
                         self._rest(child)
                     failure = frame.failure or Failure("RuntimeError", "the child process gave no result")
-                    if frame.put_off is not None:
-                        seconds, rate, freezes = frame.put_off
-                        failure = put_off(failure, seconds, rate, freezes=freezes)
-                    if frame.drift is not None:
-                        failure = drifted(failure, frame.drift)
+                    if frame.meaning is not None:
+                        failure = unpack_meaning(frame.meaning)
                     if frame.exchanges and job.called is not None:
                         job.called(frame.exchanges)
-                    if frame.budget is not None:
-                        failure = out_of_budget(failure, frame.budget)
                     job.done(failure if frame.result is None else frame.result)
                     self._warm_up()
             case Prepare() | Load() | Call():

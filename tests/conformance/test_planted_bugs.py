@@ -41,6 +41,7 @@ BUGS = (
     Bug("a_request_that_was_refused_costs_nothing", "spend_budget", "held_usd = held_usd - ?4", "held_usd = held_usd"),
     Bug("many_that_ask_at_once_keep_to_a_budget", "hold_budget", "budgets.held_usd + excluded.held_usd", "0"),
     Bug("a_budget_may_be_given_more", "parked_for", "parked = ?1", "parked <> ?1"),
+    Bug("a_budget_may_be_given_more", "budgets_of", "scope = ?1", "scope <> ?1"),
     Bug("a_request_nobody_ended_counts", "lapsed_model_calls", "lapses_at <= ?1", "lapses_at > ?1"),
     Bug("usage_is_summed_up", "usage_by_step", "sum(cache_read_tokens)", "coalesce(sum(cache_read_tokens), 0)"),
     Bug("sums_outlive_runs", "drop_model_calls", "run_id = (", "workflow = ("),

@@ -12,17 +12,16 @@ import shutil
 import signal
 import socket
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 from urllib.parse import urlsplit
 
 from tests.servers.postgres import USER, Postgres
-from tests.servers.ward import ServerError, Ward, free_port, harmless_user
+from tests.servers.serving import Server
+from tests.servers.ward import ServerError, Ward, harmless_user
 
 INSTALL: Final = "apt-get install pgbouncer"
 PROGRAM: Final = "pgbouncer"
 FOLDER: Final = Path("/usr/sbin")  # where Debian has it, which is not in everybody's PATH
-PORTS_TRIED: Final = 5
 SERVER_CONNECTIONS: Final = 20
 """How many connections to the server there are for each database."""
 
@@ -52,7 +51,7 @@ def find_program() -> str | None:
     return shutil.which(PROGRAM) or (str(beside) if beside.exists() else None)
 
 
-class Pgbouncer:
+class Pgbouncer(Server):
     """A pooler. It runs from the beginning; `close` ends it and removes every trace."""
 
     def __init__(self, server: Postgres) -> None:
@@ -67,45 +66,22 @@ class Pgbouncer:
         self._program = program
         self._server = server
         self._password = urlsplit(server.dsn()).password or ""
-        self._ward = Ward("pgbouncer", signal.SIGINT, harmless_user("postgres", "nobody"))
-        self.port = 0
-        """Its port on 127.0.0.1."""
+        super().__init__(Ward("pgbouncer", signal.SIGINT, harmless_user("postgres", "nobody")))
         try:
             self._start_first()
         except BaseException:
             self.close()
             raise
 
+    def start(self) -> None:
+        """Start it, with its settings for the port; return when it answers."""
+        self._ward.start([self._program, str(self._write_settings())], self._is_ready)
+
     def dsn(self, dsn: str) -> str:
         """Return the address by which a database, given by its address on the server, is reached through the pooler."""
         there = urlsplit(dsn)
         query = "&".join(filter(None, (there.query, "pooler=transaction")))
         return f"postgresql://{USER}:{self._password}@127.0.0.1:{self.port}{there.path}?{query}"
-
-    def close(self) -> None:
-        """End it and remove every trace."""
-        self._ward.close()
-
-    def __enter__(self) -> Self:
-        """Return the pooler itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
-
-    def _start_first(self) -> None:
-        for tried in range(PORTS_TRIED):  # somebody else may take the port before we do
-            self.port = free_port()
-            try:
-                self._ward.start([self._program, str(self._write_settings())], self._is_ready)
-            except ServerError:
-                if tried == PORTS_TRIED - 1:
-                    raise
-            else:
-                return
 
     def _write_settings(self) -> Path:
         folder = self._ward.folder

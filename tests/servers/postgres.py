@@ -22,16 +22,14 @@ import shutil
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.servers.ward import ServerError, Ward, free_port, harmless_user
+from tests.servers.serving import Server
+from tests.servers.ward import ServerError, Ward, harmless_user
 
 INSTALL = "apt-get install postgresql"
 FOLDERS = Path("/usr/lib/postgresql")  # Debian keeps the programs of each version apart, and out of PATH
 PROGRAMS = ("initdb", "postgres", "psql")
 USER = "holdfast"
-PORTS_TRIED = 5
 
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
@@ -51,7 +49,7 @@ def find_programs() -> Path | None:
     return next((each for each in folders if all((each / program).exists() for program in PROGRAMS)), None)
 
 
-class Postgres:
+class Postgres(Server):
     """A server. It runs from the beginning; `close` ends it and removes every trace."""
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
@@ -67,10 +65,8 @@ class Postgres:
         self._settings = {**SETTINGS, **(settings or {})}
         self._password = secrets.token_hex(16)
         self._databases = 0
-        self._ward = Ward("postgres", signal.SIGINT, harmless_user("postgres", "nobody"))
+        super().__init__(Ward("postgres", signal.SIGINT, harmless_user("postgres", "nobody")))
         self._data = self._ward.folder / "data"
-        self.port = 0
-        """Its port on 127.0.0.1, the same after each start."""
         self.door = 0
         """The port that addresses name, where somebody stands in front of it; 0 is its own."""
         try:
@@ -112,42 +108,11 @@ class Postgres:
             command += ["-c", f"{name}={value}"]
         self._ward.start(command, self._is_ready)
 
-    def stop(self) -> None:
-        """End it in good order; connections are closed."""
-        self._ward.stop()
-
-    def kill9(self) -> None:
-        """End it and all its processes by SIGKILL."""
-        self._ward.kill()
-
-    def restart(self) -> None:
-        """Stop it and start it."""
-        self.stop()
-        self.start()
-
-    def pause(self) -> None:
-        """Stop all its processes where they are: connections stay open, and nothing answers."""
-        self._ward.pause()
-
-    def resume(self) -> None:
-        """Let a paused server go on."""
-        self._ward.resume()
-
     def close(self) -> None:
         """End it and remove every trace."""
         self._ward.stop()
         self._free_shared_memory()
         self._ward.close()
-
-    def __enter__(self) -> Self:
-        """Return the server itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def _free_shared_memory(self) -> None:
         """Remove the key segment of a server that was killed and not started again."""
@@ -169,17 +134,6 @@ class Postgres:
             command += ["--locale-provider=icu", "--icu-locale=en-US"]
         self._ward.run(command)
         secret.unlink()
-
-    def _start_first(self) -> None:
-        for tried in range(PORTS_TRIED):  # somebody else may take the port before we do
-            self.port = free_port()
-            try:
-                self.start()
-            except ServerError:
-                if tried == PORTS_TRIED - 1 or "in use" not in self._ward.words():
-                    raise
-            else:
-                return
 
     def _version(self) -> int:
         words = self._ward.run([str(self._programs / "postgres"), "--version"])

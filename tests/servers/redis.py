@@ -10,19 +10,17 @@ import shutil
 import signal
 import socket
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
-from tests.servers.ward import ServerError, Ward, free_port
+from tests.servers.serving import Server
+from tests.servers.ward import ServerError, Ward
 
 INSTALL = "apt-get install redis-server"
 PROGRAM = "redis-server"
-PORTS_TRIED = 5
 
 SETTINGS: Mapping[str, str] = {"bind": "127.0.0.1", "save": "", "appendonly": "no", "daemonize": "no"}
 
 
-class Redis:
+class Redis(Server):
     """A server. It runs from the beginning; `close` ends it and removes every trace."""
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
@@ -36,9 +34,7 @@ class Redis:
             raise ServerError(f"Redis is not installed: {INSTALL}")
         self._program = program
         self._settings = {**SETTINGS, **(settings or {})}
-        self._ward = Ward("redis", signal.SIGTERM)
-        self.port = 0
-        """Its port on 127.0.0.1, the same after each start."""
+        super().__init__(Ward("redis", signal.SIGTERM))
         try:
             self._start_first()
         except BaseException:
@@ -56,52 +52,6 @@ class Redis:
         for name, value in self._settings.items():
             command += [f"--{name}", value]
         self._ward.start(command, self._is_ready)
-
-    def stop(self) -> None:
-        """End it in good order; connections are closed."""
-        self._ward.stop()
-
-    def kill9(self) -> None:
-        """End it by SIGKILL."""
-        self._ward.kill()
-
-    def restart(self) -> None:
-        """Stop it and start it."""
-        self.stop()
-        self.start()
-
-    def pause(self) -> None:
-        """Stop it where it is: connections stay open, and nothing answers."""
-        self._ward.pause()
-
-    def resume(self) -> None:
-        """Let a paused server go on."""
-        self._ward.resume()
-
-    def close(self) -> None:
-        """End it and remove every trace."""
-        self._ward.close()
-
-    def __enter__(self) -> Self:
-        """Return the server itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
-
-    def _start_first(self) -> None:
-        for tried in range(PORTS_TRIED):  # somebody else may take the port before we do
-            self.port = free_port()
-            try:
-                self.start()
-            except ServerError:
-                if tried == PORTS_TRIED - 1 or "in use" not in self._ward.words():
-                    raise
-            else:
-                return
 
     def _is_ready(self) -> bool:
         """Say whether this very process answers: another one may have the port."""

@@ -15,17 +15,15 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.servers.ward import ServerError, Ward, free_port
+from tests.servers.serving import Server
+from tests.servers.ward import ServerError, Ward
 
 INSTALL = "go install github.com/temporalio/cli/cmd/temporal@v1.5.1"
 PROGRAM = "temporal"
 PROGRAM_VARIABLE = "HOLDFAST_TEMPORAL_CLI"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "holdfast-tests")
 """Where `scripts/servers.sh` puts the program."""
-PORTS_TRIED = 5
 NAMESPACES = ("calm", "killed")
 """Those that there are besides `default`: run ids of one mean nothing in another."""
 ASK_SECONDS = 10.0
@@ -55,7 +53,7 @@ def warm_up(target: str) -> None:
     gc.collect()  # nothing else closes a connection of the SDK's
 
 
-class Temporal:
+class Temporal(Server):
     """A server. It runs from the beginning; `close` ends it and removes every trace."""
 
     def __init__(self) -> None:
@@ -68,9 +66,7 @@ class Temporal:
         if program is None:
             raise ServerError(f"Temporal's CLI is not installed: {INSTALL}")
         self.program = program
-        self._ward = Ward("temporal", signal.SIGTERM)
-        self.port = 0
-        """Its port on 127.0.0.1, the same after each start."""
+        super().__init__(Ward("temporal", signal.SIGTERM))
         try:
             self._start_first()
         except BaseException:
@@ -99,42 +95,9 @@ class Temporal:
             command += ["--namespace", namespace]
         self._ward.start([*command, "--db-filename", str(database), "--log-level", "error"], self._is_ready)
 
-    def stop(self) -> None:
-        """End it in good order; connections are closed."""
-        self._ward.stop()
-
-    def kill9(self) -> None:
-        """End it by SIGKILL."""
-        self._ward.kill()
-
     def show(self, run_id: str) -> str:
         """Return what Temporal's own CLI shows of a run, as JSON."""
         return self._ask("workflow", "show", "--workflow-id", run_id, "--output", "json").stdout
-
-    def close(self) -> None:
-        """End it and remove every trace."""
-        self._ward.close()
-
-    def __enter__(self) -> Self:
-        """Return the server itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
-
-    def _start_first(self) -> None:
-        for tried in range(PORTS_TRIED):  # somebody else may take the port before we do
-            self.port = free_port()
-            try:
-                self.start()
-            except ServerError:
-                if tried == PORTS_TRIED - 1 or "in use" not in self._ward.words():
-                    raise
-            else:
-                return
 
     def _is_ready(self) -> bool:
         return self._ask("operator", "cluster", "health", check=False).returncode == 0

@@ -6,14 +6,12 @@ Must not know: runs, who asks a model. Dollars are numbers with up to 9 decimals
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeAlias, cast
+from typing import Annotated, Literal, TypeAlias, cast
 
 import msgspec
 
 from holdfast.controller.documents.base import Document
-from holdfast.ports.operations import Amount, BudgetRecord, ModelUsageRecord
-
-NANO: Final = 1_000_000_000
+from holdfast.ports.operations import NANO, Amount, BudgetRecord, ModelUsageRecord
 
 Group: TypeAlias = Literal["day", "workflow", "model", "prefix"]
 Period: TypeAlias = Literal["run", "workflow", "day"]
@@ -96,7 +94,6 @@ class Granted(Document, frozen=True):
 def usage_document(record: ModelUsageRecord) -> ModelUsed:
     """Return what requests used, as clients see it."""
     usage = record.usage
-    saved = None if usage.paid is None or usage.uncached is None else usage.uncached - usage.paid
     return ModelUsed(
         key=record.key,
         name=record.name or None,
@@ -108,7 +105,7 @@ def usage_document(record: ModelUsageRecord) -> ModelUsed:
         cache_write_tokens=usage.cache_write_tokens,
         output_tokens=usage.output_tokens,
         usd=None if usage.paid is None else usage.paid / NANO,
-        saved_usd=None if saved is None else saved / NANO,
+        saved_usd=None if usage.saved is None else usage.saved / NANO,
     )
 
 

@@ -146,6 +146,7 @@ from holdfast.ports.operations.messages import (
     InboxRow,
 )
 from holdfast.ports.operations.model_calls import (
+    NANO,
     Amount,
     BudgetLimit,
     BudgetRecord,
@@ -157,6 +158,7 @@ from holdfast.ports.operations.model_calls import (
     Reservation,
     ReserveModelCall,
     SettleModelCall,
+    first_time,
 )
 from holdfast.ports.operations.notices import (
     DUE,
@@ -345,6 +347,7 @@ __all__ = [
     "ID_CONFLICT_POLICIES",
     "ID_REUSE_POLICIES",
     "MISSED",
+    "NANO",
     "PARKED",
     "PAUSED",
     "REFUSED",
@@ -511,5 +514,6 @@ __all__ = [
     "Totals",
     "Unclaim",
     "Value",
+    "first_time",
     "slack_seconds",
 ]

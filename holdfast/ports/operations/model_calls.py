@@ -8,7 +8,18 @@ Amounts are whole nano-dollars, so that sums are exact. What a provider did not 
 
 from __future__ import annotations
 
+from typing import Final
+
 from holdfast.ports.operations.base import Value
+
+NANO: Final = 1_000_000_000
+"""So many nano-dollars are a dollar."""
+_DAY_SECONDS: Final = 86_400.0
+
+
+def first_time(now: float, days: int) -> float:
+    """Return a time of the first of so many days, of which today is the last."""
+    return now - (days - 1) * _DAY_SECONDS
 
 
 class BudgetLimit(Value, frozen=True):
@@ -58,6 +69,11 @@ class ModelUsage(Value, frozen=True):
     """Nano-dollars."""
     uncached: int | None = None
     """What it would have cost without any cache."""
+
+    @property
+    def saved(self) -> int | None:
+        """What caches saved, premiums for writing to them taken off; below 0 where they cost more than they saved."""
+        return None if self.paid is None or self.uncached is None else self.uncached - self.paid
 
 
 class ReserveModelCall(Value, frozen=True):

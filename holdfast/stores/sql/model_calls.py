@@ -191,9 +191,10 @@ def _columns(usage: ModelUsage) -> tuple[int | None, ...]:
     return msgspec.structs.astuple(usage)
 
 
-def read_budgets(reader: Reader) -> list[BudgetRecord]:
-    """Return the budgets from which anything was paid or set aside: by name, and the newest days first."""
-    return [_budget(row) for row in reader.rows("read_budgets", (BUDGETS_MAX,))]
+def read_budgets(reader: Reader, scope: str) -> list[BudgetRecord]:
+    """Return the budgets from which anything was paid or set aside: those of a scope, or BUDGETS_MAX of all."""
+    rows = reader.rows("budgets_of", (scope,)) if scope else reader.rows("read_budgets", (BUDGETS_MAX,))
+    return [_budget(row) for row in rows]
 
 
 def _budget(row: Sequence[Any]) -> BudgetRecord:

@@ -207,9 +207,9 @@ class Reads(ABC):
         """Return the calls of an execution's attempts that came to nothing, by step."""
         return await self._ask(lambda reader: exchanges.read_exchanges(reader, execution_id))
 
-    async def budgets(self) -> list[BudgetRecord]:
-        """Return the budgets from which anything was paid or set aside: by name, and the newest days first."""
-        return await self._ask(model_calls.read_budgets)
+    async def budgets(self, scope: str = "") -> list[BudgetRecord]:
+        """Return the budgets from which anything was paid or set aside, by name: those of a scope, or 1,000 of all."""
+        return await self._ask(model_calls.read_budgets, scope)
 
     async def model_usage(self, by: str, since: float) -> list[ModelUsageRecord]:
         """Return what requests to models used since the day of a time, by `day`, `workflow`, `model` or `prefix`."""

@@ -14,7 +14,7 @@ from holdfast.errors import RateLimited
 from holdfast.history import Failure, Limits, RateUse, TaskCompleted, TaskFailed
 from holdfast.ports.task import current_task
 from holdfast.worker import LocalRunner
-from holdfast.worker.put_off import UNREADABLE_SECONDS, put_off_by
+from holdfast.worker.meanings import UNREADABLE_SECONDS, meaning_of
 from tests.unit.worker.rig import Definitions, Started, WallClock, call_defined, on_loop
 from tests.unit.worker.yard import yard_at
 
@@ -91,7 +91,7 @@ def test_receivers_say_in_many_ways_how_long_to_wait():
 
     def seconds(said):
         error = RateLimited(said)
-        return put_off_by(error, Failure("RateLimited", "")).seconds
+        return meaning_of(error, Failure("RateLimited", "")).seconds
 
     assert [seconds(each) for each in ("120", 2.5, "1m", timedelta(seconds=3), 0)] == [120.0, 2.5, 60.0, 3.0, 0.0]
     assert [seconds(each) for each in ("soon", -1, None)] == [UNREADABLE_SECONDS] * 3
@@ -105,4 +105,4 @@ def test_what_the_error_says_is_for_people():
     """What is frozen, and for how long."""
     assert str(RateLimited("5s", "api")).endswith("rate 'api' waits for 5s")
     assert "the task's rates wait for 30s" in str(RateLimited())
-    assert msgspec.structs.asdict(put_off_by(RateLimited(1), Failure("E", "m")).as_failure(final=True))["type"] == "E"
+    assert msgspec.structs.asdict(meaning_of(RateLimited(1), Failure("E", "m")).as_failure(final=True))["type"] == "E"

@@ -72,6 +72,11 @@ SELECT name, per, scope, limit_usd, limit_tokens, spent_usd, spent_tokens, held_
   granted_tokens
 FROM budgets ORDER BY name, per, scope DESC LIMIT $1
 
+-- name: budgets_of
+SELECT name, per, scope, limit_usd, limit_tokens, spent_usd, spent_tokens, held_usd, held_tokens, granted_usd,
+  granted_tokens
+FROM budgets WHERE per IN ('run', 'workflow', 'day') AND scope = $1 ORDER BY name, per
+
 -- name: usage_by_day
 SELECT day, '', sum(requests)::bigint, sum(lost)::bigint, sum(unpriced)::bigint, sum(input_tokens)::bigint, sum(cache_read_tokens)::bigint,
   sum(cache_write_tokens)::bigint, sum(output_tokens)::bigint, sum(paid)::bigint, sum(uncached)::bigint

@@ -127,6 +127,8 @@ async def a_budget_may_be_given_more(harness: StoreHarness) -> None:
     expect((await reserve(store, call("d", "a", RUN))).granted, "there is more")
     (budget,) = await store.budgets()
     expect((budget.limit.usd, budget.granted.usd) == (150, 50), "it is shown")
+    expect(await store.budgets("a") == [budget], "and found by its scope")
+    expect(await store.budgets("b") == [], "by no other")
 
 
 async def a_request_nobody_ended_counts(harness: StoreHarness) -> None:

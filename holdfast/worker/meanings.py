@@ -1,0 +1,78 @@
+"""What a task means by what it raised, where that is more than a failure: come again later, or park the run.
+
+Owns: reading that from errors, also how long to wait however receivers say it; how it goes from process to process.
+Must not know: retries, rates, what is done about it.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import parsedate_to_datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+
+from holdfast.authoring import parse_duration
+from holdfast.errors import ApiDrift, BudgetUsedUp, DefinitionError, RateLimited
+from holdfast.history import Failure
+from holdfast.ports.task import Drifted, OutOfBudget, PutOff
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+UNREADABLE_SECONDS: Final = 30.0
+"""How long to wait where a receiver's words mean nothing to us."""
+SECONDS_MAX: Final = 86_400.0
+"""A receiver that wants more than this is asked again after it."""
+
+Kind = TypeVar("Kind", bound=Failure)
+
+_KINDS: Final[Mapping[str, type[Failure]]] = MappingProxyType(
+    {each.__name__: each for each in (PutOff, Drifted, OutOfBudget)}
+)
+"""Failures that mean more than a failure."""
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def meaning_of(error: BaseException, failure: Failure) -> Failure:
+    """Return what a task means that raised `error`, described as `failure`: that, or one of its kinds."""
+    match error:
+        case RateLimited(retry_after=after, rate=rate):
+            return _as(PutOff, failure, seconds=_seconds(after), rate=rate or "", freezes=error.freezes)
+        case ApiDrift(host=host, endpoint=endpoint, contract=contract, changes=changes):
+            return _as(Drifted, failure, host=host, endpoint=endpoint, contract=contract, changes=changes)
+        case BudgetUsedUp(name=name, per=per, scope=scope):
+            return _as(OutOfBudget, failure, name=name, per=per, scope=scope)
+        case _:
+            return failure
+
+
+def pack_meaning(failure: Failure) -> tuple[str, bytes] | None:
+    """Return a failure of one of the kinds as it goes from one process to another; None for any other."""
+    kind = type(failure).__name__
+    return (kind, _encode(failure)) if kind in _KINDS else None
+
+
+def unpack_meaning(packed: tuple[str, bytes]) -> Failure:
+    """Return what was packed."""
+    kind, body = packed
+    return msgspec.msgpack.decode(body, type=_KINDS[kind])
+
+
+def _as(kind: type[Kind], failure: Failure, **about: Any) -> Kind:
+    return kind(failure.type, failure.message, failure.traceback, failure.retryable, failure.cause, **about)
+
+
+def _seconds(retry_after: Any) -> float:
+    """Return a wait in seconds: given as such, as a duration, or as the date of an HTTP header."""
+    try:
+        if isinstance(retry_after, str) and retry_after.strip().isdecimal():
+            return min(float(retry_after), SECONDS_MAX)
+        return min(parse_duration(retry_after, "retry_after", zero=True), SECONDS_MAX)
+    except DefinitionError:
+        pass
+    try:
+        return min(max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time()), SECONDS_MAX)
+    except (TypeError, ValueError, OverflowError, AttributeError):
+        return UNREADABLE_SECONDS
