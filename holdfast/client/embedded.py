@@ -19,7 +19,7 @@ from holdfast.client.auditing import AuditingStore, audited
 from holdfast.client.beginning import begins_at, first_event, first_page, input_digest, start_next
 from holdfast.client.bulk import operate_on_many
 from holdfast.client.ends import Ends
-from holdfast.client.explaining import Situation, can_answer, decide_causes
+from holdfast.client.explaining import Situation, can_answer, decide_causes, gist, needs_events
 from holdfast.client.forking import start_fork
 from holdfast.errors import (
     FencedError,
@@ -31,6 +31,7 @@ from holdfast.errors import (
     UpdateFailedError,
 )
 from holdfast.history import (
+    AnyEvent,
     UpdateCompleted,
     WorkflowStarted,
     check_identifier,
@@ -88,6 +89,10 @@ RUNS_FOLLOWED_MAX: Final = 10
 """How far a chain of runs that wait for one another is followed."""
 WAITING_SECONDS: Final = 1.0
 """How long somebody who explains a run waits for its owner to say what its code waits for."""
+LONG_EVENTS: Final = 2_000
+"""Of a longer history it is remembered what is under way: who explains its run again reads what came since, only."""
+GISTS_MAX: Final = 16
+"""Of how many executions that is remembered: those that were asked about last."""
 LOOK_SECONDS: Final = 0.25
 """How often to look for an answer or an end although nothing rang."""
 
@@ -122,6 +127,8 @@ class EmbeddedEngine:
         self._member = member
         self._rings = _Rings(bus)
         self._ends = Ends(store, bus, lambda: self.local)
+        self._gists: dict[int, tuple[int, list[AnyEvent]]] = {}
+        """By execution: up to which event it was read, and what that comes to."""
 
     def acting_as(self, actor: str) -> EmbeddedEngine:
         """Return the engine as somebody uses it. See `Engine.acting_as`."""
@@ -358,10 +365,11 @@ class EmbeddedEngine:
 
     async def _situation(self, record: RunRecord) -> Situation:
         store = self._store
+        now = await store.now()
         situation = Situation(
-            now=await store.now(),
+            now=now,
             run=record,
-            events=[each.event for each in await self._read(record, 0)],
+            events=await self._gist(record) if needs_events(record, now) else (),
             queue=await store.queue(record.execution_id),
             fan_outs=await store.fan_outs(record.execution_id),
             inbox=await store.execution_inbox(record.execution_id),
@@ -372,6 +380,20 @@ class EmbeddedEngine:
         if can_answer(situation):
             return replace(situation, waiting=await self._waiting(record))
         return situation
+
+    async def _gist(self, record: RunRecord) -> list[AnyEvent]:
+        """Return those events of an execution that say what is under way; a long one is read on from where it was."""
+        known, before = self._gists.pop(record.execution_id, (0, []))
+        if known > record.last_event:  # the store was put back to an earlier state
+            known, before = 0, []
+        recorded = await self._read(record, known)
+        found = gist([*before, *(each.event for each in recorded)])
+        last = recorded[-1].id if recorded else known
+        if last > LONG_EVENTS:
+            self._gists[record.execution_id] = last, found
+            for oldest in list(self._gists)[:-GISTS_MAX]:
+                del self._gists[oldest]
+        return found
 
     async def _waiting(self, record: RunRecord) -> Waiting | None:
         """Return what a run's code says that it waits for; None when nobody says."""

@@ -70,6 +70,7 @@ class Situation:
     now: float
     run: RunRecord
     events: Sequence[AnyEvent] = ()
+    """All of them, or their gist; none where `needs_events` says so."""
     queue: Sequence[QueueRecord] = ()
     fan_outs: Sequence[FanOutRecord] = ()
     inbox: Sequence[InboxRow] = ()
@@ -78,6 +79,22 @@ class Situation:
     locks: Sequence[LockRecord] = ()
     waiting: Waiting | None = None
     """What its code says; None when nobody was asked, or could say."""
+
+
+def needs_events(run: RunRecord, now: float) -> bool:
+    """Say whether events have a part in why a run does not move: not where its record says that nobody moves it."""
+    return run.status not in {*TERMINAL, PAUSED, PARKED} and run.starts_at <= now
+
+
+def gist(events: Sequence[AnyEvent]) -> list[AnyEvent]:
+    """Return the events that say what is under way, and the last one.
+
+    Together with those that come later, they say what all of them would.
+    """
+    under_way = list(_open_steps(events).values())
+    if not events or (under_way and under_way[-1] is events[-1]):
+        return under_way
+    return [*under_way, events[-1]]
 
 
 def can_answer(situation: Situation) -> bool:

@@ -13,6 +13,7 @@ from typing import Final
 from holdfast.controller.actors import store_of
 from holdfast.controller.documents import (
     BrokenLock,
+    Drift,
     DriftList,
     LimitList,
     LockList,
@@ -90,11 +91,18 @@ class Fleet:
         """Return the newest reports of answers that are not as expected, the newest first."""
         return DriftList(drifts=[drift_document(each) for each in await self._store.drifts()])
 
+    async def drift(self, drift: int) -> Drift:
+        """Return one report of the newest. Raises UnknownNameError."""
+        found = next((each for each in await self._store.drifts() if each.drift == drift), None)
+        if found is None:
+            raise _no_drift(drift)
+        return drift_document(found)
+
     async def resolve_drift(self, drift: int, limit: int, by: str = "") -> ResolvedDrift:
         """Let calls be made again, and `limit` runs go on; `by` is who does it. Raises UnknownNameError."""
         (resumed,) = await store_of(self._store, by).write([SettleDrift(drift, by, limit)])
         if resumed is None:
-            raise UnknownNameError("drift", str(drift), remedy="See them: GET /v1/drifts, or holdfast drift list.")
+            raise _no_drift(drift)
         parked = next((each.parked for each in await self._store.drifts() if each.drift == drift), 0)
         return ResolvedDrift(drift=drift, resumed=resumed, parked=parked)
 
@@ -134,3 +142,7 @@ class Fleet:
             for each in await self._store.members()
             if each.kind in {"orchestrator", "stack"} and each.expires_at > now
         )
+
+
+def _no_drift(drift: int) -> UnknownNameError:
+    return UnknownNameError("drift", str(drift), remedy="See them: GET /v1/drifts, or holdfast drift list.")

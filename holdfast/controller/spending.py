@@ -6,17 +6,20 @@ Must not know: HTTP, runs.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from holdfast.controller.actors import store_of
 from holdfast.controller.documents import (
     BudgetList,
     Grant,
     Granted,
+    ModelUsed,
     ModelUsedList,
     budget_document,
     usage_document,
 )
 from holdfast.errors import UnknownNameError
-from holdfast.ports.operations import GrantBudget, first_time
+from holdfast.ports.operations import GrantBudget, ModelUsage, ModelUsageRecord, first_time
 from holdfast.ports.store import Store
 
 
@@ -31,6 +34,13 @@ class Spending:
         """Return what was used in so many days, today included, by `day`, `workflow`, `model` or `prefix`."""
         since = first_time(await self._store.now(), days)
         return ModelUsedList(usage=[usage_document(each) for each in await self._store.model_usage(by, since)])
+
+    async def daily(self, days: int) -> list[ModelUsed]:
+        """Return what was used on each of so many days, the oldest first, also when nobody asked; the last is today."""
+        now = await self._store.now()
+        dates = [_date(first_time(now, each)) for each in range(days, 0, -1)]
+        found = {each.key: each for each in (await self.usage("day", days)).usage}
+        return [found.get(each) or usage_document(ModelUsageRecord(each, "", 0, 0, 0, ModelUsage())) for each in dates]
 
     async def run_usage(self, run_id: str) -> ModelUsedList:
         """Return what a run's requests used, by step."""
@@ -48,3 +58,7 @@ class Spending:
             remedy = "See them: GET /v1/ai/budgets, or holdfast ai budgets."
             raise UnknownNameError("budget", f"{grant.name} of {grant.per} {grant.scope}", remedy=remedy)
         return Granted(resumed=resumed)
+
+
+def _date(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).date().isoformat()

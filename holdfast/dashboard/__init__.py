@@ -17,8 +17,10 @@ from typing import Final
 from fastapi import APIRouter
 
 from holdfast.dashboard import (
+    ai,
     assets,
     deliveries,
+    drifts,
     fleet,
     keys,
     login,
@@ -40,6 +42,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     messages.router,
     starting.router,
     fleet.router,
+    ai.router,
+    drifts.router,
     schedules.router,
     deliveries.router,
     replaying.router,

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from holdfast.controller import Scope
 from holdfast.controller.documents import Where
 from holdfast.controller.http import TheService, parts_of, requires
+from holdfast.dashboard.ai import added
 from holdfast.dashboard.charts import draw_chart
 from holdfast.dashboard.doors import PageRoute
 from holdfast.dashboard.live import live
@@ -32,6 +33,8 @@ HOUR: Final = (60, 60)
 DAY: Final = (1800, 48)
 LOOK_SECONDS: Final = 15.0
 """How often the numbers are looked at."""
+SAVED_DAYS: Final = 30
+"""Over how many days it is told what caches of language models saved."""
 ATTENTION: Final = (PARKED, FAILED, TIMED_OUT, PAUSED)
 ATTENTION_SHOWN: Final = 8
 
@@ -78,6 +81,8 @@ async def read_overview(request: Request, service: TheService) -> Response:
         day=draw_chart(service.glance.lately(*DAY)),
         attention=sorted(attention, key=lambda each: each.created_at, reverse=True)[:ATTENTION_SHOWN],
         warnings=[each for each in pools if each.warning or each.paused],
+        asked=added((await service.spending.usage("model", SAVED_DAYS)).usage),
+        saved_days=SAVED_DAYS,
         odd=[each for each in workers if each.state != "alive"],
     )
 

@@ -35,6 +35,8 @@ PLACES: Final = (
     ("/runs", "Runs", Scope.READ, True),
     ("/start", "Start", Scope.START, True),
     ("/fleet", "Fleet", Scope.READ, False),
+    ("/ai", "AI", Scope.READ, False),
+    ("/drifts", "Drifts", Scope.READ, False),
     ("/schedules", "Schedules", Scope.READ, False),
     ("/deliveries", "Deliveries", Scope.READ, False),
     ("/replay", "Replay", Scope.READ, False),
@@ -83,6 +85,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "brief": words.brief,
         "cut": words.cut,
+        "dollars": words.dollars,
         "clock": words.clock,
         "exact": _exact,
         "number": "{:,}".format,

@@ -20,6 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from holdfast.controller import Scope, read_json
 from holdfast.controller.documents import ForkBody
 from holdfast.controller.http import About, RefusalError, RunId, ThePrincipal, TheService, requires
+from holdfast.dashboard.ai import added
 from holdfast.dashboard.doors import PageRoute
 from holdfast.dashboard.forms import TheForm
 from holdfast.dashboard.live import live
@@ -36,6 +37,8 @@ PAYLOADS_CHARACTERS_MAX: Final = 90_000
 PAYLOAD_CHARACTERS_MAX: Final = 2_000
 EXPLAINED_EVENTS_MAX: Final = 2_000
 """Beyond, a page that is open looks again for why a run waits only when something happens: each look is a replay."""
+ASKED_STEPS_MAX: Final = 50
+"""How many steps that asked language models one page shows."""
 COMMON: Final = frozenset({"id", "type", "time", "step", "cause", "ordinal", "issued", "flags", "seed", "python"})
 """Fields of an event that are told elsewhere, or say nothing to anybody."""
 CAPTURED: Final = frozenset({FAILED, TIMED_OUT, PARKED})
@@ -68,6 +71,7 @@ async def read_run(request: Request, service: TheService, run_id: RunId, page: i
         pruned = error.message()
     explained = await service.runs.explain(run_id) if is_open else None
     causes = [] if explained is None else explained.causes
+    asked = (await service.spending.run_usage(run_id)).usage
     drawn = draw_timeline(events, time.time(), is_open=is_open and number == pages)
     say_now(drawn, causes)
     return show(
@@ -88,6 +92,9 @@ async def read_run(request: Request, service: TheService, run_id: RunId, page: i
         steps=[each["step"] for each in events if each["type"] in {"TaskCompleted", "TaskFailed", "TaskTimedOut"}],
         handlers=_handlers(service, run.workflow),
         capture=await _capture(service, run),
+        asked=asked[:ASKED_STEPS_MAX],
+        asked_in_all=added(asked),
+        asked_steps=len(asked),
     )
 
 

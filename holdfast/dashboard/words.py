@@ -1,6 +1,6 @@
 """How values are put into words for a page.
 
-Owns: times, spans, sizes, JSON, and what is done to text that could play tricks on its reader.
+Owns: times, spans, sizes, money, JSON, and what is done to text that could play tricks on its reader.
 Must not know: templates, where values come from.
 
 A name, a payload or an error may hold anything. Escaping keeps it from being markup; what is left are characters that
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
+from math import floor, log10
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -93,6 +94,15 @@ def size(count: int) -> str:
     if count < 1_000:
         return f"{count} bytes"
     return f"{count / 1_000:,.1f} kB" if count < 1_000_000 else f"{count / 1_000_000:,.1f} MB"
+
+
+def dollars(amount: float) -> str:
+    """Return an amount of money: to the cent, and small ones to two digits that are none of them 0."""
+    sign, amount = ("-", -amount) if amount < 0 else ("", amount)
+    if amount == 0 or amount >= 0.995:
+        return f"{sign}${amount:,.2f}"
+    digits = 1 - floor(log10(amount))
+    return f"{sign}${amount:.{max(digits, 2)}f}"
 
 
 def segment(text: str) -> str:

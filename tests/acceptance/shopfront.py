@@ -6,6 +6,7 @@ Must not know: what any test is about.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -13,16 +14,20 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from holdfast import Client
 from tests.programs import require_program
 from tests.unit.controller.webhooks.senders import SECRETS, github
+
+T = TypeVar("T")
 
 SHOP = Path(__file__).parent / "shop"
 INSTALL = "apt-get install chromium"
@@ -108,6 +113,16 @@ class Shop:
         answer = self._http.post(f"{self.url}{path}", json=body, params=query)
         assert answer.is_success if status is None else answer.status_code == status, answer.text
         return answer.json() if answer.content else None
+
+    def ask(self, question: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+        """Return what comes of asking the shop's store, as another process of the shop would."""
+
+        async def body() -> T:
+            async with await Client.connect(f"sqlite:///{self.folder}/holdfast.db") as client:
+                return await question(client)
+
+        with ThreadPoolExecutor(1) as thread:  # a browser that is open here has this thread's event loop
+            return thread.submit(asyncio.run, body()).result()
 
     def deliver(self, body: dict[str, Any], delivery: str) -> None:
         """Send a signed delivery to the webhook `paid`."""

@@ -15,6 +15,17 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from holdfast import Client
+from holdfast.ports.operations import (
+    Amount,
+    BudgetLimit,
+    DriftChange,
+    ModelCall,
+    ModelUsage,
+    ReportDrift,
+    ReserveModelCall,
+    SettleModelCall,
+)
 from tests.acceptance import shopfront
 from tests.acceptance.shopfront import PHONE, WIDE, Shop, looking
 
@@ -22,6 +33,7 @@ HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'>\x1b[31m\u20
 LONG = HOSTILE + "W" * 1_000_000
 NAME = HOSTILE.replace("\x1b", "").replace("/", "")
 AXE = files("axe_playwright_python").joinpath("axe.min.js")
+NANO = 1_000_000_000
 GRAVE = {"serious", "critical"}
 RULES = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
     .map(each => [each.id, each.impact, each.nodes.slice(0, 3).map(node => node.html.slice(0, 300)).join(" ")])"""
@@ -55,10 +67,26 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         for number in range(3):
             shop.post("/v1/runs/waits/signals/note", HOSTILE + "y" * 30_000 * number)
         shop.deliver({"order": HOSTILE, "text": LONG[:200_000]}, "d-1")
+        shop.post("/v1/workflows/gallery/runs", HOSTILE, id="drifted")
+        shop.ask(fill)
         shop.post(f"/v1/pools/{quote(NAME, safe='')}/pause", {"reason": HOSTILE})
         yield shop
     finally:
         shop.close()
+
+
+async def fill(client: Client) -> None:
+    """Have a host drift, and a run ask a model, under names that are hostile too."""
+    run = await client.store.run("drifted")
+    assert run is not None
+    change = DriftChange(HOSTILE, LONG[:10_000], HOSTILE)
+    report = ReportDrift(run.execution_id, HOSTILE, f"GET {LONG[:10_000]}", HOSTILE, (change,))
+    limit = BudgetLimit(HOSTILE, "run", usd=NANO, tokens=500)
+    call = ModelCall("call", "waits", HOSTILE, 1, HOSTILE, HOSTILE, LONG[:10_000], (limit,))
+    usage = ModelUsage(1_000, 900, 50, 50, NANO, 2 * NANO)
+    spent = Amount(NANO, 1_050)
+    await client.store.write([report, ReserveModelCall(call, spent, 60.0)])
+    await client.store.write([SettleModelCall(call, usage, spent)])
 
 
 @pytest.fixture
@@ -71,6 +99,7 @@ def page(chromium: Browser, shop: Shop) -> Iterator[Page]:
 def addresses(shop: Shop) -> list[str]:
     """Return one address of every kind of page there is."""
     captures = httpx.get(f"{shop.url}/v1/captures").json()["captures"]
+    drifts = httpx.get(f"{shop.url}/v1/drifts").json()["drifts"]
     deliveries = httpx.get(f"{shop.url}/v1/deliveries").json()["deliveries"]
     return [
         "/",
@@ -86,6 +115,10 @@ def addresses(shop: Shop) -> list[str]:
         "/start",
         "/start/Fulfil",
         "/fleet",
+        "/ai",
+        "/ai?days=7&went_on=3",
+        "/drifts",
+        f"/drifts/{drifts[0]['drift']}",
         "/schedules",
         "/schedules/closing",
         "/deliveries",

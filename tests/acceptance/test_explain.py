@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from holdfast import Client, Retry, lock, signal, start_child, task, wait_for_signal, workflow
 from holdfast.cli.output import Exit
 from holdfast.ports.engine import Cause
@@ -134,8 +136,12 @@ async def get_stuck(tmp_path: Path) -> None:
         assert "has workflow 'nobody_has_it'" in (await first_cause(app, "n-1", "no-code")).text
 
 
-def test_stuck_runs_say_why(tmp_path: Path) -> None:
-    """No pool, a lock or a child and what keeps it, another attempt, a word, a pause, no code, and nobody."""
+def test_stuck_runs_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pool, a lock or a child and what keeps it, another attempt, a word, a pause, no code, and nobody.
+
+    The histories are read as long ones are: on from where they were.
+    """
+    monkeypatch.setattr("holdfast.client.embedded.LONG_EVENTS", 0)
     get_stuck(tmp_path)
     result = call(tmp_path, "runs", "explain", "w-1")
     assert result.exit_code == Exit.DONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from holdfast.client.explaining import ASKED_EVENTS_MAX, Situation, can_answer, decide_causes
+from holdfast.client.explaining import ASKED_EVENTS_MAX, Situation, can_answer, decide_causes, gist
 from holdfast.history import (
     Attempt,
     CallbackOpened,
@@ -32,6 +32,7 @@ from holdfast.ports.operations import (
     QueueRecord,
     RunRecord,
 )
+from tests.unit.controller.rig import on_loop, serving
 
 NOW = 1_000.0
 TASK = TaskScheduled(900.0, 1, 0, "charge#1", "charge", b"1", "gpu")
@@ -189,3 +190,41 @@ def test_a_long_run_is_not_replayed_to_be_explained() -> None:
     assert not can_answer(Situation(NOW, run(last_event=ASKED_EVENTS_MAX + 1), **HERE))
     assert not can_answer(Situation(NOW, run("PAUSED"), **HERE))
     assert not can_answer(Situation(NOW, run()))
+
+
+def test_the_gist_of_a_history_says_what_all_of_it_would() -> None:
+    """Wherever it was read up to: what came before is told by what was under way then."""
+    done = TaskCompleted(950.0, -1, "charge#1", b"1")
+    timer = TimerStarted(951.0, 2, 0, "sleep#1", 1.0, NOW + 5)
+    spread = FanOutStarted(952.0, 3, 0, "map#1", "ocr", 9, b"")
+    events = (TASK, ASKED, CHILD, BEGUN, STOPPING, done, timer, ANSWERED, SENT, *WAITS, ASKED, ANSWERED, spread, done)
+    for end in range(len(events) + 1):
+        whole = decide_causes(Situation(NOW, run(), events[:end], **HERE))
+        for read in range(end + 1):
+            known = gist(gist(events[: read // 2]) + list(events[read // 2 : read]))
+            assert len(known) <= min(read, 6)
+            assert decide_causes(Situation(NOW, run(), (*known, *events[read:end]), **HERE)) == whole, (read, end)
+
+
+@on_loop
+async def test_a_long_history_is_read_once_and_none_where_the_record_says_it(tmp_path, monkeypatch) -> None:
+    """Who asks again has what came since read; of a run that somebody paused nothing is read."""
+    monkeypatch.setattr("holdfast.client.embedded.LONG_EVENTS", 0)
+    async with serving(tmp_path) as api:
+        await api.service.starts.start("idle", b"", "r-1")
+        reads: list[tuple[int, int]] = []
+        read = api.engine._read
+
+        async def noted(record, after):
+            found = await read(record, after)
+            reads.append((after, len(found)))
+            return found
+
+        monkeypatch.setattr(api.engine, "_read", noted)
+        first = await api.engine.explain("r-1")
+        assert first.causes[0].kind == "no-orchestrator"
+        assert await api.engine.explain("r-1") == first
+        assert reads == [(0, 1), (1, 0)]
+        await api.service.operating.pause("r-1", "ada", "", "")
+        assert (await api.engine.explain("r-1")).causes[0].kind == "paused"
+        assert len(reads) == 2

@@ -50,7 +50,7 @@ def test_bars_stand_within_their_drawing():
     chart = draw_chart(counted)
     assert (chart.total, chart.failed, chart.highest) == (15, 5, 10)
     assert [each.height for each in chart.bars] == ["0.00%", "100.00%", "50.00%"]
-    assert chart.bars[1].failed_height == "50.00%"
+    assert chart.bars[1].part_height == "50.00%"
     assert chart.bars[1].title == "08:00 UTC: 10 ended, 5 of them failed"
     assert float(chart.bars[-1].x[:-1]) + float(chart.bars[-1].width[:-1]) < 100
     assert draw_chart([]).bars == ()

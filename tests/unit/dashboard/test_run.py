@@ -160,7 +160,7 @@ async def test_the_other_pages_open_for_whom_they_are(tmp_path):
     """Every place in the bar opens with the key that it is shown to, and only those are shown."""
     async with serving(tmp_path) as api:
         secrets = await api.make_keys()
-        for scope, count in ((Scope.ADMIN, 9), (Scope.READ, 6), (Scope.START, 1)):
+        for scope, count in ((Scope.ADMIN, 11), (Scope.READ, 8), (Scope.START, 1)):
             browser = Browser(api)
             await browser.log_in(secrets[scope.value], "/start")
             page = await browser.open("/start" if scope is not Scope.READ else "/runs")

@@ -50,3 +50,22 @@ def test_moments_are_told_from_now():
     assert words.ago("2026-11-30T08:57:00.000000Z", now) == "in 57 min"
     assert words.ago("2026-11-30T08:00:00.400000Z", now) == "now"
     assert words.clock("2026-11-30T07:57:00.123456Z") == "2026-11-30 07:57:00"
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "$0.00"),
+        (2.5, "$2.50"),
+        (1234.567, "$1,234.57"),
+        (0.999, "$1.00"),
+        (0.12, "$0.12"),
+        (0.0123, "$0.012"),
+        (0.0000456, "$0.000046"),
+        (-1.5, "-$1.50"),
+        (-0.001, "-$0.0010"),
+    ],
+)
+def test_small_amounts_of_money_are_told_as_well(amount, text):
+    """Dollars to the cent; what is less than a dollar to two digits."""
+    assert words.dollars(amount) == text
