@@ -30,7 +30,7 @@ LOCK = ROOT / "requirements.lock"
 
 GROUP = "dev"
 # An extra joins the lock with the first test that needs it.
-EXTRAS: tuple[str, ...] = ("ai", "encryption", "postgres", "redis", "temporal")
+EXTRAS: tuple[str, ...] = ("ai", "encryption", "local-llm", "postgres", "redis", "temporal")
 
 HEADER = """\
 # Every package of the development environment, pinned and hashed, for Python 3.11 to 3.13.

@@ -16,7 +16,7 @@ from holdfast.errors import DefinitionError
 from holdfast.ports.operations import NANO, Amount, BudgetLimit
 
 if TYPE_CHECKING:
-    from holdfast.ai.models import Endpoint
+    from holdfast.ai.endpoints import Endpoint
 
 Period: TypeAlias = Literal["run", "workflow", "day"]
 

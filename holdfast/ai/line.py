@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.ai.budgets import OUTPUT_TOKENS, Budget
 from holdfast.ai.cached import Cached
+from holdfast.ai.endpoints import Endpoint
 from holdfast.ai.forms import Form
 from holdfast.ai.metering import Meter
-from holdfast.ai.models import REPAIRS, Endpoint, make_agent, metered, told_apart
+from holdfast.ai.models import REPAIRS, connect, make_agent, metered
+from holdfast.ai.refusals import told_apart
 from holdfast.ai.warming import Warmth
 from holdfast.errors import AnswerError
 
@@ -129,7 +131,7 @@ class Line:
         async with self._connecting:
             if self._connected is None:
                 endpoint = self._speaker.endpoint
-                model = await self._stack.enter_async_context(endpoint.connect())
+                model = await self._stack.enter_async_context(connect(endpoint, self._speaker.prefix))
                 self._connected = metered(model, endpoint, self._meter.request)
         return self._connected
 
@@ -143,4 +145,6 @@ class Line:
 
     def _turn(self) -> AbstractAsyncContextManager[Any]:
         prefix = self._speaker.prefix
-        return AsyncExitStack() if prefix is None else self._warmth.turn(prefix.digest, prefix.seconds)
+        if prefix is None or self._speaker.endpoint.local is not None:  # a model on this machine sees to it itself
+            return AsyncExitStack()
+        return self._warmth.turn(prefix.digest, prefix.seconds)

@@ -16,9 +16,10 @@ from weakref import WeakKeyDictionary
 from holdfast.ai.alone import run_alone
 from holdfast.ai.budgets import Budget
 from holdfast.ai.cached import Cached
+from holdfast.ai.endpoints import Endpoint
 from holdfast.ai.forms import Form
 from holdfast.ai.line import Line, Speaker
-from holdfast.ai.models import Endpoint
+from holdfast.ai.local import Local
 from holdfast.ai.prices import Cost
 from holdfast.ai.prompts import Prompt, PromptMaker
 from holdfast.ai.spending import Spending
@@ -49,10 +50,10 @@ class LLM:
 
     def __init__(
         self,
-        model: str,
+        model: str | Local,
         *,
         system: str | Cached = "",
-        fallback: Sequence[str | LLM] = (),
+        fallback: Sequence[str | Local | LLM] = (),
         base_url: str = "",
         api_key: str = "",
         budget: Budget | Sequence[Budget] = (),
@@ -63,6 +64,7 @@ class LLM:
 
         Args:
             model: `provider:model`; providers are anthropic, openai (Responses) and openai-chat (Chat Completions).
+                Or a model on this machine: `local("model.gguf")`.
             system: what every prompt begins with; `cached(...)` where the provider is to keep it.
             fallback: what is asked, in this order, when this one does not answer: models, or whole LLMs.
             base_url: another address than the provider's own, of a gateway or of a server that speaks like it.
@@ -79,7 +81,15 @@ class LLM:
                 "api_key of an LLM has to say where the key is, not what it is",
                 remedy='Write api_key="env:NAME" or api_key="file:PATH": secrets stay out of code and histories.',
             )
-        endpoint = Endpoint(model, base_url.rstrip("/"), api_key)
+        if isinstance(model, Local):
+            if base_url or api_key:
+                raise DefinitionError(
+                    f"model {model.name!r} is on this machine: it takes no base_url and no api_key",
+                    remedy='Ask a server that runs already by its address: LLM("openai-chat:MODEL", base_url=...).',
+                )
+            endpoint = Endpoint(model.name, local=model)
+        else:
+            endpoint = Endpoint(model, base_url.rstrip("/"), api_key)
         budgets = (budget,) if isinstance(budget, Budget) else tuple(budget)
         self.speaker = Speaker(endpoint, system, dict(settings or {}), budgets, rate)
         self.spending = Spending()
@@ -87,7 +97,7 @@ class LLM:
         self._fallbacks = [self._stand_in(each) for each in fallback]
         if len(self._fallbacks) > FALLBACKS_MAX:
             raise DefinitionError(f"an LLM takes up to {FALLBACKS_MAX} fallbacks")
-        self._watch = None if self.speaker.prefix is None else PrefixWatch(self.speaker.prefix, model)
+        self._watch = None if self.speaker.prefix is None else PrefixWatch(self.speaker.prefix, endpoint.name)
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Line] = WeakKeyDictionary()
         self._prompts: dict[str, Prompt[..., Any]] = {}
 
@@ -223,7 +233,7 @@ class LLM:
     def _asked_in_turn(self) -> tuple[LLM, ...]:
         return (self, *self._fallbacks)
 
-    def _stand_in(self, other: str | LLM) -> LLM:
+    def _stand_in(self, other: str | Local | LLM) -> LLM:
         if isinstance(other, LLM):
             return other
         speaker = self.speaker

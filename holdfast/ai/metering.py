@@ -22,7 +22,7 @@ from holdfast.ports.task import current_task
 
 if TYPE_CHECKING:
     from holdfast.ai.cached import Cached
-    from holdfast.ai.models import Endpoint
+    from holdfast.ai.endpoints import Endpoint
 
 LOST_SECONDS: Final = 3_600.0
 """A request of which nothing is heard for so long counts for all that was set aside for it."""
