@@ -7,6 +7,7 @@ Must not know: who calls.
 from holdfast.testing.fake_api.acts import (
     Act,
     Answer,
+    Behave,
     Hang,
     Redirect,
     ResetAfter,
@@ -24,6 +25,7 @@ __all__ = [
     "DRIFTS",
     "Act",
     "Answer",
+    "Behave",
     "Drift",
     "Effect",
     "FakeApi",

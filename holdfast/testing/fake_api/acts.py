@@ -25,6 +25,11 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Behave:
+    """Answer properly: what stands between others, so that they do not all come at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class TooMany:
     """Answer 429, and have no effect."""
 
@@ -74,4 +79,6 @@ class Redirect:
     status: int = 302
 
 
-Act: TypeAlias = Answer | TooMany | ResetBefore | ResetAfter | Hang | SlowBody | Truncate | WrongType | Redirect
+Act: TypeAlias = (
+    Answer | Behave | TooMany | ResetBefore | ResetAfter | Hang | SlowBody | Truncate | WrongType | Redirect
+)

@@ -26,6 +26,7 @@ from typing import Any, Final, Self, TypeAlias, assert_never
 from holdfast.testing.fake_api.acts import (
     Act,
     Answer,
+    Behave,
     Hang,
     Redirect,
     ResetAfter,
@@ -260,7 +261,7 @@ class FakeApi:
                 return False
             case WrongType():
                 reply = _Reply(200, act.body.encode(), {"Content-Type": act.content_type})
-            case None | Answer() | TooMany() | Redirect() | ResetBefore():
+            case None | Answer() | Behave() | TooMany() | Redirect() | ResetBefore():
                 pass
             case _:
                 assert_never(act)
@@ -280,7 +281,8 @@ class FakeApi:
                     return TooMany(None), announced, False
         for path, acts in self._acts.items():
             if acts and _is_below(request.path, path):
-                return acts.pop(0), announced, True
+                act = acts.pop(0)
+                return None if isinstance(act, Behave) else act, announced, True
         return None, announced, True
 
     def _perform(self, request: Request) -> _Reply:
