@@ -36,11 +36,11 @@ _decode_attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...]).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-def _start_by(options: TaskOptions, asked_at: float) -> float:
+def _start_by(options: TaskOptions, claimed_at: float) -> float:
     """Return until when an attempt may start that takes of rates: what it takes counts from its claim. 0 for none."""
     if options.limits is None or not options.limits.rates:
         return 0.0
-    return asked_at + min(slack_seconds(rate.per) for rate in options.limits.rates) / 2
+    return claimed_at + min(slack_seconds(rate.per) for rate in options.limits.rates) / 2
 
 
 @lru_cache(OPTIONS_KEPT)
@@ -88,7 +88,7 @@ class ClaimedRun:
             queued_at=claimed.queued_at,
             progress=claimed.progress,
             traceparent=claimed.traceparent,
-            start_by=_start_by(options, asked_at),
+            start_by=_start_by(options, asked_at + claimed.waited),
         )
 
     def progress(self) -> bytes | None:

@@ -45,7 +45,7 @@ LEASE_SECONDS: Final = 4.0
 """Short, so that places come back soon; not so short that a busy machine takes the living for dead."""
 KILL_EVERY: Final = 100
 PART: Final = 200
-"""So many tasks are one run's: they come into the queue in one transaction, for which everybody waits."""
+"""So many tasks are one run's: they come into the queue in one transaction."""
 IDLE_LOOKS_MAX: Final = 20
 """A free place may be seen for so many looks while somebody waits: between two reads of the store things go on."""
 ENVIRONMENT: Final = "LIMITS_RECEIVERS"

@@ -40,6 +40,8 @@ class ClaimedTask(Value, frozen=True):
     recoveries: int = 0
     traceparent: str = ""
     """As it was queued."""
+    waited: float = 0.0
+    """So many seconds after the claim was asked for, at least, it took what it takes of rates."""
 
 
 class FinishTask(Value, frozen=True):

@@ -32,6 +32,7 @@ TRAVELLING: Final = (
     "rates",
     "rate_uses",
     "rate_holds",
+    "touched_lines",
     "pools",
     "limit_rules",
     "fan_outs",

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 
 NOTHING: Final = (
-    "promote_tasks", "promote_chunks", "pool_rules", "claimable_in_turn", "claim_tasks", "claim_chunks",
+    "promote_tasks", "due_limited_tasks", "take_touched_lines", "promote_chunks", "pool_rules", "claimable_in_turn",
+    "claim_tasks", "claim_chunks",
 )  # fmt: skip
 """Statements of claims that come to nothing where there is nothing, in the order in which `begin_claims` says so."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Target(NamedTuple):
-    """What a statement changes: rows that belong to the execution which its first binding names."""
+    """What a statement changes: rows that belong to what its first binding names, mostly an execution."""
 
     table: str
     keys: int = 1
@@ -43,6 +43,8 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType({
     "put_delivered": Target("delivered", keys=2),
     "drop_tasks": Target("task_queue"),
     "enqueue_task": Target("task_queue", keys=2),
+    "enqueue_limited_task": Target("task_queue", keys=2),
+    "touch_lines": Target("touched_lines"),
     "put_deadline": Target("deadlines"),
 })  # fmt: skip
 """Statements that may be put off. Each is written for many rows."""

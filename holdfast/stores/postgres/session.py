@@ -43,11 +43,17 @@ TOKENS_DRAWN: Final = 32
 """How many tokens a transaction takes at once that is alone."""
 
 _HARMLESS: Final = frozenset({
-    "append_page", "begin_tip", "drop_tasks", "end_tip", "enqueue_task", "make_ready", "make_stable", "move_tip",
-    "put_blob", "put_deadline", "record_progress", "set_parts", "set_wake", "take_grip", "unqueue_task", "use_blob",
+    "append_page", "begin_tip", "drop_tasks", "end_tip", "enqueue_task", "enqueue_limited_task", "make_ready",
+    "make_stable", "move_tip", "put_blob", "put_deadline", "record_progress", "set_parts", "set_wake", "take_grip",
+    "touch_lines", "unqueue_task", "use_blob",
+    # Lines of queued tasks
+    "drop_rate_hold", "drop_rate_uses", "hold_places", "make_tasks_ready", "note_rate", "post_scout",
+    "put_back_in_line", "put_rate_hold", "put_rate_use", "recall_scouts", "stand_in_line", "take_touched_lines",
 })  # fmt: skip
 """Statements that leave true what is foreseen. One that is made ready twice is ready."""
-_WORKLESS: Final = _HARMLESS - {"enqueue_task"} | {
+_WORKLESS: Final = _HARMLESS - {
+    "enqueue_task", "enqueue_limited_task", "make_tasks_ready", "stand_in_line", "touch_lines",
+} | {
     "beat_member", "claim_chosen_tasks", "claim_chunks", "claim_tasks", "close_execution", "count_refused",
     "drop_delivered", "drop_inbox", "drop_read_inbox", "finish_own_task", "finish_own_tasks", "finish_task",
     "finish_tasks", "lock_and_finish", "own_execution", "own_inbox", "put_delivered", "put_inbox", "start_execution",
@@ -103,6 +109,7 @@ class ServerSession(Session):
         "_done",
         "_expected",
         "_foreseen",
+        "_is_timed",
         "_locking",
         "_nothing",
         "_page",
@@ -125,6 +132,7 @@ class ServerSession(Session):
         page: int | None = None,
         *,
         scripts: Scripts | None = None,
+        is_timed: bool = True,
     ) -> None:
         """Begin a transaction that has begun.
 
@@ -138,6 +146,7 @@ class ServerSession(Session):
             allowed: names of the statements that may be run beside other transactions; None is alone, and all of them.
             page: number below those of its pages, where it is known already.
             scripts: writes statements as text, where they may be sent so.
+            is_timed: whether the time is the server's.
         """
         super().__init__(now, membership, grip, carry_out)
         self._connection = connection
@@ -149,6 +158,7 @@ class ServerSession(Session):
         self._expected: dict[str, Sequence[Bindings]] = {}
         """Statements that are put off as well, and the rows that they have to change."""
         self._scripts = scripts
+        self._is_timed = is_timed
         self._locking: list[tuple[int]] = []
         """Executions that have to be locked before anything else is sent."""
         self._tokens: list[int] = []
@@ -167,6 +177,12 @@ class ServerSession(Session):
     def is_gone(self, member: int) -> bool:  # noqa: ARG002 - on another database one can tell
         """Say that nothing but its lease tells whether a member is dead: it may be on any machine."""
         return False
+
+    def read_time(self) -> None:
+        """Let `now` be the time it is now: whoever waited for a lock of others began long ago."""
+        if self._is_timed:
+            ((now, self.waited),) = self.rows("read_time")
+            self.now = max(self.now, now)
 
     # --- Numbers ------------------------------------------------------------------------------------------------------
 
@@ -336,6 +352,8 @@ class ServerSession(Session):
 
     def rows_of_many(self, name: str, rows: Sequence[Bindings]) -> list[tuple[Any, ...]]:
         """Run the statement called `name`, which takes an array for each binding; return all its rows."""
+        if not rows:
+            return []
         return self.rows(name, [_writable(column) for column in zip(*rows, strict=True)])
 
     def insert(self, name: str, bindings: Bindings = ()) -> int | None:

@@ -61,7 +61,7 @@ SHARED: Final[Mapping[type, str]] = MappingProxyType({
     Deliver: _OF_AN_EXECUTION,
     ClaimRuns: _CLAIM,
     ReleaseRuns: _OF_AN_EXECUTION,
-    ClaimTasks: _CLAIM,
+    ClaimTasks: _CLAIM + "; what has limits it moves under the locks of the lines",
     FinishTask: _OF_AN_EXECUTION,
     FinishOwnTask: _OF_AN_EXECUTION,
     RetryTask: _OF_AN_EXECUTION,
@@ -107,6 +107,12 @@ _OF_TASKS = (
     "finish_own_tasks", "retry_task", "retry_own_task", "execution_standing", "set_aside_tasks", "release_tasks",
     "held_tasks", "record_progress", "pool_rules", "pool_is_limited",
 )  # fmt: skip
+_OF_LINES = (
+    "enqueue_limited_task", "limited_tasks_of", "touch_lines", "take_touched_lines", "due_limited_tasks", "lock_lines",
+    "read_time", "still_due_tasks", "stand_in_line", "weigh_places", "first_in_line", "hold_places",
+    "make_tasks_ready", "weigh_rates", "rate_uses_after", "drop_rate_uses", "put_rate_hold",
+    "recall_scouts", "post_scout", "drop_rate_hold", "put_rate_use", "note_rate", "put_back_in_line",
+)  # fmt: skip
 _OF_FAN_OUTS = (
     "start_fan_out", "open_fan_out", "open_fan_outs", "close_fan_out", "count_outcomes", "fan_out_status",
     "executions_of_chunks", "add_slice", "add_chunk", "drop_slices", "drop_chunk", "drop_chunks", "promote_chunks",
@@ -123,7 +129,8 @@ _OF_NAMES = (
 _OF_MEMBERS = ("beat_member", "count_refused")
 
 STATEMENTS: Final = frozenset({
-    *_OF_A_HISTORY, *_OF_MAIL, *_OF_RUNS, *_OF_TASKS, *_OF_FAN_OUTS, *_OF_REQUESTS, *_OF_NAMES, *_OF_MEMBERS,
+    *_OF_A_HISTORY, *_OF_MAIL, *_OF_RUNS, *_OF_TASKS, *_OF_LINES, *_OF_FAN_OUTS, *_OF_REQUESTS, *_OF_NAMES,
+    *_OF_MEMBERS,
 })  # fmt: skip
 """Names of the statements that may be run beside others."""
 

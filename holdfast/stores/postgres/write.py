@@ -46,6 +46,7 @@ from holdfast.stores.postgres.locks import member_lock, schema_lock
 from holdfast.stores.postgres.plan import BESIDE_HISTORIES
 from holdfast.stores.postgres.script import Scripts
 from holdfast.stores.postgres.session import EscalationError, ForesightError, ServerSession, raise_misremembered
+from holdfast.stores.sql import lines
 from holdfast.stores.sql.handlers import handlers
 from holdfast.stores.sql.log import Log
 from holdfast.stores.sql.session import MisrememberedError
@@ -253,7 +254,16 @@ class Writer:
         grip, now, page, *is_there = found
         allowed, sql = (shared.STATEMENTS, self._shared_sql) if write.is_shared else (None, self._sql)
         session = ServerSession(
-            connection, sql, now, membership, grip or 0, self._carry_out, allowed, page, scripts=self._scripts
+            connection,
+            sql,
+            now,
+            membership,
+            grip or 0,
+            self._carry_out,
+            allowed,
+            page,
+            scripts=self._scripts,
+            is_timed=clock is None,
         )
         if membership is not None and grip is None:
             session.run("count_refused", (membership.member, 1))
@@ -266,6 +276,7 @@ class Writer:
             foresee(session, write.operations, self._address.schema)
         results = self._operate(session, write.operations)
         self._log.flush()
+        lines.leave_touched(session)
         _count_refused(session, results)
         session.check_done()
         return self._commit(connection, write, now, _Outcome(results, session.rings), session.script())

@@ -1,7 +1,7 @@
 """Lines of queued tasks that wait for more than a free slot: for a place at a limit, a share of a rate, their turn.
 
-Owns: which rows with limits are claimable; what attempts took of the rates, and which rates are frozen.
-Must not know: claims, outcomes, who serves which pool.
+Owns: which rows with limits are claimable.
+Must not know: claims, outcomes, who serves which pool; how a rate is reckoned.
 
 Theory of operation
 ===================
@@ -14,14 +14,21 @@ A row with limits that has become due goes through up to three lines, in this or
 
 so no row ever has a slot while it waits, and what may be claimed is found as it is for all others: in an index.
 
-Places. A row either has its place or not; a place is free when fewer rows have theirs than there are places. Nothing is
-counted but rows. Whatever takes a place from a row - its outcome, another attempt, a pause, a cancellation - gives it
-to the first in line in the same transaction. A row whose worker died keeps its place: it runs again.
+Who moves them. Claims do, and nobody else: before it takes anything, a claim moves what has become due into its lines,
+and lets through whoever fits, there and in the lines that were *touched*. Whatever gives something back that others may
+wait for - an outcome, another attempt, a pause, a cancellation, a rule - only touches the line, and writes that down in
+its own transaction, so that it is not lost. So whoever queues or finishes waits for nobody, and a claim does at once
+what is to be done for many rows. It is soon enough: nothing but a claim would take what moves.
 
-Rates. What is set apart for a row becomes a *use* when the row is claimed. A use counts for the length of the window
-and a slack: within half of it the worker begins, or gives the row back; the other half is for what it sends to arrive.
-So whoever receives it never sees more than the rate allows, in any window. The first in line of a rate that does not
-fit yet is delayed until it will; the others wait behind it, however small they are, so that a large one gets its turn.
+Beside others. A claim locks the lines that it moves, in the order of their names, places before rates, until its end;
+it reads again what is due once it has them. A row that waits, or is due, is changed by nobody else but those that write
+alone. So of what many see together - a scout's time has come - one does it, and the others look again and go on.
+
+Places. A row either has its place or not; a place is free when fewer rows have theirs than there are places. Nothing is
+counted but rows. A row whose worker died keeps its place: it runs again.
+
+Rates. See `rates`. The first in line of a rate that does not fit yet is delayed until it will, a *scout*; the others
+wait behind it, however small they are, so that a large one gets its turn.
 
 Rules. A limit or a rate may have another figure than tasks say, because somebody set it. It is read where a line moves.
 
@@ -31,34 +38,34 @@ line. A claim that takes the lowest numbers goes around the keys, however many r
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from holdfast.history import Limits
 from holdfast.ports.bus import TASKS
-from holdfast.ports.operations import FreezeRate, LimitHolder, LimitRecord, SetLimit, slack_seconds
-from holdfast.stores.sql import executions
+from holdfast.ports.operations import LimitHolder, LimitRecord, SetLimit
+from holdfast.stores.sql import executions, rates
 from holdfast.stores.sql.queue_states import DELAYED, KEYED, PLACELESS, RATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from holdfast.history import RateUse
     from holdfast.ports.operations import QueueTask
     from holdfast.stores.sql.session import Handler, Reader, Session
 
-AHEAD_MAX: Final = 1_000
-"""For how many rows that nobody has claimed yet a rate is set apart, at most."""
-LOOK_SECONDS: Final = 5.0
-"""How long the first in line waits when nothing but claims by others makes it fit: they say so before."""
-USES_PER_WINDOW: Final = 128
-"""What is taken of a rate within this share of its window is noted as one."""
+TOUCHED_MAX: Final = 1_000
+"""How many notes of touched lines one claim takes at most; the next claim goes on."""
+READ_MIN: Final = 4
+READ_MAX: Final = 256
+"""How many rows are read at a time of one line, and of all lines that move together."""
 HOLDERS_MAX: Final = 10_000
 """How many holders are listed, at most."""
 
+_PLACE, _RATE, _POOL = "place ", "rate ", "pool "
+
 _encode = msgspec.msgpack.Encoder().encode
+_encode_json = msgspec.json.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Limits).decode
 
 
@@ -77,65 +84,40 @@ class Limited(NamedTuple):
     limits: bytes
 
 
-# --- Into the lines ----------------------------------------------------------------------------------------------
+# --- What others do to lines -------------------------------------------------------------------------------------
 
 
-def add(session: Session, execution_id: int, item: QueueTask) -> None:
-    """Give a row that was just queued its limits, and its place in the first line if it is due."""
+def enqueue(session: Session, execution_id: int, item: QueueTask) -> None:
+    """Queue a task with limits. A claim moves it into its first line once it is due."""
     limits = item.limits
     assert limits is not None, "only called for a task with limits"
-    values = (execution_id, item.step, _encode(limits), limits.place, limits.fairness)
-    ((task_id,),) = session.rows("set_limits", values)
-    if item.visible_at <= session.now:
-        enter(session, task_id)
-
-
-def enter(session: Session, task_id: int) -> None:
-    """Move a row that is due to where it waits, or make it claimable."""
-    row = _read(session, "read_limited_task", task_id)
-    if row is None or row.state != DELAYED:
-        return  # another one that was due let it through
-    if row.line:  # the first in line for a rate: it was time to look again
-        _advance(session, row.line)
-    elif row.place and not row.held:
-        _join(session, row, f"place {row.place}", PLACELESS)
-        _grant(session, row.place, joined=row.id)
-    else:
-        _pass_place(session, row)
-
-
-def freeze(session: Session, operation: FreezeRate) -> float:
-    """Let nobody take anything of a rate for some time; return until when."""
-    until = session.now + operation.seconds
-    session.run("freeze_rate", (operation.name, until, operation.by))
-    frozen: float = session.value("frozen_until", (operation.name,))
-    return frozen
-
-
-def set_limit(session: Session, operation: SetLimit) -> bool:
-    """Let a limit or a rate have another figure than tasks say; whoever fits now goes on."""
-    if operation.amount is None:
-        session.run("drop_limit_rule", (operation.kind, operation.name))
-    else:
-        session.run("put_limit_rule", (operation.kind, operation.name, operation.amount, operation.by, session.now))
-    of_a_name = "rate" if operation.kind == "rate" else "place"
-    line = f"{of_a_name} {operation.name}"
-    for (each,) in session.rows("lines_named", (line, f"{line}[")):
-        if operation.kind == "rate":
-            _advance(session, each)
-        else:
-            _grant(session, each.removeprefix("place "))
-    return True
-
-
-# --- Out of them -------------------------------------------------------------------------------------------------
+    session.later(
+        "enqueue_limited_task",
+        (
+            execution_id,
+            item.step,
+            item.task,
+            item.pool,
+            item.priority,
+            item.input,
+            item.options,
+            item.failures,
+            item.attempt,
+            item.queued_at or session.now,
+            max(item.visible_at, session.now),
+            DELAYED,
+            item.progress,
+            item.traceparent,
+            _encode(limits),
+            limits.place,
+            limits.fairness,
+        ),
+    )
 
 
 def free(session: Session, places: Iterable[str]) -> None:
-    """Give places that rows no longer have to the next in line."""
-    for place in dict.fromkeys(places):
-        if place:
-            _grant(session, place)
+    """Let the next in line have places that rows no longer have; empty names are none."""
+    session.touched.update(f"{_PLACE}{place}" for place in places if place)
 
 
 def withdraw(session: Session, execution_id: int, steps: Iterable[str]) -> None:
@@ -146,6 +128,12 @@ def withdraw(session: Session, execution_id: int, steps: Iterable[str]) -> None:
     forget(session, gone)
 
 
+def drop(session: Session, execution_id: int) -> None:
+    """Remove an execution's rows that have limits."""
+    if rows_of(session, execution_id):
+        forget(session, session.rows("drop_limited_tasks", (execution_id,)))
+
+
 def rows_of(session: Session, execution_id: int) -> list[tuple[Any, ...]]:
     """Return what `forget` has to know of an execution's rows, before they go."""
     return session.rows("limited_tasks_of", (execution_id,))
@@ -153,154 +141,247 @@ def rows_of(session: Session, execution_id: int) -> list[tuple[Any, ...]]:
 
 def forget(session: Session, rows: Sequence[Sequence[Any]]) -> None:
     """Let others have what rows had that are gone, or set aside: (id, place, limits) of each."""
-    rates: dict[str, None] = {}
+    names: set[str] = set()
+    rated: list[tuple[int]] = []
     for task_id, _, limits in rows:
-        names = [rate.name for rate in _decode(limits).rates]
-        if names:
-            session.run("drop_rate_holds", (task_id,))
-            rates.update(dict.fromkeys(names))
+        found = [use.name for use in _decode(limits).rates]
+        if found:
+            rated.append((task_id,))
+            names.update(found)
+    if rated:
+        session.run_many("drop_rate_hold", rated)
     free(session, [place for _, place, _ in rows])
-    for name in rates:
-        _advance(session, f"rate {name}")
+    session.touched.update(f"{_RATE}{name}" for name in names)
+
+
+def set_limit(session: Session, operation: SetLimit) -> bool:
+    """Let a limit or a rate have another figure than tasks say; whoever fits now goes on with the next claim."""
+    if operation.amount is None:
+        session.run("drop_limit_rule", (operation.kind, operation.name))
+    else:
+        session.run("put_limit_rule", (operation.kind, operation.name, operation.amount, operation.by, session.now))
+    line = f"{_RATE if operation.kind == 'rate' else _PLACE}{operation.name}"
+    session.touched.update(each for (each,) in session.rows("lines_named", (line, f"{line}[")))
+    return True
+
+
+def leave_touched(session: Session) -> None:
+    """Write down which lines this transaction touched, and did not move itself, for whoever claims next."""
+    if not session.touched:
+        return
+    for line in sorted(session.touched):
+        session.later("touch_lines", (line,))
+    session.touched.clear()
+    session.rings.add(TASKS)
+
+
+# --- What claims do ----------------------------------------------------------------------------------------------
+
+
+def let_through(session: Session, due_max: int) -> set[int]:
+    """Move rows that are due, so many at most, into their lines, and let go on who fits; return who that is."""
+    if session.locked:
+        return set()  # one after the other in one transaction: what is locked already decides what may still be locked
+    touched = {*session.touched, *(line for (line,) in session.rows("take_touched_lines", (TOUCHED_MAX,)))}
+    session.touched.clear()
+    guards = {task_id: _guard(*row) for task_id, *row in session.rows("due_limited_tasks", (session.now, due_max))}
+    if not touched and not guards:
+        return set()
+    onward = _let_through_places(session, touched, guards)
+    return _let_through_rates(session, touched, guards, onward)
 
 
 def use(session: Session, claimed: Sequence[tuple[int, bytes]]) -> set[int]:
     """Note that rows, given by id and limits, were claimed; return those that must not start, and wait again."""
-    refused: set[int] = set()
-    rates: dict[str, RateUse] = {}
-    taken: dict[tuple[str, float], float] = {}
-    for task_id, encoded in claimed:
-        limits = _decode(encoded)
-        if not limits.rates:
-            continue
-        session.run("drop_rate_holds", (task_id,))
-        rates.update((rate.name, rate) for rate in limits.rates)
-        if any(_frozen_until(session, rate.name) > session.now for rate in limits.rates):
-            refused.add(task_id)
-            session.run("put_back_in_line", (task_id, f"rate {limits.rates[0].name}"))
-            continue
-        for rate in limits.rates:
-            use = (rate.name, _counts_until(session.now, rate.per))
-            taken[use] = taken.get(use, 0.0) + rate.units
-    for (name, until), units in taken.items():
-        session.run("put_rate_use", (name, until, units))
-    for name, rate in rates.items():
-        session.run("note_rate", (name, rate.amount, rate.per))
-        session.run("drop_rate_uses", (name, session.now))
-        _advance(session, f"rate {name}")
+    attempts = [(task_id, uses) for task_id, limits in claimed if (uses := _decode(limits).rates)]
+    if not attempts:
+        return set()
+    refused, roomier = rates.take(session, attempts)
+    session.run_many(
+        "put_back_in_line",
+        [(task_id, f"{_RATE}{uses[0].name}") for task_id, uses in attempts if task_id in refused],
+    )
+    session.touched.update(f"{_RATE}{name}" for name in roomier)
     return refused
 
 
-# --- Through them ------------------------------------------------------------------------------------------------
+def _guard(pool: str, place: str, line: str, limits: bytes) -> str:
+    """Return the line whose lock somebody needs who moves a row that is due: where it stands, or will stand first."""
+    if line:
+        return line
+    if place:
+        return f"{_PLACE}{place}"
+    uses = _decode(limits).rates
+    return f"{_RATE}{uses[0].name}" if uses else f"{_POOL}{pool}"
 
 
-def _grant(session: Session, place: str, *, joined: int | None = None) -> None:
-    """Give free places to the first in line; where somebody joined who is not the first, there are none."""
-    line = f"place {place}"
-    session.row("lock_line", (line,))
-    while (row := _read(session, "first_in_line", line)) is not None:
-        if joined not in {None, row.id}:
-            return
-        joined = None
-        rule = _rule(session, "concurrency", place)
-        slots = _decode(row.limits).slots if rule is None else int(rule)
-        if session.value("count_places", (place, slots)) >= slots:
-            return
-        session.run("hold_place", (row.id,))
-        _pass_place(session, row)
+def _lock(session: Session, lines: Iterable[str]) -> None:
+    """Wait until nobody else moves these lines."""
+    new = sorted(set(lines) - session.locked)
+    if new:
+        session.rows_of_many("lock_lines", [(line,) for line in new])
+        session.locked.update(new)
+        session.read_time()
 
 
-def _pass_place(session: Session, row: Limited) -> None:
-    rates = _decode(row.limits).rates
-    if not rates:
-        _make_claimable(session, row)
+def _lock_in_any_order(session: Session, lines: set[str]) -> None:
+    """Wait until nobody else moves these lines; out of order that is not done beside others."""
+    if not lines:
         return
-    line = f"rate {rates[0].name}"
-    _join(session, row, line, RATED)
-    _advance(session, line, joined=row.id)
-
-
-def _advance(session: Session, line: str, *, joined: int | None = None) -> None:
-    """Let go on who is first in line for a rate and fits; where somebody joined who is not the first, nobody does."""
-    session.row("lock_line", (line,))
-    while (row := _read(session, "first_in_line", line)) is not None:
-        if joined not in {None, row.id}:
-            return
-        joined = None
-        due = _fits_at(session, _decode(row.limits).rates)
-        if due > session.now:
-            if row.state != DELAYED or not session.now < row.visible_at <= due:
-                session.run("recall_scouts", (line,))
-                session.run("post_scout", (row.id, due))
-                session.rings.add(TASKS)  # whoever sleeps has to know until when
-            return
-        for rate in _decode(row.limits).rates:
-            session.run("put_rate_hold", (rate.name, row.id, rate.units))
-        _make_claimable(session, row)
-
-
-def _make_claimable(session: Session, row: Limited) -> None:
-    if row.fairness:
-        _join(session, row, f"pool {row.pool}", KEYED)
+    if _may_wait(session, lines):
+        _lock(session, lines)
     else:
-        session.run("make_task_ready", (row.id,))
-    session.rings.add(TASKS)
+        session.row("lock_line", (min(lines),))
+        session.locked.update(lines)  # nobody else writes
 
 
-def _join(session: Session, row: Limited, line: str, state: int) -> None:
-    session.run("stand_in_line", (row.id, line, state))
+def _may_wait(session: Session, lines: Iterable[str]) -> bool:
+    """Say whether lines come after all that are locked: then whoever waits for them does not wait in a circle."""
+    return not session.locked or max(session.locked) < min(lines)
 
 
-def _read(session: Session, statement: str, key: int | str) -> Limited | None:
-    row = session.row(statement, (key,))
-    return None if row is None else Limited(*row)
+def _let_through_places(session: Session, touched: Iterable[str], guards: dict[int, str]) -> list[Limited]:
+    """Move rows through the lines for places; return those that go on from there, or need none and no rate either."""
+    lines = {line for line in (*touched, *guards.values()) if not line.startswith(_RATE)}
+    _lock(session, lines)
+    due = _still_due(session, guards, lines)
+    joining = [row for row in due if row.place and not row.held]
+    _stand(session, [(row.id, f"{_PLACE}{row.place}", PLACELESS) for row in joining])
+    # Whoever waited for the lock finds that most of it was done meanwhile.
+    moving = {*(line for line in touched if line.startswith(_PLACE)), *(f"{_PLACE}{row.place}" for row in joining)}
+    places = sorted(line.removeprefix(_PLACE) for line in moving)
+    return [row for row in due if row.held or not row.place] + _grant(session, places)
 
 
-# --- Rates -------------------------------------------------------------------------------------------------------
+def _let_through_rates(
+    session: Session, touched: Iterable[str], guards: dict[int, str], onward: Sequence[Limited]
+) -> set[int]:
+    """Move rows through the lines for rates, and those that are `onward` from places; return who may be claimed."""
+    rated = [(row.id, f"{_RATE}{uses[0].name}") for row in onward if (uses := _decode(row.limits).rates)]
+    waiting = {task_id for task_id, _ in rated}
+    let = _make_claimable(session, [row for row in onward if row.id not in waiting])
+    lines = {line for line in (*touched, *guards.values(), *(line for _, line in rated)) if line.startswith(_RATE)}
+    if not lines:
+        return let
+    _lock(session, lines)
+    due = _still_due(session, guards, lines)
+    scouts = {row.line for row in due if row.line}  # it was time to look again
+    rated += [(row.id, f"{_RATE}{_decode(row.limits).rates[0].name}") for row in due if not row.line]
+    _stand(session, [(task_id, line, RATED) for task_id, line in rated])
+    moving = {*(line for line in touched if line.startswith(_RATE)), *scouts, *(line for _, line in rated)}
+    return let | _advance(session, sorted(moving))
 
 
-def _fits_at(session: Session, rates: Sequence[RateUse]) -> float:
-    """Return when all of `rates` have room for one more attempt: now, or a time to come."""
-    return max((_one_fits_at(session, rate) for rate in rates), default=session.now)
+def _still_due(session: Session, guards: dict[int, str], lines: set[str]) -> list[Limited]:
+    """Return rows whose guards are among `lines`, which are locked now, if nobody moved them before."""
+    wanted = [task_id for task_id, line in guards.items() if line in lines]
+    if not wanted:
+        return []
+    found = [Limited(*row) for row in session.rows("still_due_tasks", (_encode_json(wanted).decode(), session.now))]
+    return [row for row in found if _guard(row.pool, row.place, row.line, row.limits) in lines]
 
 
-def _one_fits_at(session: Session, rate: RateUse) -> float:
-    now = session.now
-    rule = _rule(session, "rate", rate.name)
-    amount = rate.amount if rule is None else rule
-    frozen = _frozen_until(session, rate.name)
-    if frozen > now:
-        return frozen
-    # In this order: a claim turns what is set apart into a use, and must not be missed on its way.
-    ahead, held = session.rows("rate_held", (rate.name,))[0]
-    if ahead >= AHEAD_MAX:
-        return now + LOOK_SECONDS
-    # One that takes more than there ever is has it all.
-    too_much = held + min(rate.units, amount) - amount
-    if too_much + session.value("rate_used", (rate.name, now)) <= 0.0:
-        return now
-    used = session.rows("rate_uses_after", (rate.name, now))
-    too_much += sum(units for _, units in used)
-    for until, units in used:
-        too_much -= units
-        if too_much <= 0.0:
-            return float(until)
-    return now + LOOK_SECONDS
+def _grant(session: Session, places: Sequence[str]) -> list[Limited]:
+    """Give free places to the first in line for them; return who got one."""
+    asked = [(place, place.partition("[")[0]) for place in places]
+    known = {place: (held, rule) for place, held, rule in session.rows_of_many("weigh_places", asked)}
+    granted: list[Limited] = []
+    left = list(places)
+    while left:
+        size = max(READ_MIN, READ_MAX // len(left))
+        found = _first_in_line(session, [f"{_PLACE}{place}" for place in left], size)
+        fit: list[Limited] = []
+        again: list[str] = []
+        for place in left:
+            held, rule = known[place]
+            rows = found.get(f"{_PLACE}{place}", [])
+            fitting = 0
+            for row in rows:
+                if held + fitting >= (_decode(row.limits).slots if rule is None else int(rule)):
+                    break
+                fitting += 1
+            known[place] = (held + fitting, rule)
+            fit += rows[:fitting]
+            if fitting == size:
+                again.append(place)
+        if fit:
+            session.run("hold_places", (_ids(fit),))
+        granted += fit
+        left = again
+    return granted
 
 
-def _rule(session: Session, kind: str, name: str) -> float | None:
-    """Return what somebody set, whatever tasks say: for just this name, or for each key of it."""
-    found: float | None = session.value("limit_rule", (kind, name, name.partition("[")[0]))
+def _advance(session: Session, lines: Sequence[str]) -> set[int]:
+    """Let go on who is first in line for a rate and fits; return who may be claimed now."""
+    let: set[int] = set()
+    if lines:
+        rates.drop_old(session, [line.removeprefix(_RATE) for line in lines])
+    rooms = rates.Rooms(session)
+    left = list(lines)
+    while left:
+        size = max(READ_MIN, READ_MAX // len(left))
+        found = _first_in_line(session, left, size)
+        names = {use.name for rows in found.values() for row in rows for use in _decode(row.limits).rates}
+        _lock_in_any_order(session, {f"{_RATE}{name}" for name in names} - session.locked)
+        rooms.learn(names)
+        fitting: list[Limited] = []
+        scouts: list[tuple[Limited, float]] = []
+        again: list[str] = []
+        for line in left:
+            rows = found.get(line, [])
+            for row in rows:
+                uses = _decode(row.limits).rates
+                due = rooms.fits_at(uses)
+                if due > session.now:
+                    scouts.append((row, due))
+                    break
+                rooms.set_apart(row.id, uses)
+                fitting.append(row)
+            else:
+                if len(rows) == size:
+                    again.append(line)
+        rooms.save()
+        let |= _make_claimable(session, fitting)
+        _post_scouts(session, scouts)
+        left = again
+    return let
+
+
+def _post_scouts(session: Session, scouts: Sequence[tuple[Limited, float]]) -> None:
+    """Have lines looked at again when their first row will fit."""
+    new = [(row, due) for row, due in scouts if row.state != DELAYED or not session.now < row.visible_at <= due]
+    if new:
+        session.run_many("recall_scouts", [(row.line,) for row, _ in new])
+        session.run_many("post_scout", [(row.id, due) for row, due in new])
+        session.rings.add(TASKS)  # whoever sleeps has to know until when
+
+
+def _make_claimable(session: Session, rows: Sequence[Limited]) -> set[int]:
+    keyed = [row for row in rows if row.fairness]
+    _stand(session, [(row.id, f"{_POOL}{row.pool}", KEYED) for row in keyed])
+    plain = [row for row in rows if not row.fairness]
+    if plain:
+        session.run("make_tasks_ready", (_ids(plain),))
+    return {row.id for row in rows}
+
+
+def _stand(session: Session, rows: Sequence[tuple[int, str, int]]) -> None:
+    """Let rows stand in line, one behind the other."""
+    if rows:
+        session.run("stand_in_line", (_encode_json(rows).decode(),))
+
+
+def _first_in_line(session: Session, lines: Sequence[str], size: int) -> dict[str, list[Limited]]:
+    """Return the first rows of each line, so many at most."""
+    found: dict[str, list[Limited]] = {}
+    for row in session.rows_of_many("first_in_line", [(line, size) for line in lines]):
+        limited = Limited(*row)
+        found.setdefault(limited.line, []).append(limited)
     return found
 
 
-def _frozen_until(session: Session, name: str) -> float:
-    return float(session.value("frozen_until", (name,)) or 0.0)
-
-
-def _counts_until(now: float, per: float) -> float:
-    grain = per / USES_PER_WINDOW
-    return math.ceil((now + per + slack_seconds(per)) / grain) * grain
+def _ids(rows: Sequence[Limited]) -> str:
+    return _encode_json([row.id for row in rows]).decode()
 
 
 # --- Reads -------------------------------------------------------------------------------------------------------
@@ -320,11 +401,11 @@ def read_limits(reader: Reader, now: float) -> list[LimitRecord]:
             holders=(holder,) if known is None else (*known.holders, holder),
             waiting=waiting.get(f"place {place}", 0),
         )
-    rates = [
+    of_rates = [
         LimitRecord("rate", name, amount, per, used + held, (), waiting.get(f"rate {name}", 0), frozen_until, frozen_by)
         for name, amount, per, frozen_until, frozen_by, used, held in reader.rows("read_rates", (now,))
     ]
-    found = [*places.values(), *(_thawed(rate, now) for rate in rates)]
+    found = [*places.values(), *(_thawed(rate, now) for rate in of_rates)]
     return list(_with_rules(found, reader.rows("read_limit_rules")))
 
 
@@ -344,4 +425,4 @@ def _with_rules(records: Iterable[LimitRecord], rules: Sequence[Sequence[Any]]) 
         yield LimitRecord(kind, name, amount, set_by=by)
 
 
-HANDLERS: Final[dict[type, Handler]] = {FreezeRate: freeze, SetLimit: set_limit}
+HANDLERS: Final[dict[type, Handler]] = {SetLimit: set_limit}

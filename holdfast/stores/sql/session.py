@@ -65,11 +65,14 @@ class Session(ABC):
         "endings",
         "expired",
         "grip",
+        "locked",
         "loosened",
         "membership",
         "now",
         "parked",
         "rings",
+        "touched",
+        "waited",
     )
 
     def __init__(
@@ -99,6 +102,12 @@ class Session(ABC):
         """Executions that were cancelled before they began, with the reason; `log.py` ends them."""
         self.expired: list[int] = []
         """Executions that nobody owns and whose time is up; `log.py` ends them."""
+        self.touched: set[str] = set()
+        """Lines of queued tasks in which there may be room for somebody now; see `lines`."""
+        self.locked: set[str] = set()
+        """Lines that nobody else moves until the end of this transaction."""
+        self.waited = 0.0
+        """How many seconds after the transaction was asked for, at least, it was `now`."""
         self._carry_out = carry_out
 
     @property
@@ -153,6 +162,14 @@ class Session(ABC):
     @abstractmethod
     def run_many(self, name: str, rows: Iterable[Bindings]) -> int:
         """Run the statement called `name` for each of `rows`; return how many rows were changed in all."""
+
+    @abstractmethod
+    def read_time(self) -> None:
+        """Let `now` be the time it is now, where the transaction may have waited for others since it began."""
+
+    @abstractmethod
+    def rows_of_many(self, name: str, rows: Sequence[Bindings]) -> list[tuple[Any, ...]]:
+        """Run the statement called `name` for each of `rows`; return all that they found."""
 
     def expect(self, name: str, rows: Sequence[Bindings]) -> None:
         """Run the statement called `name` for each of `rows`, at the latest before the transaction ends.

@@ -10,8 +10,8 @@ A row waits, delayed or ready, or is claimed by a member. Its claim's token is o
 retry or progress needs that token *and* the member that claimed, so whoever lost the row changes nothing. A row queued
 with `own` is claimed from the start by the member that queues it, which names it by execution and step.
 
-A row with limits is claimable when the lines it stands in have let it through, see `lines`; here it is handed to them
-when it becomes due, and what it had is handed to others when it goes.
+A row with limits is claimable when the lines it stands in have let it through, see `lines`: each claim has them moved
+before it takes anything. What such a row had is handed to others when it goes.
 
 The rows of a paused run are set aside when it is paused, and those that were claimed then when they are given back, so
 that no claim walks over them.
@@ -62,8 +62,12 @@ _decode_attempts = msgspec.msgpack.Decoder(tuple[Attempt, ...]).decode
 
 def enqueue(session: Session, execution_id: int, item: QueueTask) -> None:
     """Queue a task of an execution. A step that is queued already is queued anew, at the attempt `item` names."""
+    if not item.own:
+        session.rings.add(TASKS)
+    if item.limits is not None:
+        lines.enqueue(session, execution_id, item)
+        return
     ready = item.visible_at <= session.now
-    limited = item.limits is not None
     session.later(
         "enqueue_task",
         (
@@ -78,17 +82,13 @@ def enqueue(session: Session, execution_id: int, item: QueueTask) -> None:
             item.attempt,
             item.queued_at or session.now,
             session.now if ready else item.visible_at,
-            CLAIMED if item.own else READY if ready and not limited else DELAYED,
+            CLAIMED if item.own else READY if ready else DELAYED,
             session.member if item.own else None,
             session.next_token() if item.own else 0,
             item.progress,
             item.traceparent,
         ),
     )
-    if limited:
-        lines.add(session, execution_id, item)
-    if not item.own:
-        session.rings.add(TASKS)
 
 
 def unqueue(session: Session, execution_id: int, steps: Sequence[str], *, limited: bool) -> None:
@@ -107,9 +107,9 @@ def unqueue(session: Session, execution_id: int, steps: Sequence[str], *, limite
 
 def drop(session: Session, execution_id: int, *, limited: bool) -> None:
     """Remove all tasks of an execution, claimed or not; `limited` says whether any may have limits."""
-    gone = lines.rows_of(session, execution_id) if limited else []
+    if limited:
+        lines.drop(session, execution_id)
     session.later("drop_tasks", (execution_id,))
-    lines.forget(session, gone)
 
 
 def set_aside(session: Session, execution_id: int) -> None:
@@ -132,12 +132,10 @@ def claim(session: Session, operation: ClaimTasks) -> tuple[ClaimedTask, ...]:
     """Claim ready rows for the writing member: pool by pool, highest priority first, then oldest first."""
     member = session.member
     promoted_max = max(PROMOTED_MAX, sum(limit for _, limit in operation.pools))
-    # In the order in which they became due: a database returns rows as it comes upon them.
-    for _, task_id, limits in sorted(session.rows("promote_tasks", (session.now, promoted_max))):
-        if limits:
-            lines.enter(session, task_id)
+    session.run("promote_tasks", (session.now, promoted_max))
+    let_through = lines.let_through(session, promoted_max)
     known = _encode_json(operation.tasks).decode()
-    claimed: list[ClaimedTask] = []
+    claimed: list[tuple[Any, ...]] = []
     for pool, limit, _ in pools.open_for_claims(session, operation.pools):
         # The token is only taken when there is a claim to bear it: looking in vain writes nothing.
         token = session.offer_token()
@@ -151,12 +149,13 @@ def claim(session: Session, operation: ClaimTasks) -> tuple[ClaimedTask, ...]:
         if not rows:
             continue
         session.keep_token(token)
-        limited = [(row[1], row[-1]) for row in rows if row[-1]]
-        refused = lines.use(session, limited) if limited else ()
         # RETURNING gives rows in no particular order.
-        rows.sort(key=lambda row: (-row[0], row[1]))
-        claimed.extend(_claimed(*row[1:-1]) for row in rows if row[1] not in refused)
-    return tuple(claimed)
+        claimed += sorted(rows, key=lambda row: (-row[0], row[1]))
+    limited = [(row[1], row[-1]) for row in claimed if row[-1]]
+    refused = lines.use(session, limited) if limited else ()
+    if not let_through.issubset(task_id for task_id, _ in limited):
+        session.rings.add(TASKS)  # there are more than are claimed here
+    return tuple(_claimed(*row[1:-1], session.waited) for row in claimed if row[1] not in refused)
 
 
 def _take_turns(

@@ -14,7 +14,7 @@ from holdfast.stores.sqlite.places import presence_folder
 from holdfast.stores.sqlite.presence import is_gone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import apsw
 
@@ -71,6 +71,9 @@ class FileSession(Session):
         """Say whether a member's process has ended; see `presence`."""
         return is_gone(presence_folder(Path(self._connection.filename)), member)
 
+    def read_time(self) -> None:
+        """Do nothing, as nobody is waited for."""
+
     # --- Numbers: one writer at a time, so the next is one more -------------------------------------------------------
 
     def next_token(self) -> int:
@@ -109,6 +112,11 @@ class FileSession(Session):
         before = self._connection.total_changes()
         self._connection.executemany(self._sql[name], rows)
         return self._connection.total_changes() - before
+
+    def rows_of_many(self, name: str, rows: Sequence[Bindings]) -> list[tuple[Any, ...]]:
+        """Run the statement called `name` for each of `rows`; return all that they found."""
+        text = self._sql[name]
+        return [row for bindings in rows for row in self._connection.execute(text, bindings)]
 
     def insert(self, name: str, bindings: Bindings = ()) -> int | None:
         """Run the statement called `name`; return the id of the row it made, None when it made none."""

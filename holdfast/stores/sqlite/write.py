@@ -24,7 +24,7 @@ import apsw
 
 from holdfast.errors import FencedError, HoldfastError, StoreError, StoreFullError
 from holdfast.ports.operations import Append, Ask, Deliver, NoteDelivery, StartNext, StartRun
-from holdfast.stores.sql import statements
+from holdfast.stores.sql import lines, statements
 from holdfast.stores.sql.handlers import handlers
 from holdfast.stores.sql.log import Log
 from holdfast.stores.sql.session import MisrememberedError
@@ -147,6 +147,7 @@ class Writer:
             self._log.begin(session, number + 1)
             results = self._operate(session, operations)
             self._log.flush()
+            lines.leave_touched(session)
             refused = _count_refused(session, results)
             if connection.total_changes() != changes or session.token != token or refused:
                 hashes = self._log.hashes

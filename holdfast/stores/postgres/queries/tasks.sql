@@ -28,11 +28,11 @@ WHERE task_queue.execution = given.execution AND task_queue.step = given.step
 DELETE FROM task_queue WHERE execution = ANY (SELECT unnest($1::bigint[]))
 
 -- name: promote_tasks
--- Those with limits stay as they are; whoever reads this moves them to where they wait.
-UPDATE task_queue SET state = (limits = '')::int WHERE id = ANY (ARRAY(
-  SELECT id FROM task_queue WHERE state = 0 AND visible_at <= $1 ORDER BY visible_at LIMIT $2 FOR UPDATE SKIP LOCKED
+-- Those with limits go their own way: see due_limited_tasks.
+UPDATE task_queue SET state = 1 WHERE id = ANY (ARRAY(
+  SELECT id FROM task_queue WHERE state = 0 AND visible_at <= $1 AND limits = '' ORDER BY visible_at LIMIT $2
+  FOR UPDATE SKIP LOCKED
 ))
-RETURNING visible_at, id, limits
 
 -- name: claim_tasks
 -- The token is drawn when the row is locked, so a later claim of it has the higher one.

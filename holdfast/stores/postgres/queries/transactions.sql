@@ -7,11 +7,14 @@ SELECT (SELECT grip FROM members WHERE member = $1::bigint AND epoch = $2::bigin
        greatest(coalesce($3::float8, extract(epoch FROM clock_timestamp())::float8), (SELECT max(at) FROM marks)),
        CASE WHEN $4::boolean THEN pg_current_xact_id()::text::bigint << 20 END
 
--- The same for whoever is about to claim work, and what there is to be claimed: tasks and chunks that are due, rules of
--- pools, rows that take turns, tasks and chunks that are ready in these pools.
+-- The same for whoever is about to claim work, and what there is to be claimed: tasks that are due, without limits and
+-- with them, lines that were touched, chunks that are due, rules of pools, rows that take turns, tasks and chunks that
+-- are ready in these pools.
 -- name: begin_claims
 SELECT grip, now, page,
-       EXISTS (SELECT FROM task_queue WHERE state = 0 AND visible_at <= now),
+       EXISTS (SELECT FROM task_queue WHERE state = 0 AND visible_at <= now AND limits = ''),
+       EXISTS (SELECT FROM task_queue WHERE state = 0 AND visible_at <= now AND limits <> ''),
+       EXISTS (SELECT FROM touched_lines),
        EXISTS (SELECT FROM chunks WHERE state = 0 AND visible_at <= now),
        EXISTS (SELECT FROM pools),
        EXISTS (
@@ -56,3 +59,7 @@ DELETE FROM marks WHERE at < $1 AND at < (SELECT max(at) FROM marks)
 -- Transactions are numbered when they begin to write, pages within them by 20 bits.
 -- name: first_page
 SELECT pg_current_xact_id()::text::bigint << 20
+
+-- The time, and how long ago the transaction was asked for: its locks may have kept it waiting.
+-- name: read_time
+SELECT extract(epoch FROM clock_timestamp())::float8, extract(epoch FROM clock_timestamp() - now())::float8

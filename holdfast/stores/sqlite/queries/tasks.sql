@@ -18,11 +18,10 @@ DELETE FROM task_queue WHERE execution = ?1 AND step = ?2;
 DELETE FROM task_queue WHERE execution = ?1;
 
 -- name: promote_tasks
--- Those with limits stay as they are; whoever reads this moves them to where they wait.
-UPDATE task_queue SET state = (limits = x'') WHERE id IN (
-  SELECT id FROM task_queue WHERE state = 0 AND visible_at <= ?1 ORDER BY visible_at LIMIT ?2
-)
-RETURNING visible_at, id, limits;
+-- Those with limits go their own way: see due_limited_tasks.
+UPDATE task_queue SET state = 1 WHERE id IN (
+  SELECT id FROM task_queue WHERE state = 0 AND visible_at <= ?1 AND limits = x'' ORDER BY visible_at LIMIT ?2
+);
 
 -- name: claim_tasks
 UPDATE task_queue SET state = 2, owner = ?1, own = 0, token = ?2 WHERE id IN (

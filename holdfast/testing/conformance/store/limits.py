@@ -135,13 +135,20 @@ async def a_place_is_passed_on_whatever_ends_it(harness: StoreHarness) -> None:
     expect(await one.steps() == ["a"], "one that is given back into a paused run has no place")
     third = await crew(store, "c")
     await third.queue("e", limits=places(1))
+    expect(not await one.claim(), "there is none while it is held")
     closing = Closing(COMPLETED, b"")
     await do(store, Append(one.execution, one.history.page(closing=True), closing=closing, inbox_read=2**62), one.host)
     found = await one.claim()
     expect([each.step for each in found] == ["e"], "the end of a run gives back its places, but not to a paused one")
     await do(store, Resume("b"))
     await one.finish(found[0])
-    expect(await one.steps() == ["c"], "once resumed, its tasks stand in line again")
+    found = await one.claim()
+    expect([each.step for each in found] == ["c"], "once resumed, its tasks stand in line again")
+    await one.finish(found[0])
+    await third.queue("f", limits=places(1))
+    await one.claim(0)
+    await do(store, Pause("b", "ada"))
+    expect(await one.steps() == ["f"], "one that is paused before it was claimed has none either")
 
 
 async def a_killed_holder_keeps_no_more_than_its_place(harness: StoreHarness) -> None:
@@ -152,6 +159,8 @@ async def a_killed_holder_keeps_no_more_than_its_place(harness: StoreHarness) ->
     expect(len(await one.claim()) == 3, "three hold places")
     harness.advance(LEASE + 1)
     await do(store, Reap(3))
+    record = await one.limit("crm")
+    expect(record is not None and len(record.holders) == 3, "they keep their places until they are claimed again")
     alive = await join(store, "alive")
     again = await one.claim(worker=alive)
     expect([each.step for each in again] == ["a", "b", "c"], "they are claimed again, and no others with them")
@@ -188,6 +197,10 @@ async def keys_take_turns(harness: StoreHarness) -> None:
     await do(store, ReleaseTasks((claimed[0].task_id,)), one.worker)
     await one.queue("e0", limits=Limits(fairness="e"))
     expect(len(await one.steps(100)) == 68, "and all of them are claimed in the end")
+    for step, key in (("x0", "x"), ("x1", "x"), ("y0", "y")):
+        await one.queue(step, limits=Limits(fairness=key))
+        await one.claim(0)
+    expect(set(await one.steps(2)) == {"x0", "y0"}, "what a key queues later comes behind what it has in line")
 
 
 async def keys_take_turns_in_line_for_a_place(harness: StoreHarness) -> None:
@@ -195,6 +208,7 @@ async def keys_take_turns_in_line_for_a_place(harness: StoreHarness) -> None:
     store = await harness.open()
     one = await crew(store)
     await one.queue(*(f"a{n}" for n in range(10)), limits=places(1, fairness="a"))
+    await one.claim(0)
     await one.queue("b0", limits=places(1, fairness="b"))
     order = []
     for _ in range(3):
@@ -263,6 +277,7 @@ async def a_frozen_rate_lets_nobody_start(harness: StoreHarness) -> None:
     one = await crew(store)
     await one.queue("a", "b", limits=rated(5))
     await one.queue("other", limits=rated(5, name="else"))
+    await one.claim(0)  # they are let through, and about to be claimed
     until = await do(store, FreezeRate("api", 30.0, "r/x"))
     expect(until == await store.now() + 30.0, "it says until when")
     expect(await do(store, FreezeRate("api", 1.0)) == until, "a shorter one does not thaw it")
@@ -288,8 +303,10 @@ async def places_come_before_rates(harness: StoreHarness) -> None:
     expect(not await one.claim(), "the second rate is used up")
     record = await one.limit("crm")
     expect(record is not None and len(record.holders) == 1, "it has the place meanwhile")
+    await one.queue("d", limits=both)
+    await one.claim(0)
     lines = [each.line for each in await store.queue(one.execution)]
-    expect(lines == ["rate api", "place crm"], "and stands in line, the one behind it in another")
+    expect(lines == ["rate api", "place crm", "place crm"], "and stands in line, those behind it in another")
     harness.advance(PER + 2 * slack_seconds(PER))
     expect(await one.steps() == ["b"], "until there is room in both")
 

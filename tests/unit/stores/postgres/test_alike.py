@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from holdfast.errors import HoldfastError
+from holdfast.history import Limits, RateUse
 from holdfast.ports.operations import (
     COMPLETED,
     Append,
@@ -36,7 +37,8 @@ from holdfast.stores import PostgresStore, SQLiteStore
 from holdfast.testing.conformance.store.harness import History, join
 
 RUNS = ("a", "b", "c", "d", "e", "f", "g", "h")
-STEPS = ("s", "t")
+STEPS = ("s", "t", "placed", "rated")
+LIMITS = {"placed": Limits("crm", 2, "k"), "rated": Limits(rates=(RateUse("api", 60, 10.0), RateUse("more", 50, 10.0)))}
 MEMBERS = 2
 BATCHES = 25
 SEEDS = range(146, 152)
@@ -74,7 +76,7 @@ class Side:
                     page,
                     closing=Closing(COMPLETED, b"") if ends else None,
                     inbox_read=2**62 if read else 0,
-                    queue=tuple(QueueTask(step, "t", b"", "p", 0, b"", own=own) for step in queued),
+                    queue=tuple(_task(step, own=own) for step in queued),
                     unqueue=unqueued,
                     wake_changed=wake,
                     wake_at=5.0 if wake else None,
@@ -86,7 +88,7 @@ class Side:
             case ("release", run, ready):
                 return ReleaseRuns((self.executions.get(run, 0),), ready)
             case ("claim_tasks", limit):
-                return ClaimTasks((("p", limit),), ("t",))
+                return ClaimTasks((("p", limit), ("q", limit)), ("t",))
             case ("finish", run, step):
                 return FinishTask(*self.claims.get((run, step), (0, 0)), b"x", self.executions.get(run, 0), step)
             case ("finish_own", run, step):
@@ -171,9 +173,16 @@ class Side:
             seen.append((record.status, record.owner, record.last_event, record.wake_at, record.recoveries))
             seen.append([(page.first, page.last, page.hash) for page in await self.store.pages(execution)])
             seen.append([(row.kind, row.name, row.operation_id) for row in await self.store.execution_inbox(execution)])
-            seen.append([(each.step, each.attempt, each.owner) for each in await self.store.queue(execution)])
+            queue = await self.store.queue(execution)
+            seen.append([(each.step, each.attempt, each.owner, each.line) for each in queue])
+        seen.append(sorted(map(repr, await self.store.limits())))
         mail = [await self.store.inbox(membership) for membership in self.members]
         return [*seen, [[(row.kind, row.name, row.operation_id) for row in rows] for rows in mail]]
+
+
+def _task(step: str, *, own: bool) -> QueueTask:
+    limits = None if own else LIMITS.get(step)
+    return QueueTask(step, "t", b"", "p" if limits is None else "q", 0, b"", own=own, limits=limits)
 
 
 def _after(history: History, pages: int, *, closing: bool) -> Any:

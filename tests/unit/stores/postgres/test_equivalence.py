@@ -30,6 +30,7 @@ APART = {
     "read_refused": "SQLite counts in the row that it writes with every commit",
     "put_change": "numbered by the transaction",
     "lock_line": "whoever writes to SQLite is alone anyway",
+    "lock_lines": "as above",
     "find_delivery_of_body": "any of them will do",
 }
 ANY = {"due_schedules"}
@@ -70,9 +71,11 @@ COLUMNS: dict[str, Sequence[Any]] = {
     "events.execution": (1, 2, 3),
     "task_queue.task": ("a", "b"),
     "task_queue.pool": ("a", "b"),
+    "task_queue.limits": (b"", b"\x00", b"", b"cab"),
     "chunks.task": ("a", "b"),
     "chunks.pool": ("a", "b"),
     "budgets.per": ("run", "day"),
+    "limit_rules.kind": ("concurrency", "rate"),
 }
 """What stands in columns whose values mean something."""
 
@@ -233,6 +236,9 @@ class Pair:
     def _draw_json(self, number: int, text: str) -> str | None:
         if f"${number}::text IS NULL" in text and self.random.random() < 0.5:
             return None
+        if "given ->> 2" in text:  # rows, and where they are to stand
+            ids = self.random.sample(range(1, ROWS + 1), 8)
+            return json.dumps([[id_, self.random.choice(TEXTS[1:]), self.random.choice((4, 5))] for id_ in ids])
         if f"json_array_elements(${number}" in text:
             if "pair ->>" in text:  # of workflows and versions
                 return json.dumps([[name, self.random.choice(("", "v1", "v2"))] for name in ("a", "b", "c")])

@@ -68,6 +68,9 @@ INSERT INTO task_queue (execution, step, task, pool, priority, input, options, f
                         state, owner)
 SELECT n, 'step', 't' || n % 3, 'p' || n % 5, n % 3, '', '', '', 1, n, n, n % 4, CASE WHEN n % 4 = 2 THEN n END
 FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO rates (name, amount, per) SELECT 'r' || n, 1, 1 FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO rate_uses SELECT 'r' || n % 100, n, 1 FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO rate_holds SELECT 'r' || n % 100, n, 1 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO fan_outs (execution, step, task, options, failures_max, count)
 SELECT n, 'step', 't', '', 0, 1 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO slices (fan_out, first, items) SELECT n, 0, '' FROM generate_series(1, {ROWS}) AS n;
@@ -127,6 +130,7 @@ MAY_SCAN = {
     "read_schedules": "the whole table was asked for",
     "read_pool_rules": "the whole table was asked for",
     "read_limit_rules": "the whole table was asked for",
+    "take_touched_lines": "the oldest, as many as it says, of a table that is nearly always empty",
     "lines_named": "the lines there are, when somebody sets a limit",
     "pool_rules": "nearly always empty",
     "begin_claims": "as above",
@@ -153,6 +157,8 @@ PLANS = {
     "ready_executions": "executions_ready",
     "count_ready_executions": "executions_ready",
     "promote_tasks": "task_queue_delayed",
+    "due_limited_tasks": "task_queue_delayed",
+    "first_in_line": "task_queue_line",
     "claim_tasks": "task_queue_ready",
     "promote_chunks": "chunks_delayed",
     "claim_chunks": "chunks_ready",

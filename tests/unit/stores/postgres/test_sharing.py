@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from holdfast.errors import AlreadyProcessed, FencedError, LeaseHeld, RunClosedError
+from holdfast.history import Limits, RateUse
+from holdfast.ports.clock import Clock
 from holdfast.ports.operations import (
     COMPLETED,
     AcquireLease,
@@ -48,7 +50,7 @@ from holdfast.ports.operations import (
 )
 from holdfast.ports.store import Store
 from holdfast.stores import PostgresStore
-from holdfast.stores.postgres import shared
+from holdfast.stores.postgres import session, shared
 from holdfast.stores.postgres.session import ServerSession
 from holdfast.testing.conformance.store.harness import History, do, join, own, signal, start
 
@@ -70,23 +72,25 @@ def escalations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def together(dsn: str, check: Callable[..., Awaitable[None]], stores: int = STORES) -> None:
+def together(dsn: str, check: Callable[..., Awaitable[None]], stores: int = STORES, clock: Clock | None = None) -> None:
     """Run a check on several store objects, each with a member of its own."""
 
     async def run() -> None:
-        async with opened(dsn, stores) as found:
+        async with opened(dsn, stores, clock) as found:
             await check(*found)
 
     asyncio.run(run())
 
 
 @asynccontextmanager
-async def opened(dsn: str, stores: int) -> AsyncIterator[list[tuple[PostgresStore, Membership]]]:
+async def opened(
+    dsn: str, stores: int, clock: Clock | None = None
+) -> AsyncIterator[list[tuple[PostgresStore, Membership]]]:
     """Open store objects, each with a member."""
     found: list[tuple[PostgresStore, Membership]] = []
     try:
         for number in range(stores):
-            store = PostgresStore(dsn, read_connections=1)
+            store = PostgresStore(dsn, clock=clock, read_connections=1)
             found.append((store, Membership(0, 0)))
             await store.open()
             found[-1] = (store, await join(store, f"m{number}"))
@@ -247,6 +251,160 @@ def test_queued_tasks_are_run_once(dsn: str, escalations: list[str]) -> None:
 
     together(dsn, check)
     assert escalations == []
+
+
+def test_places_are_never_more_than_there_are(dsn: str, escalations: list[str]) -> None:
+    """Tasks with a limit are queued, claimed, finished, retried and given back at once: no place is made or lost."""
+    slots, tasks = 3, 12
+
+    async def check(*writers: Writer) -> None:
+        running: set[int] = set()
+        ended: list[str] = []
+
+        async def work(worker: Store, me: Membership, seed: int) -> None:
+            execution, history = await own(worker, me, f"r{seed}")
+            queue = tuple(
+                QueueTask(f"t{seed}#{number}", "t", b"", "p", number % 2, b"", limits=Limits("crm", slots, f"k{seed}"))
+                for number in range(tasks)
+            )
+            assert await do(worker, Append(execution, history.keep(history.page()), queue=queue), me)
+            dice = random.Random(seed)
+            while len(ended) < tasks * len(writers):
+                claimed = await do(worker, ClaimTasks((("p", 2),), ("t",)), me)
+                running.update(each.task_id for each in claimed)
+                assert len(running) <= slots
+                running.difference_update(each.task_id for each in claimed)
+                batch: list[Any] = []
+                for each in claimed:
+                    name = (each.task_id, each.token)
+                    chance = dice.random()
+                    if chance < 0.6:
+                        batch.append(FinishTask(*name, b"x", each.execution_id, each.step))
+                    elif chance < 0.8:
+                        batch.append(RetryTask(*name, 0.0, b"", each.execution_id, each.step))
+                    else:
+                        batch.append(ReleaseTasks((each.task_id,)))
+                results = await worker.write(batch, me) if batch else []
+                assert not any(isinstance(each, FencedError) for each in results)
+                ended.extend(each.step for each in batch if isinstance(each, FinishTask))
+
+        await asyncio.gather(*(work(*writer, seed) for seed, writer in enumerate(writers)))
+        assert len(set(ended)) == len(ended)
+        assert await writers[0][0].limits() == []
+
+    together(dsn, check)
+    assert escalations == []
+
+
+def test_many_tasks_with_limits_take_as_few_journeys_as_few(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred are queued, moved through their lines and claimed by hardly more statements than ten."""
+    journeys = 0
+    wait = session.wait
+
+    def counted(awaitable: Any) -> Any:
+        nonlocal journeys
+        journeys += 1
+        return wait(awaitable)
+
+    monkeypatch.setattr(session, "wait", counted)
+
+    async def check(owner: Writer) -> None:
+        nonlocal journeys
+        store, member = owner
+        found = []
+        for run, count in (("few", 10), ("many", 200)):
+            execution, history = await own(store, member, run)
+            journeys = 0
+            queue = tuple(
+                QueueTask(f"t#{number}", "t", b"", "p", 0, b"", limits=Limits(f"crm[{number % 5}]", 1))
+                for number in range(count)
+            )
+            assert await do(store, Append(execution, history.keep(history.page()), queue=queue), member)
+            claimed = await do(store, ClaimTasks((("p", 99),), ("t",)), member)
+            assert len(claimed) == 5
+            closing = Append(execution, history.page(closing=True), closing=Closing(COMPLETED, b""), inbox_read=2**62)
+            assert await do(store, closing, member)
+            found.append(journeys)
+        few, many = found
+        assert many <= few + 8  # what is put off is sent statement by statement where it is much
+        assert many < 60
+
+    together(dsn, check, stores=1)
+
+
+def test_rates_are_never_exceeded_by_several(dsn: str, escalations: list[str]) -> None:
+    """What several claim at once is what fits into the rate, and all of that; what is over counts no longer."""
+    amount = 7
+
+    class Hands:
+        at = 1_000.0
+
+        def now(self) -> float:
+            return self.at
+
+    clock = Hands()
+
+    async def check(*writers: Writer) -> None:
+        store, member = writers[0]
+        execution, history = await own(store, member, "r")
+        limits = Limits(rates=(RateUse("api", amount, 10.0),))
+        queue = tuple(QueueTask(f"t#{number}", "t", b"", "p", 0, b"", limits=limits) for number in range(3 * amount))
+        assert await do(store, Append(execution, history.keep(history.page()), queue=queue), member)
+
+        async def work(worker: Store, me: Membership) -> int:
+            got = idle = 0
+            while idle < 3:
+                claimed = await do(worker, ClaimTasks((("p", 2),), ("t",)), me)
+                idle = 0 if claimed else idle + 1
+                got += len(claimed)
+            return got
+
+        for _ in range(3):
+            assert sum(await asyncio.gather(*(work(*writer) for writer in writers))) == amount
+            clock.at += 100.0
+            for each in writers:
+                await do(each[0], Beat(each[1], 60.0, "alive"))
+
+    together(dsn, check, clock=clock)
+    assert escalations == []
+
+
+def test_tasks_with_limits_that_go_let_others_go_on(dsn: str, escalations: list[str]) -> None:
+    """Cancelled, or gone with their run, while others claim: who waits behind them has their places in the end."""
+
+    async def check(owner: Writer, *workers: Writer) -> None:
+        store, member = owner
+        is_over = asyncio.Event()
+
+        async def work(worker: Store, me: Membership) -> None:
+            last = False
+            while not last:
+                last = is_over.is_set()
+                while claimed := await do(worker, ClaimTasks((("p", 2),), ("t",)), me):
+                    last = False
+                    await worker.write(
+                        [FinishTask(each.task_id, each.token, b"x", each.execution_id, each.step) for each in claimed],
+                        me,
+                    )
+
+        async def run() -> None:
+            for round_ in range(15):
+                execution, history = await own(store, member, f"r{round_}")
+                limits = Limits("crm", 1)
+                tasks = tuple(QueueTask(f"t#{number}", "t", b"", "p", 0, b"", limits=limits) for number in range(4))
+                await do(store, Append(execution, history.keep(history.page()), queue=tasks), member)
+                await do(store, Append(execution, None, unqueue=("t#1", "t#2")), member)
+                if round_ % 2:
+                    closing = history.page(closing=True)
+                    end = Append(execution, closing, closing=Closing(COMPLETED, b""), inbox_read=2**62)
+                    assert await do(store, end, member)
+            is_over.set()
+
+        await asyncio.gather(run(), *(work(*worker) for worker in workers))
+        assert await store.limits() == []
+
+    together(dsn, check)
+    assert set(escalations) <= {"unqueue_limited_task", "drop_limited_tasks"}
 
 
 def test_tasks_end_while_their_run_does(dsn: str) -> None:

@@ -100,7 +100,7 @@ def test_a_statement_for_many_rows_takes_nothing_but_arrays(prepared: Mapping[st
 def test_statements_that_run_for_many_rows_are_written_for_them() -> None:
     """However many rows, `run_many` is one statement on the way to the server."""
     code = "".join(file.read_text() for file in (HERE / "sql").glob("*.py"))
-    names = set(re.findall(r'run_many\(\s*"(\w+)"', code))
+    names = set(re.findall(r'(?:run_many|rows_of_many)\(\s*"(\w+)"', code))
     assert names
     assert {name for name in names if not takes_many(statements.load(PACKAGE)[name])} == set()
 

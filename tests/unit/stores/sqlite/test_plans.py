@@ -17,9 +17,11 @@ STATEMENTS = sorted(name for file in FILES for name in parse((QUERIES / f"{file}
 
 # What people and gauges ask for, about everything there is.
 WHOLE_TABLES = {"read_backlogs", "read_locks", "read_lines", "read_places", "read_rates"}
-WHOLE_TABLES |= {"pool_rules", "read_pool_rules", "read_limit_rules", "lines_named"}  # nearly always empty
-# Sorting what was found is fine where little is found: one execution's rows, a taker's requests.
+# Nearly always empty
+WHOLE_TABLES |= {"pool_rules", "read_pool_rules", "read_limit_rules", "lines_named", "take_touched_lines"}
+# Sorting what was found is fine where little is found: one execution's rows, a taker's requests, what is due at once.
 SORTED = {"read_queue", "read_fan_outs", "waits_of", "take_requests"} | WHOLE_TABLES | {"read_in_flight", "read_slots"}
+SORTED |= {"due_limited_tasks", "still_due_tasks", "stand_in_line"}
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_statements_search(desk: Desk, name: str) -> None:
         ("task_queue_delayed", "promote_tasks"),
         ("task_queue_owned", "free_tasks"),
         ("task_queue_line", "first_in_line"),
-        ("task_queue_held", "count_places"),
+        ("task_queue_held", "weigh_places"),
         ("chunks_ready", "claim_chunks"),
         ("chunks_fan_out", "drop_chunks"),
         ("outcomes_first", "read_outcomes"),

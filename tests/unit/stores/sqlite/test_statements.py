@@ -31,6 +31,7 @@ MAY_SCAN = {
     "read_rates": "the whole table was asked for",
     "read_pool_rules": "the whole table was asked for",
     "read_limit_rules": "the whole table was asked for",
+    "take_touched_lines": "the oldest, as many as it says, of a table that is nearly always empty",
     "pool_rules": "nearly always empty",
     "read_keys": "the whole table was asked for",
     "read_moved": "one row at most",
