@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from holdfast import Holdfast, RunFailedError, map_tasks, run_info, set_attributes, task, workflow
+from holdfast import Holdfast, Retry, RunFailedError, map_tasks, run_info, set_attributes, task, workflow
 from holdfast.history import FanOutStarted, History, decode_attributes, to_json
 from holdfast.replay import Verdict, WorkflowReplayer, load_history
 from holdfast.replay.captures import CaptureFolder
@@ -42,7 +42,7 @@ async def check(item: str) -> str:
     return f"checked {item}"
 
 
-@task
+@task(retry=Retry(attempts=1))
 async def refuse(number: str, pin: int, token: str) -> str:
     """Fail, and say too much."""
     raise ValueError(f"{number} with {pin} and {token} is not accepted")
