@@ -15,14 +15,14 @@ from holdfast.authoring import Gathering, MessageHandler, WorkflowDefinition, ev
 from holdfast.controller.strict import read_json
 from holdfast.errors import InputError
 
-RUN_ID: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f/]{1,255}")
-"""A run id that can be part of a path: no slash, no control characters, neither `.` nor `..`."""
+RUN_ID: Final = re.compile(r"(?!\.{1,2}\Z)[^\x00-\x1f\x7f]{1,255}")
+"""A run id that can be part of a path, where a slash is written %2F: no control characters, neither `.` nor `..`."""
 
 
 def check_run_id(run_id: str) -> str:
     """Return a run id that can be part of a path. Raises InputError."""
     if not RUN_ID.fullmatch(run_id):
-        problem = "expected 1 to 255 characters without '/' and control characters, and neither '.' nor '..'"
+        problem = "expected 1 to 255 characters without control characters, and neither '.' nor '..'"
         raise InputError("the run id", (("", problem),))
     return run_id
 

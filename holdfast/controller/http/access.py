@@ -18,13 +18,14 @@ from enum import Enum
 from typing import Any, Final, TypeVar, cast
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import iter_route_contexts
 from starlette.requests import Request
 from starlette.responses import Response
 
 from holdfast.controller.http.limits import NOTE
 from holdfast.controller.http.parameters import check_names, names_of
 from holdfast.controller.http.problems import RETRY_SECONDS, RefusalError
+from holdfast.controller.http.segments import SegmentRoute
 from holdfast.controller.http.settings import HttpSettings, is_loopback
 from holdfast.controller.keyring import Keyring
 from holdfast.controller.keys import ANYBODY, Principal, Scope
@@ -94,7 +95,7 @@ def requires(scope: Scope | Public, about: About = About.EVERYTHING) -> Callable
     return declare
 
 
-class ScopedRoute(APIRoute):
+class ScopedRoute(SegmentRoute):
     """A route that lets nobody in but those its function's scope allows."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:

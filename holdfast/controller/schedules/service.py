@@ -16,6 +16,7 @@ import msgspec
 from holdfast.authoring import Registry
 from holdfast.authoring.schedules import SpecProblems, read_moment, read_spec
 from holdfast.client import audited
+from holdfast.controller.inputs import check_run_id
 from holdfast.controller.schedules.acting import Actor
 from holdfast.controller.schedules.decision import (
     Step,
@@ -154,12 +155,11 @@ class ScheduleService:
         """Start a run of a schedule at once, as its overlap policy allows. The same `operation_id` is the same run.
 
         Raises:
+            InputError: `operation_id` cannot be part of a run id.
             UnknownNameError: there is no such schedule.
             ScheduleError: a run of it is open, and its policy lets no other one start or wait.
         """
-        run_id = f"{name}-now-{operation_id or self._draw_id()}"
-        if "/" in run_id:
-            raise InputError("the Idempotency-Key", (("", "expected no slash: it becomes part of a run id"),))
+        run_id = check_run_id(f"{name}-now-{operation_id or self._draw_id()}")
 
         def decide(schedule: Schedule, now: float) -> Step:
             step = decide_run_now(schedule, now, run_id)

@@ -93,7 +93,7 @@ async def test_a_run_is_forked(tmp_path):
         check_problem(taken, 409, "HF603")
         check_problem(await api.http.post("/v1/runs/g-1/fork", json={"at": "start", "input": 7}), 422, "HF402")
         check_problem(await api.http.post("/v1/runs/g-1/fork", json={"at": "charge#1"}), 422, "HF610")
-        check_problem(await api.http.post("/v1/runs/g-1/fork", json={"at": "start", "id": "a/b"}), 422, "HF402")
+        check_problem(await api.http.post("/v1/runs/g-1/fork", json={"at": "start", "id": "a\nb"}), 422, "HF402")
         check_problem(await api.http.post("/v1/runs/g-9/fork", json={"at": "start"}), 404, "HF601")
 
 

@@ -54,7 +54,7 @@ async def test_a_task_is_started_as_a_workflow_of_one_step(tmp_path):
         assert run.workflow == "task:fetch"
 
 
-@pytest.mark.parametrize("run_id", ["", ".", "..", "a/b", "a\nb", "a\0", "x" * 256, "\x7f"])
+@pytest.mark.parametrize("run_id", ["", ".", "..", "a\nb", "a\0", "x" * 256, "\x7f"])
 @on_loop
 async def test_a_run_id_has_to_fit_into_a_path(tmp_path, run_id):
     """An id that could not be asked for again is refused."""
