@@ -183,6 +183,9 @@ def test_everything_works_without_javascript(chromium: Browser, shop: Shop) -> N
         page.keyboard.type("ops")
         page.get_by_role("button", name="Send signal").focus()
         page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="plain")).to_be_visible()
+        shop.ask(lambda client: client.handle("plain").result(timeout=30))
+        page.reload()  # without script a page shows what was there when it was asked for
         expect(page.locator(".lane", has_text="approve")).to_be_visible()
 
 
