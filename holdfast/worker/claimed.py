@@ -36,11 +36,11 @@ _decode_attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...]).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-def _start_by(options: TaskOptions, claimed_at: float) -> float:
+def _start_by(options: TaskOptions, claimed_at: float, starts_within: float) -> float:
     """Return until when an attempt may start that takes of rates: what it takes counts from its claim. 0 for none."""
     if options.limits is None or not options.limits.rates:
         return 0.0
-    return claimed_at + min(slack_seconds(rate.per) for rate in options.limits.rates) / 2
+    return claimed_at + max(min(slack_seconds(rate.per) for rate in options.limits.rates) / 2, starts_within)
 
 
 @lru_cache(OPTIONS_KEPT)
@@ -63,12 +63,13 @@ class ClaimedRun:
 
     __slots__ = ("call", "claimed", "recorded", "running")
 
-    def __init__(self, claimed: ClaimedTask, asked_at: float) -> None:
+    def __init__(self, claimed: ClaimedTask, asked_at: float, starts_within: float = 0.0) -> None:
         """Take over a row. Raises msgspec.ValidationError when its options are not ours.
 
         Args:
             claimed: the row.
             asked_at: the event loop's time before it was claimed.
+            starts_within: as the claim said.
         """
         self.claimed = claimed
         self.running: RunningAttempt | None = None
@@ -88,7 +89,7 @@ class ClaimedRun:
             queued_at=claimed.queued_at,
             progress=claimed.progress,
             traceparent=claimed.traceparent,
-            start_by=_start_by(options, asked_at + claimed.waited),
+            start_by=_start_by(options, asked_at + claimed.waited, starts_within),
         )
 
     def progress(self) -> bytes | None:

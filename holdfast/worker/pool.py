@@ -52,6 +52,7 @@ from holdfast.ports.store import Store
 from holdfast.ports.task import AttemptOutcome, TaskCall, TaskRunner
 from holdfast.worker.chunk import ChunkRun
 from holdfast.worker.claimed import ClaimedRun
+from holdfast.worker.lateness import Lateness
 from holdfast.worker.outbox import Answer, Outbox
 from holdfast.worker.slots import Claim, Pool, decide_claims, note_more
 
@@ -132,6 +133,7 @@ class PoolWorker:
         self._fenced = fenced
         self._poll_seconds = poll_seconds
         self._tasks: dict[int, ClaimedRun] = {}
+        self._lateness = Lateness()
         self._chunks: dict[int, ChunkRun] = {}
         self._outbox = Outbox()
         self._changed = asyncio.Event()
@@ -139,6 +141,7 @@ class PoolWorker:
         self._turn = 0
         self._claimed_at = 0.0
         self._claiming_at = 0.0
+        self._starts_within = 0.0
         self._poll_at = 0.0
         self._wake_at: float | None = None
         self._asked_for = -1.0
@@ -233,7 +236,9 @@ class PoolWorker:
         return self._changed.is_set()
 
     def _claims(self) -> list[Claim]:
-        return decide_claims(self._pools.values(), tuple(self._registry.tasks), self._turn) if self._claiming else []
+        if not self._claiming:
+            return []
+        return decide_claims(self._pools.values(), tuple(self._registry.tasks), self._turn, self._lateness.seconds)
 
     # --- The one writer ----------------------------------------------------------------------------------------------
 
@@ -268,6 +273,7 @@ class PoolWorker:
             self._poll_at = self._claimed_at + rest * (0.5 + self._random())
         operations = self._outbox.take()
         self._claiming_at = asyncio.get_running_loop().time()
+        self._starts_within = self._lateness.seconds  # as the claims say
         try:
             results = await self._store.write([*operations, *claims], self._membership)
         except BaseException:
@@ -345,13 +351,16 @@ class PoolWorker:
     # --- Queued tasks ------------------------------------------------------------------------------------------------
 
     def _start_task(self, claimed: ClaimedTask) -> None:
-        run = ClaimedRun(claimed, self._claiming_at)
+        run = ClaimedRun(claimed, self._claiming_at, self._starts_within)
         self._tasks[claimed.task_id] = run
         self._pools[claimed.pool].busy += 1
 
         def done(_: TaskCall, outcome: AttemptOutcome) -> None:
             self._task_ended(run, outcome)
 
+        if run.call.start_by:
+            since = self._claiming_at + claimed.waited
+            self._lateness.note(asyncio.get_running_loop().time() - since)
         try:
             run.running = self._runner.start(run.call, done)
         except Exception as error:  # noqa: BLE001 - perhaps its code is gone since the claim; it has a slot already

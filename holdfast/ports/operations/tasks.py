@@ -16,6 +16,9 @@ class ClaimTasks(Value, frozen=True):
     """(pool, how many at most) pairs."""
     tasks: tuple[str, ...]
     """Names of the tasks the member knows."""
+    starts_within: float = 0.0
+    """So many seconds after the claim the member may need to start what takes of rates, where that is longer than it is
+    given anyway; what it takes counts for so much longer."""
 
 
 class ClaimedTask(Value, frozen=True):

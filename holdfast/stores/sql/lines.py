@@ -191,12 +191,12 @@ def let_through(session: Session, due_max: int) -> set[int]:
     return _let_through_rates(session, touched, guards, onward)
 
 
-def use(session: Session, claimed: Sequence[tuple[int, bytes]]) -> set[int]:
+def use(session: Session, claimed: Sequence[tuple[int, bytes]], starts_within: float) -> set[int]:
     """Note that rows, given by id and limits, were claimed; return those that must not start, and wait again."""
     attempts = [(task_id, uses) for task_id, limits in claimed if (uses := _decode(limits).rates)]
     if not attempts:
         return set()
-    refused, roomier = rates.take(session, attempts)
+    refused, roomier = rates.take(session, attempts, starts_within)
     session.run_many(
         "put_back_in_line",
         [(task_id, f"{_RATE}{uses[0].name}") for task_id, uses in attempts if task_id in refused],

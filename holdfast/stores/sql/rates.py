@@ -5,9 +5,9 @@ Must not know: who waits for a rate, and in which order.
 
 What is set apart for a row becomes a *use* when the row is claimed, in one transaction: whoever asks what is left sees
 it as one or the other. A use counts for the length of the window and a slack: within half of it the worker begins, or
-gives the row back; the other half is for what it sends to arrive. So whoever receives it never sees more than the rate
-allows, in any window. The time of a use is read when it is written, and the worker is told how long that was after it
-asked: a claim that had to wait for others costs the worker none of its half.
+gives the row back, unless it said that it needs longer; the other half is for what it sends to arrive. So whoever
+receives it never sees more than the rate allows, in any window. The time of a use is read when it is written, and the
+worker is told how long that was after it asked: a claim that had to wait for others costs the worker none of its half.
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ def weigh(session: Session, names: Iterable[str]) -> list[Room]:
     return [Room(*row) for row in session.rows_of_many("weigh_rates", asked)]
 
 
-def take(session: Session, attempts: Sequence[tuple[int, Sequence[RateUse]]]) -> tuple[set[int], set[str]]:
+def take(
+    session: Session, attempts: Sequence[tuple[int, Sequence[RateUse]]], starts_within: float
+) -> tuple[set[int], set[str]]:
     """Turn what was set apart for rows that were claimed into uses.
 
     Returns those that must not start, as a rate of theirs is frozen; and the rates that have more room now than who
@@ -123,7 +125,7 @@ def take(session: Session, attempts: Sequence[tuple[int, Sequence[RateUse]]]) ->
             roomier.update(use.name for use in uses)
             continue
         for use in uses:
-            key = (use.name, _counts_until(session.now, use.per))
+            key = (use.name, _counts_until(session.now, use.per, starts_within))
             taken[key] = taken.get(key, 0.0) + use.units
     # In their order: two claims that take of the same rates wait for one another, and not in a circle.
     session.run_many("put_rate_use", [(*key, units) for key, units in sorted(taken.items())])
@@ -149,9 +151,9 @@ def freeze(session: Session, operation: FreezeRate) -> float:
     return float(session.value("frozen_until", (operation.name,)))
 
 
-def _counts_until(now: float, per: float) -> float:
-    grain = per / USES_PER_WINDOW
-    return math.ceil((now + per + slack_seconds(per)) / grain) * grain
+def _counts_until(now: float, per: float, starts_within: float = 0.0) -> float:
+    grain, half = per / USES_PER_WINDOW, slack_seconds(per) / 2
+    return math.ceil((now + per + max(half, starts_within) + half) / grain) * grain
 
 
 HANDLERS: Final[dict[type, Handler]] = {FreezeRate: freeze}

@@ -152,7 +152,7 @@ def claim(session: Session, operation: ClaimTasks) -> tuple[ClaimedTask, ...]:
         # RETURNING gives rows in no particular order.
         claimed += sorted(rows, key=lambda row: (-row[0], row[1]))
     limited = [(row[1], row[-1]) for row in claimed if row[-1]]
-    refused = lines.use(session, limited) if limited else ()
+    refused = lines.use(session, limited, operation.starts_within) if limited else ()
     if not let_through.issubset(task_id for task_id, _ in limited):
         session.rings.add(TASKS)  # there are more than are claimed here
     return tuple(_claimed(*row[1:-1], session.waited) for row in claimed if row[1] not in refused)

@@ -60,9 +60,12 @@ class Crew:
         queue = tuple(QueueTask(step, "t", b"1", "default", priority, b"", limits=limits) for step in steps)
         await do(self.store, Append(self.execution, None, queue=queue), self.host)
 
-    async def claim(self, limit: int = 100, worker: Membership | None = None) -> list[ClaimedTask]:
+    async def claim(
+        self, limit: int = 100, worker: Membership | None = None, starts_within: float = 0.0
+    ) -> list[ClaimedTask]:
         """Claim tasks."""
-        return list(await do(self.store, ClaimTasks((("default", limit),), ("t",)), worker or self.worker))
+        operation = ClaimTasks((("default", limit),), ("t",), starts_within)
+        return list(await do(self.store, operation, worker or self.worker))
 
     async def steps(self, limit: int = 100) -> list[str]:
         """Claim tasks; return their steps."""
@@ -225,9 +228,10 @@ async def a_rate_is_never_exceeded(harness: StoreHarness) -> None:
     """What does not fit waits until it does, and the store knows when; a use counts for the window and the slack."""
     store = await harness.open()
     one = await crew(store)
-    await one.queue(*"abcdefg", limits=rated(3))
+    await one.queue(*"abcdef", limits=rated(3))
     expect(await one.steps(1) + await one.steps(1) == ["a", "b"], "as many as are asked for")
     harness.advance(4.0)
+    await one.queue("g", limits=rated(3))
     expect(await one.steps() == ["c"], "as many as fit")
     harness.advance(6.0)
     expect(not await one.claim(), "a use counts for longer than the window")
@@ -239,6 +243,13 @@ async def a_rate_is_never_exceeded(harness: StoreHarness) -> None:
     expect(await one.steps() == ["f"], "and then the rest")
     harness.advance(100.0)
     expect(await one.steps() == ["g"], "nothing is left behind")
+    await one.queue(*"hijk", limits=rated(3))
+    harness.advance(100.0)
+    expect(len(await one.claim(starts_within=7.0)) == 3, "whoever starts late")
+    harness.advance(PER + 6.0)
+    expect(not await one.claim(), "takes for longer")
+    harness.advance(3.0)
+    expect(await one.steps() == ["k"], "and gives it back, too")
 
 
 async def rates_that_are_due_at_once_are_each_taken_once(harness: StoreHarness) -> None:
