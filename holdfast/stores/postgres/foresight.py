@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from holdfast.ports.operations import ClaimChunks, ClaimTasks
-from holdfast.stores.postgres.locks import name_locks
 from holdfast.stores.postgres.plan import decide_plan
 
 if TYPE_CHECKING:
@@ -56,13 +55,11 @@ def foresee_claims(session: ServerSession, is_there: Sequence[bool]) -> None:
     session.foresee_nothing(name for name, found in zip(NOTHING, is_there, strict=True) if not found)
 
 
-def foresee(session: ServerSession, operations: Sequence[Operation], schema: str) -> None:
+def foresee(session: ServerSession, operations: Sequence[Operation]) -> None:
     """Lock what `operations` are going to change, and ask what they will ask, as far as it pays."""
     if len(operations) < 2 and not session.is_shared:
         return  # alone there is nothing to lock, and one question is not asked sooner than when it comes up
     plan = decide_plan(operations, is_member=session.membership is not None)
-    if session.is_shared and plan.names:
-        session.rows_of_many("lock_names", name_locks(schema, plan.names))
     if len(plan.starts) > 1:
         _start(session, plan.starts)
     if plan.only_finishes and session.is_shared:

@@ -56,6 +56,8 @@ INDIFFERENT: Final = frozenset({
 BESIDE_HISTORIES: Final = INDIFFERENT - {StartRun} | {Deliver, ReleaseTasks, RetryOwnTask, RetryTask}
 """Operations that look at no history: pages that were appended before them need not be written yet."""
 
+_NAMED: Final = (OpenEntry, RenewEntry, CloseEntry, MarkDone, AcquireLease, RenewLease, ReleaseLease)
+
 
 @dataclass(slots=True)
 class Plan:
@@ -72,8 +74,6 @@ class Plan:
     """Executions whose rows, or rows that belong to them, are changed."""
     chunks: set[int] = field(default_factory=set)
     """Chunks whose executions are."""
-    names: set[str] = field(default_factory=set)
-    """Of locks and ledger entries."""
 
     @property
     def only_finishes(self) -> bool:
@@ -131,6 +131,11 @@ class _Before:
         return not (self.has_others or execution_id in self.executions or task_id in self.tasks)
 
 
+def names_of(operations: Sequence[Operation]) -> set[str]:
+    """Return the names of locks and ledger entries that `operations` have to do with."""
+    return {each.name for each in operations if isinstance(each, _NAMED)}
+
+
 def decide_plan(operations: Sequence[Operation], *, is_member: bool) -> Plan:
     """Return what `operations` will come to; without a member what needs one is refused, and comes to nothing."""
     plan, before = Plan(), _Before()
@@ -158,10 +163,6 @@ def decide_plan(operations: Sequence[Operation], *, is_member: bool) -> Plan:
                 plan.executions.update(operation.execution_ids)
             case RecordItems():
                 plan.chunks.add(operation.chunk_id)
-            case (
-                OpenEntry() | RenewEntry() | CloseEntry() | MarkDone() | AcquireLease() | RenewLease() | ReleaseLease()
-            ):
-                plan.names.add(operation.name)
             case _:
                 pass  # it asks when it comes to it
         before.note(operation)

@@ -122,7 +122,7 @@ _OF_REQUESTS = (
     "drop_expired_requests", "ask", "take_requests", "make_unowned_ready", "answer", "return_request",
 )  # fmt: skip
 _OF_NAMES = (
-    "lock_names", "find_entry", "lease_entry", "renew_entry", "close_entry", "finish_entry",
+    "find_entry", "lease_entry", "renew_entry", "close_entry", "finish_entry",
     "join_line", "find_lease", "extend_place", "renew_lease", "leave_line_by_lease", "first_waiting", "grant_place",
     "expire_places_of",
 )  # fmt: skip

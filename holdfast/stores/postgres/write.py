@@ -42,8 +42,8 @@ from holdfast.stores.postgres.bridge import across, wait
 from holdfast.stores.postgres.connection import Connection, Patience, close, connect_patiently, preamble
 from holdfast.stores.postgres.failures import Verdict, judge, translate
 from holdfast.stores.postgres.foresight import foresee, foresee_claims, pools_of
-from holdfast.stores.postgres.locks import member_lock, schema_lock
-from holdfast.stores.postgres.plan import BESIDE_HISTORIES
+from holdfast.stores.postgres.locks import member_lock, name_locks, schema_lock
+from holdfast.stores.postgres.plan import BESIDE_HISTORIES, names_of
 from holdfast.stores.postgres.script import Scripts
 from holdfast.stores.postgres.session import EscalationError, ForesightError, ServerSession, raise_misremembered
 from holdfast.stores.sql import lines
@@ -273,7 +273,7 @@ class Writer:
         if not write.is_blind:
             if is_there:
                 foresee_claims(session, is_there)
-            foresee(session, write.operations, self._address.schema)
+            foresee(session, write.operations)
         results = self._operate(session, write.operations)
         self._log.flush()
         lines.leave_touched(session)
@@ -285,10 +285,12 @@ class Writer:
         if not write.is_shared:
             return f"SELECT pg_advisory_xact_lock({self._lock})"
         locks = f"SELECT pg_advisory_xact_lock_shared({self._lock})"
-        if write.membership is None:
-            return locks
-        space, key = member_lock(self._address.schema, write.membership.member)
-        return f"{locks};SELECT pg_advisory_xact_lock({space}, {key})"
+        wanted: list[tuple[int, int]] = []
+        if write.membership is not None:
+            wanted.append(member_lock(self._address.schema, write.membership.member))
+        if names := names_of(write.operations):
+            wanted += name_locks(self._address.schema, names)
+        return locks + "".join(f";SELECT pg_advisory_xact_lock({space}, {key})" for space, key in wanted)
 
     def _mark(self, connection: Connection, write: _Write) -> _Outcome | None:
         """Leave the mark of this write first; return the outcome of the attempt that left it before, if one did."""

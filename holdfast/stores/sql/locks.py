@@ -167,8 +167,9 @@ def _grant(session: Session, name: str, *, asking: int | None = None) -> dict[in
         for before, (place, slots, execution_id, holder, held, _) in enumerate(waiting):
             if held + before >= slots:
                 return granted
-            granted[place] = token = session.next_token()
-            session.run("grant_place", (place, token, session.now))
+            ((token,),) = session.rows("grant_place", (place, session.offer_token(), session.now))
+            session.keep_token(token)
+            granted[place] = token
             if execution_id is not None:
                 inbox.put(session, execution_id, "lock", holder, _encode(token), "")
             elif place != asking:

@@ -1,8 +1,5 @@
 -- What a batch asks at once, before its operations are carried out. See holdfast/stores/postgres/foresight.py.
 
--- name: lock_names
-SELECT count(pg_advisory_xact_lock(space, name)) FROM unnest($1::integer[], $2::integer[]) AS wanted (space, name)
-
 -- Ids are given in the order in which the runs were started, and the rows made in the order of their run ids: two batches
 -- that start the same runs wait for one another, and not in a circle.
 -- name: start_executions

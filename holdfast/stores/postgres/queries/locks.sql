@@ -44,7 +44,8 @@ SELECT
 FROM lock_places WHERE name = $1 AND token IS NULL ORDER BY id LIMIT $2
 
 -- name: grant_place
-UPDATE lock_places SET token = $2, since = $3 WHERE id = $1
+-- The token is drawn when the row is locked.
+UPDATE lock_places SET token = greatest($2, nextval('tokens')), since = $3 WHERE id = $1 RETURNING token
 
 -- name: first_held
 SELECT lock_places.id, executions.run_id, executions.number, holder

@@ -41,7 +41,7 @@ SELECT
 FROM lock_places WHERE name = ?1 AND token IS NULL ORDER BY id LIMIT ?2;
 
 -- name: grant_place
-UPDATE lock_places SET token = ?2, since = ?3 WHERE id = ?1;
+UPDATE lock_places SET token = ?2, since = ?3 WHERE id = ?1 RETURNING token;
 
 -- name: first_held
 SELECT lock_places.id, executions.run_id, executions.number, holder

@@ -21,7 +21,7 @@ from holdfast.ports.operations import (
     ReleaseRuns,
 )
 from holdfast.stores.postgres.pending import Pending
-from holdfast.stores.postgres.plan import Plan, decide_plan
+from holdfast.stores.postgres.plan import Plan, decide_plan, names_of
 from holdfast.testing.conformance.store.harness import History, signal, start
 
 PAGE = History().page()
@@ -39,7 +39,7 @@ def test_rows_that_change_are_locked() -> None:
     assert plan(Append(1, PAGE, closing=END), Append(2, PAGE, wake_changed=True)).executions == {1, 2}
     assert plan(FinishTask(7, 8, b"", 3, "t"), ReleaseRuns((4, 5))).executions == {3, 4, 5}
     assert plan(RecordItems(6, 1, ())).chunks == {6}
-    assert plan(OpenEntry("a", "me", 1.0), MarkDone("b", b"")).names == {"a", "b"}
+    assert names_of([OpenEntry("a", "me", 1.0), MarkDone("b", b"")]) == {"a", "b"}
 
 
 @pytest.mark.parametrize(
