@@ -6,9 +6,10 @@ Owns: who is called, what is timed.
 Must not know: how a call is made.
 
 A server in a process of its own answers every request with the same 2 KiB of JSON. One caller asks for it, one call
-after the other over one connection: by httpx, by `http.get`, and by `http.get(expect=...)`, which checks the answer.
+after the other over one connection: by httpx, by `http.get`, by `http.get(expect=...)`, which checks the answer, and by
+`http.get` where the host's contract was learned, which it is held against.
 Counted is the processor time of the caller's process for each call, which is what a fleet pays; waiting costs it
-nothing. Rounds of the three take turns.
+nothing. Rounds of the four take turns.
 """
 
 from __future__ import annotations
@@ -31,13 +32,15 @@ from pydantic import BaseModel
 from benchmarks.machine import describe_machine
 from benchmarks.replay import Report, _tell
 from benchmarks.rows import OURS, Row, Sample, summarize
-from holdfast.http import http
+from holdfast.http import Http, http
 from holdfast.testing.fake_api import FakeApi
 
 CASE: Final = "outbound"
 BARE: Final = "httpx"
 CHECKED: Final = "checked"
 """What calls that say what they expect are called among the systems."""
+LEARNED: Final = "learned"
+"""What calls whose contract was learned are called."""
 CALLS: Final = 2_000
 QUICK_CALLS: Final = 50
 ROUNDS: Final = 7
@@ -91,7 +94,10 @@ def served() -> Iterator[str]:
 
 async def measure(url: str, calls: int, rounds: int) -> dict[str, list[Sample]]:
     """Return the processor time of a call in microseconds, by who makes it."""
-    http.host(url.removeprefix("http://"), private=True)
+    host = url.removeprefix("http://")
+    http.host(host, private=True)
+    learning = Http()
+    learning.host(host, private=True, contract="learn", learn_from=1)
     async with httpx.AsyncClient(trust_env=False) as client:
 
         async def bare() -> None:
@@ -103,7 +109,15 @@ async def measure(url: str, calls: int, rounds: int) -> dict[str, list[Sample]]:
         async def checked() -> None:
             await http.get(f"{url}{PATH}", expect=Bill)
 
-        systems: dict[str, Callable[[], Awaitable[None]]] = {BARE: bare, OURS: ours, CHECKED: checked}
+        async def learned() -> None:
+            await learning.get(f"{url}{PATH}")
+
+        systems: dict[str, Callable[[], Awaitable[None]]] = {
+            BARE: bare,
+            OURS: ours,
+            CHECKED: checked,
+            LEARNED: learned,
+        }
         samples: dict[str, list[Sample]] = {system: [] for system in systems}
         for call in systems.values():
             await call()
@@ -134,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for system, found in samples.items():
         rows += _tell(summarize(CASE, system, found))
     spent = {row.system: row.value for row in rows}
-    for system in (OURS, CHECKED):
+    for system in (OURS, CHECKED, LEARNED):
         print(f"{CASE}: {system} takes {spent[system] - spent[BARE]:+,.0f} us of processor time beside {BARE}")
     if given.json is not None:
         report = Report(machine, given.quick, tuple(rows))

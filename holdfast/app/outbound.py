@@ -15,12 +15,14 @@ from holdfast.app.books import StoreBooks
 from holdfast.http import FleetBoard, Outbound, outbound
 from holdfast.ports.books import books
 from holdfast.ports.reach import Reach
+from holdfast.ports.results import results
 
 if TYPE_CHECKING:
     from holdfast.app.connection import Connection
     from holdfast.app.settings import Settings
     from holdfast.ports.bus import Bus
     from holdfast.ports.clock import Clock
+    from holdfast.ports.results import Results
     from holdfast.ports.store import Store
 
 CHILD: Final = "holdfast.app.outbound:serve_child"
@@ -32,7 +34,7 @@ def serve_stack(settings: Settings, store: Store, bus: Bus, clock: Clock) -> Cal
     loop = asyncio.get_running_loop()
     board, kept = FleetBoard(store, bus, clock, loop), StoreBooks(store, loop)
     found = Outbound(board, Reach.allowing(settings.outbound_allow))
-    ends = (outbound.serve(lambda: found), books.serve(lambda: kept))
+    ends = (outbound.serve(lambda: found), books.serve(lambda: kept), results.serve(functools.cache(_results)))
 
     async def close() -> None:
         for end in ends:
@@ -60,3 +62,10 @@ def serve_child() -> None:
 
     outbound.serve(find)
     books.serve(functools.cache(lambda: connection().books()))
+    results.serve(functools.cache(_results))
+
+
+def _results() -> Results:
+    from holdfast.http import LearnedResults  # loads what infers schemas: few tasks have contracts
+
+    return LearnedResults()

@@ -9,6 +9,7 @@ from holdfast.authoring.callbacks import Callback, callback
 from holdfast.authoring.children import Child, OtherRun, continue_as_new, get_run, start_child
 from holdfast.authoring.choice import codec_of_result
 from holdfast.authoring.codec import PAYLOAD_BYTES_MAX, ValueCodec
+from holdfast.authoring.differences import contract_name, differences_of
 from holdfast.authoring.durations import Duration, parse_duration, read_duration, write_duration
 from holdfast.authoring.effects import side_effect
 from holdfast.authoring.expressions import Expression, InputMapping, Template
@@ -27,6 +28,7 @@ from holdfast.authoring.inside import (
     wait_for_signal,
 )
 from holdfast.authoring.inside_task import heartbeat, task_info
+from holdfast.authoring.json_schemas import compile_schema
 from holdfast.authoring.limits import Concurrency, Rate
 from holdfast.authoring.lint import Finding, lint_file
 from holdfast.authoring.locks import HeldLock, LockBlock, Places, current_places, lock, semaphore
@@ -37,6 +39,7 @@ from holdfast.authoring.places import calling_place
 from holdfast.authoring.plain import PlainCodec
 from holdfast.authoring.references import Startable, encode_message, encode_untyped, startable
 from holdfast.authoring.registry import Registry
+from holdfast.authoring.results import LEARN, RESULT, ResultContract, check_matches, host_of_task
 from holdfast.authoring.saga import Saga
 from holdfast.authoring.signature import CallSignature
 from holdfast.authoring.task import (
@@ -52,7 +55,9 @@ from holdfast.authoring.webhooks import Webhook, check_webhooks, webhook
 from holdfast.authoring.workflow import WorkflowDefinition, definition_of, find_definition, task_workflow, workflow
 
 __all__ = [
+    "LEARN",
     "PAYLOAD_BYTES_MAX",
+    "RESULT",
     "AsyncTask",
     "Batch",
     "BoundTask",
@@ -79,6 +84,7 @@ __all__ = [
     "Query",
     "Rate",
     "Registry",
+    "ResultContract",
     "Results",
     "Retry",
     "Saga",
@@ -96,18 +102,23 @@ __all__ = [
     "all_handlers_finished",
     "callback",
     "calling_place",
+    "check_matches",
     "check_webhooks",
     "codec_of_result",
+    "compile_schema",
     "continue_as_new",
+    "contract_name",
     "current_places",
     "definition_of",
     "deprecate_patch",
+    "differences_of",
     "encode_message",
     "encode_untyped",
     "event_of",
     "find_definition",
     "get_run",
     "heartbeat",
+    "host_of_task",
     "join_events",
     "lint_file",
     "lock",

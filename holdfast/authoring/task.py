@@ -7,7 +7,7 @@ Must not know: how a task is run, retried or recorded; engines, workers, stores.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 import msgspec
@@ -17,6 +17,7 @@ from holdfast.authoring.limits import UNLIMITED, Limiting
 from holdfast.authoring.options import Retry, TaskOptionValues, check_name, make_limiting, make_options
 from holdfast.authoring.outside import locally
 from holdfast.authoring.places import module_name, place_of
+from holdfast.authoring.results import ResultContract, check_matches, held
 from holdfast.authoring.signature import CallSignature
 from holdfast.errors import DefinitionError, HoldfastError, OutsideWorkflowError
 from holdfast.history import TaskOptions, identifier_problem
@@ -211,7 +212,12 @@ def task(  # type: ignore[overload-overlap]  # a coroutine function is the narro
 def task(function: Callable[P, R], /) -> SyncTask[P, R]: ...
 @overload
 def task(
-    *, name: str | None = None, key: Callable[..., str] | None = None, **values: Unpack[TaskOptionValues]
+    *,
+    name: str | None = None,
+    key: Callable[..., str] | None = None,
+    contract: ResultContract = None,
+    matches: Collection[str] = (),
+    **values: Unpack[TaskOptionValues],
 ) -> TaskDecorator: ...
 def task(
     function: Any = None,
@@ -219,6 +225,8 @@ def task(
     *,
     name: str | None = None,
     key: Callable[..., str] | None = None,
+    contract: ResultContract = None,
+    matches: Collection[str] = (),
     **values: Unpack[TaskOptionValues],
 ) -> Any:
     """Make a function a task: retried, timed, and recorded when a workflow calls it.
@@ -232,6 +240,10 @@ def task(
         function: a sync or async function whose arguments and result are JSON values or typed (see the payload rule).
         name: its name in histories, the function's own by default. Renaming it breaks runs that are under way.
         key: computes the step's key from the call's arguments.
+        contract: what its result has to be, besides what its annotation says: a type, or "learn" for what the fleet
+            has learned of the results before. One that breaks it is not recorded: the run is parked (`ApiDrift`).
+        matches: with "learn", paths of fields of the result on which code matches, such as "status": a text that was
+            never seen there breaks the contract.
         values: `pool` ("default"), `timeout` of one attempt ("10m"; None for no limit), `queue_timeout`,
             `total_timeout`, `heartbeat_timeout` (all three off), `retry`, `isolation` ("auto"), `priority` (0; higher
             goes first), `record` ("auto"; "before" makes the call durable before the attempt starts). And what a call
@@ -265,6 +277,10 @@ def task(
             limiting=make_limiting(UNLIMITED, values, task=function.__name__, where=where),
         )
         definition.timeout_set = "timeout" in values
+        if contract is not None:
+            definition.fn = held(
+                function, definition.name, definition.signature, contract, check_matches(matches), is_async=is_async
+            )
         return definition
 
     return decorate if function is None else decorate(function)

@@ -9,10 +9,11 @@ kept on the workflow it starts, and the registry finds it with that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
+from holdfast.authoring.adapters import adapter_for
 from holdfast.authoring.durations import Duration
 from holdfast.authoring.expressions import Expression, InputMapping, MappingSource, Template
 from holdfast.authoring.gathering import Batch, Debounce, Gathering, read_gathering
@@ -20,6 +21,7 @@ from holdfast.authoring.json_schemas import SchemaSource, compile_schema
 from holdfast.authoring.messages import MessageHandler, Signal
 from holdfast.authoring.options import check_name
 from holdfast.authoring.places import calling_place
+from holdfast.authoring.results import LEARN, check_matches
 from holdfast.authoring.workflow import definition_of, find_definition
 from holdfast.errors import DefinitionError
 from holdfast.ports.operations import ID_CONFLICT_POLICIES, ID_REUSE_POLICIES, SAME_INPUT, USE_EXISTING, IdPolicy
@@ -65,6 +67,10 @@ class Webhook:
     """How deliveries wait for one another and become one run; None lets each be a run of its own."""
     key: Template | None = None
     """Which deliveries wait for one another; None is all of them."""
+    contract: Any = None
+    """What bodies have to be: a type, or "learn" for what they have been like."""
+    matches: frozenset[str] = frozenset()
+    """Paths of fields of the body on which code matches."""
 
     def __call__(self, subject: Subject) -> Subject:
         """Decorate the workflow of which runs are to be started.
@@ -110,6 +116,8 @@ def webhook(  # noqa: PLR0913 - one for each thing there is to say
     debounce: Debounce | Duration | None = None,
     batch: Batch | Mapping[str, Any] | None = None,
     key: str | None = None,
+    contract: Any = None,
+    matches: Collection[str] = (),
 ) -> Webhook:
     """Declare what is done with what an outside system sends to `POST /v1/hooks/NAME`.
 
@@ -149,6 +157,10 @@ def webhook(  # noqa: PLR0913 - one for each thing there is to say
             `Debounce("30s", at_most="5m")`.
         batch: start one run for many deliveries, with a list of all: `Batch(100, within="10s")`.
         key: with `debounce` or `batch`, which deliveries become one run: a text with expressions in braces.
+        contract: what bodies have to be: a type, or "learn" for what they have been like, for each `event`. One that
+            breaks it is kept in the inbox as failed, under one report (`holdfast drift list`), and starts nothing.
+        matches: with "learn", paths of fields of the body on which code matches, such as "data.object.status": a text
+            that was never seen there breaks the contract.
 
     Raises:
         DefinitionError: it cannot work.
@@ -194,6 +206,8 @@ def webhook(  # noqa: PLR0913 - one for each thing there is to say
         _policy(id_reuse_policy, id_conflict_policy or (USE_EXISTING if signal_name else SAME_INPUT), own, where),
         gathering,
         None if key is None else Template(key, f"key {what}"),
+        _contract(contract, what),
+        check_matches(matches),
     )
 
 
@@ -220,6 +234,12 @@ def check_webhooks(webhooks: Mapping[str, Sequence[Webhook]]) -> None:
                     f"{declared[0].where}; {each.where}",
                     "What has one path has one verifier. Give one of them another name.",
                 )
+
+
+def _contract(contract: Any, what: str) -> Any:
+    if contract is not None and contract != LEARN:
+        adapter_for(contract, f"contract {what}")
+    return contract
 
 
 def _policy(reuse: str, conflict: str, name: str, where: str) -> IdPolicy:

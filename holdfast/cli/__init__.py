@@ -14,6 +14,7 @@ from holdfast import __version__
 from holdfast.cli import (
     auditing,
     capturing,
+    contracts,
     delivering,
     demo,
     deploying,
@@ -76,6 +77,7 @@ program.add_typer(capturing.capture, name="capture", rich_help_panel=CODE)
 program.command(rich_help_panel=CODE)(deploying.deploy_check)
 program.command(rich_help_panel=CODE)(linting.lint)
 program.add_typer(pooling.pools, name="pools", rich_help_panel=FLEET)
+program.add_typer(contracts.contracts, name="contracts", rich_help_panel=FLEET)
 program.add_typer(drifting.drift, name="drift", rich_help_panel=FLEET)
 program.command(rich_help_panel=FLEET)(repairing.repair)
 program.command(rich_help_panel=FLEET)(fleet.workers)

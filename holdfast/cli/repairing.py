@@ -14,7 +14,8 @@ from holdfast.cli.output import Exit, Output
 from holdfast.cli.verbs import JsonOption, StoreOption, with_client
 from holdfast.errors import SettingsError
 from holdfast.history import Exchange
-from holdfast.http import propose_mappings
+from holdfast.http import LEARNED, propose_mappings
+from holdfast.ports.contracts import Contract, decode_learned
 from holdfast.ports.mappings import Step, decode_mapping, say_step
 from holdfast.ports.operations import DriftRecord
 from holdfast.replay import Proof, Proposal, prove, read_drifted, repair_drift
@@ -73,13 +74,23 @@ async def proposals_for(client: Client, record: DriftRecord, modules: list[str] 
         except msgspec.DecodeError:
             return []
 
-    return repair_drift(record, histories, registry.workflow, propose, modules or ())
+    contract = await _contract_of(client, record)
+    return repair_drift(record, histories, registry.workflow, propose, modules or (), contract)
 
 
 async def proof_of(client: Client, record: DriftRecord, steps: tuple[Step, ...], modules: list[str] | None) -> Proof:
     """Return what comes of trying a mapping that somebody wrote. Raises HoldfastError."""
     registry = load_registry(modules or list(load_settings().modules))
-    return prove(record, steps, await read_drifted(client.store, record.drift), registry.workflow, modules or ())
+    histories, contract = await read_drifted(client.store, record.drift), await _contract_of(client, record)
+    return prove(record, steps, histories, registry.workflow, modules or (), contract)
+
+
+async def _contract_of(client: Client, record: DriftRecord) -> Contract | None:
+    """Return what was learned of the answers before, where that is what they break. Raises StoreError."""
+    if not record.contract.startswith(LEARNED):
+        return None
+    found = await client.store.contract(record.host, record.endpoint)
+    return None if found is None or not found.is_learned else decode_learned(found.body).contract
 
 
 def read_mapping(path: Path) -> tuple[Step, ...]:

@@ -33,6 +33,7 @@ from holdfast.ports.operations import (
     PausePool,
     PutKey,
     PutSchedule,
+    RelearnContract,
     ResendNotice,
     Resume,
     ResumePool,
@@ -61,6 +62,7 @@ ACTS: Final[dict[type, Callable[[Any], tuple[str, str, str]]]] = {
         if act.mapping
         else ("resolve-drift", str(act.drift), "")
     ),
+    RelearnContract: lambda act: ("relearn-contract", act.host, act.endpoint),
     SetLimit: lambda act: ("set-limit", act.name, "none" if act.amount is None else f"{act.amount:g}"),
     ResendNotice: lambda act: ("resend-notice", str(act.notice_id), ""),
     PutKey: lambda act: ("create-key", act.name, " ".join(act.scopes)),

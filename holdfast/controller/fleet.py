@@ -13,18 +13,22 @@ from typing import Final
 from holdfast.controller.actors import store_of
 from holdfast.controller.documents import (
     BrokenLock,
+    ContractList,
     Drift,
     DriftList,
+    LearnedContract,
     LimitList,
     LockList,
     Pool,
     PoolList,
     ResolvedDrift,
     WorkerList,
+    contract_document,
     drift_document,
     limit_document,
     lock_document,
     pool_document,
+    retirement_document,
     worker_document,
 )
 from holdfast.errors import InputError, UnknownNameError
@@ -34,6 +38,7 @@ from holdfast.ports.operations import (
     LimitPool,
     PausePool,
     PoolRecord,
+    RelearnContract,
     ResumePool,
     SetLimit,
     SettleDrift,
@@ -105,6 +110,22 @@ class Fleet:
             raise _no_drift(drift)
         parked = next((each.parked for each in await self._store.drifts() if each.drift == drift), 0)
         return ResolvedDrift(drift=drift, resumed=resumed, parked=parked)
+
+    async def contracts(self) -> ContractList:
+        """Return what the fleet has learned of answers, and what hosts say they give up."""
+        contracts, retirements = await self._store.contracts(), await self._store.retirements()
+        return ContractList(
+            contracts=[contract_document(each) for each in contracts],
+            retirements=[retirement_document(each) for each in retirements],
+        )
+
+    async def relearn_contract(self, host: str, endpoint: str, by: str = "") -> LearnedContract:
+        """Learn a contract anew; `by` is who says so. Raises UnknownNameError."""
+        await store_of(self._store, by).write([RelearnContract(host, endpoint, by)])
+        found = await self._store.contract(host, endpoint)
+        if found is None:
+            raise UnknownNameError("contract", f"{host} {endpoint}", remedy="See them: GET /v1/contracts.")
+        return contract_document(found)
 
     async def set_limit(self, kind: str, name: str, amount: float | None, by: str = "") -> LimitList:
         """Let a limit have another figure than tasks say; None lifts it. `by` is who does it. Raises InputError."""

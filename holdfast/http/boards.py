@@ -18,10 +18,10 @@ from typing import Final, Protocol
 
 from holdfast.errors import HoldfastError
 from holdfast.observe import logger, warn_of
-from holdfast.ports.bus import HOSTS, Bus
+from holdfast.ports.bus import CONTRACTS, HOSTS, Bus
 from holdfast.ports.clock import Clock
 from holdfast.ports.hosts import HostFact, HostReply, HostState, learn
-from holdfast.ports.operations import TellHost
+from holdfast.ports.operations import ContractRecord, KeepContract, NoteRetirement, TellHost
 from holdfast.ports.reach import Reach
 from holdfast.ports.served import Served, on_loop
 from holdfast.ports.store import Store
@@ -43,6 +43,18 @@ class Board(Protocol):
     async def tell(self, host: str, fact: HostFact) -> HostReply:
         """Tell something, or ask for a turn or a probe."""
 
+    async def contract(self, host: str, endpoint: str) -> ContractRecord | None:
+        """Return the newest version of what was learned of an endpoint's answers."""
+
+    async def contract_versions(self, host: str, endpoint: str) -> list[ContractRecord]:
+        """Return what is kept of an endpoint's contract, the newest version first."""
+
+    async def keep_contract(self, record: ContractRecord) -> bool:
+        """Keep what was learned; say whether it is kept, which it is not where somebody else kept something."""
+
+    async def note_retirement(self, retirement: NoteRetirement) -> bool:
+        """Note what a host gives up; say whether that is news."""
+
 
 class LocalBoard:
     """Of this process alone: where there is no store. Implements `Board`."""
@@ -50,6 +62,8 @@ class LocalBoard:
     def __init__(self) -> None:
         """Begin with nothing."""
         self._states: dict[str, HostState] = {}
+        self._contracts: dict[tuple[str, str], ContractRecord] = {}
+        self._retirements: dict[tuple[str, str], NoteRetirement] = {}
 
     def now(self) -> float:
         """Return the time of this machine."""
@@ -65,6 +79,30 @@ class LocalBoard:
         self._states[host] = reply.state
         return reply
 
+    async def contract(self, host: str, endpoint: str) -> ContractRecord | None:
+        """Return what this process has learned."""
+        return self._contracts.get((host, endpoint))
+
+    async def contract_versions(self, host: str, endpoint: str) -> list[ContractRecord]:
+        """Return the newest version alone."""
+        found = self._contracts.get((host, endpoint))
+        return [] if found is None else [found]
+
+    async def keep_contract(self, record: ContractRecord) -> bool:
+        """Keep what was learned for as long as this process lives."""
+        found = self._contracts.get((record.host, record.endpoint))
+        if record.revision != (0 if found is None else found.revision) + 1:
+            return False
+        self._contracts[record.host, record.endpoint] = record
+        return True
+
+    async def note_retirement(self, retirement: NoteRetirement) -> bool:
+        """Note what a host gives up."""
+        where = (retirement.host, retirement.endpoint)
+        is_news = self._retirements.get(where) != retirement
+        self._retirements[where] = retirement
+        return is_news
+
 
 class FleetBoard:
     """Of everybody who uses a store. Implements `Board`."""
@@ -76,6 +114,8 @@ class FleetBoard:
         self._clock = clock
         self._loop = loop
         self._states: dict[str, HostState] = {}
+        self._contracts: dict[tuple[str, str], tuple[float, ContractRecord | None]] = {}
+        """With when each was read."""
         self._read_at: float | None = None
         self._reading: asyncio.Task[None] | None = None
         self._again = False
@@ -104,6 +144,43 @@ class FleetBoard:
 
         return await on_loop(self._loop, told)
 
+    async def contract(self, host: str, endpoint: str) -> ContractRecord | None:
+        """Return what the fleet has learned, from this process's copy. Raises StoreError."""
+        known = self._contracts.get((host, endpoint))
+        if known is not None and time.monotonic() - known[0] <= POLL_SECONDS:
+            return known[1]
+
+        async def read() -> ContractRecord | None:
+            begun = time.monotonic()
+            found = await self._store.contract(host, endpoint)
+            self._contracts[host, endpoint] = (begun, found)
+            return found
+
+        return await on_loop(self._loop, read)
+
+    async def contract_versions(self, host: str, endpoint: str) -> list[ContractRecord]:
+        """Return what the store keeps of a contract. Raises StoreError."""
+        return await on_loop(self._loop, lambda: self._store.contract_versions(host, endpoint))
+
+    async def keep_contract(self, record: ContractRecord) -> bool:
+        """Keep what was learned in the store. Raises StoreError."""
+
+        async def keep() -> bool:
+            (is_kept,) = await self._store.write([KeepContract(record)])
+            self._contracts.pop((record.host, record.endpoint), None)
+            return bool(is_kept)
+
+        return await on_loop(self._loop, keep)
+
+    async def note_retirement(self, retirement: NoteRetirement) -> bool:
+        """Note what a host gives up in the store. Raises StoreError."""
+
+        async def note() -> bool:
+            (is_news,) = await self._store.write([retirement])
+            return bool(is_news)
+
+        return await on_loop(self._loop, note)
+
     async def close(self) -> None:
         """Stop listening. Called on the store's loop."""
         if self._stop is not None:
@@ -125,6 +202,8 @@ class FleetBoard:
     def _rung(self, topics: frozenset[str]) -> None:
         if HOSTS in topics:
             self._refresh()
+        if CONTRACTS in topics:
+            self._contracts.clear()
 
     def _refresh(self) -> None:
         if self._reading is None or self._reading.done():

@@ -1,7 +1,7 @@
 """One call, from what code asks for to an answer or an error that the engine's retry understands.
 
 Owns: the order - may the host be called now, what is sent along, redirects, time-outs, what is told to the fleet.
-Must not know: contracts, how states of hosts are kept, connections.
+Must not know: what contracts say, how states of hosts and contracts are kept, connections.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final, assert_never
 import httpcore
 import httpx
 
+from holdfast.authoring import contract_name
 from holdfast.errors import (
     CallFailedError,
     CallRefusedError,
@@ -28,11 +29,12 @@ from holdfast.http.announcements import SILENT, Announcement, read_announcement
 from holdfast.http.answers import WAIT_SECONDS, Meaning, meaning_of
 from holdfast.http.boards import Board, outbound_here
 from holdfast.http.connecting import ForbiddenAddressError
-from holdfast.http.contracts import NOTHING, contract_name, drift, endpoint_of, read_answer
+from holdfast.http.contracts import LEARNED, NOTHING, drift, endpoint_of, read_answer
 from holdfast.http.keys import KeysOfAttempts, fits_header
 from holdfast.http.recordings import keep, recording_here
 from holdfast.http.rules import HostRules, RuleBook
 from holdfast.http.transport import Transports
+from holdfast.http.watching import Watch
 from holdfast.observe import logger
 from holdfast.ports.hosts import Frozen, HostState, Outcomes, Probe, Probed, Turn
 from holdfast.ports.mappings import Step
@@ -106,6 +108,7 @@ class Caller:
         self._transports = transports
         self._keys = KeysOfAttempts()
         self._counts = _Counts()
+        self._watch = Watch()
         self._defaults = {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": agent}
 
     async def call(self, wish: Wish, context: TaskContext | None) -> Any:
@@ -145,7 +148,7 @@ class Caller:
         state = await board.look(host)
         probes = False
         if state is not None and not state.is_plain(board.now()):
-            _refuse_drifting(state, wish, host, url)
+            _refuse_drifting(state, wish, rules, host, url)
             probes = await self._pass_gate(board, host, by, state, budget)
         began = board.now()
         try:
@@ -172,6 +175,8 @@ class Caller:
         wait = announced.wait_seconds
         if meaning is Meaning.BUSY or (wait is not None and wait > 0.0 and meaning is not Meaning.FAILED):
             await _tell(board, host, Frozen(_wait(announced), by, announced.amount, announced.per))
+        if meaning is Meaning.SUCCEEDED and answer.status_code not in wish.accept:
+            answer = await self._watch.look(board, host, answer, rules.terms, state, context, expect=wish.expect)
         return _outcome(wish, answer, meaning, announced, host, url, NOTHING if state is None else state.mappings)
 
     # --- May it be called now? ---------------------------------------------------------------------------------------
@@ -309,12 +314,13 @@ def _outcome(
             assert_never(meaning)
 
 
-def _refuse_drifting(state: HostState, wish: Wish, host: str, url: httpx.URL) -> None:
+def _refuse_drifting(state: HostState, wish: Wish, rules: HostRules, host: str, url: httpx.URL) -> None:
     """Make no call whose answer is known not to be what is expected. Raises ApiDrift."""
-    if wish.expect is not None and state.drifting:
+    if state.drifting and (wish.expect is not None or rules.terms is not None):
         endpoint = endpoint_of(wish.method, url.path)
         if endpoint in state.drifting:
-            raise drift((wish.method, shown(url)), host, endpoint, contract_name(wish.expect), ())
+            name = LEARNED if wish.expect is None else contract_name(wish.expect)
+            raise drift((wish.method, shown(url)), host, endpoint, name, ())
 
 
 async def _tell(board: Board, host: str, fact: Outcomes | Frozen | Probed) -> None:

@@ -10,7 +10,7 @@ difference.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +18,7 @@ from msgspec import DecodeError
 from msgspec.json import decode as decode_json
 from msgspec.json import encode as encode_json
 
-from holdfast.authoring import adapter_for
+from holdfast.authoring import adapter_for, contract_name, differences_of
 from holdfast.errors import ApiDrift
 from holdfast.ports.mappings import Step, apply_mapping
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import httpx
     from pydantic_core import ErrorDetails
 
-DIFFERENCES_MAX: Final = 20
-"""How many differences one report has."""
-VALUE_CHARACTERS_MAX: Final = 60
+KIND_CHARACTERS_MAX: Final = 60
+LEARNED: Final = "its contract, version "
+"""Begins the name of a contract that was learned."""
 SEGMENTS_MAX: Final = 12
 """How many parts of a path tell endpoints apart."""
 
@@ -37,7 +37,6 @@ _ID: Final = re.compile(
 )
 """A part of a path that names one thing of many: a number, a UUID, `ch_1a2b`, `ord-17`."""
 NOTHING: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType({})
-_CHOICES: Final = frozenset({"literal_error", "enum"})
 
 
 def endpoint_of(method: str, path: str) -> str:
@@ -54,11 +53,6 @@ def endpoint_of_url(method: str, url: str) -> tuple[str, str]:
     name = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
     host = name if parsed.port is None else f"{name}:{parsed.port}"
     return host, endpoint_of(method, parsed.path)
-
-
-def contract_name(expect: Any) -> str:
-    """Return what people call a type."""
-    return getattr(expect, "__name__", None) or str(expect)
 
 
 def read_answer(
@@ -109,40 +103,26 @@ def drift(
     status: int = 0,
 ) -> ApiDrift:
     """Return the error of an answer that is not as expected; without changes, of one that others met before."""
+    if contract.startswith(LEARNED):
+        reason = "its answer is not as before" if changes else "its answers are not as before, as another run found"
+        return ApiDrift(*where, reason, status, host=host, endpoint=endpoint, contract=contract, changes=changes)
     reason = f"its answer is no {contract}" if changes else f"its answers are no {contract}, as another run found"
     return ApiDrift(*where, reason, status, host=host, endpoint=endpoint, contract=contract, changes=changes)
+
+
+def mapped(answer: httpx.Response, steps: Sequence[Step]) -> httpx.Response | None:
+    """Return an answer of the old shape for one of the new; None where it is no JSON."""
+    try:
+        content = encode_json(apply_mapping(steps, decode_json(answer.content)))
+    except DecodeError:
+        return None
+    import httpx
+
+    return httpx.Response(answer.status_code, headers=answer.headers, content=content, request=answer.request)
 
 
 def _differences(answer: httpx.Response, errors: list[ErrorDetails]) -> tuple[tuple[str, str, str], ...]:
     if any(each["type"] == "json_invalid" for each in errors):
         kind = answer.headers.get("content-type", "something without a content type")
-        return (("", "JSON", kind[:VALUE_CHARACTERS_MAX]),)
-    found = {_difference(each): None for each in errors[: DIFFERENCES_MAX * 10]}
-    return tuple(found)[:DIFFERENCES_MAX]
-
-
-def _difference(error: ErrorDetails) -> tuple[str, str, str]:
-    path = ""
-    for each in error["loc"]:
-        path += "[]" if isinstance(each, int) else f".{each}" if path else each
-    if error["type"] == "missing":
-        return path, "a value", "nothing"
-    value = error["input"]
-    found = repr(value[:VALUE_CHARACTERS_MAX]) if error["type"] in _CHOICES and isinstance(value, str) else _kind(value)
-    return path, error["msg"].removeprefix("Input should be "), found
-
-
-def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true or false"
-        case int() | float():
-            return "a number"
-        case str():
-            return "text"
-        case list() | tuple():
-            return "a list"
-        case _:
-            return "an object"
+        return (("", "JSON", kind[:KIND_CHARACTERS_MAX]),)
+    return differences_of(errors)

@@ -14,11 +14,19 @@ import os
 import threading
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, overload
 
 from holdfast.authoring import calling_place, parse_duration
 from holdfast.errors import NondeterminismError, OutsideWorkflowError
-from holdfast.http.rules import FENCING_HEADER, IDEMPOTENCY_HEADER, HostRules, RuleBook, check_host
+from holdfast.http.rules import (
+    FENCING_HEADER,
+    IDEMPOTENCY_HEADER,
+    LEARNED_FROM,
+    HostRules,
+    RuleBook,
+    check_host,
+    check_terms,
+)
 from holdfast.ports.reach import Reach
 from holdfast.ports.runtime import current_runtime
 from holdfast.ports.task import TaskContext, current_task
@@ -79,7 +87,7 @@ class Http:
         self.sync = SyncHttp(self)
         """The same verbs for code that blocks."""
 
-    def host(
+    def host(  # noqa: PLR0913 - a list of named settings, each with a default
         self,
         host: str,
         *,
@@ -90,6 +98,9 @@ class Http:
         timeout: Duration = "2m",
         private: bool = False,
         headers: Mapping[str, str] | None = None,
+        contract: Literal["learn"] | None = None,
+        learn_from: int = LEARNED_FROM,
+        matches: Collection[str] = (),
     ) -> None:
         """Say what holds for all calls of a host, once, where a module is imported.
 
@@ -106,9 +117,14 @@ class Http:
             timeout: how long a call may take, with everything that belongs to it.
             private: whether it may be on this machine, or on one that is not public.
             headers: sent with every call of this host, and to no other one.
+            contract: "learn" has the fleet learn what its answers are like, one contract for each thing that is called,
+                and raises ApiDrift where one breaks it later.
+            learn_from: from how many answers, before any is held against it.
+            matches: paths of fields on which your code matches, such as "status" or "rooms[].state": a text that was
+                never seen there breaks the contract. Elsewhere it is only written down.
 
         Raises:
-            DefinitionError: it is no name of a host, or a duration is none.
+            DefinitionError: it is no name of a host, a duration is none, or what is said of contracts cannot be.
         """
         self._book.put(
             HostRules(
@@ -120,6 +136,7 @@ class Http:
                 parse_duration(timeout, "timeout"),
                 private,
                 dict(headers or {}),
+                check_terms(contract, learn_from, matches),
             )
         )
 
@@ -197,7 +214,7 @@ class Http:
             CircuitOpen: it fails, and is left alone for a while; the attempt does not count.
             CallFailedError: there is no answer, or one that says to try again.
             CallRefusedError: the answer says that the same call never succeeds.
-            ApiDrift: it is not what is expected; in a task, the run is parked.
+            ApiDrift: it is not what is expected, or breaks a contract that was learned; in a task, the run is parked.
             ForbiddenTargetError: it leads to where it may not go.
             NondeterminismError: workflow code called this.
             LeaseLost: the attempt that calls has been given up.
@@ -359,3 +376,8 @@ def _refuse_on_a_loop(method: str) -> None:
 
 http: Final = Http()
 """Calls outside systems."""
+
+
+def block_on(called: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Run a coroutine where blocking calls run, and wait for its result; not where an event loop runs."""
+    return http._block(called)  # noqa: SLF001 - of this module

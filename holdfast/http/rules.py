@@ -6,11 +6,12 @@ Must not know: calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from holdfast.authoring import check_matches
 from holdfast.errors import DefinitionError
 
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
@@ -22,7 +23,21 @@ TOTAL_SECONDS: Final = 120.0
 HOST_CHARACTERS_MAX: Final = 300
 HOSTS_MAX: Final = 10_000
 
+LEARNED_FROM: Final = 20
+"""From how many answers a contract is learned where nobody says otherwise."""
+LEARNED_FROM_MAX: Final = 10_000
+
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a contract is learned, and what code makes of what it speaks of."""
+
+    answers: int = LEARNED_FROM
+    """From how many answers."""
+    matches: frozenset[str] = frozenset()
+    """Paths of fields on which code matches: a text that was never seen there breaks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +57,8 @@ class HostRules:
     """Whether it may be on this machine, or one of its neighbours."""
     headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     """Sent with every call of this host, and to no other one."""
+    terms: Terms | None = None
+    """On which contracts of its answers are learned; None for not at all."""
 
 
 DEFAULT: Final = HostRules()
@@ -63,6 +80,20 @@ class RuleBook:
     def of(self, host: str) -> HostRules:
         """Return what holds for a host."""
         return self._rules.get(host, DEFAULT)
+
+
+def check_terms(contract: object, learn_from: int, matches: Collection[str]) -> Terms | None:
+    """Return how a contract is learned; None where none is. Raises DefinitionError."""
+    if contract is None:
+        return None
+    if contract != "learn":
+        raise DefinitionError(
+            f"contract={contract!r} says nothing",
+            remedy='Write contract="learn"; a type is said with each call: expect=',
+        )
+    if not 1 <= learn_from <= LEARNED_FROM_MAX:
+        raise DefinitionError(f"a contract is learned from 1 to {LEARNED_FROM_MAX:,} answers, not from {learn_from}")
+    return Terms(learn_from, check_matches(matches))
 
 
 def check_host(name: str) -> str:

@@ -33,7 +33,10 @@ GATHERINGS: Final = "gatherings"
 HOSTS: Final = "hosts"
 """Something was learned of a host that tasks call."""
 
-TOPICS: Final = frozenset({RUNS, MAIL, TASKS, REQUESTS, CLOSED, POOLS, LOCKS, SCHEDULES, GATHERINGS, HOSTS})
+CONTRACTS: Final = "contracts"
+"""Something was learned of what answers are like."""
+
+TOPICS: Final = frozenset({RUNS, MAIL, TASKS, REQUESTS, CLOSED, POOLS, LOCKS, SCHEDULES, GATHERINGS, HOSTS, CONTRACTS})
 """All of them: what is rung when nobody knows what was missed."""
 
 Listener: TypeAlias = Callable[[frozenset[str]], None]

@@ -16,6 +16,7 @@ from holdfast.ports.operations import (
     BudgetRecord,
     Changes,
     ChunkRecord,
+    ContractRecord,
     DeliveryFilter,
     DeliveryRecord,
     DriftRecord,
@@ -40,6 +41,7 @@ from holdfast.ports.operations import (
     Position,
     QueueRecord,
     RecordedExchanges,
+    RetirementRecord,
     RunFilter,
     RunRecord,
     ScheduleRecord,
@@ -171,6 +173,18 @@ class Store(Protocol):
 
     async def drifted(self, drift: int, limit: int) -> list[int]:
         """Return executions that are parked under a report and have recorded calls, oldest first."""
+
+    async def contract(self, host: str, endpoint: str) -> ContractRecord | None:
+        """Return the newest version of what was learned of an endpoint's answers."""
+
+    async def contract_versions(self, host: str, endpoint: str) -> list[ContractRecord]:
+        """Return what is kept of an endpoint's contract, the newest version first."""
+
+    async def contracts(self) -> list[ContractRecord]:
+        """Return the newest version of every contract, by host and endpoint."""
+
+    async def retirements(self) -> list[RetirementRecord]:
+        """Return what hosts say they give up, by host and endpoint."""
 
     async def exchanges(self, execution_id: int) -> list[RecordedExchanges]:
         """Return the calls of an execution's attempts that came to nothing, by step."""

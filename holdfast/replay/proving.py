@@ -19,6 +19,7 @@ import msgspec
 from holdfast.authoring import Module, WorkflowDefinition
 from holdfast.errors import HoldfastError
 from holdfast.history import Exchange, History, TaskCompleted
+from holdfast.ports.contracts import Contract, breaks, differences
 from holdfast.ports.mappings import Step
 from holdfast.ports.operations import DriftRecord
 from holdfast.ports.store import Store
@@ -71,6 +72,7 @@ def repair_drift(
     find: Callable[[str], WorkflowDefinition[Any, Any]],
     propose: Callable[[Exchange], Iterable[tuple[Step, ...]]],
     modules: Iterable[Module] = (),
+    contract: Contract | None = None,
 ) -> list[Proposal]:
     """Return proposals for a report, made from the first run and proven on the others, those that hold first.
 
@@ -80,6 +82,7 @@ def repair_drift(
         find: returns a workflow by name; raises UnknownNameError.
         propose: returns mappings for a recorded answer.
         modules: where the code of tasks is, besides the workflows' own modules.
+        contract: what was learned of the answers before, where that is what they break.
     """
     found: list[Proposal] = []
     for number, history in enumerate(histories):
@@ -88,7 +91,7 @@ def repair_drift(
             continue
         others = [*histories[:number], *histories[number + 1 :]]
         for steps in propose(exchange):
-            proof = prove(record, steps, others, find, modules)
+            proof = prove(record, steps, others, find, modules, contract)
             found.append(Proposal(steps, history.started.run_id, proof))
         break
     return sorted(found, key=lambda each: not each.proof.holds)
@@ -100,6 +103,7 @@ def prove(
     histories: Iterable[History],
     find: Callable[[str], WorkflowDefinition[Any, Any]],
     modules: Iterable[Module] = (),
+    contract: Contract | None = None,
 ) -> Proof:
     """Try a mapping on runs that it was not made from."""
     proven: list[str] = []
@@ -108,7 +112,7 @@ def prove(
         if _drifted_call(record, history) is None:
             continue
         name = history.started.run_id
-        problem = _problem(record, steps, history, find, modules)
+        problem = _problem(record, steps, history, find, modules, contract)
         if problem:
             refuted.append((name, problem))
         else:
@@ -122,10 +126,16 @@ def _problem(
     history: History,
     find: Callable[[str], WorkflowDefinition[Any, Any]],
     modules: Iterable[Module],
+    contract: Contract | None,
 ) -> str:
     """Return why a run does not go on with a mapping; empty when it does."""
+    calls = history.exchanges
+    if contract is not None:
+        calls, problem = _as_before(record, steps, calls, contract)
+        if problem:
+            return problem
     try:
-        replayer = _Proving(find(history.started.workflow), modules, {record.endpoint: steps})
+        replayer = _Proving(find(history.started.workflow), modules, {record.endpoint: steps}, calls)
         result = replayer.replay(history)
     except HoldfastError as error:
         return str(error)
@@ -139,18 +149,49 @@ def _problem(
     return ""
 
 
+def _as_before(
+    record: DriftRecord, steps: tuple[Step, ...], calls: Mapping[str, Sequence[Exchange]], contract: Contract
+) -> tuple[dict[str, tuple[Exchange, ...]], str]:
+    """Return recorded calls with answers of the old shape, and in what these still break their contract."""
+    from holdfast.http import endpoint_of_url, seen_of_exchange
+
+    found: dict[str, tuple[Exchange, ...]] = {}
+    problem = ""
+    for step, of_step in calls.items():
+        read: list[Exchange] = []
+        for each in of_step:
+            if each.status and endpoint_of_url(each.method, each.url) == (record.host, record.endpoint):
+                seen, as_before = seen_of_exchange(each, steps)
+                read.append(as_before)
+                differing = differences(contract, seen)
+                if breaks(differing):
+                    first = differing[0]
+                    problem = f"{first.path or 'its answer'} still is {first.found}, not {first.expected}"
+            else:
+                read.append(each)
+        found[step] = tuple(read)
+    return found, problem
+
+
 class _Proving(WorkflowReplayer):
     """Replays a run as if a mapping held, and calls nobody."""
 
-    def __init__(self, workflow: Any, modules: Iterable[Module], mappings: Mapping[str, tuple[Step, ...]]) -> None:
+    def __init__(
+        self,
+        workflow: Any,
+        modules: Iterable[Module],
+        mappings: Mapping[str, tuple[Step, ...]],
+        calls: Mapping[str, Sequence[Exchange]],
+    ) -> None:
         super().__init__(workflow, tasks=RERUN_FAILED, modules=modules)
         self.done: list[tuple[Done, bool]] = []
         """Outcomes of the steps that were done again, and whether they got to a call that was never made."""
         self._mappings = mappings
+        self._calls = calls
 
-    def _crew(self, known: KnownTasks, history: History) -> TodaysCode:
+    def _crew(self, known: KnownTasks, history: History) -> TodaysCode:  # noqa: ARG002 - its calls may read otherwise
         return TodaysCode(
-            known, history.exchanges, strict=True, mappings=self._mappings, done=lambda *each: self.done.append(each)
+            known, self._calls, strict=True, mappings=self._mappings, done=lambda *each: self.done.append(each)
         )
 
 

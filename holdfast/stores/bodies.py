@@ -12,6 +12,7 @@ Where a body stands:
     answer                  request                                     ledger          name
     kept answer             caller, key
     exchanges               execution and step
+    contract                host, endpoint
     memo                    run                                         input           schedule
     event                   of a gathering: workflow, key
     delivery                webhook, delivery id, part: headers, body, or the reason of one that failed
@@ -229,6 +230,17 @@ def _record_exchanges(codec: Codec, operation: ops.RecordExchanges) -> ops.Recor
     return _replace(operation, body=encrypt(codec, operation.body, place))
 
 
+def contract_place(host: str, endpoint: str) -> bytes:
+    """Return the place of what was learned of an endpoint."""
+    return place_of("contract", host, endpoint)
+
+
+def _keep_contract(codec: Codec, operation: ops.KeepContract) -> ops.KeepContract:
+    record = operation.record
+    body = encrypt(codec, record.body, contract_place(record.host, record.endpoint))
+    return _replace(operation, record=_replace(record, body=body))
+
+
 def _mark_done(codec: Codec, operation: ops.MarkDone) -> ops.MarkDone:
     # Alike: the very same write again is known by its result.
     return _replace(operation, result=codec.encrypt_alike(operation.result, place_of("ledger", operation.name)))
@@ -325,6 +337,7 @@ ENCRYPTS: Final[dict[type, Callable[[Codec, Any], Any]]] = {
     ops.BeatTasks: _beat,
     ops.RecordItems: _record,
     ops.RecordExchanges: _record_exchanges,
+    ops.KeepContract: _keep_contract,
     ops.MarkDone: _mark_done,
     ops.PutSchedule: _put_schedule,
     ops.Gather: _gather,
@@ -384,6 +397,8 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.TellHost,
         ops.ReportDrift,
         ops.SettleDrift,
+        ops.RelearnContract,
+        ops.NoteRetirement,
         ops.ReserveModelCall,
         ops.SettleModelCall,
         ops.ParkForBudget,

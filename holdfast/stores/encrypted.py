@@ -30,6 +30,7 @@ from holdfast.stores.bodies import (
     DECRYPTS,
     ENCRYPTS,
     PLAIN,
+    contract_place,
     delivery_place,
     exchanges_place,
     gathered_place,
@@ -141,6 +142,19 @@ class EncryptedStore:
             for each in await self._store.exchanges(execution_id)
         ]
 
+    async def contract(self, host: str, endpoint: str) -> ops.ContractRecord | None:
+        """Return the newest version of a contract. See `Store.contract`. Raises EncryptionError."""
+        found = await self._store.contract(host, endpoint)
+        return None if found is None else self._open_contract(found)
+
+    async def contract_versions(self, host: str, endpoint: str) -> list[ops.ContractRecord]:
+        """Return versions of a contract. See `Store.contract_versions`. Raises EncryptionError."""
+        return [self._open_contract(each) for each in await self._store.contract_versions(host, endpoint)]
+
+    async def contracts(self) -> list[ops.ContractRecord]:
+        """Return the newest version of every contract. See `Store.contracts`. Raises EncryptionError."""
+        return [self._open_contract(each) for each in await self._store.contracts()]
+
     async def outcomes(self, fan_out_id: int, start: int, stop: int) -> list[ops.ItemOutcome]:
         """Return outcomes of a fan-out's items. See `Store.outcomes`. Raises EncryptionError."""
         return [
@@ -222,6 +236,10 @@ class EncryptedStore:
 
     def _open_schedule(self, record: ops.ScheduleRecord) -> ops.ScheduleRecord:
         return _replace(record, input=open_or_leave(self.codec, record.input, place_of("schedule", record.name)))
+
+    def _open_contract(self, record: ops.ContractRecord) -> ops.ContractRecord:
+        place = contract_place(record.host, record.endpoint)
+        return _replace(record, body=self.codec.decrypt(record.body, place))
 
     async def _open_mail(self, row: ops.InboxRow) -> ops.InboxRow:
         match row.kind:

@@ -100,3 +100,33 @@ async def book(url: str, cents: int) -> str:
 async def stay(url: str, *, apart: bool) -> str:
     """Book a night for what it costs."""
     return await book(url, await (read_rate_in_a_process if apart else read_rate)(url))
+
+
+@task(retry=PATIENT)
+async def read_rate_untyped(url: str) -> Any:
+    """Read what a night costs, whatever it is."""
+    return (await http.get(f"{url}/rates/7")).json()["cents"]
+
+
+@workflow
+async def stay_untyped(url: str) -> str:
+    """Book a night for what it costs, whatever that is."""
+    return await book(url, await read_rate_untyped(url))
+
+
+@task(retry=PATIENT, contract="learn")
+async def count_rooms(url: str) -> Any:
+    """Count rooms."""
+    return (await http.get(f"{url}/rooms")).json()
+
+
+@task(retry=PATIENT, contract="learn", isolation="process")
+def count_rooms_in_a_process(url: str) -> Any:
+    """Count them in a process that can be killed."""
+    return http.sync.get(f"{url}/rooms").json()
+
+
+@workflow
+async def count_all(url: str, *, apart: bool) -> Any:
+    """Count rooms."""
+    return await (count_rooms_in_a_process if apart else count_rooms)(url)

@@ -162,5 +162,7 @@ def test_the_cost_of_calls_is_measured_beside_the_bare_client(tmp_path: Path) ->
     done = run("benchmarks.outbound", "--quick", "--json", str(tmp_path / "report.json"))
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "report.json").read_text())["rows"]
-    assert {row["system"]: row["metric"] for row in rows} == dict.fromkeys(("httpx", "holdfast", "checked"), "cpu")
+    assert {row["system"]: row["metric"] for row in rows} == dict.fromkeys(
+        ("httpx", "holdfast", "checked", "learned"), "cpu"
+    )
     assert "of processor time beside httpx" in done.stdout

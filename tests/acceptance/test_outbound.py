@@ -142,6 +142,71 @@ async def test_a_drift_parks_runs_under_one_report_before_their_next_effect(api,
     assert {effect.value["cents"] for effect in api.effects("/bookings")} == {9_900}
 
 
+@on_loop
+async def test_a_drift_is_found_without_any_type(api, tmp_path):
+    """The contract is learned by the fleet; a wrong mapping is refused, a right one lets all go on as before."""
+    api.route("GET", "/rates", lambda _: {"cents": 9_900})
+    bookings = count(1)
+    api.route("POST", "/bookings", lambda _: {"id": f"b-{next(bookings)}"})
+    http.host(api.host, private=True, contract="learn", learn_from=3)
+    module = "tests.acceptance.outbound_tasks"
+    async with stack(tmp_path) as app:
+        handles = []
+        for number in range(10):
+            if number == 4:
+                api.drift("/rates", "retyped", "cents")
+            handles.append(await app.client.start(outbound_tasks.stay_untyped, api.url, id=f"s-{number}"))
+            if number < 4:
+                await handles[-1].result()
+        async with await Client.connect(f"sqlite:///{tmp_path / 'store.db'}") as other:
+
+            async def all_parked() -> DriftRecord | None:
+                found = await other.store.drifts()
+                return found[0] if found and found[0].parked == 6 else None
+
+            report = await wait_for(all_parked)
+            assert (report.endpoint, report.contract) == ("GET /rates/{}", "its contract, version 1")
+            assert report.changes == (DriftChange("cents", "a valid integer", "text"),)
+            assert len(api.effects("/bookings")) == 4
+            wrong = tmp_path / "wrong.json"
+            wrong.write_text('[{"type": "convert", "path": "euros", "to": "number"}]')
+            number = str(report.drift)
+            with pytest.raises(subprocess.CalledProcessError) as refused:
+                await asyncio.to_thread(run_cli, tmp_path, "drift", "accept", number, module, "--mapping", str(wrong))
+            assert "still is text" in refused.value.stderr
+            told = await asyncio.to_thread(run_cli, tmp_path, "drift", "accept", number, module)
+            assert (told["resumed"], told["mapping"]) == (6, "read cents as a number")
+            assert len({await handle.result() for handle in handles}) == 10
+            (contract,) = [each for each in await other.store.contracts() if each.endpoint == "GET /rates/{}"]
+            assert (contract.version, contract.is_learned) == (1, True)
+    assert {effect.value["cents"] for effect in api.effects("/bookings")} == {9_900}
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@on_loop
+async def test_results_of_tasks_are_learned_wherever_they_run(api, tmp_path, apart):
+    """One that breaks what was learned parks its run, and is no result; resolved, it is learned anew."""
+    api.route("GET", "/rooms", lambda _: {"rooms": 5})
+    name = "count_rooms_in_a_process" if apart else "count_rooms"
+    async with stack(tmp_path) as app:
+        for number in range(20):
+            await (await app.client.start(outbound_tasks.count_all, api.url, apart=apart, id=f"c-{number}")).result()
+        api.drift("/rooms", "missing", "rooms")
+        handle = await app.client.start(outbound_tasks.count_all, api.url, apart=apart, id="c-x")
+
+        async with await Client.connect(f"sqlite:///{tmp_path / 'store.db'}") as other:
+
+            async def parked() -> DriftRecord | None:
+                found = await other.store.drifts()
+                return found[0] if found and found[0].parked else None
+
+            report = await wait_for(parked)
+        assert (report.host, report.endpoint) == (f"task {name}", "result")
+        assert report.changes == (DriftChange("rooms", "a value", "nothing"),)
+        await asyncio.to_thread(run_cli, tmp_path, "drift", "resolve", str(report.drift))
+        assert await handle.result() == {}
+
+
 @pytest.mark.parametrize("apart", [False, True])
 @on_loop
 async def test_what_a_failed_attempt_was_answered_serves_a_replay(api, tmp_path, monkeypatch, apart):

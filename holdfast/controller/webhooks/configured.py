@@ -70,6 +70,8 @@ DOING: Final = frozenset(
         "event",
         "delivery",
         "schema",
+        "contract",
+        "matches",
         "id_reuse_policy",
         "id_conflict_policy",
         "debounce",
@@ -79,7 +81,7 @@ DOING: Final = frozenset(
 )
 """What a table, or each of its `routes`, says about what is done."""
 
-TEXTS: Final = (SIGNING | DOING) - {"tolerance", "input", "message", "on", "schema", "batch"}
+TEXTS: Final = (SIGNING | DOING) - {"tolerance", "input", "message", "on", "schema", "matches", "batch"}
 """Those of them that are texts."""
 TEXT_EXAMPLE: Final = '"body.id"'
 

@@ -97,7 +97,7 @@ def decide(declared: Sequence[Webhook], facts: Facts, registry: Registry) -> Mea
         InputError: its body, or what was made of it, does not fit a schema or type; or it names no run.
         DeliveryError: an expression finds nothing where it has to.
     """
-    fitting = next(_fitting(declared, facts), None)
+    fitting = wanted(declared, facts)
     if fitting is None:
         about = f" about {facts.event!r}" if facts.event else ""
         return Nothing(f"no declaration of the webhook wants a delivery{about} like this")
@@ -132,6 +132,11 @@ def decide(declared: Sequence[Webhook], facts: Facts, registry: Registry) -> Mea
         if handler is not None:
             message = recorded(cast("MessageHandler[Any, Any]", handler), message)
     return Meaning(run_id, request, fitting.policy, fitting.signal, message)
+
+
+def wanted(declared: Sequence[Webhook], facts: Facts) -> Webhook | None:
+    """Return the first declaration that a delivery fits. Raises DeliveryError."""
+    return next(_fitting(declared, facts), None)
 
 
 def _gather(declared: Webhook, gathering: Gathering, facts: Facts, registry: Registry) -> Gather:

@@ -52,6 +52,13 @@ from holdfast.ports.operations.claiming import (
     Fit,
     ReleaseRuns,
 )
+from holdfast.ports.operations.contracts import (
+    ContractRecord,
+    KeepContract,
+    NoteRetirement,
+    RelearnContract,
+    RetirementRecord,
+)
 from holdfast.ports.operations.deliveries import (
     REFUSED_DELIVERIES_MAX,
     DeliveryFilter,
@@ -291,6 +298,9 @@ Operation: TypeAlias = (
     | RecordExchanges
     | ReportDrift
     | SettleDrift
+    | KeepContract
+    | RelearnContract
+    | NoteRetirement
     | ReserveModelCall
     | SettleModelCall
     | ParkForBudget
@@ -397,6 +407,7 @@ __all__ = [
     "CloseEntry",
     "Closing",
     "Continuation",
+    "ContractRecord",
     "Deliver",
     "Delivered",
     "DeliveryFilter",
@@ -427,6 +438,7 @@ __all__ = [
     "InboxRow",
     "ItemOutcome",
     "Join",
+    "KeepContract",
     "KeepSecret",
     "KeyRecord",
     "LeasedPlace",
@@ -448,6 +460,7 @@ __all__ = [
     "Moved",
     "NewChild",
     "NoteDelivery",
+    "NoteRetirement",
     "NoteUse",
     "NotedDelivery",
     "NoticeRecord",
@@ -479,6 +492,7 @@ __all__ = [
     "RecordExchanges",
     "RecordItems",
     "RecordedExchanges",
+    "RelearnContract",
     "ReleaseLease",
     "ReleaseRuns",
     "ReleaseTasks",
@@ -491,6 +505,7 @@ __all__ = [
     "ReserveModelCall",
     "Resume",
     "ResumePool",
+    "RetirementRecord",
     "RetryOwnTask",
     "RetryTask",
     "ReturnRequest",

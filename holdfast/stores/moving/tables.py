@@ -55,6 +55,8 @@ TRAVELLING: Final = (
     "model_calls",
     "model_days",
     "budgets",
+    "contracts",
+    "retirements",
 )
 
 STAYING: Final[Mapping[str, str]] = MappingProxyType(

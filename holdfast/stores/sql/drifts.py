@@ -16,7 +16,7 @@ import msgspec
 from holdfast.ports.bus import HOSTS
 from holdfast.ports.hosts import HostState
 from holdfast.ports.operations import DriftChange, DriftRecord, ReportDrift, SettleDrift
-from holdfast.stores.sql import executions, parking, parts
+from holdfast.stores.sql import contracts, executions, parking, parts
 from holdfast.stores.sql.hosts import change_host
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def settle(session: Session, operation: SettleDrift) -> int | None:
     host, endpoint, settled_at = found
     if settled_at is None:
         session.run("settle_drift", (operation.drift, session.now, operation.by))
+        if not operation.mapping:  # what was learned does not hold any more, and what does is to be seen
+            contracts.begin_anew(session, host, endpoint)
         _note(session, host, endpoint, None, operation.mapping)
     parked = session.rows("parked_by_drift", (*_range(operation.drift), operation.limit))
     return sum(parking.go_on(session, execution_id) for (execution_id,) in parked)

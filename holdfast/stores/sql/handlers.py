@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from holdfast.stores.sql import (
     audit,
     captures,
+    contracts,
     deliveries,
     delivery,
     drifts,
@@ -50,6 +51,7 @@ def handlers() -> Mapping[type, Handler]:
     for module in (
         audit,
         captures,
+        contracts,
         deliveries,
         delivery,
         drifts,

@@ -16,6 +16,7 @@ from holdfast.stores.sql import (
     audit,
     captures,
     chunks,
+    contracts,
     deliveries,
     drifts,
     exchanges,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         BudgetRecord,
         Changes,
         ChunkRecord,
+        ContractRecord,
         DeliveryFilter,
         DeliveryRecord,
         DriftRecord,
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
         Position,
         QueueRecord,
         RecordedExchanges,
+        RetirementRecord,
         RunRecord,
         ScheduleRecord,
     )
@@ -202,6 +205,22 @@ class Reads(ABC):
     async def drifted(self, drift: int, limit: int) -> list[int]:
         """Return executions that are parked under a report and have recorded calls, oldest first."""
         return await self._ask(lambda reader: drifts.read_drifted(reader, drift, limit))
+
+    async def contract(self, host: str, endpoint: str) -> ContractRecord | None:
+        """Return the newest version of what was learned of an endpoint's answers."""
+        return await self._ask(contracts.read_contract, host, endpoint)
+
+    async def contract_versions(self, host: str, endpoint: str) -> list[ContractRecord]:
+        """Return what is kept of an endpoint's contract, the newest version first."""
+        return await self._ask(contracts.read_versions, host, endpoint)
+
+    async def contracts(self) -> list[ContractRecord]:
+        """Return the newest version of every contract, by host and endpoint."""
+        return await self._ask(contracts.read_contracts)
+
+    async def retirements(self) -> list[RetirementRecord]:
+        """Return what hosts say they give up, by host and endpoint."""
+        return await self._ask(contracts.read_retirements)
 
     async def exchanges(self, execution_id: int) -> list[RecordedExchanges]:
         """Return the calls of an execution's attempts that came to nothing, by step."""

@@ -51,6 +51,8 @@ EXPECTED = {
     ("GET", "/v1/locks"): Scope.READ,
     ("POST", "/v1/locks/break"): Scope.OPERATE,
     ("GET", "/v1/limits"): Scope.READ,
+    ("GET", "/v1/contracts"): Scope.READ,
+    ("POST", "/v1/contracts/relearn"): Scope.OPERATE,
     ("GET", "/v1/drifts"): Scope.READ,
     ("POST", "/v1/drifts/{id}/resolve"): Scope.OPERATE,
     ("GET", "/v1/ai/usage"): Scope.READ,

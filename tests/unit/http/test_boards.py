@@ -8,8 +8,9 @@ from holdfast.app.encryption import make_store
 from holdfast.app.ringing import bus_of
 from holdfast.app.settings import Settings
 from holdfast.http import FleetBoard
-from holdfast.ports.bus import HOSTS
+from holdfast.ports.bus import CONTRACTS, HOSTS
 from holdfast.ports.hosts import FAILURES_MIN, Frozen, Outcomes, Turn
+from holdfast.ports.operations import ContractRecord, NoteRetirement
 from holdfast.stores import SystemClock
 from tests.unit.worker.rig import on_loop
 
@@ -35,12 +36,12 @@ class Worker:
         await self.store.close()
 
 
-async def ring(worker: Worker) -> asyncio.Future:
-    """Return what is done when the worker next hears that something was learned of hosts."""
+async def ring(worker: Worker, topic: str = HOSTS) -> asyncio.Future:
+    """Return what is done when the worker next hears that something was learned of hosts, or of another topic."""
     heard = asyncio.get_running_loop().create_future()
 
     def listen(topics: frozenset[str]) -> None:
-        if HOSTS in topics and not heard.done():
+        if topic in topics and not heard.done():
             heard.set_result(None)
 
     stop = worker.bus.listen(listen)
@@ -87,3 +88,27 @@ async def test_calls_from_another_loop_reach_the_board(tmp_path):
 
         state = await asyncio.to_thread(asyncio.run, elsewhere())
         assert state.frozen_by == "a"
+
+
+@on_loop
+async def test_a_contract_that_one_worker_keeps_is_read_by_another_at_the_next_ring(tmp_path):
+    """Until then it goes by its copy; what it keeps on top of an old one is refused."""
+    async with Worker(tmp_path / "s.db") as one, Worker(tmp_path / "s.db") as other:
+        await other.board.look("h")
+        assert await other.board.contract("h", "GET /x") is None
+        heard = await ring(other, CONTRACTS)
+        record = ContractRecord("h", "GET /x", 1, 1, is_learned=True, answers=5)
+        assert await one.board.keep_contract(record)
+        await heard
+        found = await other.board.contract("h", "GET /x")
+        assert (found.answers, found.is_learned) == (5, True)
+        assert not await other.board.keep_contract(record)
+        assert [each.version for each in await other.board.contract_versions("h", "GET /x")] == [1]
+
+
+@on_loop
+async def test_what_a_host_gives_up_is_news_to_the_fleet_once(tmp_path):
+    """Whoever hears it first says so."""
+    async with Worker(tmp_path / "s.db") as one, Worker(tmp_path / "s.db") as other:
+        note = NoteRetirement("h", "GET /x", None, 5.0, "", "r-1")
+        assert [await each.board.note_retirement(note) for each in (one, other)] == [True, False]

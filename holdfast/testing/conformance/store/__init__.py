@@ -15,6 +15,7 @@ from typing import Final
 from holdfast.testing.conformance.store import (
     children,
     claims,
+    contracts,
     deliveries,
     drifts,
     exchanges,
@@ -58,6 +59,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *model_calls.CHECKS,
     *starts.CHECKS,
     *drifts.CHECKS,
+    *contracts.CHECKS,
     *exchanges.CHECKS,
 )
 """Every check."""

@@ -122,6 +122,8 @@ MAY_SCAN = {
     "count_refused": "one row",
     "read_slots": "as many rows as there are processes",
     "read_hosts": "the whole table was asked for",
+    "read_contracts": "the whole table was asked for",
+    "read_retirements": "the whole table was asked for",
     "read_drifts": "the newest were asked for, of a table that grows with what changes outside",
     "read_budgets": "the whole table was asked for",
     "read_locks": "the whole table was asked for",

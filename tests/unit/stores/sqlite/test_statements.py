@@ -25,6 +25,8 @@ MAY_SCAN = {
     "read_members": "as many rows as there are processes",
     "forget_members": "as above, and only when one joins",
     "read_hosts": "the whole table was asked for",
+    "read_contracts": "the whole table was asked for",
+    "read_retirements": "the whole table was asked for",
     "read_drifts": "the newest were asked for, of a table that grows with what changes outside",
     "read_budgets": "the whole table was asked for",
     "read_locks": "the whole table was asked for",
