@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from holdfast.ai.endpoints import KEYS, Endpoint
 from holdfast.ai.extra import installed
 from holdfast.ai.usage import Reading
-from holdfast.errors import AnswerError, DefinitionError, ModelError, ModelRequestError, RateLimited
+from holdfast.errors import AnswerError, DefinitionError, HoldfastError, ModelError, ModelRequestError, RateLimited
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelResponse
@@ -38,6 +38,26 @@ def noted_refusals(reading: Reading) -> Iterator[None]:
     except ModelHTTPError as error:
         reading.refused = error.status_code < SERVER_ERROR or error.status_code == OVERLOADED
         raise
+
+
+def seconds_refused(error: Exception) -> float | None:
+    """Return how long to wait before a provider is asked again that said to come later; None where it did not."""
+    from pydantic_ai import exceptions as those
+
+    if isinstance(error, those.ModelRateLimitError | those.ModelOverloadedError):
+        return PATIENCE_SECONDS if error.retry_after is None else float(error.retry_after)
+    return None
+
+
+def is_final(error: Exception) -> bool:
+    """Say whether another attempt would come to the same."""
+    from pydantic_ai import exceptions as those
+
+    if isinstance(error, HoldfastError):
+        return not error.retryable
+    if isinstance(error, those.ModelRequestRejectedError | those.ModelQuotaExceededError):
+        return True
+    return isinstance(error, those.UserError | those.AgentRunError) and not isinstance(error, those.ModelAPIError)
 
 
 @contextmanager

@@ -13,10 +13,10 @@ The stack under a call, innermost first, looks like this:
     asyncio/...      Handle._run         Python's own
     holdfast/engine  ...                 the engine that drives the workflow: the walk ends here
 
-Nobody is to blame when the nearest frame that is not Python's own is Holdfast's: then the runtime minds its own
-business. Nor when a watcher stands anywhere on the way: logging, tracebacks and the import system read clocks and
-files for themselves, and hand nothing to the workflow. Nor when the interpreter slipped the frame in between two
-instructions of the workflow: finalizers, signal handlers, tracers.
+Nobody is to blame when the nearest frame that is not Python's own is Holdfast's, or of a library that was made for
+this: then it minds its own business. Nor when a watcher stands anywhere on the way: logging, tracebacks and the import
+system read clocks and files for themselves, and hand nothing to the workflow. Nor when the interpreter slipped the
+frame in between two instructions of the workflow: finalizers, signal handlers, tracers.
 """
 
 from __future__ import annotations
@@ -69,6 +69,10 @@ AUTHORED: Final = ("holdfast.demo", "holdfast.testing")
 DRIVERS: Final = ("holdfast.engine", "holdfast.replay", "holdfast.orchestrator", "holdfast.temporal")
 """Packages that run workflow code. What stands beyond them on the stack does not belong to the workflow."""
 
+DURABLE: Final = ("pydantic_ai", "pydantic_graph")
+"""Libraries that run in workflow code, with an adapter of Holdfast's under them. They draw ids and read clocks for
+notes of their own; what decides anything they ask of the adapter."""
+
 
 class Origin(Enum):
     """Whose code a frame runs."""
@@ -108,11 +112,11 @@ def find_culprit(frame: FrameType | None, call: str) -> Culprit | None:
         if frame.f_code in interruptions or frame.f_code.co_name == "__del__" or _is_watcher(module):
             return None
         origin = origin_of(frame)
-        if origin is Origin.RUNTIME:
-            if user is None and not any(origin_of(each) is Origin.LIBRARY for each in inner):
-                return None
-            if user is not None or _is_within(module, DRIVERS):
-                break
+        minds_itself = origin is Origin.RUNTIME or _is_within(module, DURABLE)
+        if minds_itself and user is None and not any(origin_of(each) is Origin.LIBRARY for each in inner):
+            return None
+        if origin is Origin.RUNTIME and (user is not None or _is_within(module, DRIVERS)):
+            break
         if user is None:
             if origin is Origin.USER:
                 user = frame

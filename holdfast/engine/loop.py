@@ -269,6 +269,9 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         """Return virtual time, which stands still within a turn."""
         return self.now
 
+    def get_task_factory(self) -> None:
+        """Return None: tasks are the loop's own. Libraries ask before they create one."""
+
     def get_debug(self) -> bool:
         """Return False: debug mode would read the wall clock."""
         return False

@@ -160,7 +160,7 @@ async def test_the_library_that_is_not_installed_is_named(path, tmp_path, monkey
         await LLM(local(path)).generate("How many legs?")
 
 
-def test_a_task_asks_it(here, manual):
+def test_a_task_asks_it(here, manual, tmp_path):
     """Which prefix was used is written down with the run, and costs nothing."""
     llm = llm_of(here, manual)
 
@@ -173,7 +173,7 @@ def test_a_task_asks_it(here, manual):
     async def desk() -> str:
         return await answer("How many legs?")
 
-    with Holdfast(definitions=[desk, answer]) as app:
+    with Holdfast(store=f"sqlite:///{tmp_path}/store.db", definitions=[desk, answer]) as app:
         assert app.start(desk).result() == "Six."
 
 

@@ -157,7 +157,6 @@ def test_every_method_of_a_loop_works_or_refuses_or_is_not_for_workflow_code() -
     assert inherited == {  # raise NotImplementedError: about the host's own loop
         "close",
         "get_exception_handler",
-        "get_task_factory",
         "remove_reader",
         "remove_signal_handler",
         "remove_writer",
