@@ -48,6 +48,11 @@ class Asked:
         return bool(self.body.get("stream"))
 
     @property
+    def keeps_by_itself(self) -> bool:
+        """Whether a provider of this form keeps long prompts that have no breakpoints."""
+        return not self.path.endswith("/messages")
+
+    @property
     def output_tool(self) -> str:
         """Name of the tool by which the answer is to be given; empty for plain text."""
         for each in self.body.get("tools", ()):

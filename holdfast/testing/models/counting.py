@@ -4,7 +4,8 @@ Owns: which tokens were read, which were written, and until when they are kept.
 Must not know: requests, connections.
 
 Two ways are played. With breakpoints, as Anthropic: what stands before one is kept, if it is long enough, and read
-where a later prompt begins with the same blocks. Without, as OpenAI: every whole chunk of a long prompt is kept.
+where a later prompt begins with the same blocks. Without, as OpenAI: every whole chunk of a long prompt is kept; where
+there are none, Anthropic keeps nothing.
 """
 
 from __future__ import annotations
@@ -42,12 +43,19 @@ class PromptCache:
         self._kept: dict[str, float] = {}
         """Digest of a prefix -> until when it is kept."""
 
-    def count(self, blocks: Sequence[Block]) -> tuple[Counted, list[str]]:
-        """Return what a prompt costs now, and the prefixes that are kept once it has been computed."""
+    def count(self, blocks: Sequence[Block], *, by_itself: bool) -> tuple[Counted, list[str]]:
+        """Return what a prompt costs now, and the prefixes that are kept once it has been computed.
+
+        Args:
+            blocks: the prompt.
+            by_itself: whether this provider keeps prompts without breakpoints.
+        """
         ends = list(_prefixes(blocks))
         total = ends[-1][1] if ends else 0
         if any(each.is_breakpoint for each in blocks):
             return self._count_breakpoints(blocks, ends, total)
+        if not by_itself:
+            return Counted(total, 0, 0), []
         return self._count_chunks("".join(each.text for each in blocks), total)
 
     def keep(self, prefixes: Sequence[str]) -> None:

@@ -109,7 +109,7 @@ class HostedModel:
             trouble, retry_after = self._troubles.popleft() if self._troubles else (None, None)
             if trouble not in {None, "garbage", "cut off"}:
                 return "", Counted(0, 0, 0), trouble, retry_after
-            counted, prefixes = self._cache.count(asked.blocks)
+            counted, prefixes = self._cache.count(asked.blocks, by_itself=asked.keeps_by_itself)
             self.asked.append(asked)
             self.counted.append(counted)
         self._before(asked)
