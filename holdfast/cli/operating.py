@@ -15,7 +15,7 @@ from holdfast.cli.filters import WhereOption, read_filter
 from holdfast.cli.known import Known, ModuleOption
 from holdfast.cli.output import Exit, Output
 from holdfast.cli.payloads import read_json
-from holdfast.cli.runs import run_fields
+from holdfast.cli.runs import run_fields, runs
 from holdfast.cli.verbs import JsonOption, StoreOption, user, with_client
 from holdfast.client import BULK_RUNS, check_overrides, meant
 from holdfast.errors import HistoryError, LeaseError, PayloadError, RequestError, UsageError
@@ -37,6 +37,7 @@ NameOption = Annotated[
 ]
 
 
+@runs.command()
 def cancel(
     run: OneOrMany = None,
     where: WhereOption = None,
@@ -50,6 +51,7 @@ def cancel(
     _operate("cancel", run, where, reason, store, yes=yes, name=name, as_json=as_json)
 
 
+@runs.command()
 def terminate(
     run: OneOrMany = None,
     where: WhereOption = None,
@@ -63,6 +65,7 @@ def terminate(
     _operate("terminate", run, where, reason, store, yes=yes, name=name, as_json=as_json)
 
 
+@runs.command()
 def pause(
     run: OneOrMany = None,
     where: WhereOption = None,
@@ -75,6 +78,7 @@ def pause(
     _operate("pause", run, where, reason, store, yes=yes, name=None, as_json=as_json)
 
 
+@runs.command()
 def resume(
     run: OneOrMany = None,
     where: WhereOption = None,
@@ -86,6 +90,7 @@ def resume(
     _operate("resume", run, where, "", store, yes=yes, name=None, as_json=as_json)
 
 
+@runs.command()
 def fork(
     run: OneOrMany = None,
     *,
@@ -141,12 +146,6 @@ def fork(
         )
 
     with_client(output, store, body)
-
-
-def add_verbs(runs: typer.Typer) -> None:
-    """Add the verbs of this file to `holdfast runs`."""
-    for verb in (cancel, terminate, pause, resume, fork):
-        runs.command()(verb)
 
 
 def person() -> str:
