@@ -190,17 +190,21 @@ def paints(url: str, rounds: int) -> list[Sample]:
 
 
 def memory(url: str, pid: int, loads: int) -> list[Sample]:
-    """Return how much memory the process has after many pages, and how much more that is than before."""
+    """Return how much memory the process has, how much more it is after many pages, and after as many again.
+
+    What pages leave behind for ever grows the second time as it did the first; what is made once does not.
+    """
     paths = list(PAGES.values())
-    for path in paths * 3:
-        _get(url + path)
-    before = _resident_mib(pid)
-    for number in range(loads):
-        _get(url + paths[number % len(paths)])
-    after = _resident_mib(pid)
+    sizes = []
+    for count in (3 * len(paths), loads, loads):
+        for number in range(count):
+            _get(url + paths[number % len(paths)])
+        sizes.append(_resident_mib(pid))
+    before, after, later = sizes
     return [
-        Sample("memory", "MiB", (after,)),
+        Sample("memory", "MiB", (later,)),
         Sample("memory_more_after_pages", "MiB", (after - before,), loads),
+        Sample("memory_more_after_as_many_again", "MiB", (later - after,), loads),
     ]
 
 
