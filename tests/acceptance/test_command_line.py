@@ -71,7 +71,7 @@ def test_a_module_that_breaks_is_named_at_its_line(folder: Path, verb: tuple[str
 
 
 def command_line(process: str) -> list[bytes]:
-    """Return a process's words, by one read: who reads twice may get the end of another program's behind the first's."""
+    """Return a process's words, by one read: two may be of two programs that it was."""
     with Path(f"/proc/{process}/cmdline").open("rb", buffering=0) as line:
         return (line.read(65_536) or b"").split(b"\0")
 
