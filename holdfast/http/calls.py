@@ -50,6 +50,10 @@ MARGIN_SECONDS: Final = 0.2
 """What is left of an attempt's time for it to say what happened, and at most a tenth of it."""
 SPREAD_SECONDS: Final = 3.0
 """Those who wait for one host come back within so much time of each other, where it did not say how many it takes."""
+TURNS_MAX: Final = 3
+"""Whoever was late for so many turns goes when it is late."""
+LATE_SHARE: Final = 0.05
+"""Of a window: so late a turn may be taken, for which turns leave room."""
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that change nothing: no key is sent along, and redirects are followed to other hosts."""
 KEPT_ON_THE_WAY: Final = frozenset({"accept", "accept-encoding", "accept-language", "user-agent"})
@@ -184,13 +188,9 @@ class Caller:
     async def _pass_gate(self, board: Board, host: str, by: str, state: HostState, budget: _Budget) -> bool:
         """Wait for a turn where that is soon; say whether this call finds out if the host is back."""
         now = board.now()
-        if state.frozen_until > now:
+        if state.frozen_until > now and not state.is_paced(now):
             left = state.frozen_until - now
-            raise HostBusy(
-                retry_after=left + (0.0 if state.amount else _draw(left)),
-                host=host,
-                reason=f"it wants to be left alone, as {state.frozen_by or 'this process'} was told",
-            )
+            raise HostBusy(retry_after=left + _draw(left), host=host, reason=_left_alone(state))
         probes = False
         match state.circuit(now):
             case "closed":
@@ -209,15 +209,25 @@ class Caller:
         return probes
 
     async def _wait_turn(self, board: Board, host: str, budget: _Budget) -> None:
-        reply = await board.tell(host, Turn())
-        left = reply.at - board.now()
-        # Half of the time has to be left for the call itself.
-        if not reply.granted or left > budget.total / 2:
-            takes = f"it takes {reply.state.amount:g} calls in {reply.state.per:g} s, and others come first"
-            raise HostBusy(retry_after=max(0.0, left), host=host, reason=takes)
-        if left > 0.0:
+        """Wait until it is this call's turn; of a frozen host, one after it. Raises HostBusy where that is not soon."""
+        for _ in range(TURNS_MAX):
+            reply = await board.tell(host, Turn())
+            asked = board.now()
+            state, left = reply.state, reply.at - asked
+            # Half of the time has to be left for the call itself.
+            if not reply.granted or left > budget.total / 2:
+                takes = f"it takes {state.amount:g} calls in {state.per:g} s, and others come first"
+                reason = _left_alone(state) if state.frozen_until > asked else takes
+                raise HostBusy(retry_after=max(0.0, left), host=host, reason=reason)
+            if left <= 0.0:
+                return
             await asyncio.sleep(left)
             budget.total -= left
+            # Of a process that stood still all would go at once whose turns have passed: they take others. So does
+            # whoever waited while the host was heard to want to be left alone.
+            found, now = await board.look(host), board.now()
+            if now - reply.at <= state.per * LATE_SHARE and (found is None or found.frozen_until <= now):
+                return
 
     # --- What is sent ------------------------------------------------------------------------------------------------
 
@@ -459,6 +469,10 @@ def _about(answer: httpx.Response) -> tuple[str, str, str, int, str]:
     excerpt = "".join(each if each.isprintable() else "?" for each in text[:EXCERPT_CHARACTERS])
     words = f"it answered {answer.status_code} {answer.reason_phrase}".rstrip()
     return request.method, shown(request.url), words, answer.status_code, excerpt
+
+
+def _left_alone(state: HostState) -> str:
+    return f"it wants to be left alone, as {state.frozen_by or 'this process'} was told"
 
 
 def _spread(seconds: float, announced: Announcement) -> float:

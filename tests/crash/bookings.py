@@ -3,7 +3,7 @@
 Owns: starting and killing the stacks, settling drifts as a person would, and counting.
 Must not know: what is booked how; that is `examples/booking`.
 
-    python -m tests.crash.bookings --runs 2000 --kills 10 --seed 1 [--limit 200] [--folder FOLDER]
+    python -m tests.crash.bookings --runs 2000 --kills 10 --seed 1 [--limit 25] [--folder FOLDER]
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2_000)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--limit", type=int, default=200)
+    parser.add_argument("--limit", type=int, default=25)
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     folder = given.folder or Path(tempfile.mkdtemp(prefix="bookings-"))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -22,7 +23,10 @@ from holdfast.errors import (
     OutsideWorkflowError,
 )
 from holdfast.history import Exchange
-from holdfast.http import Http
+from holdfast.http import Http, Outbound, outbound
+from holdfast.http.boards import LocalBoard
+from holdfast.ports.hosts import Frozen, Turn
+from holdfast.ports.reach import Reach
 from holdfast.ports.task import TaskInfo, current_task
 from holdfast.testing.fake_api import (
     Answer,
@@ -175,6 +179,64 @@ async def test_a_host_that_wants_to_be_left_alone_is_left_alone(api, http):
         assert 29.0 < caught.value.retry_after < 35.0
         assert not caught.value.freezes
     assert len(api.requests()) == 1
+
+
+class SteadyBoard(LocalBoard):
+    """Its time stands still, and after the first turn that somebody gets it is a second later than that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = 1_000_000.0
+        self.turns: list[float] = []
+
+    def now(self) -> float:
+        """Return its own time."""
+        return self.time
+
+    async def tell(self, host, fact):
+        """Note the turn."""
+        reply = await super().tell(host, fact)
+        if isinstance(fact, Turn):
+            self.turns.append(reply.at)
+            if len(self.turns) == 1:
+                asyncio.get_running_loop().call_soon(setattr, self, "time", reply.at + 1.0)
+        return reply
+
+
+@pytest.fixture
+def board():
+    """Return what tasks find, with a time of its own."""
+    found = SteadyBoard()
+    end = outbound.serve(lambda: Outbound(found, Reach()))
+    yield found
+    end()
+
+
+@on_loop
+async def test_who_misses_a_turn_takes_another_one(api, http, board):
+    """Of a process that stood still all would go at once whose turns have passed."""
+    await board.tell(api.host, Frozen(0.01, "r", 10.0, 1.0))
+    current_task.set(attempt())
+    await http.get(f"{api.url}/charges/1")
+    first, second = board.turns
+    assert second - first == pytest.approx(1.0)
+    assert len(api.requests()) == 1
+
+
+@on_loop
+async def test_who_meets_a_frozen_host_with_a_pace_comes_back_at_a_time_of_their_own(api, http, board):
+    """Thousands that wait do not all come when it thaws."""
+    await board.tell(api.host, Frozen(30.0, "r/charge#1", 10.0, 1.0))
+    current_task.set(attempt())
+    waits = []
+    for _ in range(3):
+        with pytest.raises(HostBusy, match="left alone, as r/charge#1 was told") as caught:
+            await http.get(f"{api.url}/charges/1")
+        waits.append(caught.value.retry_after)
+        board.time = 1_000_000.0
+    assert waits[0] >= 30.0
+    assert all(later - sooner >= 0.1 for sooner, later in pairwise(waits))
+    assert api.requests() == []
 
 
 @on_loop
