@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from holdfast.ai.prices import cost_of
 from holdfast.ai.usage import Usage
 from holdfast.errors import DefinitionError
-from holdfast.ports.operations import NANO, Amount, BudgetLimit
+from holdfast.ports.operations import NANO, Amount, BudgetLimit, Period
 
 if TYPE_CHECKING:
     from holdfast.ai.endpoints import Endpoint
 
-Period: TypeAlias = Literal["run", "workflow", "day"]
 
 BYTES_PER_TOKEN: Final = 2
 """A token stands for more than this, in any language and in code: so a request is not longer than it is taken for."""

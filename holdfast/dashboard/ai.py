@@ -17,7 +17,6 @@ from starlette.responses import RedirectResponse, Response
 
 from holdfast.controller import Scope
 from holdfast.controller.documents import BudgetState, Grant, ModelUsed
-from holdfast.controller.documents.spending import Period
 from holdfast.controller.http import ThePrincipal, TheService, requires
 from holdfast.dashboard.charts import Bar, Column, draw_bars
 from holdfast.dashboard.doors import PageRoute
@@ -25,6 +24,7 @@ from holdfast.dashboard.forms import TheForm
 from holdfast.dashboard.pages import show
 from holdfast.dashboard.words import dollars
 from holdfast.errors import InputError
+from holdfast.ports.operations import Period
 
 DAYS: Final = (1, 7, 30, 90)
 SHOWN_MAX: Final = 100

@@ -11,10 +11,9 @@ from typing import Annotated, Literal, TypeAlias, cast
 import msgspec
 
 from holdfast.controller.documents.base import Document
-from holdfast.ports.operations import NANO, Amount, BudgetRecord, ModelUsageRecord
+from holdfast.ports.operations import NANO, Amount, BudgetRecord, ModelUsageRecord, Period
 
 Group: TypeAlias = Literal["day", "workflow", "model", "prefix"]
-Period: TypeAlias = Literal["run", "workflow", "day"]
 
 
 class ModelUsed(Document, frozen=True):

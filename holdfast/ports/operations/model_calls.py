@@ -8,12 +8,14 @@ Amounts are whole nano-dollars, so that sums are exact. What a provider did not 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from holdfast.ports.operations.base import Value
 
 NANO: Final = 1_000_000_000
 """So many nano-dollars are a dollar."""
+Period: TypeAlias = Literal["run", "workflow", "day"]
+"""What has a budget of its own: each run, each workflow, each day."""
 _DAY_SECONDS: Final = 86_400.0
 
 
