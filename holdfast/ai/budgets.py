@@ -18,7 +18,6 @@ from holdfast.ports.operations import NANO, Amount, BudgetLimit, Period
 if TYPE_CHECKING:
     from holdfast.ai.endpoints import Endpoint
 
-
 BYTES_PER_TOKEN: Final = 2
 """A token stands for more than this, in any language and in code: so a request is not longer than it is taken for."""
 OUTPUT_TOKENS: Final = 4_096
