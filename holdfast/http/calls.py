@@ -219,12 +219,11 @@ class Caller:
                 takes = f"it takes {state.amount:g} calls in {state.per:g} s, and others come first"
                 reason = _left_alone(state) if state.frozen_until > asked else takes
                 raise HostBusy(retry_after=max(0.0, left), host=host, reason=reason)
-            if left <= 0.0:
-                return
-            await asyncio.sleep(left)
-            budget.total -= left
-            # Of a process that stood still all would go at once whose turns have passed: they take others. So does
-            # whoever waited while the host was heard to want to be left alone.
+            if left > 0.0:
+                await asyncio.sleep(left)
+                budget.total -= left
+            # Of a process that stood still, or was told late of its turns, all would go at once whose turns have passed:
+            # they take others. So does whoever waited while the host was heard to want to be left alone.
             found, now = await board.look(host), board.now()
             if now - reply.at <= state.per * LATE_SHARE and (found is None or found.frozen_until <= now):
                 return

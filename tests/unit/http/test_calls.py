@@ -224,6 +224,26 @@ async def test_who_misses_a_turn_takes_another_one(api, http, board):
 
 
 @on_loop
+async def test_who_is_told_late_of_a_turn_takes_another_one(api, http, board):
+    """A store that is slow to answer grants turns that have passed when they are heard of."""
+    await board.tell(api.host, Frozen(0.0, "r", 10.0, 1.0))
+    board.time += 10.0
+    grant, late = board.tell, [1.0, 0.0]
+
+    async def tell_late(host, fact):
+        reply = await grant(host, fact)
+        board.time += late.pop(0)
+        return reply
+
+    board.tell = tell_late
+    current_task.set(attempt())
+    await http.get(f"{api.url}/charges/1")
+    assert late == []
+    assert len(board.turns) == 2
+    assert len(api.requests()) == 1
+
+
+@on_loop
 async def test_who_meets_a_frozen_host_with_a_pace_comes_back_at_a_time_of_their_own(api, http, board):
     """Thousands that wait do not all come when it thaws."""
     await board.tell(api.host, Frozen(30.0, "r/charge#1", 10.0, 1.0))
