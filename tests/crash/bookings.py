@@ -34,6 +34,8 @@ STUCK_SECONDS = 90.0
 LEASE_SECONDS = 3.0
 LATE_MIN, LATE_SHARE = 3, 0.1
 """So many more than the limit may arrive within a second: turns are spaced, and a busy machine is late with some."""
+LOOK_SECONDS = 0.5
+"""The services are in this process: whoever looks all the time keeps them from answering."""
 MODULE = "examples.booking.automations"
 STATEMENTS = (sys.executable, "-m", "holdfast")
 
@@ -116,9 +118,9 @@ class Campaign:
 
     async def _watch(self, client: Client, tally: Tally, kills: int) -> None:
         """Kill stacks and settle drifts until all has ended."""
-        ended, changed_at, killed_at = -1, time.monotonic(), time.monotonic()
+        moved, changed_at, killed_at = -1, time.monotonic(), time.monotonic()
         while True:
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(LOOK_SECONDS)
             for each in await client.store.drifts():
                 if each.settled_at is None and each.parked:
                     tally.drifts += 1
@@ -130,11 +132,11 @@ class Campaign:
                             await self._book_more(client)
                 if each.parked:
                     await client.store.write([SettleDrift(each.drift, "campaign", 100)])
-            now, before = time.monotonic(), ended
-            ended = len(self._api.effects()) + sum(map(len, await self._ended(client)))
-            if sum(map(len, await self._ended(client))) == tally.runs:
+            through = sum(map(len, await self._ended(client)))
+            if through == tally.runs:
                 return
-            if ended != before:
+            now, before, moved = time.monotonic(), moved, len(self._api.effects()) + through
+            if moved != before:
                 changed_at = now
             elif now - changed_at > STUCK_SECONDS:
                 tally.problems.append(f"nothing happened for {STUCK_SECONDS:.0f} s")
