@@ -17,7 +17,7 @@ from holdfast.history import Exchange
 from holdfast.http import LEARNED, propose_mappings
 from holdfast.ports.contracts import Contract, decode_learned
 from holdfast.ports.mappings import Step, decode_mapping, say_step
-from holdfast.ports.operations import DriftRecord
+from holdfast.ports.operations import DriftRecord, ProposeMappings
 from holdfast.replay import Proof, Proposal, prove, read_drifted, repair_drift
 
 
@@ -33,7 +33,8 @@ def repair(
     """Propose how answers of a new shape can be read as before, and show on which runs each proposal was tried.
 
     A proposal is made from one run and replayed on the others, with the code on disk, against the answers that they
-    were given. Nothing is applied: that is `holdfast drift accept`. Ends with 1 when no proposal holds.
+    were given. Nothing is applied: the report keeps what is proposed, and a person accepts one on the dashboard, over
+    HTTP, or by `holdfast drift accept`. Ends with 1 when no proposal holds.
     """
     output = Output(as_json=as_json)
 
@@ -44,6 +45,7 @@ def repair(
             ("proposal", "state", "mapping", "made_from", "proven", "refuted"),
             [_fields(number, each) for number, each in enumerate(proposals, 1)],
         )
+        await client.store.write([ProposeMappings(drift, tuple(each.kept() for each in proposals))])
         for each in proposals:
             for run_id, problem in each.proof.refuted[:3]:
                 output.note(f"{run_id}: {problem}")

@@ -14,17 +14,13 @@ from holdfast.controller.actors import store_of
 from holdfast.controller.documents import (
     BrokenLock,
     ContractList,
-    Drift,
-    DriftList,
     LearnedContract,
     LimitList,
     LockList,
     Pool,
     PoolList,
-    ResolvedDrift,
     WorkerList,
     contract_document,
-    drift_document,
     limit_document,
     lock_document,
     pool_document,
@@ -41,7 +37,6 @@ from holdfast.ports.operations import (
     RelearnContract,
     ResumePool,
     SetLimit,
-    SettleDrift,
 )
 from holdfast.ports.store import Store
 
@@ -91,25 +86,6 @@ class Fleet:
     async def limits(self) -> LimitList:
         """Return every limit that somebody holds, every rate, and every host of which anything is known."""
         return LimitList(limits=[limit_document(each) for each in await self._store.limits()])
-
-    async def drifts(self) -> DriftList:
-        """Return the newest reports of answers that are not as expected, the newest first."""
-        return DriftList(drifts=[drift_document(each) for each in await self._store.drifts()])
-
-    async def drift(self, drift: int) -> Drift:
-        """Return one report of the newest. Raises UnknownNameError."""
-        found = next((each for each in await self._store.drifts() if each.drift == drift), None)
-        if found is None:
-            raise _no_drift(drift)
-        return drift_document(found)
-
-    async def resolve_drift(self, drift: int, limit: int, by: str = "") -> ResolvedDrift:
-        """Let calls be made again, and `limit` runs go on; `by` is who does it. Raises UnknownNameError."""
-        (resumed,) = await store_of(self._store, by).write([SettleDrift(drift, by, limit)])
-        if resumed is None:
-            raise _no_drift(drift)
-        parked = next((each.parked for each in await self._store.drifts() if each.drift == drift), 0)
-        return ResolvedDrift(drift=drift, resumed=resumed, parked=parked)
 
     async def contracts(self) -> ContractList:
         """Return what the fleet has learned of answers, and what hosts say they give up."""
@@ -163,7 +139,3 @@ class Fleet:
             for each in await self._store.members()
             if each.kind in {"orchestrator", "stack"} and each.expires_at > now
         )
-
-
-def _no_drift(drift: int) -> UnknownNameError:
-    return UnknownNameError("drift", str(drift), remedy="See them: GET /v1/drifts, or holdfast drift list.")

@@ -5,7 +5,7 @@ Must not know: requests, responses, routes, who asks; what a part does.
 
     start   -> starts      validate, hand over, describe what came of it
     gather  -> gatherings
-    look    -> runs, glance, fleet, spending, audit, notices, captures, inbox
+    look    -> runs, glance, fleet, drifts, spending, audit, notices, captures, inbox
     talk    -> messages
     operate -> operating, forks, schedules, keys
     log in  -> sessions
@@ -21,6 +21,7 @@ from holdfast.authoring import Registry
 from holdfast.controller.audit import AuditLog
 from holdfast.controller.backlog import BACKLOG_MAX, Backlog
 from holdfast.controller.captures import CaptureShelf
+from holdfast.controller.drifts import Drifts
 from holdfast.controller.fleet import Fleet
 from holdfast.controller.forks import Forks
 from holdfast.controller.gatherings import GatheringService
@@ -98,6 +99,7 @@ class ControllerService:
         self.forks = Forks(engine, registry, self.runs, draw_id)
         self.gatherings = GatheringService(engine, registry, store, backlog)
         self.fleet = Fleet(store)
+        self.drifts = Drifts(store)
         self.spending = Spending(store)
         self.audit = AuditLog(store)
         self.notices = Outbox(store)

@@ -1,14 +1,15 @@
 """Drifts: hosts that answer otherwise than code expects, and the runs that are parked because of it.
 
-Owns: these pages, and resolving a report.
+Owns: these pages, resolving a report, accepting a mapping that is proven.
 Must not know: how a drift is found, how a mapping is proven. Proving one replays runs with the code on disk, which is
-no work for whoever serves pages: the page says what to type.
+no work for whoever serves pages: the page says what to type, and shows what came of it.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -25,6 +26,8 @@ PART: Final = 1_000
 SHOWN_MAX: Final = 100
 """How many reports, or differences of one, a page shows."""
 
+_decode_mapping = msgspec.json.Decoder(list[dict[str, Any]]).decode
+
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -34,7 +37,7 @@ Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 @requires(Scope.READ)
 async def list_drifts(request: Request, service: TheService) -> Response:
     """Show the reports: those that are open first, the newest first."""
-    drifts = sorted((await service.fleet.drifts()).drifts, key=lambda each: each.state != "open")
+    drifts = sorted((await service.drifts.newest()).drifts, key=lambda each: each.state != "open")
     opened = sum(each.state == "open" for each in drifts)
     return show(
         request,
@@ -50,10 +53,12 @@ async def read_drift(
     request: Request, service: TheService, number: Number, went_on: Annotated[int | None, Query(ge=0, le=PART)] = None
 ) -> Response:
     """Show one report: what is called, what was expected and what was found, and how many runs wait."""
+    drift = await service.drifts.one(number)
     return show(
         request,
         "drift.html",
-        drift=await service.fleet.drift(number),
+        drift=drift,
+        proposals=[(each, msgspec.json.encode(each.mapping).decode()) for each in drift.proposals],
         went_on=went_on,
         part=PART,
         shown_max=SHOWN_MAX,
@@ -64,8 +69,24 @@ async def read_drift(
 @requires(Scope.OPERATE)
 async def resolve_drift(service: TheService, number: Number, principal: ThePrincipal, form: TheForm) -> Response:
     """Let calls be made again, and the next parked runs go on."""
-    resolved = await service.fleet.resolve_drift(number, _limit(form["limit"].strip()), principal.actor)
+    resolved = await service.drifts.resolve(number, _limit(form["limit"].strip()), principal.actor)
     return RedirectResponse(f"/drifts/{number}?went_on={resolved.resumed}", 303)
+
+
+@router.post("/drifts/{number}/accept")
+@requires(Scope.OPERATE)
+async def accept_mapping(service: TheService, number: Number, principal: ThePrincipal, form: TheForm) -> Response:
+    """Read answers by a mapping that was shown, and let the next parked runs go on."""
+    limit = _limit(form["limit"].strip())
+    accepted = await service.drifts.accept(number, _mapping(form["mapping"]), limit, principal.actor)
+    return RedirectResponse(f"/drifts/{number}?went_on={accepted.resumed}", 303)
+
+
+def _mapping(text: str) -> list[dict[str, Any]]:
+    try:
+        return _decode_mapping(text)
+    except msgspec.DecodeError as error:
+        raise InputError("the mapping", (("/mapping", str(error)),)) from None
 
 
 def _limit(text: str) -> int:

@@ -222,8 +222,8 @@ class Caller:
             if left > 0.0:
                 await asyncio.sleep(left)
                 budget.total -= left
-            # Of a process that stood still, or was told late of its turns, all would go at once whose turns have passed:
-            # they take others. So does whoever waited while the host was heard to want to be left alone.
+            # Of a process that stood still, or was told late of its turns, all would go at once whose turns have
+            # passed: they take others. So does whoever waited while the host was heard to want to be left alone.
             found, now = await board.look(host), board.now()
             if now - reply.at <= state.per * LATE_SHARE and (found is None or found.frozen_until <= now):
                 return

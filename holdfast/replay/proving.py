@@ -21,7 +21,7 @@ from holdfast.errors import HoldfastError
 from holdfast.history import Exchange, History, TaskCompleted
 from holdfast.ports.contracts import Contract, breaks, differences
 from holdfast.ports.mappings import Step
-from holdfast.ports.operations import DriftRecord
+from holdfast.ports.operations import DriftRecord, ProposedMapping
 from holdfast.ports.store import Store
 from holdfast.replay.captures import read_run
 from holdfast.replay.crew import Done, TodaysCode
@@ -54,6 +54,11 @@ class Proposal(msgspec.Struct, frozen=True):
     made_from: str
     """The run whose answer it was made from; empty where somebody wrote it."""
     proof: Proof
+
+    def kept(self) -> ProposedMapping:
+        """Return it as a report keeps it: without the words of failures, in which there may be anything."""
+        refuted = tuple(run_id for run_id, _ in self.proof.refuted)
+        return ProposedMapping(self.steps, self.made_from, self.proof.proven, refuted)
 
 
 async def read_drifted(store: Store, drift: int) -> list[History]:

@@ -397,6 +397,7 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.TellHost,
         ops.ReportDrift,
         ops.SettleDrift,
+        ops.ProposeMappings,
         ops.RelearnContract,
         ops.NoteRetirement,
         ops.ReserveModelCall,

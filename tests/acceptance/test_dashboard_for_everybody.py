@@ -16,12 +16,15 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from holdfast import Client
+from holdfast.ports.mappings import Move
 from holdfast.ports.operations import (
     Amount,
     BudgetLimit,
     DriftChange,
     ModelCall,
     ModelUsage,
+    ProposedMapping,
+    ProposeMappings,
     ReportDrift,
     ReserveModelCall,
     SettleModelCall,
@@ -85,7 +88,9 @@ async def fill(client: Client) -> None:
     call = ModelCall("call", "waits", HOSTILE, 1, HOSTILE, HOSTILE, LONG[:10_000], (limit,))
     usage = ModelUsage(1_000, 900, 50, 50, NANO, 2 * NANO)
     spent = Amount(NANO, 1_050)
-    await client.store.write([report, ReserveModelCall(call, spent, 60.0)])
+    number, _ = await client.store.write([report, ReserveModelCall(call, spent, 60.0)])
+    proposed = ProposedMapping((Move(HOSTILE, LONG[:10_000]),), HOSTILE, (HOSTILE,), ())
+    await client.store.write([ProposeMappings(number, (proposed,))])
     await client.store.write([SettleModelCall(call, usage, spent)])
 
 

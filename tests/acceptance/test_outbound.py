@@ -262,6 +262,8 @@ async def test_runs_go_on_by_a_mapping_that_other_runs_have_proven(api, tmp_path
             (row,) = proposed["items"]
             assert (row["state"], row["refuted"]) == ("proven", 0)
             assert row["mapping"] == "take cents from price.cents"
+            (kept,) = (await other.store.drifts())[0].proposals
+            assert (kept.holds, len(kept.proven)) == (True, row["proven"]), "whoever looks at the report sees it"
             wrong = tmp_path / "wrong.json"
             wrong.write_text('[{"type": "move", "source": "currency", "target": "cents"}]')
             with pytest.raises(subprocess.CalledProcessError) as refused:

@@ -50,6 +50,7 @@ BUGS = (
     Bug("turns_are_given_out_once", "put_host", "DO UPDATE SET state = excluded.state", "DO NOTHING"),
     Bug("a_drift_parks_all_runs_under_one_report", "count_drift_run", "runs + 1", "runs + 2"),
     Bug("a_settled_drift_lets_runs_go_on_in_parts", "parked_by_drift", "status = 'PARKED'", "status = 'RUNNING'"),
+    Bug("what_is_proposed_stands_in_the_report", "propose_mappings", "settled_at IS NULL", "settled_by IS NOT NULL"),
     Bug(
         "an_accepted_drift_leaves_a_mapping",
         "drifted",

@@ -23,6 +23,7 @@ from holdfast.controller.documents.contracts import (
     retirement_document,
 )
 from holdfast.controller.documents.drifts import (
+    AcceptedMapping,
     Difference,
     Drift,
     DriftList,
@@ -123,6 +124,7 @@ from holdfast.controller.documents.workflows import (
 __all__ = [
     "STATUSES",
     "Accepted",
+    "AcceptedMapping",
     "Answer",
     "AuditEntry",
     "AuditPage",

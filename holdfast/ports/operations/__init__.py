@@ -71,6 +71,8 @@ from holdfast.ports.operations.deliveries import (
 from holdfast.ports.operations.drifts import (
     DriftChange,
     DriftRecord,
+    ProposedMapping,
+    ProposeMappings,
     ReportDrift,
     SettleDrift,
 )
@@ -299,6 +301,7 @@ Operation: TypeAlias = (
     | RecordExchanges
     | ReportDrift
     | SettleDrift
+    | ProposeMappings
     | KeepContract
     | RelearnContract
     | NoteRetirement
@@ -477,6 +480,8 @@ __all__ = [
     "PoolRecord",
     "PoolRule",
     "Position",
+    "ProposeMappings",
+    "ProposedMapping",
     "Prune",
     "PruneAudit",
     "PruneDeliveries",

@@ -50,6 +50,30 @@ class SettleDrift(Value, frozen=True):
     without any."""
 
 
+class ProposedMapping(Value, frozen=True):
+    """A mapping that may undo a drift, and the runs on which it was tried. No value of an answer is in it."""
+
+    steps: tuple[Step, ...]
+    made_from: str
+    """The run whose answer it was made from."""
+    proven: tuple[str, ...] = ()
+    """Runs that go on with it."""
+    refuted: tuple[str, ...] = ()
+    """Runs that do not."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether some run goes on with it, and none does not."""
+        return bool(self.proven) and not self.refuted
+
+
+class ProposeMappings(Value, frozen=True):
+    """Keep what is proposed for a report, in place of what was before. Result: whether it is open."""
+
+    drift: int
+    proposals: tuple[ProposedMapping, ...]
+
+
 class DriftRecord(Value, frozen=True):
     """A report."""
 
@@ -67,3 +91,5 @@ class DriftRecord(Value, frozen=True):
     """How many still are."""
     settled_at: float | None
     settled_by: str
+    proposals: tuple[ProposedMapping, ...] = ()
+    """What was proposed last, the ones that hold first."""

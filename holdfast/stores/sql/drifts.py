@@ -15,7 +15,14 @@ import msgspec
 
 from holdfast.ports.bus import HOSTS
 from holdfast.ports.hosts import HostState
-from holdfast.ports.operations import DriftChange, DriftRecord, ReportDrift, SettleDrift
+from holdfast.ports.operations import (
+    DriftChange,
+    DriftRecord,
+    ProposedMapping,
+    ProposeMappings,
+    ReportDrift,
+    SettleDrift,
+)
 from holdfast.stores.sql import contracts, executions, parking, parts
 from holdfast.stores.sql.hosts import change_host
 
@@ -28,6 +35,7 @@ DRIFTS_MAX: Final = 1_000
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[DriftChange, ...]).decode
+_proposed = msgspec.json.Decoder(tuple[ProposedMapping, ...]).decode
 
 
 def report(session: Session, operation: ReportDrift) -> int:
@@ -75,6 +83,11 @@ def settle(session: Session, operation: SettleDrift) -> int | None:
     return sum(parking.go_on(session, execution_id) for (execution_id,) in parked)
 
 
+def propose(session: Session, operation: ProposeMappings) -> bool:
+    """Keep what is proposed for a report that is open."""
+    return bool(session.run("propose_mappings", (operation.drift, _encode(operation.proposals))))
+
+
 def _prefix(drift: int) -> str:
     return f"drift {drift}:"
 
@@ -112,11 +125,11 @@ def read_drifted(reader: Reader, drift: int, limit: int) -> list[int]:
 def read_drifts(reader: Reader) -> list[DriftRecord]:
     """Return the newest reports, the newest first."""
     return [
-        DriftRecord(drift, host, endpoint, contract, _decode(body), seen, run, runs, parked, settled_at, by)
-        for drift, host, endpoint, contract, body, seen, run, runs, parked, settled_at, by in reader.rows(
+        DriftRecord(drift, host, endpoint, contract, _decode(changes), seen, run, runs, parked, at, by, _proposed(body))
+        for drift, host, endpoint, contract, changes, seen, run, runs, parked, at, by, body in reader.rows(
             "read_drifts", (DRIFTS_MAX,)
         )
     ]
 
 
-HANDLERS: Final[dict[type, Handler]] = {ReportDrift: report, SettleDrift: settle}
+HANDLERS: Final[dict[type, Handler]] = {ReportDrift: report, SettleDrift: settle, ProposeMappings: propose}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 from holdfast.controller import Scope
-from holdfast.ports.operations import AuditFilter, DriftChange, ReportDrift
+from holdfast.ports.mappings import Convert, Move
+from holdfast.ports.operations import AuditFilter, DriftChange, ProposedMapping, ProposeMappings, ReportDrift
 from tests.unit.controller.rig import on_loop, serving
 from tests.unit.dashboard.browser import Browser
 
@@ -64,6 +68,36 @@ async def test_a_report_is_resolved_in_parts(tmp_path):
         entries, _ = await api.store.audit(AuditFilter())
         assert "resolve-drift" in {each.action for each in entries}
         assert (await browser.send("/drifts/99/resolve")).status_code == 404
+
+
+@on_loop
+async def test_a_mapping_that_is_proven_is_accepted_where_it_is_shown(tmp_path):
+    """Each proposal with the runs it was tried on; one that is not proven has no button, nor does one of one's own."""
+    async with serving(tmp_path) as api:
+        number = await drift(api, "r-1", "r-2", "r-3")
+        browser = Browser(api)
+        assert "Proposed mappings" not in await browser.open(f"/drifts/{number}")
+        proven = ProposedMapping(
+            (Move("price <s>", "cents <b>"), Convert("cents <b>", "number")), "r-1", ("r-2", "r-3")
+        )
+        unproven = ProposedMapping((Convert("cents <b>", "number"),), "r-1", (), ("r-2",))
+        await api.store.write([ProposeMappings(number, (proven, unproven))])
+        page = await browser.open(f"/drifts/{number}")
+        assert "price &lt;s&gt;" in page
+        assert page.count(f'action="/drifts/{number}/accept"') == 1
+        assert page.count("unproven</span>") == 1
+        (shown,) = re.findall(r'name="mapping" value="([^"]*)"', page)
+        accept = f"/drifts/{number}/accept"
+        for wrong in ("", "[", "{}", '[{"type":"convert","path":"cents <b>","to":"number"}]', "[1]"):
+            assert (await browser.send(accept, mapping=wrong, limit="")).status_code == 422, wrong
+        answer = await browser.send(accept, mapping=html.unescape(shown), limit="2")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/drifts/{number}?went_on=2")
+        page = await browser.open(answer.headers["location"])
+        assert "2 runs went on, 1 is still parked." in page
+        assert "Accept this mapping" not in page
+        assert (await api.store.hosts())[0].state.mappings == {"GET /rates/{}": proven.steps}
+        entries, _ = await api.store.audit(AuditFilter())
+        assert "accept-drift" in {each.action for each in entries}
 
 
 @on_loop

@@ -14,6 +14,9 @@ SELECT host, endpoint, settled_at FROM drifts WHERE id = $1
 -- name: settle_drift
 UPDATE drifts SET settled_at = $2, settled_by = $3 WHERE id = $1
 
+-- name: propose_mappings
+UPDATE drifts SET proposals = $2 WHERE id = $1 AND settled_at IS NULL;
+
 -- name: parked_by_drift
 SELECT id FROM executions WHERE status = 'PARKED' AND parked >= $1 AND parked < $2 ORDER BY parked LIMIT $3
 
@@ -21,7 +24,7 @@ SELECT id FROM executions WHERE status = 'PARKED' AND parked >= $1 AND parked < 
 SELECT id, host, endpoint, contract, changes, first_seen, first_run, runs,
   (SELECT count(*) FROM executions WHERE status = 'PARKED'
     AND parked >= 'drift ' || CAST(drifts.id AS TEXT) || ':' AND parked < 'drift ' || CAST(drifts.id AS TEXT) || ';'),
-  settled_at, settled_by
+  settled_at, settled_by, proposals
 FROM drifts ORDER BY id DESC LIMIT $1
 
 -- name: drifted

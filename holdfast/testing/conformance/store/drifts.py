@@ -14,6 +14,8 @@ from holdfast.ports.operations import (
     PARKED,
     RUNNING,
     DriftChange,
+    ProposedMapping,
+    ProposeMappings,
     RecordExchanges,
     ReportDrift,
     SettleDrift,
@@ -99,8 +101,30 @@ async def an_accepted_drift_leaves_a_mapping(harness: StoreHarness) -> None:
     expect((await store.hosts())[0].state.mappings == {}, "which ends it when it is settled without one")
 
 
+async def what_is_proposed_stands_in_the_report(harness: StoreHarness) -> None:
+    """What was proposed last, until the report is settled; no other report has it."""
+    store = await harness.open()
+    first, second = await begin(store, "a", "b")
+    one = await do(store, ReportDrift(first, "h", "GET /x", "Charge", CHANGES))
+    other = await do(store, ReportDrift(second, "h", "GET /y", "Charge", CHANGES))
+    expect([each.proposals for each in await store.drifts()] == [(), ()], "nothing is proposed at first")
+    proposals = (
+        ProposedMapping((Move("price.cents", "cents"),), "a", ("b",)),
+        ProposedMapping((Convert("cents", "number"),), "a", (), ("b",)),
+    )
+    expect(await do(store, ProposeMappings(one, proposals)) is True, "it is kept")
+    expect([each.proposals for each in await store.drifts()] == [(), proposals], "in its report alone")
+    expect([each.holds for each in proposals] == [True, False], "a proof that fails on one run is none")
+    expect(await do(store, ProposeMappings(one, proposals[1:])) is True, "and gives way to what comes later")
+    expect((await store.drifts())[1].proposals == proposals[1:], "which stands alone")
+    await do(store, SettleDrift(one, "ada", 10))
+    expect(await do(store, ProposeMappings(one, proposals)) is False, "one that is settled takes none")
+    expect(await do(store, ProposeMappings(other + 1, proposals)) is False, "nor does one that is not there")
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     an_accepted_drift_leaves_a_mapping,
     a_drift_parks_all_runs_under_one_report,
     a_settled_drift_lets_runs_go_on_in_parts,
+    what_is_proposed_stands_in_the_report,
 )
