@@ -19,6 +19,8 @@ from tests.unit.controller.rig import on_loop
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 EXAMPLES = 6
 SECONDS = 30
+SECONDS_ELSEWHERE = 15
+"""On stores that answer as the first one does: those have to meet each route, and not each oddity again."""
 CONFIG = """
 [parameters]
 run_id = "r-1"
@@ -98,7 +100,7 @@ async def test_every_answer_is_one_that_was_described(tmp_path: Path, backend: s
                 *("--exclude-path-regex", "/events$|^/v1/keys/"),
                 *("--generation-with-security-parameters", "false"),
                 *("--max-examples", str(EXAMPLES if backend == "sqlite" else 1)),
-                *("--max-time", str(SECONDS)),
+                *("--max-time", str(SECONDS if backend == "sqlite" else SECONDS_ELSEWHERE)),
                 *("--seed", "1"),
                 "--continue-on-failure",
                 "--no-color",
