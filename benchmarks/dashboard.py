@@ -46,6 +46,7 @@ EVENTS: Final = 50_000
 RUNS: Final = 1_000_000
 OPEN: Final = 200
 LOADS: Final = 300
+MORE: Final = 3
 IDLE_SECONDS: Final = 20.0
 ROUNDS: Final = 5
 QUICK: Final = {"events": 400, "runs": 1_000, "open": 8, "loads": 10, "idle_seconds": 0.5, "rounds": 1}
@@ -196,21 +197,20 @@ def paints(url: str, rounds: int) -> list[Sample]:
 
 
 def memory(url: str, pid: int, loads: int) -> list[Sample]:
-    """Return how much memory the process has, how much more it is after many pages, and after as many again.
+    """Return how much memory the process has after many pages, and how much more after three times as many again.
 
-    What pages leave behind for ever grows the second time as it did the first; what is made once does not.
+    What is made once, or kept up to a limit, is there after the first of them; what pages leave for ever is not.
     """
     paths = list(PAGES.values())
     sizes = []
-    for count in (3 * len(paths), loads, loads):
+    for count in (loads, MORE * loads):
         for number in range(count):
             _get(url + paths[number % len(paths)])
         sizes.append(_resident_mib(pid))
-    before, after, later = sizes
+    before, after = sizes
     return [
-        Sample("memory", "MiB", (later,)),
-        Sample("memory_more_after_pages", "MiB", (after - before,), loads),
-        Sample("memory_more_after_as_many_again", "MiB", (later - after,), loads),
+        Sample("memory", "MiB", (after,)),
+        Sample("memory_more_after_pages", "MiB", (after - before,), MORE * loads),
     ]
 
 
