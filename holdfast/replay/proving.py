@@ -21,7 +21,7 @@ from holdfast.errors import HoldfastError
 from holdfast.history import Exchange, History, TaskCompleted
 from holdfast.ports.contracts import Contract, breaks, differences
 from holdfast.ports.mappings import Step
-from holdfast.ports.operations import DriftRecord, ProposedMapping
+from holdfast.ports.operations import DriftRecord, ProposedMapping, is_proof
 from holdfast.ports.store import Store
 from holdfast.replay.captures import read_run
 from holdfast.replay.crew import Done, TodaysCode
@@ -44,7 +44,7 @@ class Proof(msgspec.Struct, frozen=True):
     @property
     def holds(self) -> bool:
         """Whether some run goes on with it, and none does not."""
-        return bool(self.proven) and not self.refuted
+        return is_proof(self.proven, self.refuted)
 
 
 class Proposal(msgspec.Struct, frozen=True):

@@ -41,6 +41,8 @@ class Facts:
 class Meaning:
     """What is to be done about a delivery."""
 
+    declared: Webhook
+    """What says so."""
     run_id: str
     start: StartRequest | None
     policy: IdPolicy
@@ -97,7 +99,7 @@ def decide(declared: Sequence[Webhook], facts: Facts, registry: Registry) -> Mea
         InputError: its body, or what was made of it, does not fit a schema or type; or it names no run.
         DeliveryError: an expression finds nothing where it has to.
     """
-    fitting = wanted(declared, facts)
+    fitting = next(_fitting(declared, facts), None)
     if fitting is None:
         about = f" about {facts.event!r}" if facts.event else ""
         return Nothing(f"no declaration of the webhook wants a delivery{about} like this")
@@ -107,7 +109,7 @@ def decide(declared: Sequence[Webhook], facts: Facts, registry: Registry) -> Mea
         if problems:
             raise InputError(f"the body of webhook {name!r}", problems)
     if fitting.gathering is not None:
-        return Meaning("", None, fitting.policy, gather=_gather(fitting, fitting.gathering, facts, registry))
+        return Meaning(fitting, "", None, fitting.policy, gather=_gather(fitting, fitting.gathering, facts, registry))
     if fitting.id is None:
         run_id = f"{name}-{facts.key}"
     else:
@@ -131,12 +133,7 @@ def decide(declared: Sequence[Webhook], facts: Facts, registry: Registry) -> Mea
         message = _mapped(fitting, "message", fitting.message, context)
         if handler is not None:
             message = recorded(cast("MessageHandler[Any, Any]", handler), message)
-    return Meaning(run_id, request, fitting.policy, fitting.signal, message)
-
-
-def wanted(declared: Sequence[Webhook], facts: Facts) -> Webhook | None:
-    """Return the first declaration that a delivery fits. Raises DeliveryError."""
-    return next(_fitting(declared, facts), None)
+    return Meaning(fitting, run_id, request, fitting.policy, fitting.signal, message)
 
 
 def _gather(declared: Webhook, gathering: Gathering, facts: Facts, registry: Registry) -> Gather:

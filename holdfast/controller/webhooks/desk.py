@@ -33,7 +33,7 @@ from holdfast.controller.actors import engine_of, store_of
 from holdfast.controller.inputs import recorded
 from holdfast.controller.signals import takes_signal
 from holdfast.controller.webhooks.bodies import Bodies
-from holdfast.controller.webhooks.deciding import Facts, Meaning, Nothing, decide, fallback_key, read_facts, wanted
+from holdfast.controller.webhooks.deciding import Facts, Meaning, Nothing, decide, fallback_key, read_facts
 from holdfast.controller.webhooks.redaction import Redaction
 from holdfast.controller.webhooks.signatures import kind_of
 from holdfast.controller.webhooks.slack import Slack
@@ -245,7 +245,7 @@ class Desk:
             if isinstance(meaning, Nothing):
                 note = self._note(first, delivery, facts, kept, DeliveryState.IGNORED, meaning.reason, again=again)
                 return await self._write(note, facts)
-            await self._hold(declared, delivery, facts)
+            await self._bodies.hold(meaning.declared, facts.event, facts.context["body"], delivery.body)
             act = await self._act(meaning, facts)
         except (StoreError, BacklogFullError):
             raise  # nothing came of it: the sender tries again
@@ -259,11 +259,6 @@ class Desk:
             return msgspec.structs.replace(note, act=made)
 
         return self._checked(await engine_of(self._engine, actor).carry_out(act, carrying), facts)
-
-    async def _hold(self, declared: Sequence[Webhook], delivery: Delivery, facts: Facts) -> None:
-        """Hold a body against its contract, where there is one. Raises InputError."""
-        if any(each.contract is not None for each in declared) and (fitting := wanted(declared, facts)) is not None:
-            await self._bodies.hold(fitting, facts.event, facts.context["body"], delivery.body)
 
     async def _act(self, meaning: Meaning, facts: Facts) -> Begin | Deliver | Gather:
         if meaning.gather is not None:

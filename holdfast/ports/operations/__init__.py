@@ -75,6 +75,7 @@ from holdfast.ports.operations.drifts import (
     ProposeMappings,
     ReportDrift,
     SettleDrift,
+    is_proof,
 )
 from holdfast.ports.operations.exchanges import RecordedExchanges, RecordExchanges
 from holdfast.ports.operations.fan_outs import (
@@ -537,5 +538,6 @@ __all__ = [
     "Unclaim",
     "Value",
     "first_time",
+    "is_proof",
     "slack_seconds",
 ]

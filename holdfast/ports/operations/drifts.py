@@ -6,6 +6,8 @@ Must not know: how a drift is found.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from holdfast.ports.mappings import Step
 from holdfast.ports.operations.base import Value
 
@@ -50,6 +52,11 @@ class SettleDrift(Value, frozen=True):
     without any."""
 
 
+def is_proof(proven: Collection[object], refuted: Collection[object]) -> bool:
+    """Say whether runs prove a mapping: some go on with it, and none does not."""
+    return bool(proven) and not refuted
+
+
 class ProposedMapping(Value, frozen=True):
     """A mapping that may undo a drift, and the runs on which it was tried. No value of an answer is in it."""
 
@@ -63,8 +70,8 @@ class ProposedMapping(Value, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Whether some run goes on with it, and none does not."""
-        return bool(self.proven) and not self.refuted
+        """Whether it is proven."""
+        return is_proof(self.proven, self.refuted)
 
 
 class ProposeMappings(Value, frozen=True):
