@@ -15,23 +15,29 @@ attempt is a value too, so that the time until the next one is a durable timer, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from holdfast.ai.budgets import Budget
 from holdfast.ai.extra import installed
+from holdfast.ai.paying import Payer
 from holdfast.ai.refusals import is_final, seconds_refused
 from holdfast.authoring import Retry, now, random, side_effect, uuid4
 from holdfast.engine import decide_retry
-from holdfast.errors import DefinitionError, ModelError
+from holdfast.errors import ApiDrift, BudgetUsedUp, DefinitionError, ModelError
 from holdfast.history import describe_failure
+from holdfast.ports.books import current_asker
 from holdfast.ports.runtime import current_runtime
 
 with installed():
     from pydantic_ai.durable_exec import (
         JSON_CODEC,
         BaseDurabilityCapability,
+        BoundDurableOperation,
         DurabilityEngineSpec,
+        DurableOperation,
         DurableOperationId,
         JournalCallableOperationBackend,
         ModelRequestId,
@@ -76,15 +82,24 @@ class HoldfastDurability(BaseDurabilityCapability[AgentDepsT]):
     )
 
     def __init__(
-        self, *, retry: Retry = RETRY, models: Mapping[str, Model] | None = None, name: str | None = None
+        self,
+        *,
+        retry: Retry = RETRY,
+        models: Mapping[str, Model] | None = None,
+        name: str | None = None,
+        budget: Budget | Sequence[Budget] = (),
+        rate: str | None = None,
     ) -> None:
-        """Describe how steps are tried.
+        """Describe how steps are tried, and what they may cost.
 
         Args:
             retry: when a request or a call that failed is made again. What a provider refuses for good is not; what
                 it wants asked later is, then, and does not count.
             models: others than the agent's own that a run may name.
             name: of the agent, in errors; its own when None.
+            budget: what its runs may spend on models: one budget, or several that all have to allow it.
+            rate: name of the tasks' rate that is frozen when a provider says to come later; while it is frozen, no
+                request is made.
 
         Raises:
             DefinitionError: `retry` is no Retry.
@@ -94,6 +109,7 @@ class HoldfastDurability(BaseDurabilityCapability[AgentDepsT]):
             raise DefinitionError(f"HoldfastDurability(retry={retry!r}): it has to be a Retry")
         super().__init__(models=models, name=name)
         self._retry = retry
+        self._payer = Payer((budget,) if isinstance(budget, Budget) else tuple(budget), rate)
 
     @property
     def in_durable_context(self) -> bool:
@@ -114,20 +130,27 @@ class HoldfastDurability(BaseDurabilityCapability[AgentDepsT]):
 
     def get_durable_operation_backend(self) -> Steps:
         """Return what carries steps out."""
-        return Steps(self.name, self._retry)
+        return Steps(self.name, self._retry, self._payer)
 
 
 class Steps(JournalCallableOperationBackend[None]):
     """Carries out what an agent wants done, as steps of the run that it is in."""
 
-    def __init__(self, agent: str, retry: Retry) -> None:
-        """Try steps of `agent` as `retry` says."""
+    def __init__(self, agent: str, retry: Retry, payer: Payer) -> None:
+        """Try steps of `agent` as `retry` says; `payer` pays for its requests."""
         nothing: RoleBasedOperationConfig[None] = RoleBasedOperationConfig(
             model=None, event=None, capability=None, tool=None
         )
         super().__init__(agent_name=agent, config=nothing)
+        self._payer = payer
         self._policy = retry.policy()
         self._never_again = tuple(each for each in retry.non_retryable if isinstance(each, type))
+
+    def bind(self, operation: DurableOperation[Any, Any, Any]) -> BoundDurableOperation[Any, Any, Any]:
+        """Return what carries an operation out; a request to a model is paid for."""
+        if isinstance(operation.operation_id, ModelRequestId):
+            operation = replace(operation, handler=self._payer.paid(operation.handler))
+        return super().bind(operation)
 
     async def execute(
         self,
@@ -157,8 +180,13 @@ class Steps(JournalCallableOperationBackend[None]):
         self, body: Callable[[], Awaitable[object]], attempt: int, refusals: int, jitter: float
     ) -> Callable[[], Awaitable[Any]]:
         async def made() -> Any:
+            asker = current_asker.get(None)
+            if asker is not None:
+                current_asker.set(replace(asker, attempt=attempt))
             try:
                 return {"value": await body()}
+            except (ApiDrift, BudgetUsedUp):  # the run is parked, and nothing was tried
+                raise
             except Exception as error:
                 seconds = seconds_refused(error)
                 if seconds is not None and refusals < REFUSALS_MAX:

@@ -16,7 +16,7 @@ from holdfast.errors import DefinitionError
 from holdfast.ports.operations import NANO, Amount, BudgetLimit, Period
 
 if TYPE_CHECKING:
-    from holdfast.ai.endpoints import Endpoint
+    from holdfast.ai.prices import Sold
 
 BYTES_PER_TOKEN: Final = 2
 """A token stands for more than this, in any language and in code: so a request is not longer than it is taken for."""
@@ -76,7 +76,7 @@ class Budget:
         return found if found.is_finite() else Decimal(0)
 
 
-def most_of(endpoint: Endpoint, sent_bytes: int, output_tokens: int, *, kept: bool, priced: bool) -> Amount:
+def most_of(endpoint: Sold, sent_bytes: int, output_tokens: int, *, kept: bool, priced: bool) -> Amount:
     """Return what a request may cost at most.
 
     Args:

@@ -95,13 +95,24 @@ class Endpoint:
 
     def usage_of(self, response: ModelResponse, *, counts: bool) -> Usage:
         """Return what a request used, as far as the provider said it; `counts` says that it counts what it read."""
-        said = response.usage
-        if said.unmeasured_requests or not (said.input_tokens or said.output_tokens):
-            return NOT_SAID
-        # What speaks like a provider need not count like it: nothing read may mean that nothing was said.
-        return Usage(
-            said.input_tokens,
-            said.cache_read_tokens or (0 if counts else None),
-            said.cache_write_tokens or (None if self.is_compatible else 0),
-            said.output_tokens,
-        )
+        return usage_of(response, counts=counts, compatible=self.is_compatible)
+
+
+def usage_of(response: ModelResponse, *, counts: bool, compatible: bool) -> Usage:
+    """Return what a request used, as far as it was said.
+
+    Args:
+        response: its answer.
+        counts: whether whoever gave it counts what was read from a cache, so that nothing said means nothing read.
+        compatible: whether it speaks like a provider and may be anybody's, so that it need not say all that one says.
+    """
+    said = response.usage
+    if said.unmeasured_requests or not (said.input_tokens or said.output_tokens):
+        return NOT_SAID
+    # What speaks like a provider need not count like it: nothing read may mean that nothing was said.
+    return Usage(
+        said.input_tokens,
+        said.cache_read_tokens or (0 if counts else None),
+        said.cache_write_tokens or (None if compatible else 0),
+        said.output_tokens,
+    )

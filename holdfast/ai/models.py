@@ -118,7 +118,7 @@ def metered(model: Model, endpoint: Endpoint, metering: Metering) -> Model:
 
     class Metered(WrapperModel):
         async def request(self, messages: Any, *args: Any, **kwargs: Any) -> ModelResponse:
-            async with metering(lambda: _bytes_of(messages, args)) as reading:
+            async with metering(lambda: bytes_of(messages, args)) as reading:
                 with noted_refusals(reading):
                     response = await super().request(messages, *args, **kwargs)
                 reading.usage = used(response)
@@ -127,7 +127,7 @@ def metered(model: Model, endpoint: Endpoint, metering: Metering) -> Model:
 
         @asynccontextmanager
         async def request_stream(self, messages: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            async with metering(lambda: _bytes_of(messages, args)) as reading:
+            async with metering(lambda: bytes_of(messages, args)) as reading:
                 with noted_refusals(reading):
                     async with super().request_stream(messages, *args, **kwargs) as stream:
                         yield stream
@@ -181,7 +181,7 @@ def _tell_usage(turn: Turn, usage: Any) -> None:
     usage.cache_read_tokens, usage.cache_write_tokens = turn.note(usage.cache_read_tokens)
 
 
-def _bytes_of(messages: Any, rest: tuple[Any, ...]) -> int:
+def bytes_of(messages: Any, rest: tuple[Any, ...]) -> int:
     """Return how long what is sent is, at least: the messages, and the tools among the rest."""
     from pydantic_ai.messages import ModelMessagesTypeAdapter
 

@@ -1,6 +1,6 @@
 """What requests cost, from the prices that providers publish. The one module that knows the price list.
 
-Owns: `Cost`, `cost_of`.
+Owns: `Cost`, `Sold`, `cost_of`.
 Must not know: requests, how prompts are cached.
 
 Amounts are whole nano-dollars: sums are exact, and the same on every store. The list comes with its package and is
@@ -10,7 +10,7 @@ never fetched; what it does not know has no price, which is not the same as a pr
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -21,6 +21,22 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.ai.usage import Usage
+
+
+class Sold(Protocol):
+    """A model as price lists know it."""
+
+    @property
+    def name(self) -> str:
+        """As it is written down: `provider:model`."""
+
+    @property
+    def seller(self) -> str:
+        """Whose prices count; empty for a server of one's own."""
+
+    @property
+    def model(self) -> str:
+        """As its provider calls it."""
 
 
 class Cost(msgspec.Struct, frozen=True, gc=False):

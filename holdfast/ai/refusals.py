@@ -44,6 +44,9 @@ def seconds_refused(error: Exception) -> float | None:
     """Return how long to wait before a provider is asked again that said to come later; None where it did not."""
     from pydantic_ai import exceptions as those
 
+    if isinstance(error, RateLimited):
+        after = error.retry_after
+        return float(after) if isinstance(after, int | float) else PATIENCE_SECONDS
     if isinstance(error, those.ModelRateLimitError | those.ModelOverloadedError):
         return PATIENCE_SECONDS if error.retry_after is None else float(error.retry_after)
     return None

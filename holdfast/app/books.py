@@ -13,16 +13,18 @@ from holdfast.ports.served import on_loop
 if TYPE_CHECKING:
     import asyncio
 
-    from holdfast.ports.operations import Operation, Reservation, ReserveModelCall, SettleModelCall
+    from holdfast.ports.clock import Clock
+    from holdfast.ports.operations import FreezeRate, Operation, Reservation, ReserveModelCall, SettleModelCall
     from holdfast.ports.store import Store
 
 
 class StoreBooks:
     """Kept in a store. Implements `holdfast.ports.books.Books`."""
 
-    def __init__(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
-        """Write into `store`, which belongs to `loop`."""
+    def __init__(self, store: Store, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
+        """Write into `store`, which belongs to `loop`, and whose time `clock` keeps."""
         self._store = store
+        self._clock = clock
         self._loop = loop
 
     async def reserve(self, operation: ReserveModelCall) -> Reservation:
@@ -33,6 +35,11 @@ class StoreBooks:
     async def settle(self, operation: SettleModelCall) -> None:
         """Write down what a request cost. Raises StoreError."""
         await self._write(operation)
+
+    async def freeze(self, operation: FreezeRate) -> float:
+        """Let nobody take of a rate for some time; return for how many seconds nobody may. Raises StoreError."""
+        until: float = await self._write(operation)
+        return until - self._clock.now()
 
     async def _write(self, operation: Operation) -> Any:
         (result,) = await on_loop(self._loop, lambda: self._store.write([operation]))

@@ -170,7 +170,7 @@ class Connection:
         return self.portal.call(self._open_books)
 
     async def _open_books(self) -> StoreBooks:
-        return StoreBooks(self.store, asyncio.get_running_loop())
+        return StoreBooks(self.store, asyncio.get_running_loop(), SystemClock())
 
     # --- Locks -------------------------------------------------------------------------------------------------------
 

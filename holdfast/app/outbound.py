@@ -32,7 +32,7 @@ CHILD: Final = "holdfast.app.outbound:serve_child"
 def serve_stack(settings: Settings, store: Store, bus: Bus, clock: Clock) -> Callable[[], Awaitable[None]]:
     """Have the tasks of this process know what the fleet knows; return what ends that. Called on the store's loop."""
     loop = asyncio.get_running_loop()
-    board, kept = FleetBoard(store, bus, clock, loop), StoreBooks(store, loop)
+    board, kept = FleetBoard(store, bus, clock, loop), StoreBooks(store, loop, clock)
     found = Outbound(board, Reach.allowing(settings.outbound_allow))
     ends = (outbound.serve(lambda: found), books.serve(lambda: kept), results.serve(functools.cache(_results)))
 

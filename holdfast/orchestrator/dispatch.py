@@ -138,7 +138,7 @@ class Dispatcher:
         self._jitter = jitter
         self._touched = touched
         self._hand_in = hand_in
-        self._side_effects = SideEffects(now, touched)
+        self._side_effects = SideEffects(now, touched, hand_in)
         self._codec = codec
         self._promote_seconds = promote_seconds
         self._attempts_max = attempts_max

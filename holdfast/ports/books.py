@@ -1,14 +1,16 @@
-"""Where the tasks of a process write down what requests to language models cost.
+"""Where a process writes down what requests to language models cost.
 
-Owns: the shape of it; which one the code of a task finds.
+Owns: the shape of it; on whose behalf a model is asked; which books the code of a step finds.
 Must not know: stores, models, prices.
 """
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Final, Protocol
 
-from holdfast.ports.operations import Reservation, ReserveModelCall, SettleModelCall
+from holdfast.ports.operations import FreezeRate, Reservation, ReserveModelCall, SettleModelCall
 from holdfast.ports.served import Served
 from holdfast.ports.task import current_task
 
@@ -22,10 +24,34 @@ class Books(Protocol):
     async def settle(self, operation: SettleModelCall) -> None:
         """Write down what a request cost. Raises StoreError."""
 
+    async def freeze(self, operation: FreezeRate) -> float:
+        """Let nobody take of a rate for some time; return for how many seconds nobody may. Raises StoreError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """The step of a run that asks a model."""
+
+    run_id: str
+    step: str
+    attempt: int = 1
+
 
 books: Final[Served[Books]] = Served()
 
+current_asker: ContextVar[Asker] = ContextVar("holdfast_asker")
+"""Set while a side effect of a run is carried out; unset everywhere else."""
+
+
+def asker_here() -> Asker | None:
+    """Return the step that the running code belongs to: a task, or a side effect. None outside of runs."""
+    task = current_task.get(None)
+    if task is None:
+        return current_asker.get(None)
+    info = task.info
+    return Asker(info.run_id, info.step, info.attempt)
+
 
 def books_here() -> Books | None:
-    """Return what the running task writes in; None outside of tasks, and where no store is behind them."""
-    return books.newest() if current_task.get(None) is not None else None
+    """Return what the running step writes in; None outside of steps, and where no store is behind them."""
+    return books.newest() if asker_here() is not None else None

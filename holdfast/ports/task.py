@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from holdfast.errors import ApiDrift, BudgetUsedUp
 from holdfast.history import Attempt, Exchange, Failure, TaskOptions, encode_exchanges
 from holdfast.ports.operations import DriftChange, ParkForBudget, RecordExchanges, ReportDrift
 
@@ -108,6 +109,18 @@ Parks: TypeAlias = Drifted | OutOfBudget
 """Failures that park a run."""
 
 
+def parking_of(error: BaseException, failure: Failure) -> Parks | None:
+    """Return what `error`, described as `failure`, parks the run of a step for; None when it does not."""
+    said = (failure.type, failure.message, failure.traceback, failure.retryable, failure.cause)
+    match error:
+        case ApiDrift(host=host, endpoint=endpoint, contract=contract, changes=changes):
+            return Drifted(*said, host=host, endpoint=endpoint, contract=contract, changes=changes)
+        case BudgetUsedUp(name=name, per=per, scope=scope):
+            return OutOfBudget(*said, name=name, per=per, scope=scope)
+        case _:
+            return None
+
+
 class RunningAttempt(Protocol):
     """An attempt under way."""
 
@@ -184,4 +197,5 @@ __all__ = [
     "TaskInfo",
     "TaskRunner",
     "current_task",
+    "parking_of",
 ]

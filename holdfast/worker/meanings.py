@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from holdfast.authoring import parse_duration
-from holdfast.errors import ApiDrift, BudgetUsedUp, DefinitionError, RateLimited
+from holdfast.errors import DefinitionError, RateLimited
 from holdfast.history import Failure
-from holdfast.ports.task import Drifted, OutOfBudget, PutOff
+from holdfast.ports.task import Drifted, OutOfBudget, PutOff, parking_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,6 @@ UNREADABLE_SECONDS: Final = 30.0
 """How long to wait where a receiver's words mean nothing to us."""
 SECONDS_MAX: Final = 86_400.0
 """A receiver that wants more than this is asked again after it."""
-
-Kind = TypeVar("Kind", bound=Failure)
 
 _KINDS: Final[Mapping[str, type[Failure]]] = MappingProxyType(
     {each.__name__: each for each in (PutOff, Drifted, OutOfBudget)}
@@ -37,15 +35,10 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def meaning_of(error: BaseException, failure: Failure) -> Failure:
     """Return what a task means that raised `error`, described as `failure`: that, or one of its kinds."""
-    match error:
-        case RateLimited(retry_after=after, rate=rate):
-            return _as(PutOff, failure, seconds=_seconds(after), rate=rate or "", freezes=error.freezes)
-        case ApiDrift(host=host, endpoint=endpoint, contract=contract, changes=changes):
-            return _as(Drifted, failure, host=host, endpoint=endpoint, contract=contract, changes=changes)
-        case BudgetUsedUp(name=name, per=per, scope=scope):
-            return _as(OutOfBudget, failure, name=name, per=per, scope=scope)
-        case _:
-            return failure
+    if isinstance(error, RateLimited):
+        said = (failure.type, failure.message, failure.traceback, failure.retryable, failure.cause)
+        return PutOff(*said, seconds=_seconds(error.retry_after), rate=error.rate or "", freezes=error.freezes)
+    return parking_of(error, failure) or failure
 
 
 def pack_meaning(failure: Failure) -> tuple[str, bytes] | None:
@@ -58,10 +51,6 @@ def unpack_meaning(packed: tuple[str, bytes]) -> Failure:
     """Return what was packed."""
     kind, body = packed
     return msgspec.msgpack.decode(body, type=_KINDS[kind])
-
-
-def _as(kind: type[Kind], failure: Failure, **about: Any) -> Kind:
-    return kind(failure.type, failure.message, failure.traceback, failure.retryable, failure.cause, **about)
 
 
 def _seconds(retry_after: Any) -> float:

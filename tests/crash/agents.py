@@ -11,6 +11,7 @@ killed when the next begins: by then the one before it is recorded.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -19,11 +20,13 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+import apsw
 from pydantic_ai import Agent
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from holdfast import Holdfast, workflow
+from holdfast.ai import Budget
 from holdfast.ai.agents import HoldfastDurability
 
 TOOLS: Final = ("look_up", "weigh", "write_down")
@@ -63,7 +66,8 @@ async def reply(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
     return ModelResponse(parts=[TextPart("It is written down.")])
 
 
-agent: Agent[None, str] = Agent(FunctionModel(reply), name="desk", capabilities=[HoldfastDurability()])
+budget = Budget(tokens=1_000_000, per="run")
+agent: Agent[None, str] = Agent(FunctionModel(reply), name="desk", capabilities=[HoldfastDurability(budget=budget)])
 
 
 @agent.tool_plain
@@ -112,6 +116,12 @@ def made(folder: Path) -> list[str]:
     return (folder / "made").read_text(encoding="utf-8").splitlines()
 
 
+def paid(folder: Path, *, store: str = STORE) -> int:
+    """Return how many requests stand in the books as answered."""
+    with contextlib.closing(apsw.Connection(str(folder / store), flags=apsw.SQLITE_OPEN_READONLY)) as database:
+        return next(database.execute("SELECT count(*) FROM model_calls WHERE input_tokens > 0"))[0]
+
+
 def main(arguments: list[str]) -> int:
     """Kill it after each step; return 0 when each was made once."""
     match arguments:
@@ -126,10 +136,11 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ends = [kill_after(folder, 1) for _ in STEPS]
-        found = made(folder)
+        found, answered = made(folder), paid(folder)
     print(f"processes: {len(ends)}, killed: {ends.count(-signal.SIGKILL)}, ended well: {ends.count(0)}")
     print(f"made: {', '.join(found)}")
-    right = found == STEPS and ends == [-signal.SIGKILL] * (len(STEPS) - 1) + [0]
+    print(f"requests in the books: {answered}")
+    right = answered == STEPS.count("model") and found == STEPS and ends == [-signal.SIGKILL] * (len(STEPS) - 1) + [0]
     print("each step was made and paid once" if right else "WRONG: that is not each step once")
     return 0 if right else 1
 

@@ -15,6 +15,7 @@ def test_an_agent_that_is_killed_pays_for_no_step_twice(tmp_path):
     assert agents.made(tmp_path) == agents.STEPS[:KILLED_AFTER]
     assert agents.live(tmp_path, len(agents.STEPS)) == "It is written down."
     assert agents.made(tmp_path) == agents.STEPS
+    assert agents.paid(tmp_path) == agents.STEPS.count("model")
 
 
 def test_a_run_that_is_forgotten_is_seen(tmp_path):
