@@ -61,6 +61,8 @@ def compile_schema(schema: SchemaSource, what: str) -> SchemaCheck:
 
     def check(value: Any) -> tuple[tuple[str, str], ...]:
         try:
+            if validator.is_valid(value):  # nearly always, and looking for reasons takes longer
+                return ()
             found = islice(validator.iter_errors(value), PROBLEMS_MAX)
             return tuple((pointer(*each.instance_path), _first_line(each.message)) for each in found)
         except (ValueError, RecursionError) as error:

@@ -249,7 +249,7 @@ class Caller:
             headers.update(dict(wish.headers))
         return httpx.Request(
             wish.method,
-            url.copy_with(username=None, password=None),
+            url.copy_with(username=None, password=None) if url.userinfo else url,
             headers=headers,
             content=wish.content,
             data=wish.data,
@@ -260,10 +260,8 @@ class Caller:
     async def _send(self, request: httpx.Request, rules: HostRules, reach: Reach, budget: _Budget) -> httpx.Response:
         try:
             async with asyncio.timeout(budget.total):
-                first = host_of(request.url)
+                first, private = request.url, rules.private
                 for _ in range(REDIRECTS_MAX + 1):
-                    # Nobody is sent home by an outside host, whatever the rules of the one that it names.
-                    private = rules.private and host_of(request.url) == first
                     transport = await self._transports.here(None if private else reach)
                     request.extensions = budget.extensions()
                     answer = await _exchange(transport, request)
@@ -271,6 +269,8 @@ class Caller:
                     if following is None:
                         return answer
                     request = following
+                    # Nobody is sent home by an outside host, whatever the rules of the one that it names.
+                    private = rules.private and host_of(request.url) == host_of(first)
         except TimeoutError:
             raise CallFailedError(
                 request.method, shown(request.url), f"it took longer than {budget.total:.3g} s"
@@ -341,7 +341,6 @@ async def _tell(board: Board, host: str, fact: Outcomes | Frozen | Probed) -> No
 
 async def _exchange(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
     """Send a request and read its answer to the end. Raises CallFailedError, ForbiddenTargetError."""
-    where = (request.method, shown(request.url))
     try:
         answer = await transport.handle_async_request(request)
         try:
@@ -350,21 +349,25 @@ async def _exchange(transport: httpx.AsyncBaseTransport, request: httpx.Request)
                 parts += part
                 if len(parts) > BODY_BYTES_MAX:
                     raise ForbiddenTargetError(
-                        *where, f"its answer is larger than {BODY_BYTES_MAX:,} bytes (BODY_BYTES_MAX)"
+                        *_where(request), f"its answer is larger than {BODY_BYTES_MAX:,} bytes (BODY_BYTES_MAX)"
                     )
         finally:
             await answer.aclose()
     except ForbiddenAddressError as error:
-        raise ForbiddenTargetError(*where, str(error)) from None
+        raise ForbiddenTargetError(*_where(request), str(error)) from None
     except (httpcore.UnsupportedProtocol, httpx.UnsupportedProtocol) as error:
-        raise ForbiddenTargetError(*where, str(error)) from None
+        raise ForbiddenTargetError(*_where(request), str(error)) from None
     except (httpcore.TimeoutException, httpx.TimeoutException) as error:
-        raise CallFailedError(*where, f"time-out ({type(error).__name__})") from error
+        raise CallFailedError(*_where(request), f"time-out ({type(error).__name__})") from error
     except _BROKEN as error:
-        raise CallFailedError(*where, f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        raise CallFailedError(*_where(request), f"{type(error).__name__}: {error}".rstrip(": ")) from error
     # What was decoded is not decoded again.
     headers = [(name, value) for name, value in answer.headers.raw if name.lower() not in _OF_THE_CODING]
     return httpx.Response(answer.status_code, headers=headers, content=bytes(parts), request=request)
+
+
+def _where(request: httpx.Request) -> tuple[str, str]:
+    return request.method, shown(request.url)
 
 
 _OF_THE_CODING: Final = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
@@ -383,7 +386,7 @@ def _redirected(request: httpx.Request, answer: httpx.Response) -> httpx.Request
     location = answer.headers.get("location")
     if answer.status_code not in {301, 302, 303, 307, 308} or location is None:
         return None
-    where = (request.method, shown(request.url))
+    where = _where(request)
     try:
         url = request.url.join(location)
     except httpx.InvalidURL as error:
