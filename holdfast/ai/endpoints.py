@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.ai.usage import NOT_SAID, Usage
-from holdfast.errors import DefinitionError, ModelRequestError, SettingsError
+from holdfast.errors import DefinitionError, ModelRequestError
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelResponse
@@ -71,6 +71,13 @@ class Endpoint:
         return "" if self.is_compatible or self.local is not None else self.provider.partition("-")[0]
 
     @property
+    def where(self) -> str:
+        """Where it is asked, in words."""
+        if self.local is not None:
+            return "the process that serves it here"
+        return self.base_url or "its provider"
+
+    @property
     def is_compatible(self) -> bool:
         """Whether it speaks like a provider and may be anybody's: it need not say all that the provider says."""
         return bool(self.base_url) and self.provider != "anthropic"
@@ -85,7 +92,9 @@ class Endpoint:
             try:
                 found = Path(where).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise SettingsError(f"the key of model {self.name!r} cannot be read from {where}: {error}") from error
+                why = f"its key cannot be read from {where}: {error}"
+                remedy = "Put the key there, in a file that this process may read, or say where it is."
+                raise ModelRequestError(self.name, why, remedy) from error
         if not found and self.is_compatible and not self.api_key:
             return KEYLESS
         if not found:

@@ -27,6 +27,9 @@ OVERLOADED: Final = 529
 TOO_LONG: Final = "exceed_context_size_error"
 """How servers of llama.cpp call a prompt that is longer than the context."""
 
+NOTHING: Final = "without content"
+"""How the library says that what came back was no answer at all."""
+
 
 @contextmanager
 def noted_refusals(reading: Reading) -> Iterator[None]:
@@ -84,7 +87,8 @@ def told_apart(endpoint: Endpoint, rate: str | None) -> Iterator[None]:
         raise ModelRequestError(endpoint.name, "its provider does not accept the key", _key_remedy(endpoint)) from error
     except those.ModelNotFoundError as error:
         where = f" at {endpoint.base_url}" if endpoint.base_url else ""
-        raise ModelRequestError(endpoint.name, f"its provider has no such model{where}") from error
+        remedy = f"Look at the name behind {endpoint.provider}: it has to be one that the provider lists for this key."
+        raise ModelRequestError(endpoint.name, f"its provider has no such model{where}", remedy) from error
     except those.ModelContextWindowExceededError as error:
         remedy = "Shorten the prompt or its prefix, or take a model with a longer context."
         raise ModelRequestError(endpoint.name, f"the prompt is too long: {_said(error)}", remedy) from error
@@ -94,8 +98,11 @@ def told_apart(endpoint: Endpoint, rate: str | None) -> Iterator[None]:
             raise ModelRequestError(endpoint.name, f"the prompt is too long: {_said(error)}", remedy) from error
         raise ModelRequestError(endpoint.name, f"its provider refused: {_said(error)}") from error
     except those.ModelAPIError as error:
-        raise ModelError(endpoint.name, f"no answer: {_said(error)}") from error
+        raise ModelError(endpoint.name, f"no answer from {endpoint.where}: {_said(error)}{_why(error)}") from error
     except those.UnexpectedModelBehavior as error:
+        if NOTHING in str(error):
+            what = f"what came from {endpoint.where} is no answer: {error}"
+            raise ModelError(endpoint.name, what, "Should it go on, look at what listens there.") from error
         raise AnswerError(endpoint.name, str(error)) from error
     except those.UserError as error:
         raise DefinitionError(f"model {endpoint.name!r}: {error}") from error
@@ -112,6 +119,14 @@ def check_end(endpoint: Endpoint, response: ModelResponse) -> None:
 
 def _said(error: Exception) -> str:
     return str(_inner(error).get("message") or error).strip()
+
+
+def _why(error: BaseException) -> str:
+    """Return what is behind an error of a connection, in words of whoever noticed it first."""
+    first = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    return "" if first is error or not str(first) else f" ({first})"
 
 
 def _kind(error: Exception) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from holdfast import Holdfast, task, workflow
 from holdfast.ai import LLM, cached, local
-from holdfast.errors import DefinitionError, HoldfastWarning, MissingExtraError, ModelRequestError, RunFailedError
+from holdfast.errors import DefinitionError, HoldfastWarning, ModelRequestError
 from holdfast.testing.models import write_tiny_model
 from tests.programs import require_package
 from tests.unit.authoring.recorder import on_loop
@@ -151,15 +151,6 @@ def test_a_process_ends_with_whoever_started_it(path):
             os.close(serving)
 
 
-@on_loop
-async def test_the_library_that_is_not_installed_is_named(path, tmp_path, monkeypatch):
-    """With the command that installs it."""
-    (tmp_path / "xllamacpp.py").write_text("raise ImportError('not here')")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
-    with pytest.raises(MissingExtraError, match=r"pip install 'holdfast\[local-llm\]'"):
-        await LLM(local(path)).generate("How many legs?")
-
-
 def test_a_task_asks_it(here, manual, tmp_path):
     """Which prefix was used is written down with the run, and costs nothing."""
     llm = llm_of(here, manual)
@@ -187,44 +178,6 @@ async def test_a_prompt_that_is_too_long_says_what_to_do(here, manual):
     async with llm_of(here, cached("Rule. " * 600)) as long:
         with pytest.raises(ModelRequestError, match=r"the prompt is too long(.|\n)*local\(\.\.\., ctx="):
             await long.generate("How many legs?")
-
-
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (lambda *_: None, "there is no file"),
-        (lambda path, good: path.write_bytes(b"<html>" + good), "is no GGUF file"),
-        (lambda path, good: path.write_bytes(good[: len(good) // 2]), "it cannot be loaded: "),
-        (lambda path, *_: path.mkdir(), "cannot be read"),
-    ],
-    ids=["missing", "another-form", "cut-off", "a-folder"],
-)
-def test_a_model_that_cannot_be_loaded_says_why(path, tmp_path, manual, damage, said):
-    """At once, and the task that asks fails: another attempt would come to the same."""
-    bad = tmp_path / "bad.gguf"
-    damage(bad, path.read_bytes())
-    llm = LLM(local(bad), system=manual)
-
-    @task
-    async def answer() -> str:
-        return await llm.generate("How many legs?")
-
-    @workflow
-    async def desk() -> str:
-        return await answer()
-
-    store = f"sqlite:///{tmp_path / 'store.db'}"  # captures go beside it
-    with Holdfast(store=store, definitions=[desk, answer]) as app, pytest.raises(RunFailedError, match=said):
-        app.start(desk).result()
-
-
-@on_loop
-async def test_a_folder_that_cannot_be_made_says_so(path, tmp_path):
-    """Before anything starts."""
-    (tmp_path / "file").write_text("not a folder")
-    llm = LLM(local(path, kv_dir=tmp_path / "file" / "kv"))
-    with pytest.raises(ModelRequestError, match=r"kv_dir .* cannot be made"):
-        await llm.generate("How many legs?")
 
 
 @on_loop
