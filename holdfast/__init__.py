@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Err,
         Ok,
         Rate,
+        Recovery,
         Registry,
         Retry,
         Saga,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         TransactionError,
     )
     from holdfast.observe import redact
+    from holdfast.ports.recovery import Trouble, Verdict
     from holdfast.transactions import enqueue, transaction
 
 __version__ = "0.1.0.dev0"
@@ -95,6 +97,8 @@ _HOMES: Final[dict[str, str]] = {
     "TaskTimeoutError": "holdfast.errors",
     "TransactionError": "holdfast.errors",
     "redact": "holdfast.observe",
+    "Trouble": "holdfast.ports.recovery",
+    "Verdict": "holdfast.ports.recovery",
     "enqueue": "holdfast.transactions",
     "transaction": "holdfast.transactions",
     "schedule": "holdfast.authoring.schedules",
@@ -122,6 +126,7 @@ __all__ = [
     "Ok",
     "Rate",
     "RateLimited",
+    "Recovery",
     "Registry",
     "Retry",
     "RunFailedError",
@@ -133,6 +138,8 @@ __all__ = [
     "TaskError",
     "TaskTimeoutError",
     "TransactionError",
+    "Trouble",
+    "Verdict",
     "all_handlers_finished",
     "callback",
     "continue_as_new",

@@ -27,7 +27,7 @@ from holdfast.ports.program import Versioned
 from holdfast.ports.store import Store
 from holdfast.ports.task import TaskRunner
 from holdfast.replay.captures import Capturer
-from holdfast.worker import ObservedRunner, PoolWorker
+from holdfast.worker import ObservedRunner, PoolWorker, Recoveries
 
 log = logger("holdfast.app")
 
@@ -115,9 +115,10 @@ class Member:
         await self._renewer.open()
         self._runner = self._surroundings.make_runner(self._registry, self._worn)
         spans = tracer()
-        observed = ObservedRunner(self._runner, self._meters, spans)
+        recoveries = Recoveries(self._registry, settings.recovery_rules())
+        observed = ObservedRunner(self._runner, self._meters, spans, recoveries.decide)
         if "orchestrator" in roles:
-            self.orchestrator = self._make_orchestrator(observed, spans)
+            self.orchestrator = self._make_orchestrator(observed, spans, recoveries)
             await self.orchestrator.open(membership)
         if "worker" in roles:
             self._worker = PoolWorker(
@@ -162,7 +163,7 @@ class Member:
             except HoldfastError as error:
                 warn_of(log, "could not leave in good order; the lease will expire", error)
 
-    def _make_orchestrator(self, runner: TaskRunner, spans: Tracer | None) -> Orchestrator:
+    def _make_orchestrator(self, runner: TaskRunner, spans: Tracer | None, recoveries: Recoveries) -> Orchestrator:
         settings = self._settings
         return Orchestrator(
             self._store,
@@ -180,6 +181,7 @@ class Member:
             tracer=spans,
             closed=self._capturer.closed if self._capturer is not None and settings.capture_successes else None,
             explain=self._explain,
+            poisoned=recoveries.remedy_of_poison,
             settings=OrchestratorSettings(
                 live_runs_max=settings.live_runs_max,
                 poll_seconds=settings.poll_seconds,

@@ -56,6 +56,10 @@ def check_fits(settings: Settings, registry: Registry) -> None:
     for task in registry.tasks.values():
         if task.task_options.limits is not None:
             raise NotOnEngineError("rate, concurrency, fairness key or delay of a task", ENGINE, f"task {task.name!r}")
+        if task.recovery:
+            raise NotOnEngineError("recovery= of a task", ENGINE, f"task {task.name!r}")
+    if settings.recovery:
+        raise NotOnEngineError("recovery of failures", ENGINE)
     if settings.schedules or registry.schedules:
         raise NotOnEngineError("schedule of Holdfast's own", ENGINE)
     if registry.webhooks:

@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from holdfast.app.address import Address, address_of
 from holdfast.app.engine_address import EMBEDDED, engine_address
-from holdfast.authoring import read_duration
+from holdfast.authoring import Rule, read_duration, read_table
 from holdfast.errors import DefinitionError, SettingsError
 
 FILE_NAME = "holdfast.toml"
@@ -117,6 +117,11 @@ class Settings(BaseSettings):
     schedules: dict[str, ScheduleSettings] = Field(
         default_factory=dict,
         description="Schedules by name: a table `[schedules.NAME]` each, see the how-to on schedules.",
+    )
+    recovery: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="What is done about failures of a task: a table `[recovery.TASK]`, of every task under `*`; "
+        "see [Recovery](../how-to/recovery.md).",
     )
     encryption_keys: tuple[str, ...] = Field(
         default=(),
@@ -234,6 +239,16 @@ class Settings(BaseSettings):
                 raise ValueError(f"{each!r} is no regular expression: {error}") from None
         return patterns
 
+    @field_validator("recovery")
+    @classmethod
+    def _are_rules(cls, tables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for each in tables.values():
+            try:
+                read_table(each)
+            except DefinitionError as error:
+                raise ValueError(f"{error.what}. {error.remedy}") from None
+        return tables
+
     @field_validator("rate_limit")
     @classmethod
     def _is_a_rate(cls, rate: str) -> str:
@@ -260,6 +275,10 @@ class Settings(BaseSettings):
         if bus not in {"auto", "polling"} and bus.partition("://")[0] not in {"redis", "rediss", "unix"}:
             raise ValueError("it is auto, polling, or the URL of a Redis: redis://host:6379/0")
         return bus
+
+    def recovery_rules(self) -> dict[str, tuple[Rule, ...]]:
+        """Return what is done about failures, by the name of a task."""
+        return {task: read_table(each) for task, each in self.recovery.items()}
 
     def address(self) -> Address:
         """Return where the store is.

@@ -37,6 +37,7 @@ from holdfast.authoring.modules import Module, source_files
 from holdfast.authoring.options import Retry, make_options
 from holdfast.authoring.places import calling_place
 from holdfast.authoring.plain import PlainCodec
+from holdfast.authoring.recovery import Recovery, Rule, minutes_of_day, read_table
 from holdfast.authoring.references import Startable, encode_message, encode_untyped, startable
 from holdfast.authoring.registry import Registry
 from holdfast.authoring.results import LEARN, RESULT, ResultContract, check_matches, host_of_task
@@ -83,10 +84,12 @@ __all__ = [
     "PlainCodec",
     "Query",
     "Rate",
+    "Recovery",
     "Registry",
     "ResultContract",
     "Results",
     "Retry",
+    "Rule",
     "Saga",
     "Signal",
     "Startable",
@@ -124,6 +127,7 @@ __all__ = [
     "lock",
     "make_options",
     "map_tasks",
+    "minutes_of_day",
     "now",
     "parse_duration",
     "patched",
@@ -132,6 +136,7 @@ __all__ = [
     "random",
     "read_duration",
     "read_gathering",
+    "read_table",
     "run_info",
     "semaphore",
     "set_attributes",

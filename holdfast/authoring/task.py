@@ -17,6 +17,7 @@ from holdfast.authoring.limits import UNLIMITED, Limiting
 from holdfast.authoring.options import Retry, TaskOptionValues, check_name, make_limiting, make_options
 from holdfast.authoring.outside import locally
 from holdfast.authoring.places import module_name, place_of
+from holdfast.authoring.recovery import RecoveryTable, Rule, check_table
 from holdfast.authoring.results import ResultContract, check_matches, held
 from holdfast.authoring.signature import CallSignature
 from holdfast.errors import DefinitionError, HoldfastError, OutsideWorkflowError
@@ -48,6 +49,8 @@ class TaskDefinition(Generic[P, R]):
     """Whether the function is a coroutine function."""
     timeout_set: bool = False
     """Whether its author chose the attempt time-out; a sync task then runs where it can be stopped."""
+    recovery: tuple[Rule, ...] = ()
+    """What is done about its failures, the rule that is looked at first being the first."""
     schedules: tuple[Any, ...] = ()
     """When it is started by itself: the `ScheduleDefinition`s that stand above it."""
 
@@ -118,6 +121,13 @@ class TaskDefinition(Generic[P, R]):
         """Say whether another attempt may be made after `error`, by `Retry(non_retryable=...)` and by what it says."""
         is_hopeless = isinstance(error, HoldfastError) and not error.retryable
         return not is_hopeless and not isinstance(error, self._never_again)
+
+    def options_for(self, payload: bytes) -> TaskOptions:
+        """Return the options of a call with this input, as JSON text. Raises InputError."""
+        if not self.limiting.is_computed:
+            return self.task_options
+        args, kwargs = self.signature.decode_call(payload)
+        return _limited(self.task_options, self.limiting, self.name, args, kwargs)
 
     def input_schema(self) -> Schema:
         """Return the JSON Schema (draft 2020-12) of the task's input."""
@@ -217,6 +227,7 @@ def task(
     key: Callable[..., str] | None = None,
     contract: ResultContract = None,
     matches: Collection[str] = (),
+    recovery: RecoveryTable | None = None,
     **values: Unpack[TaskOptionValues],
 ) -> TaskDecorator: ...
 def task(
@@ -227,6 +238,7 @@ def task(
     key: Callable[..., str] | None = None,
     contract: ResultContract = None,
     matches: Collection[str] = (),
+    recovery: RecoveryTable | None = None,
     **values: Unpack[TaskOptionValues],
 ) -> Any:
     """Make a function a task: retried, timed, and recorded when a workflow calls it.
@@ -244,6 +256,8 @@ def task(
             has learned of the results before. One that breaks it is not recorded: the run is parked (`ApiDrift`).
         matches: with "learn", paths of fields of the result on which code matches, such as "status": a text that was
             never seen there breaks the contract.
+        recovery: what is done about failures, by their class, before `retry` is looked at:
+            `{"http:503": Recovery.retry(after="30s"), CardDeclined: Recovery.compensate()}`.
         values: `pool` ("default"), `timeout` of one attempt ("10m"; None for no limit), `queue_timeout`,
             `total_timeout`, `heartbeat_timeout` (all three off), `retry`, `isolation` ("auto"), `priority` (0; higher
             goes first), `record` ("auto"; "before" makes the call durable before the attempt starts). And what a call
@@ -277,6 +291,11 @@ def task(
             limiting=make_limiting(UNLIMITED, values, task=function.__name__, where=where),
         )
         definition.timeout_set = "timeout" in values
+        if recovery is not None:
+            try:
+                definition.recovery = check_table(recovery)
+            except DefinitionError as error:
+                raise DefinitionError(f"task {definition.name!r}: {error.what}", where, error.remedy) from None
         if contract is not None:
             definition.fn = held(
                 function, definition.name, definition.signature, contract, check_matches(matches), is_async=is_async

@@ -14,6 +14,7 @@ from typing import Any, Final
 from holdfast.engine import machines
 from holdfast.engine.futures import ChildFuture
 from holdfast.engine.machines import State
+from holdfast.engine.remedies import begin_remedy
 from holdfast.engine.steps import Steps
 from holdfast.errors import ChildError, FanOutError, MessageError, TaskError, TaskTimeoutError
 from holdfast.history import (
@@ -42,25 +43,31 @@ def complete_task(steps: Steps, event: TaskCompleted) -> None:
 
 
 def fail_task(steps: Steps, event: TaskFailed) -> None:
-    """Raise TaskError."""
+    """Raise TaskError, or do what is to be done about it instead."""
     future = steps.resolve(event.step, machines.Step.FAIL)
     if future is None:
         return
     failure = event.failure
     attempts = len(event.attempts) or 1
     error = TaskError(event.step, failure.type, failure.message, attempts, failure.traceback)
-    steps.fail(future, error)
+    if event.remedy:
+        begin_remedy(steps, future, event.remedy, error)
+    else:
+        steps.fail(future, error)
 
 
 def time_task_out(steps: Steps, event: TaskTimedOut) -> None:
-    """Raise TaskTimeoutError."""
+    """Raise TaskTimeoutError, or do what is to be done about it instead."""
     future = steps.resolve(event.step, machines.Step.TIME_OUT)
     if future is None:
         return
     failure = event.failure
     attempts = len(event.attempts) or 1
     error = TaskTimeoutError(event.step, failure.type, failure.message, attempts, failure.traceback, event.timeout)
-    steps.fail(future, error)
+    if event.remedy:
+        begin_remedy(steps, future, event.remedy, error)
+    else:
+        steps.fail(future, error)
 
 
 def fire_timer(steps: Steps, event: TimerFired) -> None:

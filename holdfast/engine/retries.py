@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from holdfast.history import Failure, RetryPolicy
+from holdfast.ports.task import Remedied, TryAgain
 
 NEVER_RETRYABLE: Final = frozenset(
     {"TypeError", "ValidationError", "InputError", "EncodeError", "NotImplementedError", "NondeterminismError"}
@@ -25,11 +26,17 @@ def decide_retry(policy: RetryPolicy, attempt: int, failure: Failure, jitter: fl
     Args:
         policy: the task's retry policy.
         attempt: number of the attempt that failed, from 1.
-        failure: how it failed.
+        failure: how it failed; a rule may have decided what is done about it.
         jitter: uniform in [0, 1).
     """
-    if attempt >= policy.attempts or not failure.retryable:
+    if isinstance(failure, TryAgain):
+        return failure.seconds if failure.seconds is not None else _backoff(policy, attempt, jitter)
+    if attempt >= policy.attempts or not failure.retryable or isinstance(failure, Remedied):
         return None
     if failure.type in policy.non_retryable or failure.type in NEVER_RETRYABLE:
         return None
+    return _backoff(policy, attempt, jitter)
+
+
+def _backoff(policy: RetryPolicy, attempt: int, jitter: float) -> float:
     return jitter * min(policy.maximum, policy.initial * policy.factor ** min(attempt - 1, 64))

@@ -64,6 +64,7 @@ class Steps:
         "open",
         "ordinal",
         "reader",
+        "remedies",
         "where",
     )
 
@@ -95,6 +96,8 @@ class Steps:
         """How many commands the code has issued so far."""
         self.reader = ""
         """The query or validator that is running now; it may not ask for anything."""
+        self.remedies: dict[str, int] = {}
+        """How many remedies of one call led to a step, for steps that one issued."""
         self.is_over = False
         """Nothing is granted any more: the run has ended, or left memory."""
         self._counts: dict[str, int] = {}

@@ -136,6 +136,7 @@ from holdfast.history.pages import (
     seal,
     verify_chain,
 )
+from holdfast.history.remedies import AGENT, FALLBACK, PERSON, Remedy, decode_remedy
 from holdfast.history.transcript import (
     FORMAT,
     HOLDFAST,
@@ -148,10 +149,12 @@ from holdfast.history.transcript import (
 )
 
 __all__ = [
+    "AGENT",
     "BLOB_PLACE",
     "CLOSING",
     "EXCHANGES_MAX",
     "EXCHANGE_BYTES_MAX",
+    "FALLBACK",
     "FILE_PLACE",
     "FORMAT",
     "HASH_BYTES",
@@ -160,6 +163,7 @@ __all__ = [
     "INLINE_BYTES_MAX",
     "KEY_ID_BYTES",
     "MARK",
+    "PERSON",
     "ROOT",
     "TRANSCRIPT_BYTES_MAX",
     "UNASKED",
@@ -216,6 +220,7 @@ __all__ = [
     "RateUse",
     "RecordedOutcomes",
     "ReleaseLock",
+    "Remedy",
     "RetryPolicy",
     "RunParked",
     "RunResumed",
@@ -257,6 +262,7 @@ __all__ = [
     "check_text",
     "decode_attributes",
     "decode_exchanges",
+    "decode_remedy",
     "decrypted",
     "describe_failure",
     "encode_attributes",

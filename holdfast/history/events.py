@@ -130,6 +130,8 @@ class TaskFailed(Input, array_like=True, gc=False, tag=3):
     failure: Failure
     attempts: tuple[Attempt, ...] = ()
     worker: str = ""
+    remedy: str = ""
+    """What is done instead of raising it: see `remedies`; empty for nothing."""
 
 
 class TaskTimedOut(Input, array_like=True, gc=False, tag=4):
@@ -140,6 +142,8 @@ class TaskTimedOut(Input, array_like=True, gc=False, tag=4):
     failure: Failure
     attempts: tuple[Attempt, ...] = ()
     worker: str = ""
+    remedy: str = ""
+    """As of `TaskFailed`."""
 
 
 class TimerFired(Input, array_like=True, gc=False, tag=5):

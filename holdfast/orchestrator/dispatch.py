@@ -70,7 +70,16 @@ from holdfast.ports.operations import (
     QueueTask,
     RetryOwnTask,
 )
-from holdfast.ports.task import AttemptOutcome, Parks, PutOff, RunningAttempt, TaskCall, TaskRunner
+from holdfast.ports.task import (
+    AttemptOutcome,
+    Parks,
+    PutOff,
+    RunningAttempt,
+    TaskCall,
+    TaskRunner,
+    plain,
+    remedy_of,
+)
 
 PROMOTE_SECONDS: Final = 0.05
 """A first attempt that takes longer than this is made durable (setting `promote_seconds`)."""
@@ -118,6 +127,7 @@ class Dispatcher:
         codec: Codec | None = None,
         promote_seconds: float = PROMOTE_SECONDS,
         attempts_max: int = 1_000,
+        poisoned: Callable[[TaskCall], str] | None = None,
     ) -> None:
         """Start tasks of `pools` here; the others wait in the queue for their workers.
 
@@ -131,7 +141,9 @@ class Dispatcher:
             codec: encrypts the first pages of children.
             promote_seconds: see PROMOTE_SECONDS.
             attempts_max: first attempts under way at once; more go through the queue.
+            poisoned: says what is recorded as done about a task that workers died of.
         """
+        self._poisoned = poisoned
         self._runner = runner
         self._pools = pools
         self._now = now
@@ -171,6 +183,16 @@ class Dispatcher:
             self._note(live, issued)
         if live.is_dirty:
             self._touched(live)
+
+    def remedied(self, live: Live, event: TaskFailed) -> TaskFailed:
+        """Return the outcome of a task that workers died of, with what is to be done about it."""
+        waiting = live.execution.open.get(event.step)
+        if self._poisoned is None or waiting is None or not isinstance(waiting.command, ScheduleTask):
+            return event
+        command = waiting.command
+        key = _keyed(live, command).idempotency_key or f"{live.name}/{event.step}"
+        call = TaskCall(live.run_id, live.name, event.step, command.task, command.input, command.options, key)
+        return msgspec.structs.replace(event, remedy=self._poisoned(call))
 
     def serve(self, pools: frozenset[str]) -> None:
         """Start tasks of `pools` here from now on, and of no others."""
@@ -354,6 +376,7 @@ class Dispatcher:
         quick = (
             options.pool in self._pools
             and options.record == "auto"
+            and not options.idempotency_key  # which only the queue hands on
             and options.limits is None
             and self._runner.is_quick(command.task, options)
         )
@@ -475,7 +498,8 @@ class Dispatcher:
             self._hand_in(failure.report(attempt.live.execution_id))
             self._keep_calls(attempt, outcome)
             return outcome.ended, _NOT_TRIED
-        tried = (Attempt(1, outcome.started, outcome.ended, "", failure),)
+        described = plain(failure)
+        tried = (Attempt(1, outcome.started, outcome.ended, "", described),)
         delay = decide_retry(options.retry, 1, failure, self._jitter())
         total = options.total_timeout
         if delay is not None and total is not None and outcome.ended + delay > call.queued_at + total:
@@ -483,9 +507,10 @@ class Dispatcher:
         if delay is not None:
             return outcome.ended + delay, _encode_attempts(tried)
         self._keep_calls(attempt, outcome)
+        remedy = remedy_of(failure)
         if outcome.timeout:
-            return TaskTimedOut(outcome.ended, -1, call.step, outcome.timeout, failure, tried)
-        return TaskFailed(outcome.ended, -1, call.step, failure, tried)
+            return TaskTimedOut(outcome.ended, -1, call.step, outcome.timeout, described, tried, "", remedy)
+        return TaskFailed(outcome.ended, -1, call.step, described, tried, "", remedy)
 
     def _keep_calls(self, attempt: FirstAttempt, outcome: AttemptOutcome) -> None:
         for each in outcome.recorded(attempt.live.execution_id, attempt.call.step):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Final
 
 from holdfast.errors import EncryptionError
-from holdfast.history import RunResumed, WorkflowTerminated
+from holdfast.history import RunResumed, TaskFailed, WorkflowTerminated
 from holdfast.observe import Meters, logger
 from holdfast.orchestrator.aside import Aside
 from holdfast.orchestrator.departures import Departures
@@ -21,6 +22,9 @@ from holdfast.orchestrator.memory import Memory
 from holdfast.orchestrator.standing import Standing
 from holdfast.ports.operations import Append, InboxRow
 from holdfast.ports.store import Store
+
+POISON: Final = "PoisonTaskError"
+"""What a task failed with that workers died of."""
 
 log = logger("holdfast.orchestrator")
 
@@ -107,6 +111,8 @@ class Mailbox:
             self._dispatcher.abandon(live)
             live.closing = entry
         elif entry is not None:
+            if type(entry) is TaskFailed and entry.failure.type == POISON:
+                entry = self._dispatcher.remedied(live, entry)
             live.entries.append(entry)
         else:
             live.stable = True  # an empty write, that the row goes

@@ -65,7 +65,7 @@ from holdfast.ports.engine import TIME_IS_UP, Outcome, StartRequest
 from holdfast.ports.operations import Fit, Membership, Started
 from holdfast.ports.program import Guard, Versioned
 from holdfast.ports.store import Store
-from holdfast.ports.task import TaskRunner
+from holdfast.ports.task import TaskCall, TaskRunner
 
 log = logger("holdfast.orchestrator")
 
@@ -109,6 +109,7 @@ class Orchestrator:
         tracer: Tracer | None = None,
         closed: Callable[[str, str], None] | None = None,
         explain: Callable[[int, str, DivergenceError], Awaitable[DivergenceError]] | None = None,
+        poisoned: Callable[[TaskCall], str] | None = None,
         settings: OrchestratorSettings | None = None,
     ) -> None:
         """Make an orchestrator; `open` starts it.
@@ -129,6 +130,7 @@ class Orchestrator:
             tracer: makes spans of runs that have ended; None makes none.
             closed: called with the name and the status of each execution that has closed.
             explain: says of an execution of a workflow that diverged how its code departed, in the words of a replay.
+            poisoned: says what is recorded as done about a task that workers died of; None does nothing.
             settings: see OrchestratorSettings.
         """
         settings = settings or OrchestratorSettings()
@@ -158,6 +160,7 @@ class Orchestrator:
             codec=store.codec,
             promote_seconds=settings.promote_seconds,
             attempts_max=settings.attempts_max,
+            poisoned=poisoned,
         )
         self._departures = departures = Departures(store, standing, aside, looks, memory, timers, waiters, dispatcher)
         writing = asyncio.Lock()

@@ -16,7 +16,7 @@ import msgspec
 
 from holdfast.errors import ApiDrift, BudgetUsedUp
 from holdfast.history import Attempt, Exchange, Failure, TaskOptions, encode_exchanges
-from holdfast.ports.operations import DriftChange, ParkForBudget, RecordExchanges, ReportDrift
+from holdfast.ports.operations import DriftChange, ParkForBudget, ParkForFailure, RecordExchanges, ReportDrift
 
 
 class TaskCall(msgspec.Struct, frozen=True, gc=False):
@@ -57,6 +57,8 @@ class AttemptOutcome(msgspec.Struct, frozen=True, gc=False):
     """What the attempt reported last, where it failed: JSON text, for the next attempt."""
     exchanges: tuple[Exchange, ...] = ()
     """What it asked of outside systems and was answered, where it failed."""
+    classes: tuple[str, ...] = ()
+    """By which classes of failure it goes, where its code raised: the exception's, and `http:503`."""
 
     def recorded(self, execution_id: int, step: str) -> tuple[RecordExchanges, ...]:
         """Return what is to be written of its calls: nothing where it made none."""
@@ -65,7 +67,17 @@ class AttemptOutcome(msgspec.Struct, frozen=True, gc=False):
         return (RecordExchanges(execution_id, step, encode_exchanges(self.exchanges)),)
 
 
-class PutOff(Failure, frozen=True, array_like=True):
+class Known(Failure, frozen=True, array_like=True):
+    """A failure, and by which classes it goes: names of the exception's class and those above it, `http:503`."""
+
+    classes: tuple[str, ...] = ()
+
+    def plain(self) -> Failure:
+        """Return it as history knows failures."""
+        return Failure(self.type, self.message, self.traceback, self.retryable, self.cause)
+
+
+class PutOff(Known, frozen=True, array_like=True):
     """A task was told by a receiver to come again later: the attempt does not count."""
 
     seconds: float = 0.0
@@ -79,7 +91,7 @@ class PutOff(Failure, frozen=True, array_like=True):
         return Failure(self.type, self.message, self.traceback, self.retryable and not final, self.cause)
 
 
-class Drifted(Failure, frozen=True, array_like=True):
+class Drifted(Known, frozen=True, array_like=True):
     """A host answered a task otherwise than its code expects: the run is parked, and the attempt does not count."""
 
     host: str = ""
@@ -93,7 +105,7 @@ class Drifted(Failure, frozen=True, array_like=True):
         return ReportDrift(execution_id, self.host, self.endpoint, self.contract, changes)
 
 
-class OutOfBudget(Failure, frozen=True, array_like=True):
+class OutOfBudget(Known, frozen=True, array_like=True):
     """A budget is used up that a task pays from: the run is parked, and the attempt does not count."""
 
     name: str = ""
@@ -105,11 +117,45 @@ class OutOfBudget(Failure, frozen=True, array_like=True):
         return ParkForBudget(execution_id, self.name, self.per, self.scope)
 
 
-Parks: TypeAlias = Drifted | OutOfBudget
+class Parked(Known, frozen=True, array_like=True):
+    """A rule says that the run is to be parked, and the attempt does not count."""
+
+    reason: str = ""
+
+    def report(self, execution_id: int) -> ParkForFailure:
+        """Return what is to be written of it."""
+        return ParkForFailure(execution_id, self.reason)
+
+
+Parks: TypeAlias = Drifted | OutOfBudget | Parked
 """Failures that park a run."""
 
 
-def parking_of(error: BaseException, failure: Failure) -> Parks | None:
+class TryAgain(Known, frozen=True, array_like=True):
+    """A rule says that another attempt is made, which counts."""
+
+    seconds: float | None = None
+    """After so many; None is as the retry policy says."""
+
+
+class Remedied(Known, frozen=True, array_like=True):
+    """A rule says what is done instead of raising it."""
+
+    remedy: str = ""
+    """As it is recorded: see `holdfast.history.Remedy`."""
+
+
+def plain(failure: Failure) -> Failure:
+    """Return a failure as history knows it, whatever else it means."""
+    return failure.plain() if isinstance(failure, Known) else failure
+
+
+def remedy_of(failure: Failure) -> str:
+    """Return what is recorded as done instead of raising it; empty for nothing."""
+    return failure.remedy if isinstance(failure, Remedied) else ""
+
+
+def parking_of(error: BaseException, failure: Failure) -> Drifted | OutOfBudget | None:
     """Return what `error`, described as `failure`, parks the run of a step for; None when it does not."""
     said = (failure.type, failure.message, failure.traceback, failure.retryable, failure.cause)
     match error:
@@ -188,14 +234,20 @@ __all__ = [
     "Attempt",
     "AttemptOutcome",
     "Drifted",
+    "Known",
     "OutOfBudget",
+    "Parked",
     "Parks",
     "PutOff",
+    "Remedied",
     "RunningAttempt",
     "TaskCall",
     "TaskContext",
     "TaskInfo",
     "TaskRunner",
+    "TryAgain",
     "current_task",
     "parking_of",
+    "plain",
+    "remedy_of",
 ]

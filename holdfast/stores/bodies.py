@@ -403,6 +403,7 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.ReserveModelCall,
         ops.SettleModelCall,
         ops.ParkForBudget,
+        ops.ParkForFailure,
         ops.GrantBudget,
         ops.PausePool,
         ops.ResumePool,

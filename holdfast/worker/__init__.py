@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.worker.beats import Sidecar
     from holdfast.worker.observed import ObservedRunner
     from holdfast.worker.pool import PoolWorker
+    from holdfast.worker.recovering import Recoveries
     from holdfast.worker.runner import LocalRunner, Statistics
     from holdfast.worker.script import end_script_import
     from holdfast.worker.spawning import spawn
@@ -26,6 +27,7 @@ _HOMES: Final = {
     "LocalRunner": "holdfast.worker.runner",
     "ObservedRunner": "holdfast.worker.observed",
     "PoolWorker": "holdfast.worker.pool",
+    "Recoveries": "holdfast.worker.recovering",
     "Sidecar": "holdfast.worker.beats",
     "REPLACE_EXIT_CODE": "holdfast.worker.supervisor",
     "Statistics": "holdfast.worker.runner",
@@ -41,6 +43,7 @@ __all__ = [
     "LocalRunner",
     "ObservedRunner",
     "PoolWorker",
+    "Recoveries",
     "Sidecar",
     "Statistics",
     "Supervisor",

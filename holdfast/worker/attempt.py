@@ -23,7 +23,7 @@ import msgspec
 from holdfast.errors import EncodeError, LeaseLost
 from holdfast.history import Exchange, Failure, describe_failure
 from holdfast.ports.clock import Clock
-from holdfast.ports.task import AttemptOutcome, TaskCall, TaskInfo, current_task
+from holdfast.ports.task import AttemptOutcome, Known, TaskCall, TaskInfo, current_task, plain
 from holdfast.worker.meanings import meaning_of
 
 STOP_GRACE_SECONDS: Final = 5.0
@@ -266,6 +266,9 @@ class Attempt:
         if not verdict:
             made = () if result is not None else self.exchanges  # what succeeded is answered by its result
             outcome = AttemptOutcome(self.started, ended, result, failure, progress=self.progress, exchanges=made)
+            if failure is not None and isinstance(failure, Known):
+                described = failure.plain() if type(failure) is Known else failure
+                outcome = msgspec.structs.replace(outcome, failure=described, classes=failure.classes)
         elif verdict == CANCELLED:
             outcome = AttemptOutcome(self.started, ended, cancelled=True)
         else:
@@ -273,7 +276,7 @@ class Attempt:
                 self.started,
                 ended,
                 None,
-                self._timed_out(verdict, failure),
+                self._timed_out(verdict, None if failure is None else plain(failure)),
                 verdict,
                 progress=self.progress,
                 exchanges=self.exchanges,

@@ -20,7 +20,7 @@ from holdfast.engine import decide_retry
 from holdfast.history import Failure, describe_failure
 from holdfast.ports.clock import Clock
 from holdfast.ports.operations import ClaimedChunk, FreezeRate, ItemOutcome, Operation, RecordItems
-from holdfast.ports.task import AttemptOutcome, Parks, PutOff, RunningAttempt, TaskCall, TaskRunner
+from holdfast.ports.task import AttemptOutcome, Parks, PutOff, RunningAttempt, TaskCall, TaskRunner, TryAgain, plain
 from holdfast.worker.claimed import PARKED_SECONDS, decode_options, rates_of
 
 BATCH_ITEMS: Final = 256
@@ -72,6 +72,7 @@ class ChunkRun:
         self._outcomes: list[ItemOutcome] = []
         self._outcome_bytes = 0
         self._retries: list[int] = []
+        self._retry_seconds = 0.0
         self._put_off: list[int] = []
         self._put_off_until = 0.0
         self._along: dict[Operation, None] = {}
@@ -135,7 +136,7 @@ class ChunkRun:
         if retries:
             # All failed at the same attempt; one draw keeps them one chunk.
             delay = decide_retry(self._options.retry, self.chunk.attempt, Failure("", ""), self._draw())
-            retry_at = self._clock.now() + (delay or 0.0)
+            retry_at = self._clock.now() + max(delay or 0.0, self._retry_seconds)
         operation = RecordItems(
             self.chunk.chunk_id,
             self.chunk.token,
@@ -151,6 +152,7 @@ class ChunkRun:
         self._outcomes.clear()
         self._outcome_bytes = 0
         self._retries.clear()
+        self._retry_seconds = 0.0
         self._put_off.clear()
         self._put_off_until = 0.0
         self._along.clear()
@@ -189,9 +191,11 @@ class ChunkRun:
             if isinstance(failure, PutOff | Parks):
                 self._try_later(index, failure)
             elif decide_retry(self._options.retry, self.chunk.attempt, failure, 0.0) is None:
-                self._outcomes.append(ItemOutcome(index, False, _encode(failure)))
+                self._outcomes.append(ItemOutcome(index, False, _encode(plain(failure))))
             else:
                 self._retries.append(index)
+                if isinstance(failure, TryAgain) and failure.seconds is not None:
+                    self._retry_seconds = max(self._retry_seconds, failure.seconds)
         self._left -= 1
         if (
             self._left == 0

@@ -23,7 +23,7 @@ from holdfast.ports.operations import (
     RetryTask,
     slack_seconds,
 )
-from holdfast.ports.task import AttemptOutcome, Parks, PutOff, RunningAttempt, TaskCall
+from holdfast.ports.task import AttemptOutcome, Parks, PutOff, RunningAttempt, TaskCall, plain, remedy_of
 
 OPTIONS_KEPT: Final = 1_000
 """How many different options are kept decoded: nearly all calls of a task have the same."""
@@ -121,7 +121,8 @@ class ClaimedRun:
             failure = failure.as_failure(final=True)
         if isinstance(failure, Parks):
             return self._park(outcome, failure)
-        tried = (*before, Attempt(claimed.attempt, outcome.started, outcome.ended, worker, failure))
+        described = plain(failure)
+        tried = (*before, Attempt(claimed.attempt, outcome.started, outcome.ended, worker, described))
         delay = decide_retry(options.retry, claimed.attempt, failure, draw())
         if delay is not None and not self._is_too_late(outcome.ended + delay):
             operations: list[Operation] = []
@@ -138,10 +139,11 @@ class ClaimedRun:
             return [*operations, again]
         recorded = outcome.recorded(claimed.execution_id, claimed.step)
         failed: TaskFailed | TaskTimedOut
+        ended, step, remedy = outcome.ended, claimed.step, remedy_of(failure)
         if outcome.timeout:
-            failed = TaskTimedOut(outcome.ended, -1, claimed.step, outcome.timeout, failure, tried, worker)
+            failed = TaskTimedOut(ended, -1, step, outcome.timeout, described, tried, worker, remedy)
         else:
-            failed = TaskFailed(outcome.ended, -1, claimed.step, failure, tried, worker)
+            failed = TaskFailed(ended, -1, step, described, tried, worker, remedy)
         return [self._finish(failed), *recorded]
 
     def _put_off(self, outcome: AttemptOutcome, failure: PutOff) -> list[Operation]:

@@ -1,4 +1,4 @@
-"""What a task means by what it raised, where that is more than a failure: come again later, or park the run.
+"""What a task means by what it raised: come again later, park the run, or a failure of some classes.
 
 Owns: reading that from errors, also how long to wait however receivers say it; how it goes from process to process.
 Must not know: retries, rates, what is done about it.
@@ -16,7 +16,7 @@ import msgspec
 from holdfast.authoring import parse_duration
 from holdfast.errors import DefinitionError, RateLimited
 from holdfast.history import Failure
-from holdfast.ports.task import Drifted, OutOfBudget, PutOff, parking_of
+from holdfast.ports.task import Drifted, Known, OutOfBudget, PutOff, parking_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,19 +26,42 @@ UNREADABLE_SECONDS: Final = 30.0
 SECONDS_MAX: Final = 86_400.0
 """A receiver that wants more than this is asked again after it."""
 
-_KINDS: Final[Mapping[str, type[Failure]]] = MappingProxyType(
-    {each.__name__: each for each in (PutOff, Drifted, OutOfBudget)}
+CLASSES_MAX: Final = 20
+"""How many classes above an exception's own are named."""
+
+_NOBODYS: Final = frozenset({object, BaseException})
+_KINDS: Final[Mapping[str, type[Known]]] = MappingProxyType(
+    {each.__name__: each for each in (Known, PutOff, Drifted, OutOfBudget)}
 )
 """Failures that mean more than a failure."""
 _encode = msgspec.msgpack.Encoder().encode
 
 
 def meaning_of(error: BaseException, failure: Failure) -> Failure:
-    """Return what a task means that raised `error`, described as `failure`: that, or one of its kinds."""
+    """Return what a task means that raised `error`, described as `failure`: one of its kinds."""
+    by = classes_of(error)
+    said = (failure.type, failure.message, failure.traceback, failure.retryable, failure.cause)
     if isinstance(error, RateLimited):
-        said = (failure.type, failure.message, failure.traceback, failure.retryable, failure.cause)
-        return PutOff(*said, seconds=_seconds(error.retry_after), rate=error.rate or "", freezes=error.freezes)
-    return parking_of(error, failure) or failure
+        return PutOff(*said, by, seconds=_seconds(error.retry_after), rate=error.rate or "", freezes=error.freezes)
+    parking = parking_of(error, failure)
+    return Known(*said, by) if parking is None else msgspec.structs.replace(parking, classes=by)
+
+
+def classes_of(error: BaseException) -> tuple[str, ...]:
+    """Return by which classes of failure an exception goes: its class and those above it, and `http:503`."""
+    names = [each.__name__ for each in type(error).__mro__[:CLASSES_MAX] if each not in _NOBODYS]
+    status = _status(error)
+    return (f"http:{status}", *names) if status else tuple(names)
+
+
+def _status(error: BaseException) -> int:
+    """Return the status that a host answered, as errors of HTTP clients say it; 0 when there is none."""
+    try:
+        of_answer = getattr(getattr(error, "response", None), "status_code", None)
+        status = of_answer or getattr(error, "status", None) or getattr(error, "status_code", None)
+    except Exception:  # noqa: BLE001 - a property of users' errors may raise anything
+        return 0
+    return status if type(status) is int and 100 <= status <= 599 else 0
 
 
 def pack_meaning(failure: Failure) -> tuple[str, bytes] | None:

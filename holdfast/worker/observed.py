@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeAlias
 
 from holdfast.history import TaskOptions
 from holdfast.observe import Meters, Tracer, logger
@@ -15,12 +16,18 @@ from holdfast.ports.task import AttemptOutcome, RunningAttempt, TaskCall, TaskRu
 
 log = logger("holdfast.worker")
 
+Recover: TypeAlias = Callable[[TaskCall, AttemptOutcome], AttemptOutcome]
+"""Returns the outcome of an attempt that failed with what is to be done about it."""
+
 
 class ObservedRunner:
     """Runs attempts as another runner does, and notes how they end. Implements `TaskRunner`."""
 
-    def __init__(self, runner: TaskRunner, meters: Meters, tracer: Tracer | None = None) -> None:
-        """Run with `runner`, count in `meters`, and make spans with `tracer`, if there is one."""
+    def __init__(
+        self, runner: TaskRunner, meters: Meters, tracer: Tracer | None = None, recover: Recover | None = None
+    ) -> None:
+        """Run with `runner`, count in `meters`, make spans with `tracer`; `recover` says what failures come to."""
+        self._recover = recover
         self._tracer = tracer
         if tracer is not None:
             runner.enter = tracer.enter_attempt
@@ -74,4 +81,6 @@ class ObservedRunner:
                 seconds=round(outcome.ended - outcome.started, 6),
                 error=f"{failure.type}: {failure.message}",
             )
+            if self._recover is not None:
+                outcome = self._recover(call, outcome)
         done(call, outcome)

@@ -101,6 +101,7 @@ BUGS = (
     Bug("poison_is_parked", "park_poison", "recoveries >= ?2", "recoveries > ?2"),
     Bug("poison_is_parked", "resume_execution", "recoveries = 0,", ""),
     Bug("a_stable_run_is_forgiven", "make_stable", "recoveries = 0", "recoveries = recoveries"),
+    Bug("a_run_is_parked_for_what_became_of_a_task", "park_execution", "parked = ?2", "parked = substr(?2, 1, 3)"),
     Bug("a_run_parks_itself", "park_execution", "parked = ?2", "parked = substr(?2, 1, 3)"),
     Bug("leaving_frees_at_once", "free_executions", "recoveries + ?2", "recoveries + ?2 + 1"),
     Bug("time_never_goes_back", "write_meta", "now = ?3", "now = min(now, ?3)"),

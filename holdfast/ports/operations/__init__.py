@@ -260,6 +260,7 @@ from holdfast.ports.operations.tasks import (
     ClaimTasks,
     FinishOwnTask,
     FinishTask,
+    ParkForFailure,
     PoolRecord,
     QueueRecord,
     ReleaseTasks,
@@ -309,6 +310,7 @@ Operation: TypeAlias = (
     | ReserveModelCall
     | SettleModelCall
     | ParkForBudget
+    | ParkForFailure
     | GrantBudget
     | PausePool
     | ResumePool
@@ -475,6 +477,7 @@ __all__ = [
     "OutgoingMessage",
     "Overtaken",
     "ParkForBudget",
+    "ParkForFailure",
     "Pause",
     "PausePool",
     "Period",

@@ -47,6 +47,16 @@ class ClaimedTask(Value, frozen=True):
     """So many seconds after the claim was asked for, at least, it took what it takes of rates."""
 
 
+class ParkForFailure(Value, frozen=True):
+    """Park a run because a rule says so of a failure. Result: whether it was running.
+
+    What is queued of it is set aside until it is resumed.
+    """
+
+    execution_id: int
+    reason: str
+
+
 class FinishTask(Value, frozen=True):
     """Hand in a final outcome: the queue row goes, `body` goes to the run's inbox. Result: True or FencedError."""
 

@@ -1,6 +1,6 @@
 """Runs that do not move until somebody says so: paused ones and parked ones, and how they are set going again.
 
-Owns: the operations `Pause`, `Resume` and `Fit`.
+Owns: the operations `Pause`, `Resume`, `ParkForFailure` and `Fit`.
 Must not know: why a run was parked.
 
 A pause takes the run from its owner in its own transaction: whatever the owner was about to write is refused from then
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import RunClosedError, RunNotFoundError, RunStateError
 from holdfast.ports.bus import REQUESTS, RUNS
-from holdfast.ports.operations import PAUSED, RUNNING, TERMINAL, Fit, Pause, Resume
+from holdfast.ports.operations import PAUSED, RUNNING, TERMINAL, Fit, ParkForFailure, Pause, Resume
 from holdfast.stores.sql import changes, executions, inbox, parts
 
 if TYPE_CHECKING:
@@ -33,6 +33,14 @@ def pause(session: Session, operation: Pause) -> bool:
         parts.set_aside(session, execution_id)
         session.rings.add(RUNS)
     return True
+
+
+def park(session: Session, operation: ParkForFailure) -> bool:
+    """Park a run for what became of a task of it."""
+    was_running = executions.park(session, operation.execution_id, operation.reason)
+    # Also what is queued of a run that was parked before: it would meet the same again.
+    parts.set_aside(session, operation.execution_id)
+    return was_running
 
 
 def resume(session: Session, operation: Resume) -> bool:
@@ -84,4 +92,9 @@ def _find(session: Session, run_id: str) -> tuple[int, str]:
     return execution_id, status
 
 
-HANDLERS: Final[dict[type, Handler]] = {Pause: pause, Resume: resume, Fit: fit}
+HANDLERS: Final[dict[type, Handler]] = {
+    Pause: pause,
+    Resume: resume,
+    ParkForFailure: park,
+    Fit: fit,
+}

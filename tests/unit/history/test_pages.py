@@ -152,8 +152,8 @@ def test_tags_are_for_ever() -> None:
         1: "WorkflowStarted time issued workflow run_id execution input seed flags code_version python memo"
         " deadline execution_timeout keys forked_from forked_at parent continued attributes traceparent",
         2: "TaskCompleted time issued step result attempts worker",
-        3: "TaskFailed time issued step failure attempts worker",
-        4: "TaskTimedOut time issued step timeout failure attempts worker",
+        3: "TaskFailed time issued step failure attempts worker remedy",
+        4: "TaskTimedOut time issued step timeout failure attempts worker remedy",
         5: "TimerFired time issued step",
         6: "SignalReceived time issued name input signal_id sender",
         7: "UpdateAccepted time issued update_id name input",

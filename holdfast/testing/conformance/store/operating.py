@@ -33,6 +33,7 @@ from holdfast.ports.operations import (
     LeasedPlace,
     Leave,
     LockRequest,
+    ParkForFailure,
     Pause,
     QueueFanOut,
     QueueTask,
@@ -298,6 +299,24 @@ async def tasks_of_a_paused_run_wait(harness: StoreHarness) -> None:
     )
 
 
+async def a_run_is_parked_for_what_became_of_a_task(harness: StoreHarness) -> None:
+    """With the reason, and with what is queued of it, until it is resumed; told twice, it is parked once."""
+    store = await harness.open()
+    member, worker = await join(store), await join(store, "worker")
+    execution, history = await own(store, member, "a")
+    await do(store, Append(execution, history.keep(history.page()), queue=(queued("again"),)), member)
+    (again,) = await claim_tasks(store, worker)
+    park = ParkForFailure(execution, "the card")
+    retry = RetryTask(again.task_id, again.token, 0.0, b"", tried=False)
+    expect(await store.write([retry, park], worker) == [True, True], "it is parked")
+    expect(await do(store, park) is False, "once")
+    run = await store.run("a")
+    expect(run is not None and (run.status, run.parked) == (PARKED, "the card"), "with the reason")
+    expect(not await claim_tasks(store, worker), "what is queued of it waits")
+    await do(store, Resume("a"))
+    expect([each.attempt for each in await claim_tasks(store, worker)] == [1], "resumed, the attempt is made again")
+
+
 async def chunks_of_a_paused_run_wait(harness: StoreHarness) -> None:
     """A fan-out's chunks are not claimed while its run is paused, those given back neither; outcomes are kept."""
     store = await harness.open()
@@ -487,6 +506,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     any_open_run_can_be_paused,
     who_lost_a_run_hears_of_it,
     tasks_of_a_paused_run_wait,
+    a_run_is_parked_for_what_became_of_a_task,
     chunks_of_a_paused_run_wait,
     runs_are_found_by_filter,
     runs_are_found_by_attributes,
