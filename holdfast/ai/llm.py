@@ -190,6 +190,12 @@ class LLM:
         """
         return PromptMaker(self, Form(str if output is None else output), name, self._prompts)
 
+    @property
+    def digest(self) -> str:
+        """By which its cached prefix is known; empty for none. `@task(prefix=llm)` reads it."""
+        prefix = self.speaker.prefix
+        return "" if prefix is None else prefix.digest
+
     async def aclose(self) -> None:
         """Close the connections of the running event loop. The next prompt makes new ones."""
         line = self._lines.pop(asyncio.get_running_loop(), None)

@@ -23,6 +23,7 @@ from holdfast.observe import Meters, Tracer, logger, tracer, warn_of
 from holdfast.orchestrator import Orchestrator, OrchestratorSettings
 from holdfast.ports.bus import Bus
 from holdfast.ports.operations import Join, Leave, Membership, Reap
+from holdfast.ports.prefixes import holders
 from holdfast.ports.program import Versioned
 from holdfast.ports.store import Store
 from holdfast.ports.task import TaskRunner
@@ -131,6 +132,7 @@ class Member:
                 self._surroundings.clock,
                 self._surroundings.jitter,
                 fenced=self._fenced,
+                holdings=holders.holdings,
             )
             await self._worker.open()
         if self._capturer is not None:

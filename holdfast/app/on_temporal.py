@@ -54,7 +54,8 @@ def check_fits(settings: Settings, registry: Registry) -> None:
         NotOnEngineError: something cannot; it says what.
     """
     for task in registry.tasks.values():
-        if task.task_options.limits is not None:
+        limits = task.task_options.limits
+        if limits is not None and limits.binds:
             raise NotOnEngineError("rate, concurrency, fairness key or delay of a task", ENGINE, f"task {task.name!r}")
         if task.recovery:
             raise NotOnEngineError("recovery= of a task", ENGINE, f"task {task.name!r}")

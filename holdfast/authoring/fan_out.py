@@ -15,11 +15,10 @@ from typing import Any, Final, Generic, Literal, TypeVar, Unpack, cast, overload
 import msgspec
 
 from holdfast.authoring.inside import running
-from holdfast.authoring.limits import UNLIMITED
 from holdfast.authoring.options import TaskOptionValues
 from holdfast.authoring.task import BoundTask, TaskDefinition, TaskFuture
 from holdfast.errors import DefinitionError, FanOutError, TaskError
-from holdfast.history import Failure
+from holdfast.history import Failure, TaskOptions
 from holdfast.ports.runtime import FanOutOutcome
 
 T = TypeVar("T")
@@ -111,7 +110,7 @@ def map_tasks(
         raise DefinitionError(
             "map_tasks() got a task with a key for one call", remedy="Name the whole fan-out: map_tasks(..., key=...)."
         )
-    if call.limiting != UNLIMITED:
+    if call.limiting.binds:
         raise DefinitionError(
             f"map_tasks() over {call.definition.name!r}, which has limits: items of a fan-out have none of their own",
             remedy="Call the task for each item, with asyncio.gather; or map without them: "
@@ -125,11 +124,16 @@ def map_tasks(
     return runtime.issue_fan_out(
         definition.name,
         payloads,
-        call.task_options,
+        _without_prefix(call.task_options),
         key,
         failures_max,
         lambda outcome: _results(outcome, decode, definition.name, collect=collect),
     )
+
+
+def _without_prefix(options: TaskOptions) -> TaskOptions:
+    # Items of a fan-out are claimed many at a time, by whoever has room.
+    return options if options.limits is None else msgspec.structs.replace(options, limits=None)
 
 
 class Results(Sequence[R]):

@@ -1,6 +1,6 @@
-"""What a task waits for besides a free slot, as users write it: concurrency, rates, fairness, a delay.
+"""What a task waits for besides a free slot, as users write it: concurrency, rates, fairness, a delay, its prefix.
 
-Owns: `Concurrency`, `Rate`, and what they come to for one call.
+Owns: `Concurrency`, `Rate`, `Prefixed`, and what they come to for one call.
 Must not know: queues, stores, who grants anything.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeAlias
 
 from holdfast.authoring.durations import Duration, parse_duration
 from holdfast.errors import DefinitionError
@@ -21,8 +21,21 @@ LIMIT_KEY_CHARACTERS_MAX: Final = 1_000
 RATES_MAX: Final = 8
 """How many rates one task may be bound by."""
 AMOUNT_MAX: Final = 1e12
+PREFIX_CHARACTERS_MAX: Final = 200
 PER_SECONDS_MIN: Final = 0.1
 """The shortest window of a rate: less is lost in the time it takes to claim and to start."""
+
+
+class Prefixed(Protocol):
+    """Whatever is known by the digest of a prefix: an `LLM` with `system=cached(...)`, what `cached(...)` returns."""
+
+    @property
+    def digest(self) -> str:
+        """The prefix is known by it; empty where there is none."""
+
+
+Prefix: TypeAlias = str | Prefixed
+"""A digest, or what has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +119,19 @@ class Limiting:
     rates: tuple[Rate, ...] = ()
     fairness_key: str | Callable[..., str] | None = None
     delay: float = 0.0
+    prefix: str | Callable[..., Prefix] = ""
+
+    @property
+    def binds(self) -> bool:
+        """Whether there is anything to wait for; a prefix only says where a call had better run."""
+        return replace(self, prefix="") != UNLIMITED
 
     @property
     def is_computed(self) -> bool:
         """Whether any of it depends on the call's arguments."""
         return (
             callable(self.fairness_key)
+            or callable(self.prefix)
             or (self.concurrency is not None and self.concurrency.key is not None)
             or any(callable(rate.units) for rate in self.rates)
         )
@@ -137,7 +157,8 @@ class Limiting:
             found = self.fairness_key(*args, **kwargs) if callable(self.fairness_key) else self.fairness_key
             fairness = _check_key(found, f"fairness_key= of task {task!r}")
         rates = tuple(rate.use(args, kwargs) for rate in self.rates)
-        limits = Limits(place, slots, fairness, rates, self.delay)
+        prefix = self.prefix if isinstance(self.prefix, str) else _digest_of(self.prefix(*args, **kwargs), task)
+        limits = Limits(place, slots, fairness, rates, self.delay, prefix)
         return None if limits == _NONE else limits
 
     def changed(self, values: Mapping[str, Any]) -> Limiting:
@@ -153,6 +174,8 @@ class Limiting:
                     changes["fairness_key"] = value if value is None or callable(value) else _check_key(value, option)
                 case "delay":
                     changes["delay"] = 0.0 if value is None else parse_duration(value, option, zero=True)
+                case "prefix":
+                    changes["prefix"] = _prefix(value)
                 case _:
                     pass
         return replace(self, **changes) if changes else self
@@ -161,7 +184,7 @@ class Limiting:
 _NONE: Final = Limits()
 UNLIMITED: Final = Limiting()
 """Nothing to wait for."""
-LIMITING: Final = frozenset({"concurrency", "rate", "fairness_key", "delay"})
+LIMITING: Final = frozenset({"concurrency", "rate", "fairness_key", "delay", "prefix"})
 """The options of a task that say what it waits for."""
 
 
@@ -180,6 +203,27 @@ def _rates(value: Any) -> tuple[Rate, ...]:
     if len(found) > RATES_MAX or len({each.name for each in found}) < len(found):
         raise DefinitionError(f"a task takes up to {RATES_MAX} rates, each of another name")
     return found
+
+
+def _prefix(value: Any) -> str | Callable[..., Prefix]:
+    if value is None:
+        return ""
+    if hasattr(value, "digest") or not callable(value):
+        return _digest_of(value, "")
+    found: Callable[..., Prefix] = value
+    return found
+
+
+def _digest_of(value: Any, task: str) -> str:
+    digest = value if isinstance(value, str) else getattr(value, "digest", None)
+    if not isinstance(digest, str) or len(digest) > PREFIX_CHARACTERS_MAX or (problem := identifier_problem(digest)):
+        of = f" of task {task!r}" if task else ""
+        raise DefinitionError(
+            f"prefix={value!r}{of} is no prefix" + (f": it {problem}" if isinstance(digest, str) and problem else ""),
+            remedy="Give an LLM with system=cached(...), what cached(...) returns, or a digest of at most "
+            f"{PREFIX_CHARACTERS_MAX} characters.",
+        )
+    return digest
 
 
 def _check_name(name: Any, what: str) -> None:

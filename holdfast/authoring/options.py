@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict
 import msgspec
 
 from holdfast.authoring.durations import Duration, parse_duration
-from holdfast.authoring.limits import LIMITING, Concurrency, Limiting, Rate
+from holdfast.authoring.limits import LIMITING, Concurrency, Limiting, Prefix, Rate
 from holdfast.errors import DefinitionError
 from holdfast.history import RetryPolicy, TaskOptions
 
@@ -94,6 +94,7 @@ class TaskOptionValues(TypedDict, total=False):
     rate: Rate | Sequence[Rate] | None
     fairness_key: str | Callable[..., str] | None
     delay: Duration | None
+    prefix: Prefix | Callable[..., Prefix] | None
 
 
 def make_options(base: TaskOptions, values: TaskOptionValues, *, task: str, where: str = "") -> TaskOptions:

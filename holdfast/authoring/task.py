@@ -263,7 +263,9 @@ def task(
             goes first), `record` ("auto"; "before" makes the call durable before the attempt starts). And what a call
             waits for besides a free slot: `concurrency` (so many at once, or a `Concurrency`), `rate` (a `Rate`, or
             several), `fairness_key` (text, or computed from the call's arguments: calls of different keys take turns),
-            `delay` (from the call until it may start).
+            `delay` (from the call until it may start). And where it had better run: `prefix` (an `LLM` with a cached
+            prefix, what `cached(...)` returns, a digest, or computed from the call's arguments: workers that hold that
+            prefix go first).
 
     Raises:
         DefinitionError: it is no function, or an option is wrong.

@@ -48,6 +48,13 @@ class Limits(msgspec.Struct, frozen=True):
     rates: tuple[RateUse, ...] = ()
     delay: float = 0.0
     """Seconds from the call until its first attempt may start."""
+    prefix: str = ""
+    """Digest of the prefix it computes with: workers that hold it go first. Empty for none."""
+
+    @property
+    def binds(self) -> bool:
+        """Whether it waits for anything; a prefix alone only says where it had better run."""
+        return bool(self.place or self.fairness or self.rates or self.delay)
 
 
 class TaskOptions(msgspec.Struct, frozen=True):

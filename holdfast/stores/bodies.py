@@ -408,6 +408,9 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.PausePool,
         ops.ResumePool,
         ops.LimitPool,
+        ops.HoldPrefixes,
+        ops.WarmPrefix,
+        ops.NotePrefix,
     }
 )
 """Operations that carry names, numbers and times only."""

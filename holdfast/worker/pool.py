@@ -36,11 +36,14 @@ from holdfast.observe import logger, warn_of
 from holdfast.ports.bus import TASKS, Bus
 from holdfast.ports.clock import Clock
 from holdfast.ports.operations import (
+    HELD_MAX,
     BeatTasks,
     ChunkState,
     ClaimedChunk,
     ClaimedTask,
+    ClaimTasks,
     FinishTask,
+    HoldPrefixes,
     ItemOutcome,
     Membership,
     Operation,
@@ -73,6 +76,8 @@ HAND_IN_SECONDS: Final = 5.0
 STORE_RETRY_SECONDS: Final = (0.05, 0.2, 1.0)
 """Waits after writes that failed; the last one repeats."""
 
+OLDEST_EVERY: Final = 8
+"""After so many tasks it takes the oldest, whoever holds its prefix."""
 KEY_WAIT_SECONDS: Final = 15.0
 """How long work is put off whose input this process has no key for."""
 
@@ -104,6 +109,7 @@ class PoolWorker:
         *,
         name: str = "",
         fenced: Callable[[], None] | None = None,
+        holdings: Callable[[], Mapping[str, float]] = dict,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         """Serve `pools` as `membership`.
@@ -119,6 +125,7 @@ class PoolWorker:
             random: uniform in [0, 1).
             name: how outcomes say who did it; default host and process id.
             fenced: called once when the store says that this member is a zombie.
+            holdings: says which prefixes of prompts this process holds: digest to seconds.
             poll_seconds: how often to look although nobody rang, on average.
         """
         self._store = store
@@ -131,6 +138,9 @@ class PoolWorker:
         self._random = random
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._fenced = fenced
+        self._holdings = holdings
+        self._held: dict[str, float] = {}
+        self._since_oldest = 0
         self._poll_seconds = poll_seconds
         self._tasks: dict[int, ClaimedRun] = {}
         self._lateness = Lateness()
@@ -238,7 +248,13 @@ class PoolWorker:
     def _claims(self) -> list[Claim]:
         if not self._claiming:
             return []
-        return decide_claims(self._pools.values(), tuple(self._registry.tasks), self._turn, self._lateness.seconds)
+        return decide_claims(
+            self._pools.values(),
+            tuple(self._registry.tasks),
+            self._turn,
+            self._lateness.seconds,
+            oldest=self._since_oldest >= OLDEST_EVERY - 1,
+        )
 
     # --- The one writer ----------------------------------------------------------------------------------------------
 
@@ -271,6 +287,7 @@ class PoolWorker:
             self._claimed_at = self._clock.now()
             rest = self._poll_seconds * (REST_FACTOR if self._bus.reaches else 1)
             self._poll_at = self._claimed_at + rest * (0.5 + self._random())
+            self._say_what_is_held()
         operations = self._outbox.take()
         self._claiming_at = asyncio.get_running_loop().time()
         self._starts_within = self._lateness.seconds  # as the claims say
@@ -286,6 +303,13 @@ class PoolWorker:
             else:
                 self._take(claim, result)
 
+    def _say_what_is_held(self) -> None:
+        """Have it written which prefixes are held here, where that has changed: the claims behind it go by it."""
+        held = dict(list(self._holdings().items())[:HELD_MAX])
+        if held != self._held:
+            self._held = held
+            self._outbox.put(HoldPrefixes(held))
+
     def _send(self, operation: Operation, answer: Answer | None = None) -> None:
         self._outbox.put(operation, answer)
         self._changed.set()
@@ -300,6 +324,8 @@ class PoolWorker:
 
     def _take(self, claim: Claim, claimed: tuple[ClaimedTask | ClaimedChunk, ...]) -> None:
         asked = dict(claim.pools)
+        if isinstance(claim, ClaimTasks) and claimed:
+            self._since_oldest = 0 if claim.oldest else self._since_oldest + len(claimed)
         for each in claimed:
             asked[each.pool] -= 1
             try:

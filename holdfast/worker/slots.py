@@ -72,14 +72,24 @@ class Pool:
         return (free + turn % 2) // 2 if self.more_tasks else 0, 0
 
 
-def decide_claims(pools: Iterable[Pool], known: tuple[str, ...], turn: int, starts_within: float = 0.0) -> list[Claim]:
-    """Return what to claim for all pools at once; `known` are the tasks whose code is here."""
+def decide_claims(
+    pools: Iterable[Pool], known: tuple[str, ...], turn: int, starts_within: float = 0.0, *, oldest: bool = False
+) -> list[Claim]:
+    """Return what to claim for all pools at once.
+
+    Args:
+        pools: those that are served.
+        known: the tasks whose code is here.
+        turn: alternates who gets an odd slot.
+        starts_within: as in ClaimTasks.
+        oldest: as in ClaimTasks.
+    """
     shares = [(pool.name, *pool.share(turn)) for pool in pools]
     tasks = tuple((name, count) for name, count, _ in shares if count)
     chunks = tuple((name, count) for name, _, count in shares if count)
     claims: list[Claim] = []
     if tasks:
-        claims.append(ClaimTasks(tasks, known, starts_within))
+        claims.append(ClaimTasks(tasks, known, starts_within, oldest))
     if chunks:
         claims.append(ClaimChunks(chunks, known))
     return claims

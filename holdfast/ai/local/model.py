@@ -23,6 +23,7 @@ from holdfast.ai.local.server import Server, too_long_remedy
 from holdfast.ai.local.slots import Slots, Taken
 from holdfast.ai.local.turns import Turn
 from holdfast.errors import ModelRequestError
+from holdfast.ports.prefixes import holders
 
 if TYPE_CHECKING:
     from holdfast.ai.cached import Cached
@@ -49,6 +50,7 @@ class Local:
         self._running: _Running | None = None
         self._scratch: str | None = None
         self._end: weakref.finalize[..., Local] | None = None
+        holders.add(self)
 
     @property
     def name(self) -> str:
@@ -65,6 +67,12 @@ class Local:
         """Digests of the prefixes it holds, as far as its answers prove it."""
         running = self._running
         return frozenset() if running is None else running.prefixes.proven & running.slots.held
+
+    @property
+    def holdings(self) -> dict[str, float]:
+        """The same, with how many seconds it took to compute each; 0 for one that was read from disk."""
+        running = self._running
+        return {} if running is None else {digest: running.prefixes.cost(digest) for digest in self.held}
 
     async def reach(self) -> tuple[str, str]:
         """Start it, unless it runs; return where it listens, and the key it wants.

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 import uuid
 import warnings
 from contextlib import suppress
@@ -56,6 +57,7 @@ class Prefixes:
         self._turns: dict[str, threading.Lock] = {}
         self._rendered: dict[str, str] = {}
         self._tokens: dict[str, int] = {}
+        self._seconds: dict[str, float] = {}
         self._proven: set[str] = set()
         self._useless: set[str] = set()
         """Prefixes that were computed, and then computed again: they are not loaded any more."""
@@ -68,6 +70,10 @@ class Prefixes:
         """The prefixes that a request was seen not to compute."""
         with self._guard:
             return frozenset(self._proven)
+
+    def cost(self, digest: str) -> float:
+        """Return how many seconds it took to compute a prefix; 0 where that was not done here."""
+        return self._seconds.get(digest, 0.0)
 
     def load(self, prefix: Cached, slot: int) -> Loaded | None:
         """Bring a prefix into a slot; return None where that is known to be of no use. Blocks.
@@ -86,7 +92,9 @@ class Prefixes:
             if restored is not None:
                 self._tokens[digest] = restored
                 return Loaded(restored, restored=True)
+            began = time.monotonic()
             tokens = self._compute(text, slot)
+            self._seconds[digest] = time.monotonic() - began
             self._tokens[digest] = tokens
             if digest not in self._doubted:
                 self._save(prefix, path, slot)

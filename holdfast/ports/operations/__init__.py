@@ -188,6 +188,13 @@ from holdfast.ports.operations.pools import (
     PoolRule,
     ResumePool,
 )
+from holdfast.ports.operations.prefixes import (
+    HELD_MAX,
+    HoldPrefixes,
+    NotePrefix,
+    PrefixWarmth,
+    WarmPrefix,
+)
 from holdfast.ports.operations.pruning import (
     Prune,
     Pruned,
@@ -315,6 +322,9 @@ Operation: TypeAlias = (
     | PausePool
     | ResumePool
     | LimitPool
+    | HoldPrefixes
+    | WarmPrefix
+    | NotePrefix
     | OpenEntry
     | RenewEntry
     | CloseEntry
@@ -361,6 +371,7 @@ __all__ = [
     "FOUND",
     "GATHERED_BYTES_MAX",
     "GATHERED_EVENTS_MAX",
+    "HELD_MAX",
     "ID_CONFLICT_POLICIES",
     "ID_REUSE_POLICIES",
     "MISSED",
@@ -439,6 +450,7 @@ __all__ = [
     "GatheringRecord",
     "GatheringState",
     "GrantBudget",
+    "HoldPrefixes",
     "HostRecord",
     "HurryGathering",
     "IdPolicy",
@@ -467,6 +479,7 @@ __all__ = [
     "Moved",
     "NewChild",
     "NoteDelivery",
+    "NotePrefix",
     "NoteRetirement",
     "NoteUse",
     "NotedDelivery",
@@ -484,6 +497,7 @@ __all__ = [
     "PoolRecord",
     "PoolRule",
     "Position",
+    "PrefixWarmth",
     "ProposeMappings",
     "ProposedMapping",
     "Prune",
@@ -540,6 +554,7 @@ __all__ = [
     "Totals",
     "Unclaim",
     "Value",
+    "WarmPrefix",
     "first_time",
     "is_proof",
     "slack_seconds",

@@ -96,3 +96,5 @@ class MemberRecord(Value, frozen=True):
     """Writes of this member that were refused after it lost its lease."""
     versions: dict[str, str] = msgspec.field(default_factory=dict)
     """As in Join."""
+    prefixes: tuple[str, ...] = ()
+    """Digests of the prefixes of prompts that it holds."""

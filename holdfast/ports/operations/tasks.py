@@ -19,6 +19,8 @@ class ClaimTasks(Value, frozen=True):
     starts_within: float = 0.0
     """So many seconds after the claim the member may need to start what takes of rates, where that is longer than it is
     given anyway; what it takes counts for so much longer."""
+    oldest: bool = False
+    """Take the oldest of the highest priority first, whoever holds its prefix: nobody is passed over for ever."""
 
 
 class ClaimedTask(Value, frozen=True):
@@ -148,4 +150,5 @@ class QueueRecord(Value, frozen=True):
     failures: bytes = b""
     """Encoded failed attempts so far."""
     line: str = ""
-    """What it stands in line for: `place NAME` of a limit, `rate NAME`, or `pool NAME` for the turn of its key."""
+    """What it stands in line for: `place NAME` of a limit, `rate NAME`, `pool NAME` for the turn of its key,
+    or `prefix NAME` in a pool for a worker that holds its prefix."""

@@ -69,6 +69,7 @@ STAYING: Final[Mapping[str, str]] = MappingProxyType(
         "moved": "that is the file's, too",
         "migrations": "each database has its own",
         "marks": "the last minutes of writers that are gone",
+        "warm_prefixes": "providers forget them soon; the first to ask finds out again",
         "refusals": "what members of the old store were refused",
     }
 )

@@ -27,6 +27,7 @@ from holdfast.ports.operations import (
     Deliver,
     FinishOwnTask,
     FinishTask,
+    HoldPrefixes,
     MarkDone,
     OpenEntry,
     RecordItems,
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
     from holdfast.ports.operations import Operation
 
 INDIFFERENT: Final = frozenset({
-    Answer, Ask, Beat, BeatTasks, ClaimChunks, ClaimRuns, ClaimTasks, FinishOwnTask, FinishTask, RecordItems,
+    Answer, Ask, Beat, BeatTasks, ClaimChunks, ClaimRuns, ClaimTasks, FinishOwnTask, FinishTask, HoldPrefixes,
+    RecordItems,
     ReleaseRuns, ReturnRequest, StartRun, TakeRequests,
 })  # fmt: skip
 """Operations that neither see nor change what is done ahead of others, but for what `_Before` notes of them."""

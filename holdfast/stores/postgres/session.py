@@ -47,7 +47,7 @@ _HARMLESS: Final = frozenset({
     "make_stable", "move_tip", "put_blob", "put_deadline", "record_progress", "set_parts", "set_wake", "take_grip",
     "touch_lines", "unqueue_task", "use_blob",
     # Lines of queued tasks
-    "drop_rate_hold", "drop_rate_uses", "hold_places", "make_tasks_ready", "note_rate", "post_scout",
+    "drop_rate_hold", "drop_rate_uses", "hold_places", "hold_prefixes", "make_tasks_ready", "note_rate", "post_scout",
     "put_back_in_line", "put_rate_hold", "put_rate_use", "recall_scouts", "stand_in_line", "take_touched_lines",
 })  # fmt: skip
 """Statements that leave true what is foreseen. One that is made ready twice is ready."""

@@ -31,6 +31,7 @@ from holdfast.ports.operations import (
     Deliver,
     FinishOwnTask,
     FinishTask,
+    HoldPrefixes,
     MarkDone,
     OpenEntry,
     RecordItems,
@@ -71,6 +72,7 @@ SHARED: Final[Mapping[type, str]] = MappingProxyType({
     ClaimChunks: _CLAIM,
     RecordItems: _OF_AN_EXECUTION,
     Beat: "it changes one row, and that of a member which is alive",
+    HoldPrefixes: "it changes the writing member's own row, and its batches follow one another",
     Ask: "it adds a row, or finds the one with its operation id",
     TakeRequests: _CLAIM,
     ReturnRequest: "it changes one row, if that is still its own",
@@ -103,7 +105,8 @@ _OF_RUNS = (
 )  # fmt: skip
 _OF_TASKS = (
     "enqueue_task", "unqueue_task", "promote_tasks", "claim_tasks", "claimable_in_turn", "claimable_tasks",
-    "claim_chosen_tasks", "finish_task", "finish_tasks", "lock_and_finish", "finish_own_task",
+    "claim_chosen_tasks", "living_holders", "claimable_with_prefix", "claimable_with_prefixes",
+    "finish_task", "finish_tasks", "lock_and_finish", "finish_own_task",
     "finish_own_tasks", "retry_task", "retry_own_task", "execution_standing", "set_aside_tasks", "release_tasks",
     "held_tasks", "record_progress", "pool_rules", "pool_is_limited",
 )  # fmt: skip
@@ -126,7 +129,7 @@ _OF_NAMES = (
     "join_line", "find_lease", "extend_place", "renew_lease", "leave_line_by_lease", "first_waiting", "grant_place",
     "expire_places_of",
 )  # fmt: skip
-_OF_MEMBERS = ("beat_member", "count_refused")
+_OF_MEMBERS = ("beat_member", "count_refused", "hold_prefixes")
 
 STATEMENTS: Final = frozenset({
     *_OF_A_HISTORY, *_OF_MAIL, *_OF_RUNS, *_OF_TASKS, *_OF_LINES, *_OF_FAN_OUTS, *_OF_REQUESTS, *_OF_NAMES,

@@ -11,6 +11,7 @@ A row with limits that has become due goes through up to three lines, in this or
     place P   until one of its limit's places is free; it holds that place from then on
     rate R    until what it takes fits into all of its rates; that much is set apart for it
     pool Q    where rows of one key take turns with rows of others; from here, and from nowhere else, it is claimed
+    prefix Q  instead of that, where rows have a prefix: see `prefixes`
 
 so no row ever has a slot while it waits, and what may be claimed is found as it is for all others: in an index.
 
@@ -62,7 +63,7 @@ READ_MAX: Final = 256
 HOLDERS_MAX: Final = 10_000
 """How many holders are listed, at most."""
 
-_PLACE, _RATE, _POOL = "place ", "rate ", "pool "
+_PLACE, _RATE, _POOL, _PREFIX = "place ", "rate ", "pool ", "prefix "
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
@@ -110,7 +111,8 @@ def enqueue(session: Session, execution_id: int, item: QueueTask) -> None:
             item.traceparent,
             _encode(limits),
             limits.place,
-            limits.fairness,
+            limits.fairness or limits.prefix,  # those of one prefix do not keep others from being seen
+            limits.prefix,
         ),
     )
 
@@ -211,8 +213,13 @@ def _guard(pool: str, place: str, line: str, limits: bytes) -> str:
         return line
     if place:
         return f"{_PLACE}{place}"
-    uses = _decode(limits).rates
-    return f"{_RATE}{uses[0].name}" if uses else f"{_POOL}{pool}"
+    found = _decode(limits)
+    return f"{_RATE}{found.rates[0].name}" if found.rates else _last_line(pool, found)
+
+
+def _last_line(pool: str, limits: Limits) -> str:
+    """Return the line from which a row is claimed that takes turns."""
+    return f"{_PREFIX if limits.prefix else _POOL}{pool}"
 
 
 def _lock(session: Session, lines: Iterable[str]) -> None:
@@ -358,7 +365,7 @@ def _post_scouts(session: Session, scouts: Sequence[tuple[Limited, float]]) -> N
 
 def _make_claimable(session: Session, rows: Sequence[Limited]) -> set[int]:
     keyed = [row for row in rows if row.fairness]
-    _stand(session, [(row.id, f"{_POOL}{row.pool}", KEYED) for row in keyed])
+    _stand(session, [(row.id, _last_line(row.pool, _decode(row.limits)), KEYED) for row in keyed])
     plain = [row for row in rows if not row.fairness]
     if plain:
         session.run("make_tasks_ready", (_ids(plain),))

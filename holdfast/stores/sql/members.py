@@ -37,12 +37,13 @@ _AWAY_LEASES: Final = 0.5
 _NOTE_LEASES: Final = 0.125
 """How stale the note of a reaper's last look may get: a look that finds nothing should not write."""
 
-_WORKFLOWS, _POOLS, _VERSIONS = 9, 10, 14
+_WORKFLOWS, _POOLS, _VERSIONS, _PREFIXES = 9, 10, 14, 15
 """Where a MemberRecord has what is stored as JSON."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_versions = msgspec.json.Decoder(dict[str, str]).decode
+_decode_prefixes = msgspec.json.Decoder(dict[str, float]).decode
 _decode_pools = msgspec.json.Decoder(tuple[tuple[str, int], ...]).decode
 
 
@@ -146,6 +147,7 @@ def read(reader: Reader, now: float) -> list[MemberRecord]:
         values[_WORKFLOWS] = _decode_names(values[_WORKFLOWS])
         values[_POOLS] = _decode_pools(values[_POOLS])
         values[_VERSIONS] = _decode_versions(values[_VERSIONS])
+        values[_PREFIXES] = tuple(_decode_prefixes(values[_PREFIXES]))
         records.append(MemberRecord(*values))
     return records
 

@@ -41,8 +41,9 @@ from holdfast.ports.operations import (
     RetryOwnTask,
     RetryTask,
 )
-from holdfast.stores.sql import executions, inbox, lines, pools
+from holdfast.stores.sql import executions, inbox, lines, pools, prefixes
 from holdfast.stores.sql.queue_states import ASIDE, CLAIMED, DELAYED, READY
+from holdfast.stores.sql.turns import draw, take_turns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,11 +140,10 @@ def claim(session: Session, operation: ClaimTasks) -> tuple[ClaimedTask, ...]:
     for pool, limit, _ in pools.open_for_claims(session, operation.pools):
         # The token is only taken when there is a claim to bear it: looking in vain writes nothing.
         token = session.offer_token()
-        in_turn = session.rows("claimable_in_turn", (f"pool {pool}", known, limit))
+        in_turn = session.rows("claimable_in_turn", (f"pool {pool}", known, limit, prefixes.line_of(pool)))
         if in_turn:
-            others = session.rows("claimable_tasks", (pool, known, limit))
-            chosen = _take_turns(in_turn, others, limit, first=_draw(token))
-            rows = session.rows("claim_chosen_tasks", (member, token, _encode_json(chosen).decode()))
+            chosen = _choose(session, pool, known, limit, in_turn, oldest=operation.oldest, first=draw(token))
+            rows = _claim_chosen(session, token, chosen, limit)
         else:
             rows = session.rows("claim_tasks", (member, token, pool, known, limit))
         if not rows:
@@ -158,26 +158,27 @@ def claim(session: Session, operation: ClaimTasks) -> tuple[ClaimedTask, ...]:
     return tuple(_claimed(*row[1:-1], session.waited) for row in claimed if row[1] not in refused)
 
 
-def _take_turns(
-    in_turn: Sequence[Sequence[int]], others: Sequence[Sequence[int]], limit: int, *, first: bool
+def _choose(
+    session: Session, pool: str, known: str, limit: int, found: Sequence[Sequence[Any]], *, oldest: bool, first: bool
 ) -> list[int]:
-    """Return the ids of `limit` rows of two lines of (priority, id): highest priority first, else by turns."""
-    lines_of = (list(in_turn), list(others)) if first else (list(others), list(in_turn))
-    chosen: list[int] = []
-    turn = 0
-    while len(chosen) < limit and (lines_of[0] or lines_of[1]):
-        line, other = lines_of[turn], lines_of[1 - turn]
-        if not line or (other and other[0][0] > line[0][0]):
-            line = other
-        else:
-            turn = 1 - turn
-        chosen.append(line.pop(0)[1])
-    return chosen
+    """Return the ids of rows to claim, best first, where `found` are those that take turns."""
+    rows = [row for row in found if row[1] is not None]
+    in_turn = [(priority, task_id) for priority, task_id, _ in sorted(rows, key=lambda row: (-row[0], row[2], row[1]))]
+    others = session.rows("claimable_tasks", (pool, known, limit))
+    free = take_turns(in_turn, others, limit, first=first)
+    if len(rows) == len(found):
+        return [task_id for _, task_id in free]
+    return prefixes.choose(session, pool, known, limit, free, oldest=oldest, first=not first)
 
 
-def _draw(token: int) -> bool:
-    # Which line begins is anybody's guess, but the same in every copy of this transaction: tokens may go up in steps.
-    return bool(token * 0x9E3779B1 >> 16 & 1)
+def _claim_chosen(session: Session, token: int, chosen: Sequence[int], limit: int) -> list[tuple[Any, ...]]:
+    """Claim the first of the chosen rows; in place of those that somebody else took meanwhile, the next ones."""
+    rows: list[tuple[Any, ...]] = []
+    left = list(chosen)
+    while left and len(rows) < limit:
+        wanted, left = left[: limit - len(rows)], left[limit - len(rows) :]
+        rows += session.rows("claim_chosen_tasks", (session.member, token, _encode_json(wanted).decode()))
+    return rows
 
 
 def finish(session: Session, operation: FinishTask) -> bool:
@@ -320,9 +321,9 @@ def _claimed(task_id: int, execution_id: int, run_id: str, number: int, *rest: A
 
 
 def next_wake(reader: Reader, after: float) -> float | None:
-    """Return when the next delayed row becomes ready, after `after`."""
-    found: float | None = reader.value("next_task", (after,))
-    return found
+    """Return when the next delayed row becomes ready, or may be taken by somebody else, after `after`."""
+    times = (reader.value("next_task", (after,)), prefixes.next_wake(reader, after))
+    return min((time for time in times if time is not None), default=None)
 
 
 def read_queue(reader: Reader, execution_id: int) -> list[QueueRecord]:

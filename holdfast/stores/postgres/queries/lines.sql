@@ -21,23 +21,24 @@ RETURNING line
 -- A step that is queued already is queued anew, and waits anew.
 INSERT INTO task_queue (
   execution, step, task, pool, priority, input, options, failures, attempt, queued_at, visible_at, state, progress,
-  traceparent, limits, place, fairness
+  traceparent, limits, place, fairness, prefix
 )
 SELECT
   execution, step, task, pool, priority, input, options, failures, attempt, queued_at, visible_at, state, progress,
-  traceparent, limits, place, fairness
+  traceparent, limits, place, fairness, prefix
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[],
   $9::bigint[], $10::double precision[], $11::double precision[], $12::smallint[], $13::bytea[], $14::text[],
-  $15::bytea[], $16::text[], $17::text[])
+  $15::bytea[], $16::text[], $17::text[], $18::text[])
   WITH ORDINALITY AS given (execution, step, task, pool, priority, input, options, failures, attempt, queued_at,
-    visible_at, state, progress, traceparent, limits, place, fairness, nth)
+    visible_at, state, progress, traceparent, limits, place, fairness, prefix, nth)
 ORDER BY nth
 ON CONFLICT (execution, step) DO UPDATE SET
   task = excluded.task, pool = excluded.pool, priority = excluded.priority, input = excluded.input,
   options = excluded.options, failures = excluded.failures, attempt = excluded.attempt,
   visible_at = excluded.visible_at, state = excluded.state, owner = NULL, own = 0, token = 0,
   progress = CASE WHEN excluded.progress = '' THEN task_queue.progress ELSE excluded.progress END,
-  limits = excluded.limits, place = excluded.place, fairness = excluded.fairness, line = '', held = 0
+  limits = excluded.limits, place = excluded.place, fairness = excluded.fairness, prefix = excluded.prefix, line = '',
+  held = 0
 
 -- name: due_limited_tasks
 SELECT id, pool, place, line, limits FROM task_queue
@@ -131,11 +132,16 @@ DELETE FROM task_queue WHERE execution = $1 AND limits <> '' RETURNING id, place
 DELETE FROM task_queue WHERE execution = $1 AND step = $2 AND limits <> '' RETURNING id, place, limits
 
 -- name: claimable_in_turn
-SELECT priority, id FROM task_queue
-WHERE line = $1 AND line <> '' AND task = ANY (ARRAY(SELECT json_array_elements_text($2::json)))
-ORDER BY priority DESC, turn, id
-LIMIT $3
-FOR UPDATE SKIP LOCKED
+-- And a row of nothing where there are any that have a prefix.
+SELECT priority, id, turn FROM (
+  SELECT priority, id, turn FROM task_queue
+  WHERE line = $1 AND line <> '' AND task = ANY (ARRAY(SELECT json_array_elements_text($2::json)))
+  ORDER BY priority DESC, turn, id
+  LIMIT $3
+  FOR UPDATE SKIP LOCKED
+) AS in_turn
+UNION ALL
+SELECT NULL, NULL, NULL WHERE EXISTS (SELECT FROM task_queue WHERE line = $4 AND line <> '')
 
 -- name: claimable_tasks
 SELECT priority, id FROM task_queue
@@ -146,7 +152,11 @@ FOR UPDATE SKIP LOCKED
 
 -- name: claim_chosen_tasks
 UPDATE task_queue SET state = 2, owner = $1, own = 0, line = '', token = greatest($2, nextval('tokens'))
-WHERE id = ANY (ARRAY(SELECT json_array_elements_text($3::json)::bigint))
+WHERE id = ANY (ARRAY(
+  SELECT id FROM task_queue
+  WHERE id = ANY (ARRAY(SELECT json_array_elements_text($3::json)::bigint)) AND state IN (1, 5)
+  FOR UPDATE SKIP LOCKED
+))
 RETURNING
   priority, id, execution,
   (SELECT run_id FROM executions WHERE executions.id = task_queue.execution),

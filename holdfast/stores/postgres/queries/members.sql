@@ -45,7 +45,7 @@ SELECT member, name, kind, host, pid, epoch,
        joined_at, expires_at, workflows, pools,
        (SELECT count(*) FROM executions WHERE owner = member),
        (SELECT count(*) FROM task_queue WHERE owner = member) + (SELECT count(*) FROM chunks WHERE owner = member),
-       refused, versions
+       refused, versions, prefixes
 FROM members WHERE state <> 'left' ORDER BY member DESC
 
 -- name: next_member

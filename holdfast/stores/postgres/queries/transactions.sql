@@ -19,7 +19,9 @@ SELECT grip, now, page,
        EXISTS (SELECT FROM pools),
        EXISTS (
          SELECT FROM task_queue
-         WHERE line <> '' AND line = ANY (ARRAY(SELECT 'pool ' || json_array_elements_text($5::json)))
+         WHERE line <> '' AND line = ANY (ARRAY(
+           SELECT kind || json_array_elements_text($5::json) FROM (VALUES ('pool '), ('prefix ')) AS kinds (kind)
+         ))
        ),
        EXISTS (SELECT FROM task_queue WHERE state = 1 AND pool = ANY (ARRAY(SELECT json_array_elements_text($5::json)))),
        EXISTS (SELECT FROM chunks WHERE state = 1 AND pool = ANY (ARRAY(SELECT json_array_elements_text($5::json))))

@@ -17,14 +17,15 @@ DELETE FROM touched_lines WHERE id IN (SELECT id FROM touched_lines ORDER BY id 
 -- A step that is queued already is queued anew, and waits anew.
 INSERT INTO task_queue (
   execution, step, task, pool, priority, input, options, failures, attempt, queued_at, visible_at, state, progress,
-  traceparent, limits, place, fairness
-) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+  traceparent, limits, place, fairness, prefix
+) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
 ON CONFLICT (execution, step) DO UPDATE SET
   task = excluded.task, pool = excluded.pool, priority = excluded.priority, input = excluded.input,
   options = excluded.options, failures = excluded.failures, attempt = excluded.attempt,
   visible_at = excluded.visible_at, state = excluded.state, owner = NULL, own = 0, token = 0,
   progress = iif(excluded.progress = x'', progress, excluded.progress),
-  limits = excluded.limits, place = excluded.place, fairness = excluded.fairness, line = '', held = 0;
+  limits = excluded.limits, place = excluded.place, fairness = excluded.fairness, prefix = excluded.prefix, line = '',
+  held = 0;
 
 -- name: due_limited_tasks
 SELECT id, pool, place, line, limits FROM task_queue
@@ -109,10 +110,15 @@ DELETE FROM task_queue WHERE execution = ?1 AND limits <> x'' RETURNING id, plac
 DELETE FROM task_queue WHERE execution = ?1 AND step = ?2 AND limits <> x'' RETURNING id, place, limits;
 
 -- name: claimable_in_turn
-SELECT priority, id FROM task_queue
-WHERE line = ?1 AND line <> '' AND task IN (SELECT value FROM json_each(?2))
-ORDER BY priority DESC, turn, id
-LIMIT ?3;
+-- And a row of nothing where there are any that have a prefix.
+SELECT * FROM (
+  SELECT priority, id, turn FROM task_queue
+  WHERE line = ?1 AND line <> '' AND task IN (SELECT value FROM json_each(?2))
+  ORDER BY priority DESC, turn, id
+  LIMIT ?3
+)
+UNION ALL
+SELECT NULL, NULL, NULL WHERE EXISTS (SELECT 1 FROM task_queue WHERE line = ?4 AND line <> '');
 
 -- name: claimable_tasks
 SELECT priority, id FROM task_queue
@@ -122,7 +128,7 @@ LIMIT ?3;
 
 -- name: claim_chosen_tasks
 UPDATE task_queue SET state = 2, owner = ?1, own = 0, token = ?2, line = ''
-WHERE id IN (SELECT value FROM json_each(?3))
+WHERE id IN (SELECT value FROM json_each(?3)) AND state IN (1, 5)
 RETURNING
   priority, id, execution,
   (SELECT run_id FROM executions WHERE executions.id = task_queue.execution),

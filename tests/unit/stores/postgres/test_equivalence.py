@@ -71,6 +71,7 @@ COLUMNS: dict[str, Sequence[Any]] = {
     "events.execution": (1, 2, 3),
     "task_queue.task": ("a", "b"),
     "task_queue.pool": ("a", "b"),
+    "task_queue.state": (0, 1, 2, 3, 5),
     "task_queue.limits": (b"", b"\x00", b"", b"cab"),
     "chunks.task": ("a", "b"),
     "chunks.pool": ("a", "b"),
@@ -214,7 +215,7 @@ class Pair:
             return ROWS if name in ANY else self.random.choice((0, 1, 2, 5, 100))
         if re.search(rf"greatest\(\${number}\b", text):
             return TOKEN
-        if type_ == "json" or f"${number}::json" in text:
+        if type_ in {"json", "json[]"} or f"${number}::json" in text:
             return self._draw_json(number, text)
         if number in row:
             return row[number]

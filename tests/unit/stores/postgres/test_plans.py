@@ -68,6 +68,8 @@ INSERT INTO task_queue (execution, step, task, pool, priority, input, options, f
                         state, owner)
 SELECT n, 'step', 't' || n % 3, 'p' || n % 5, n % 3, '', '', '', 1, n, n, n % 4, CASE WHEN n % 4 = 2 THEN n END
 FROM generate_series(1, {ROWS}) AS n;
+UPDATE task_queue SET prefix = 'x' || id, line = 'prefix p' || id % 5, state = 5 WHERE id % 10 = 1;
+INSERT INTO warm_prefixes SELECT 'x' || n, n, '' FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO rates (name, amount, per) SELECT 'r' || n, 1, 1 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO rate_uses SELECT 'r' || n % 100, n, 1 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO rate_holds SELECT 'r' || n % 100, n, 1 FROM generate_series(1, {ROWS}) AS n;
@@ -171,6 +173,11 @@ PLANS = {
     "lost_tasks": "task_queue_owned",
     "free_chunks": "chunks_owned",
     "living_members": "members_living",
+    "living_holders": "members_living",
+    "claimable_with_prefix": "task_queue_prefix",
+    "claimable_with_prefixes": "task_queue_line",
+    "waiting_with_prefixes": "task_queue_prefix_age",
+    "forget_warm_prefixes": "warm_prefixes_until",
     # What becomes due
     "next_execution": "executions_wake",
     "next_task": "task_queue_delayed",
@@ -212,6 +219,7 @@ IN_ORDER = {
     "claim_tasks", "claim_chunks", "wake_executions", "ready_executions", "promote_tasks", "promote_chunks",
     "first_waiting", "list_executions", "list_executions_of_status", "find_executions_with_attributes", "uncaptured",
     "take_requests", "read_pages_as_changes", "due_notices", "list_audit_of_target", "next_execution",
+    "claimable_with_prefixes", "waiting_with_prefixes",
 }  # fmt: skip
 """Statements whose order is that of their index: sorting what was found would first find everything."""
 

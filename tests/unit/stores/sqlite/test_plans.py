@@ -12,7 +12,7 @@ from holdfast.stores.sql.statements import load, parse
 from tests.unit.stores.sqlite.desk import Desk, desk_at
 
 QUERIES = Path(__file__).parents[4] / "holdfast" / "stores" / "sqlite" / "queries"
-FILES = ("tasks", "lines", "pools", "chunks", "fan_outs", "outcomes", "locks", "ledger", "requests", "attributes")
+FILES = ("tasks", "lines", "pools", "chunks", "fan_outs", "outcomes", "locks", "ledger", "requests", "attributes", "prefixes")
 STATEMENTS = sorted(name for file in FILES for name in parse((QUERIES / f"{file}.sql").read_text("utf-8")))
 
 # What people and gauges ask for, about everything there is.
@@ -69,6 +69,9 @@ def test_statements_search(desk: Desk, name: str) -> None:
         ("task_queue_owned", "free_tasks"),
         ("task_queue_line", "first_in_line"),
         ("task_queue_held", "weigh_places"),
+        ("task_queue_prefix", "claimable_with_prefix"),
+        ("task_queue_prefix_age", "waiting_with_prefixes"),
+        ("warm_prefixes_until", "forget_warm_prefixes"),
         ("chunks_ready", "claim_chunks"),
         ("chunks_fan_out", "drop_chunks"),
         ("outcomes_first", "read_outcomes"),
@@ -98,6 +101,7 @@ def test_claims_never_leave_their_index(desk: Desk) -> None:
     for name, table in (("claim_tasks", "task_queue"), ("claim_chunks", "chunks")):
         assert f"SEARCH {table} USING COVERING INDEX {table}_ready (pool=?)" in plan(desk, name)
     assert "SEARCH task_queue USING COVERING INDEX task_queue_line (line=?)" in plan(desk, "claimable_in_turn")
+    assert "SEARCH task_queue USING INDEX task_queue_prefix (line=? AND prefix=?)" in plan(desk, "claimable_with_prefix")
 
 
 @pytest.mark.parametrize("name", ["uncaptured", "mark_older_captured"])
