@@ -22,6 +22,7 @@ from holdfast.ai.models import REPAIRS, connect, make_agent, metered
 from holdfast.ai.refusals import told_apart
 from holdfast.ai.warming import Warmth
 from holdfast.errors import AnswerError
+from holdfast.ports.books import books_here
 
 if TYPE_CHECKING:
     from pydantic_ai import Agent
@@ -147,4 +148,6 @@ class Line:
         prefix = self._speaker.prefix
         if prefix is None or self._speaker.endpoint.local is not None:  # a model on this machine sees to it itself
             return AsyncExitStack()
-        return self._warmth.turn(prefix.digest, prefix.seconds)
+        endpoint = self._speaker.endpoint
+        name = " ".join(filter(None, (endpoint.name, endpoint.base_url, prefix.digest)))
+        return self._warmth.turn(name, prefix.seconds, books_here())

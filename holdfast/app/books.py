@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     import asyncio
 
     from holdfast.ports.clock import Clock
-    from holdfast.ports.operations import FreezeRate, Operation, Reservation, ReserveModelCall, SettleModelCall
+    from holdfast.ports.operations import (
+        FreezeRate,
+        NotePrefix,
+        Operation,
+        PrefixWarmth,
+        Reservation,
+        ReserveModelCall,
+        SettleModelCall,
+        WarmPrefix,
+    )
     from holdfast.ports.store import Store
 
 
@@ -40,6 +49,15 @@ class StoreBooks:
         """Let nobody take of a rate for some time; return for how many seconds nobody may. Raises StoreError."""
         until: float = await self._write(operation)
         return until - self._clock.now()
+
+    async def warm(self, operation: WarmPrefix) -> PrefixWarmth:
+        """Ask how a prefix is found, and whether to warm it. Raises StoreError."""
+        found: PrefixWarmth = await self._write(operation)
+        return found
+
+    async def note(self, operation: NotePrefix) -> None:
+        """Say what came of warming a prefix. Raises StoreError."""
+        await self._write(operation)
 
     async def _write(self, operation: Operation) -> Any:
         (result,) = await on_loop(self._loop, lambda: self._store.write([operation]))

@@ -216,14 +216,16 @@ def _prefix(value: Any) -> str | Callable[..., Prefix]:
 
 def _digest_of(value: Any, task: str) -> str:
     digest = value if isinstance(value, str) else getattr(value, "digest", None)
-    if not isinstance(digest, str) or len(digest) > PREFIX_CHARACTERS_MAX or (problem := identifier_problem(digest)):
-        of = f" of task {task!r}" if task else ""
-        raise DefinitionError(
-            f"prefix={value!r}{of} is no prefix" + (f": it {problem}" if isinstance(digest, str) and problem else ""),
-            remedy="Give an LLM with system=cached(...), what cached(...) returns, or a digest of at most "
-            f"{PREFIX_CHARACTERS_MAX} characters.",
-        )
-    return digest
+    if digest == "":
+        return ""  # an LLM that has none
+    if isinstance(digest, str) and len(digest) <= PREFIX_CHARACTERS_MAX and not identifier_problem(digest):
+        return digest
+    of = f" of task {task!r}" if task else ""
+    raise DefinitionError(
+        f"prefix={value!r}{of} is no prefix",
+        remedy="Give an LLM with system=cached(...), what cached(...) returns, or a digest of up to "
+        f"{PREFIX_CHARACTERS_MAX} characters.",
+    )
 
 
 def _check_name(name: Any, what: str) -> None:

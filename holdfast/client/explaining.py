@@ -259,6 +259,8 @@ def _task(situation: Situation, row: QueueRecord) -> Cause:
         why = f" because {failure.type}: {failure.message}" if failure is not None else ""
         text = f"{name} is tried again (attempt {row.attempt}) in {_seconds(row.visible_at - situation.now)}{why}"
         return Cause("retry", text, row.step)
+    if row.line.startswith("prefix "):
+        name = f"{name}, for which a worker that holds its prefix goes first,"
     return _pool(situation, name, row.pool, row.step, row.visible_at)
 
 

@@ -1,4 +1,4 @@
-"""Where a process writes down what requests to language models cost.
+"""Where a process writes down what requests to language models cost, and which prefixes they left warm.
 
 Owns: the shape of it; on whose behalf a model is asked; which books the code of a step finds.
 Must not know: stores, models, prices.
@@ -10,7 +10,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from holdfast.ports.operations import FreezeRate, Reservation, ReserveModelCall, SettleModelCall
+from holdfast.ports.operations import (
+    FreezeRate,
+    NotePrefix,
+    PrefixWarmth,
+    Reservation,
+    ReserveModelCall,
+    SettleModelCall,
+    WarmPrefix,
+)
 from holdfast.ports.served import Served
 from holdfast.ports.task import current_task
 
@@ -26,6 +34,12 @@ class Books(Protocol):
 
     async def freeze(self, operation: FreezeRate) -> float:
         """Let nobody take of a rate for some time; return for how many seconds nobody may. Raises StoreError."""
+
+    async def warm(self, operation: WarmPrefix) -> PrefixWarmth:
+        """Ask how a prefix is found, and whether to warm it. Raises StoreError."""
+
+    async def note(self, operation: NotePrefix) -> None:
+        """Say what came of warming a prefix. Raises StoreError."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class Worker(Document, frozen=True):
     tasks: int
     refused: int
     """Writes of it that were refused after it had lost its lease."""
+    prefixes: list[str]
+    """Digests of the prefixes of prompts that it holds."""
 
 
 class WorkerList(Document, frozen=True):
@@ -185,6 +187,7 @@ def worker_document(record: MemberRecord) -> Worker:
         runs=record.runs,
         tasks=record.tasks,
         refused=record.refused,
+        prefixes=list(record.prefixes),
     )
 
 

@@ -71,6 +71,7 @@ async def test_a_prefix_is_computed_once_used_by_every_slot_and_read_after_a_res
     assert used.cache_write_tokens < 1.2 * len(manual.text)
     assert used.cache_read_tokens > 3 * 0.9 * len(manual.text)
     assert mortal.held == {manual.digest}
+    assert mortal.holdings[manual.digest] > 0, "it was measured what computing it costs"
     mortal.close()
     assert mortal.held == frozenset()
     async with llm_of(mortal, manual) as again:

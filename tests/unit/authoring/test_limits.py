@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -83,6 +84,39 @@ async def test_a_call_whose_key_or_units_cannot_be_is_refused() -> None:
         assert runtime.issued == []
 
 
+@dataclass
+class Manual:
+    """What has a digest."""
+
+    digest: str
+
+
+@on_loop
+async def test_a_call_says_with_which_prefix_it_computes() -> None:
+    """A digest, or what has one, or computed from the arguments; it binds nothing, so a fan-out may do without."""
+    fixed = task(prefix=Manual("m"))(free.fn)
+    computed = task(prefix=lambda path: Manual(path) if path else "none")(free.fn)
+    with inside_workflow() as runtime:
+        fixed("p")
+        fixed.options(prefix=None)("p")
+        fixed.options(prefix="other", delay=1)("p")
+        computed("p")
+        computed("")
+        found = [each.options.limits for each in runtime.issued]
+        with pytest.raises(DefinitionError, match="prefix=3 of task 'free' is no prefix"):
+            task(prefix=len)(free.fn)("abc")
+        map_tasks(fixed, ["a"])
+        assert runtime.issued[-1].options.limits is None
+    assert found == [
+        Limits(prefix="m"),
+        None,
+        Limits(delay=1.0, prefix="other"),
+        Limits(prefix="p"),
+        Limits(prefix="none"),
+    ]
+    assert [each is not None and each.binds for each in found] == [False, False, True, False, False]
+
+
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
@@ -102,6 +136,8 @@ async def test_a_call_whose_key_or_units_cannot_be_is_refused() -> None:
         (lambda: task(rate=[Rate("r", 1, per=1)] * 2)(free.fn), "each of another name"),
         (lambda: task(fairness_key="")(free.fn), "fairness_key is ''"),
         (lambda: task(delay=-1)(free.fn), "delay is -1"),
+        (lambda: task(prefix=7)(free.fn), "prefix=7 is no prefix"),
+        (lambda: task(prefix="x" * 201)(free.fn), "is no prefix"),
     ],
 )
 def test_what_cannot_be_is_refused_where_it_is_written(make: Any, complaint: str) -> None:

@@ -196,6 +196,7 @@ class Yard:
         fenced: Callable[[], None] | None = None,
         poll_seconds: float = 0.2,
         pools: dict[str, int] | None = None,
+        holdings: Callable[[], dict[str, float]] = dict,
     ) -> AsyncIterator[Worker]:
         """Give a worker that knows `functions`, and close it."""
         membership = await self.join("worker", lease_seconds)
@@ -212,6 +213,7 @@ class Yard:
             random.Random(7).random,
             name="worker-1",
             fenced=fenced,
+            holdings=holdings,
             poll_seconds=poll_seconds,
         )
         await worker.open()

@@ -12,7 +12,19 @@ from holdfast.stores.sql.statements import load, parse
 from tests.unit.stores.sqlite.desk import Desk, desk_at
 
 QUERIES = Path(__file__).parents[4] / "holdfast" / "stores" / "sqlite" / "queries"
-FILES = ("tasks", "lines", "pools", "chunks", "fan_outs", "outcomes", "locks", "ledger", "requests", "attributes", "prefixes")
+FILES = (
+    "tasks",
+    "lines",
+    "pools",
+    "chunks",
+    "fan_outs",
+    "outcomes",
+    "locks",
+    "ledger",
+    "requests",
+    "attributes",
+    "prefixes",
+)
 STATEMENTS = sorted(name for file in FILES for name in parse((QUERIES / f"{file}.sql").read_text("utf-8")))
 
 # What people and gauges ask for, about everything there is.
@@ -101,7 +113,9 @@ def test_claims_never_leave_their_index(desk: Desk) -> None:
     for name, table in (("claim_tasks", "task_queue"), ("claim_chunks", "chunks")):
         assert f"SEARCH {table} USING COVERING INDEX {table}_ready (pool=?)" in plan(desk, name)
     assert "SEARCH task_queue USING COVERING INDEX task_queue_line (line=?)" in plan(desk, "claimable_in_turn")
-    assert "SEARCH task_queue USING INDEX task_queue_prefix (line=? AND prefix=?)" in plan(desk, "claimable_with_prefix")
+    assert "SEARCH task_queue USING INDEX task_queue_prefix (line=? AND prefix=?)" in plan(
+        desk, "claimable_with_prefix"
+    )
 
 
 @pytest.mark.parametrize("name", ["uncaptured", "mark_older_captured"])
