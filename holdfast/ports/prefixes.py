@@ -6,10 +6,9 @@ Must not know: models, who is told.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Final, Protocol
-from weakref import WeakSet
+from weakref import ref
 
 
 class Holder(Protocol):
@@ -21,27 +20,22 @@ class Holder(Protocol):
 
 
 class Holders:
-    """All that hold something, as long as they live. Thread-safe."""
+    """All that hold something, as long as they live. From any thread: each step is one operation of a list."""
 
     def __init__(self) -> None:
         """Begin with nobody."""
-        self._guard = threading.Lock()
-        self._holders: WeakSet[Holder] = WeakSet()
-        self._any = False
+        self._holders: list[ref[Holder]] = []
 
     def add(self, holder: Holder) -> None:
         """Ask `holder` from now on."""
-        with self._guard:
-            self._holders.add(holder)
-            self._any = True
+        self._holders.append(ref(holder, self._holders.remove))
 
     def holdings(self) -> dict[str, float]:
         """Return what all of them hold: digest to seconds."""
-        if not self._any:
+        if not self._holders:
             return {}
-        with self._guard:
-            holders = list(self._holders)
-        return {digest: seconds for holder in holders for digest, seconds in holder.holdings.items()}
+        living = [holder for each in self._holders.copy() if (holder := each()) is not None]
+        return {digest: seconds for holder in living for digest, seconds in holder.holdings.items()}
 
 
 holders: Final = Holders()
