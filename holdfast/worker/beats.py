@@ -29,12 +29,12 @@ from typing import Any, Final
 
 from holdfast.observe import logger
 from holdfast.worker.spawning import spawn
-from holdfast.worker.watermark import BEATS_PER_LEASE, FENCED, Watermark, make_page
+from holdfast.worker.watermark import BEATS_PER_LEASE, FENCED, READY, Watermark, make_page
 
 RISE_SECONDS_MAX: Final = 1.0
 """How often the loop says that it turns, at least."""
 END_SECONDS: Final = 1.0
-"""How long a sidecar may take to end."""
+"""How long a sidecar may take to end; one that has not begun yet has nothing to end."""
 RESTART_SECONDS: Final = 0.1
 """How long after the end of a sidecar that ended by itself another one is started."""
 
@@ -68,6 +68,7 @@ class Sidecar:
         self._rise_seconds = min(RISE_SECONDS_MAX, lease_seconds / BEATS_PER_LEASE / 3)
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+        self._ready = False
         self._page = -1
         self._watermark: Watermark | None = None
         self._watch: LoopWatch | None = None
@@ -95,10 +96,10 @@ class Sidecar:
                 timer.cancel()
         if self._watch is not None:
             self._watch.stop()
-        process = self._process
+        process, seconds = self._process, END_SECONDS if self._ready else 0.0
         self._hang_up()
         if process is not None:
-            await _wait_ended(process)
+            await _end(process, seconds)
         if self._watermark is not None:
             self._watermark.close()
             os.close(self._page)
@@ -125,7 +126,7 @@ class Sidecar:
             "path": sys.path,
         }
         ours.sendall(json.dumps(configuration).encode() + b"\n")  # far smaller than what a socket takes at once
-        self._socket = ours
+        self._socket, self._ready = ours, False
         asyncio.get_running_loop().add_reader(ours, self._heard)
 
     def _heard(self) -> None:
@@ -136,12 +137,15 @@ class Sidecar:
             return
         except OSError:
             said = b""
+        if said == READY:
+            self._ready = True
+            return
         process = self._process
         self._hang_up()
         if process is not None:
             # It has closed its end: it ended, or is about to. Reaping it must not keep the loop.
             threading.Thread(target=_reap, args=(process,), name="holdfast-sidecar-end", daemon=True).start()
-        if said.startswith(FENCED):
+        if said.endswith(FENCED):  # both may come at once
             self._fenced()
         else:
             log.warning("the sidecar ended; starting another", entry=self._entry)
@@ -219,8 +223,8 @@ _FOREIGN: Final = tuple(
 """Where code lives that is not the user's."""
 
 
-async def _wait_ended(process: subprocess.Popen[bytes]) -> None:
-    if not hasattr(os, "pidfd_open"):
+async def _end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    if not seconds or not hasattr(os, "pidfd_open"):
         process.kill()
         process.wait()
         return
@@ -230,7 +234,7 @@ async def _wait_ended(process: subprocess.Popen[bytes]) -> None:
     loop.add_reader(descriptor, ended.set)
     try:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(END_SECONDS):
+            async with asyncio.timeout(seconds):
                 await ended.wait()
     finally:
         loop.remove_reader(descriptor)

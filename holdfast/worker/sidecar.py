@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from holdfast.worker.tether import tether
 from holdfast.worker.vitals import Sample, judge, look
-from holdfast.worker.watermark import BEATS_PER_LEASE, FENCED, Watermark
+from holdfast.worker.watermark import BEATS_PER_LEASE, FENCED, READY, Watermark
 
 CONFIGURATION_BYTES_MAX: Final = 1 << 20
 
@@ -45,6 +45,7 @@ class Renewal:
 
     def run(self, lease_seconds: float) -> None:
         """Renew until the parent is gone or the lease is lost."""
+        self._socket.sendall(READY)
         interval = lease_seconds / BEATS_PER_LEASE
         due = time.monotonic()
         while not self._is_alone(max(0.0, due - time.monotonic())):

@@ -21,6 +21,8 @@ from typing import Final
 
 BEATS_PER_LEASE: Final = 3
 """A lease survives two renewals in a row going wrong."""
+READY: Final = b"R"
+"""What a sidecar says when it begins to renew."""
 FENCED: Final = b"F"
 """What a sidecar says when the lease is lost."""
 PAGE_BYTES: Final = 4096
