@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from holdfast.app.beside import TablesMade, make_tables
-    from holdfast.app.capturing import capture_folder, capture_run
+    from holdfast.app.capturing import capture_folder, capture_run, redaction_rules
     from holdfast.app.connection import close_connections
     from holdfast.app.encryption import load_codec, make_key
     from holdfast.app.examining import Finding, examine_system
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from holdfast.app.verifying import verify_store
 
 _HOMES: Final[dict[str, str]] = {
+    "redaction_rules": "holdfast.app.capturing",
     "CONTROLLER": "holdfast.app.stack",
     "Finding": "holdfast.app.examining",
     "Client": "holdfast.app.holdfast",
@@ -102,6 +103,7 @@ __all__ = [
     "pending_migrations",
     "process_name",
     "reading",
+    "redaction_rules",
     "run",
     "semaphore",
     "serve",

@@ -123,6 +123,17 @@ class Settings(BaseSettings):
         description="What is done about failures of a task: a table `[recovery.TASK]`, of every task under `*`; "
         "see [Recovery](../how-to/recovery.md).",
     )
+    repair_model: str = Field(
+        default="",
+        description="Model that `holdfast repair` asks for proposals besides its rules, such as `anthropic:NAME`; none "
+        "when empty. It is shown failed runs without their secrets.",
+    )
+    repair_model_url: str = Field(
+        default="", description="Where that model is, when not at its provider's: a gateway, a server of your own."
+    )
+    repair_model_key: str = Field(
+        default="", description="Where its key is: env:NAME, file:PATH; the provider's usual variable when empty."
+    )
     encryption_keys: tuple[str, ...] = Field(
         default=(),
         description="Where the keys are that payloads are encrypted with, the newest first: env:NAME, file:PATH.",

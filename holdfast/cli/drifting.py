@@ -100,7 +100,7 @@ def accept_drift(
         if record.settled_at is not None:
             raise SettingsError(f"drift {number} is settled", "See what is open: holdfast drift list")
         if mapping is None:
-            proposals = await proposals_for(client, record, module)
+            proposals = await proposals_for(output, client, record, module)
             if not proposals or not proposals[0].proof.holds:
                 raise SettingsError(why_none(proposals), f"See what was tried: holdfast repair --drift {number}")
             steps, proof = proposals[0].steps, proposals[0].proof

@@ -9,51 +9,86 @@ import msgspec
 import typer
 
 from holdfast.app import Client, load_settings
+from holdfast.cli.asking import ask_for_mappings, without_secrets
+from holdfast.cli.mending import Wanted, mend
 from holdfast.cli.modules import load_registry
 from holdfast.cli.output import Exit, Output
+from holdfast.cli.parts import RateOption
 from holdfast.cli.verbs import JsonOption, StoreOption, with_client
-from holdfast.errors import SettingsError
+from holdfast.errors import SettingsError, UsageError
 from holdfast.history import Exchange
 from holdfast.http import LEARNED, propose_mappings
 from holdfast.ports.contracts import Contract, decode_learned
 from holdfast.ports.mappings import Step, decode_mapping, say_step
 from holdfast.ports.operations import DriftRecord, ProposeMappings
-from holdfast.replay import Proof, Proposal, prove, read_drifted, repair_drift
+from holdfast.replay import Proof, Proposal, find_drifted, prove, read_drifted, repair_drift
 
 
 def repair(
-    drift: Annotated[int, typer.Option("--drift", metavar="DRIFT", help="A report's number.", min=1)],
-    module: Annotated[
+    names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODULE]...", help="Modules with workflows and tasks.", show_default=False),
+        typer.Argument(
+            metavar="[RUN] [MODULE]...",
+            help="A run that failed or is parked, unless --drift is given; and modules with workflows and tasks.",
+            show_default=False,
+        ),
     ] = None,
+    *,
+    drift: Annotated[
+        int | None, typer.Option("--drift", metavar="DRIFT", help="A report's number.", min=1, show_default=False)
+    ] = None,
+    accept: Annotated[
+        int | None,
+        typer.Option("--accept", metavar="N", help="Apply the proposal of this number.", min=1, show_default=False),
+    ] = None,
+    change: Annotated[
+        Path | None, typer.Option("--change", metavar="FILE", help="A change of your own as JSON, the only proposal.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Apply it to all runs that fared alike.")] = False,
+    unproven: Annotated[bool, typer.Option("--unproven", help="Apply it although it is not proven.")] = False,
+    rate: RateOption = 50.0,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Propose how answers of a new shape can be read as before, and show on which runs each proposal was tried.
+    """Propose how runs that stand still can go on, and show on which runs each proposal was tried.
 
-    A proposal is made from one run and replayed on the others, with the code on disk, against the answers that they
-    were given. Nothing is applied: the report keeps what is proposed, and a person accepts one on the dashboard, over
-    HTTP, or by `holdfast drift accept`. Ends with 1 when no proposal holds.
+    Of a run: to do what failed again with the code on disk, another input, or a result for the step that failed. Of a
+    drift: how answers of the new shape can be read as before. A proposal is made from one run and replayed on others
+    that fared alike, against the answers that they were given; nobody is called. Ends with 1 when none holds.
+
+    Nothing is applied without --accept; for a drift that is `holdfast drift accept`.
     """
     output = Output(as_json=as_json)
+    given = names or []
+    wanted = Wanted(accept, change, every, unproven, rate)
 
     async def body(client: Client) -> None:
-        record = await find_drift(output, client, drift)
-        proposals = await proposals_for(client, record, module)
-        output.rows(
-            ("proposal", "state", "mapping", "made_from", "proven", "refuted"),
-            [_fields(number, each) for number, each in enumerate(proposals, 1)],
-        )
-        await client.store.write([ProposeMappings(drift, tuple(each.kept() for each in proposals))])
-        for each in proposals:
-            for run_id, problem in each.proof.refuted[:3]:
-                output.note(f"{run_id}: {problem}")
-        if not any(each.proof.holds for each in proposals):
-            output.note(why_none(proposals))
-            raise typer.Exit(Exit.FAILED)
+        if drift is not None:
+            if wanted != Wanted(rate=rate):
+                raise UsageError("a drift is accepted by another verb", f"Write holdfast drift accept {drift}.")
+            await _repair_drift(output, client, drift, given)
+        elif not given:
+            raise UsageError("the command names no run", "Write holdfast repair RUN, or holdfast repair --drift N.")
+        else:
+            await mend(output, client, given[0], given[1:], wanted)
 
     with_client(output, store, body)
+
+
+async def _repair_drift(output: Output, client: Client, drift: int, modules: list[str]) -> None:
+    record = await find_drift(output, client, drift)
+    proposals = await proposals_for(output, client, record, modules)
+    output.rows(
+        ("proposal", "state", "mapping", "made_from", "proven", "refuted"),
+        [_fields(number, each) for number, each in enumerate(proposals, 1)],
+    )
+    await client.store.write([ProposeMappings(drift, tuple(each.kept() for each in proposals))])
+    for each in proposals:
+        for run_id, problem in each.proof.refuted[:3]:
+            output.note(f"{run_id}: {problem}")
+    if not any(each.proof.holds for each in proposals):
+        output.note(why_none(proposals))
+        raise typer.Exit(Exit.FAILED)
 
 
 async def find_drift(output: Output, client: Client, number: int) -> DriftRecord:
@@ -65,16 +100,24 @@ async def find_drift(output: Output, client: Client, number: int) -> DriftRecord
     return found
 
 
-async def proposals_for(client: Client, record: DriftRecord, modules: list[str] | None) -> list[Proposal]:
-    """Return what the rules propose for a report, tried on runs. Raises HoldfastError."""
-    registry = load_registry(modules or list(load_settings().modules))
+async def proposals_for(
+    output: Output, client: Client, record: DriftRecord, modules: list[str] | None
+) -> list[Proposal]:
+    """Return what the rules, and then a model, propose for a report, tried on runs. Raises HoldfastError."""
+    settings = load_settings()
+    registry = load_registry(modules or list(settings.modules))
     histories = await read_drifted(client.store, record.drift)
+    asked: list[tuple[Step, ...]] = []
+    if settings.repair_model:
+        call = find_drifted(record, (without_secrets(settings, each) for each in histories))
+        asked = [] if call is None else await ask_for_mappings(settings, output, record, call)
 
     def propose(call: Exchange) -> list[tuple[Step, ...]]:
         try:
-            return propose_mappings(record.changes, msgspec.json.decode(call.body))
+            by_rules = propose_mappings(record.changes, msgspec.json.decode(call.body))
         except msgspec.DecodeError:
-            return []
+            by_rules = []
+        return [*by_rules, *(each for each in asked if each not in by_rules)]
 
     contract = await _contract_of(client, record)
     return repair_drift(record, histories, registry.workflow, propose, modules or (), contract)

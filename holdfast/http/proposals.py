@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from itertools import chain, islice, product
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from holdfast.ports.operations import DriftChange
 PROPOSALS_MAX: Final = 8
 DEPTH_MAX: Final = 3
 """How deep below a place what is missing there is looked for."""
+LIKENESS: Final = 0.8
+"""How like a name another one has to be, to be taken for a slip of the pen (ratio of equal characters)."""
 INNER_NAMES: Final = ("value", "amount", "id", "name", "code")
 """Under which of these the value of a field stands that became an object."""
 
@@ -81,7 +84,8 @@ def _sources(path: Sequence[str], answer: Any) -> Iterator[str]:
         same = [each for each in candidates if _plain(each[-1]) == _plain(leaf)]
         inside = [each for each in candidates if len(each) > 1 and _plain(each[-2]) == _plain(leaf)]
         alike = [each for each in candidates if _words(each[-1]) & _words(leaf)]
-        for each in dict.fromkeys((*same, *inside, *alike)):
+        misspelt = [each for each in candidates if get_close_matches(leaf, [each[-1]], 1, LIKENESS)]
+        for each in dict.fromkeys((*same, *inside, *alike, *misspelt)):
             if list(each) != [leaf]:
                 yield ".".join((*above, *each))
         return

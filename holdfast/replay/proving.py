@@ -71,6 +71,11 @@ async def read_drifted(store: Store, drift: int) -> list[History]:
     return [await read_run(store, each) for each in await store.drifted(drift, PROOFS_MAX + 1)]
 
 
+def find_drifted(record: DriftRecord, histories: Iterable[History]) -> Exchange | None:
+    """Return the call over which the first of these runs stumbled that did over one."""
+    return next((call for each in histories if (call := _drifted_call(record, each)) is not None), None)
+
+
 def repair_drift(
     record: DriftRecord,
     histories: Sequence[History],

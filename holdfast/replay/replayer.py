@@ -50,7 +50,7 @@ from holdfast.replay.foreign import (
     in_numbers_of_the_file,
     with_argument_names,
 )
-from holdfast.replay.rerun import Rerun
+from holdfast.replay.rerun import Raise, Rerun
 from holdfast.replay.result import DIVERGED, Divergence, ReplayResult, Row, Side, Verdict
 from holdfast.replay.retracing import retrace
 from holdfast.replay.tasks import KnownTasks
@@ -136,7 +136,7 @@ class WorkflowReplayer:
         known = KnownTasks(self.definition, self._modules)
         with closing(self._crew(known, history)) as crew:
             family = Family(known, self._guard, crew)
-            rerun = Rerun(history, crew, family.raise_child)
+            rerun = self._rerun_of(history, crew, family.raise_child)
             if rerun.is_strict:
                 return self._replay(history)
             execution = self._execution(history, rerun.course.open_fan_out, trace=True, length=rerun.starts_after)
@@ -152,6 +152,9 @@ class WorkflowReplayer:
 
     def _crew(self, known: KnownTasks, history: History) -> Stubs | TodaysCode:
         return Stubs(self.tasks, known) if isinstance(self.tasks, Mapping) else TodaysCode(known, history.exchanges)
+
+    def _rerun_of(self, history: History, crew: Crew, raise_child: Raise) -> Rerun:
+        return Rerun(history, crew, raise_child)
 
     def _gone_on(
         self, history: History, execution: WatchedExecution, rerun: Rerun, crew: Crew, warnings: Sequence[str]
