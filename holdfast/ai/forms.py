@@ -45,12 +45,26 @@ class Form:
         """Whether any answer will do."""
         return self.adapter is None
 
+    @property
+    def described(self) -> str:
+        """The form as JSON Schema; empty for text."""
+        if self.adapter is None:
+            return ""
+        return msgspec.json.encode(self.adapter.json_schema(), order="sorted").decode()
+
+    def pack(self, value: Any) -> bytes:
+        """Return an answer as JSON text. Raises ValueError where it has none."""
+        return msgspec.json.encode(value) if self.adapter is None else self.adapter.dump_json(value)
+
+    def unpack(self, packed: bytes) -> Any:
+        """Return the answer that was packed. Raises ValueError when it is none of this form."""
+        return msgspec.json.decode(packed, type=str) if self.adapter is None else self.adapter.validate_json(packed)
+
     def ask(self, prompt: str) -> str:
         """Return a prompt that ends with the form that its answer is to have."""
         if self.adapter is None:
             return prompt
-        schema = msgspec.json.encode(self.adapter.json_schema(), order="sorted").decode()
-        return f"{prompt}\n\nAnswer with JSON that fits this schema, and with nothing else:\n{schema}"
+        return f"{prompt}\n\nAnswer with JSON that fits this schema, and with nothing else:\n{self.described}"
 
     def read(self, text: str) -> Any:
         """Return the value that an answer stands for. Raises ValueError, in words for whoever wrote it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +17,7 @@ from holdfast.ai.budgets import OUTPUT_TOKENS, Budget
 from holdfast.ai.cached import Cached
 from holdfast.ai.endpoints import Endpoint
 from holdfast.ai.forms import Form
+from holdfast.ai.memo import Memo
 from holdfast.ai.metering import Meter
 from holdfast.ai.models import REPAIRS, connect, make_agent, metered
 from holdfast.ai.refusals import told_apart
@@ -45,6 +46,8 @@ class Speaker:
     budgets: tuple[Budget, ...] = ()
     rate: str | None = None
     """Name of the rate that is frozen when the provider says to come later."""
+    memo_seconds: float = 0.0
+    """For how long an answer is given again to the very same prompt; 0 for not at all."""
 
     @property
     def output_tokens(self) -> int:
@@ -71,9 +74,15 @@ class Speaker:
 class Line:
     """The connection of one event loop to a model; made when it is first used."""
 
-    def __init__(self, speaker: Speaker, note: Callable[[Usage, Cost | None], None]) -> None:
-        """Ask `speaker`; `note` is told what each request used and cost."""
+    def __init__(
+        self, speaker: Speaker, note: Callable[[Usage, Cost | None], None], recalled: Callable[[], None]
+    ) -> None:
+        """Ask `speaker`; `note` hears what each request used and cost, and `recalled` of each that was not made."""
         self._speaker = speaker
+        self._recalled = recalled
+        self._memo = None
+        if speaker.memo_seconds:
+            self._memo = Memo(speaker.endpoint, speaker.asked_with, speaker.system, speaker.memo_seconds)
         self._meter = Meter(speaker.endpoint, speaker.prefix, speaker.budgets, speaker.output_tokens, note)
         self._stack = AsyncExitStack()
         self._connecting = asyncio.Lock()
@@ -85,6 +94,21 @@ class Line:
 
     async def ask(self, prompt: str, form: Form, tools: tuple[Callable[..., Any], ...]) -> Any:
         """Return the answer to a prompt. Raises RateLimited, ModelError."""
+        if self._memo is None or tools:  # what a tool does is to happen each time
+            return await self._ask(prompt, form, tools)
+        digest = self._memo.digest(prompt, form)
+        known = await self._memo.recall(digest)
+        if known is not None:
+            with suppress(ValueError):  # what does not fit the form any more is asked for
+                answer = form.unpack(known)
+                self._recalled()
+                return answer
+        answer = await self._ask(prompt, form, tools)
+        with suppress(ValueError, TypeError):
+            await self._memo.keep(digest, form.pack(answer))
+        return answer
+
+    async def _ask(self, prompt: str, form: Form, tools: tuple[Callable[..., Any], ...]) -> Any:
         model = await self._model()
         async with self._turn():
             with told_apart(self._speaker.endpoint, self._speaker.rate):

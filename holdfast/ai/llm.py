@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
@@ -22,10 +23,11 @@ from holdfast.ai.line import Line, Speaker
 from holdfast.ai.local import Local
 from holdfast.ai.prices import Cost
 from holdfast.ai.prompts import Prompt, PromptMaker
+from holdfast.ai.publishing import telling
 from holdfast.ai.spending import Spending
 from holdfast.ai.usage import Usage
 from holdfast.ai.watching import PrefixWatch
-from holdfast.authoring import calling_place
+from holdfast.authoring import calling_place, parse_duration
 from holdfast.errors import AnswerError, DefinitionError, ModelError, OutsideWorkflowError, RateLimited
 from holdfast.ports.runtime import current_runtime
 
@@ -48,7 +50,7 @@ class LLM:
     Nothing connects before the first prompt. One `LLM` serves any number of tasks, threads and event loops.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each may be said, and only the first has to be
         self,
         model: str | Local,
         *,
@@ -58,6 +60,7 @@ class LLM:
         api_key: str = "",
         budget: Budget | Sequence[Budget] = (),
         rate: str | None = None,
+        memo: str | float | timedelta = 0,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         """Describe the model.
@@ -71,6 +74,8 @@ class LLM:
             api_key: where the key is, `env:NAME` or `file:PATH`; the provider's usual variable when empty.
             budget: what tasks may spend on it, fallbacks included: one budget, or several that all have to allow it.
             rate: name of the tasks' rate that is frozen when the provider says to come later.
+            memo: for how long an answer is given again, without asking, to tasks that ask the very same of the same
+                model: a duration such as "30d". Not at all when 0. Prompts with tools are asked anyway.
             settings: of the model, such as `{"temperature": 0.0, "max_tokens": 2000}`.
 
         Raises:
@@ -91,7 +96,8 @@ class LLM:
         else:
             endpoint = Endpoint(model, base_url.rstrip("/"), api_key)
         budgets = (budget,) if isinstance(budget, Budget) else tuple(budget)
-        self.speaker = Speaker(endpoint, system, dict(settings or {}), budgets, rate)
+        memo_seconds = parse_duration(memo, "memo of an LLM", zero=True)
+        self.speaker = Speaker(endpoint, system, dict(settings or {}), budgets, rate, memo_seconds)
         self.spending = Spending()
         """What this process has used and paid."""
         self._fallbacks = [self._stand_in(each) for each in fallback]
@@ -153,8 +159,11 @@ class LLM:
         return run_alone(ask, "LLM.generate_sync(...)", "await llm.generate(...)")
 
     @asynccontextmanager
-    async def stream(self, prompt: str) -> AsyncIterator[AsyncIterator[str]]:
+    async def stream(self, prompt: str, *, name: str = "") -> AsyncIterator[AsyncIterator[str]]:
         """Give the model's answer piece by piece, as it is written. No fallback is asked.
+
+        In a task others may read along: what was written so far is in the store, beside the run's history, as a stream
+        that is called like the step. A task with several of them gives each a `name`; else the last one counts.
 
         ```python
         async with llm.stream("Tell me more.") as pieces:
@@ -163,13 +172,14 @@ class LLM:
         ```
 
         Raises:
+            DefinitionError: `name` is no name.
             RateLimited: the provider said to come again later.
             ModelError: it did not answer, or the answer broke off; what was given is not the whole then.
             OutsideWorkflowError: this is workflow code.
         """
         _refuse_workflow_code("LLM.stream(...)")
-        async with self.line().stream(prompt) as pieces:
-            yield pieces
+        async with telling(name) as follow, self.line().stream(prompt) as pieces:
+            yield follow(pieces)
 
     def prompt(self, *, output: type[T] | None = None, name: str = "") -> PromptMaker[T]:
         r"""Make a prompt of a function that returns its text; calling it returns the model's answer.
@@ -233,7 +243,7 @@ class LLM:
         loop = asyncio.get_running_loop()
         line = self._lines.get(loop)
         if line is None:
-            line = self._lines[loop] = Line(self.speaker, self._note)
+            line = self._lines[loop] = Line(self.speaker, self._note, self.spending.note_recalled)
         return line
 
     def _asked_in_turn(self) -> tuple[LLM, ...]:
@@ -248,6 +258,7 @@ class LLM:
             system=speaker.prefix or speaker.system,
             budget=speaker.budgets,
             rate=speaker.rate,
+            memo=speaker.memo_seconds,
             settings=speaker.settings,
         )
 

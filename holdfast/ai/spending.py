@@ -22,6 +22,8 @@ class Spending:
         self.requests = 0
         self.unpriced = 0
         """How many of them have no known price."""
+        self.recalled = 0
+        """How many answers were known before, so that nobody was asked."""
         self.usage = NOT_SAID
         self.cost = Cost(0, 0)
 
@@ -34,6 +36,11 @@ class Spending:
     def saved_usd(self) -> Decimal:
         """What prompt caches saved, premiums for writing to them taken off, in dollars."""
         return Decimal(self.cost.saved) / NANO
+
+    def note_recalled(self) -> None:
+        """Add an answer that was known before."""
+        with self._guard:
+            self.recalled += 1
 
     def note(self, usage: Usage, cost: Cost | None) -> None:
         """Add a request; `cost` is None where nobody knows it."""

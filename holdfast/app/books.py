@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from holdfast.ports.clock import Clock
     from holdfast.ports.operations import (
         FreezeRate,
+        KeepModelAnswer,
         NotePrefix,
+        OpenStream,
         Operation,
         PrefixWarmth,
         Reservation,
         ReserveModelCall,
+        Say,
         SettleModelCall,
         WarmPrefix,
     )
@@ -44,6 +47,25 @@ class StoreBooks:
     async def settle(self, operation: SettleModelCall) -> None:
         """Write down what a request cost. Raises StoreError."""
         await self._write(operation)
+
+    async def recall(self, digest: str) -> bytes | None:
+        """Return the answer that is kept under a digest, as JSON text; None for none. Raises StoreError."""
+        found = await on_loop(self._loop, lambda: self._store.model_answer(digest))
+        return found.body if found is not None and found.until > self._clock.now() else None
+
+    async def keep(self, operation: KeepModelAnswer) -> None:
+        """Keep an answer. Raises StoreError."""
+        await self._write(operation)
+
+    async def open_stream(self, operation: OpenStream) -> int:
+        """Begin to say something; return the epoch, 0 where nothing is to be said. Raises StoreError."""
+        epoch: int = await self._write(operation)
+        return epoch
+
+    async def say(self, operation: Say) -> bool:
+        """Say something; return whether more is wanted. Raises StoreError."""
+        wanted: bool = await self._write(operation)
+        return wanted
 
     async def freeze(self, operation: FreezeRate) -> float:
         """Let nobody take of a rate for some time; return for how many seconds nobody may. Raises StoreError."""

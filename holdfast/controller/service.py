@@ -5,7 +5,7 @@ Must not know: requests, responses, routes, who asks; what a part does.
 
     start   -> starts      validate, hand over, describe what came of it
     gather  -> gatherings
-    look    -> runs, glance, fleet, drifts, spending, audit, notices, captures, inbox
+    look    -> runs, streams, glance, fleet, drifts, spending, audit, notices, captures, inbox
     talk    -> messages
     operate -> operating, forks, schedules, keys
     log in  -> sessions
@@ -36,6 +36,7 @@ from holdfast.controller.schedules.service import ScheduleService
 from holdfast.controller.sessions import Sessions
 from holdfast.controller.spending import Spending
 from holdfast.controller.starts import Starts
+from holdfast.controller.streams import Streams
 from holdfast.controller.webhooks import Desk, DeskOptions, Inbox
 from holdfast.observe import Meters, Publisher
 from holdfast.ports.callbacks import Callbacks
@@ -101,6 +102,7 @@ class ControllerService:
         self.fleet = Fleet(store)
         self.drifts = Drifts(store)
         self.spending = Spending(store)
+        self.streams = Streams(engine, store)
         self.audit = AuditLog(store)
         self.notices = Outbox(store)
         self.captures = CaptureShelf(captures)

@@ -1,4 +1,4 @@
-"""Where a process writes down what requests to language models cost, and which prefixes they left warm.
+"""Where a process writes down what requests to language models cost, what they answer, and which prefixes are warm.
 
 Owns: the shape of it; on whose behalf a model is asked; which books the code of a step finds.
 Must not know: stores, models, prices.
@@ -12,10 +12,13 @@ from typing import Final, Protocol
 
 from holdfast.ports.operations import (
     FreezeRate,
+    KeepModelAnswer,
     NotePrefix,
+    OpenStream,
     PrefixWarmth,
     Reservation,
     ReserveModelCall,
+    Say,
     SettleModelCall,
     WarmPrefix,
 )
@@ -31,6 +34,18 @@ class Books(Protocol):
 
     async def settle(self, operation: SettleModelCall) -> None:
         """Write down what a request cost. Raises StoreError."""
+
+    async def recall(self, digest: str) -> bytes | None:
+        """Return the answer that is kept under a digest, as JSON text; None for none. Raises StoreError."""
+
+    async def keep(self, operation: KeepModelAnswer) -> None:
+        """Keep an answer. Raises StoreError."""
+
+    async def open_stream(self, operation: OpenStream) -> int:
+        """Begin to say something; return the epoch, 0 where nothing is to be said. Raises StoreError."""
+
+    async def say(self, operation: Say) -> bool:
+        """Say something; return whether more is wanted. Raises StoreError."""
 
     async def freeze(self, operation: FreezeRate) -> float:
         """Let nobody take of a rate for some time; return for how many seconds nobody may. Raises StoreError."""

@@ -33,6 +33,7 @@ from holdfast.ports.operations import (
     LockRecord,
     MemberRecord,
     Membership,
+    ModelAnswer,
     ModelUsageRecord,
     NoticeRecord,
     Operation,
@@ -44,7 +45,9 @@ from holdfast.ports.operations import (
     RetirementRecord,
     RunFilter,
     RunRecord,
+    Said,
     ScheduleRecord,
+    StreamRecord,
     Totals,
 )
 
@@ -191,6 +194,22 @@ class Store(Protocol):
 
     async def budgets(self, scope: str = "") -> list[BudgetRecord]:
         """Return the budgets from which anything was paid or set aside, by name: those of a scope, or 1,000 of all."""
+
+    async def model_answer(self, digest: str) -> ModelAnswer | None:
+        """Return the answer that is kept under a digest; its time may be over."""
+
+    async def streams(self, run_id: str) -> list[StreamRecord]:
+        """Return what steps of a run say beside its history, in the order in which they began."""
+
+    async def said(self, execution: str, name: str, epoch: int = 0, start: int = 0) -> Said | None:
+        """Return what comes behind a place in a stream; None where there is no such stream.
+
+        Args:
+            execution: as it is called: `ord-1`, `ord-1@2`.
+            name: the step, and which of its streams.
+            epoch: of the place; where it is not the newest one, all of the newest one comes.
+            start: how many characters come before the place.
+        """
 
     async def model_usage(self, by: str, since: float) -> list[ModelUsageRecord]:
         """Return what requests to models used since the day of a time.

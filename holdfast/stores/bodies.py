@@ -13,6 +13,8 @@ Where a body stands:
     kept answer             caller, key
     exchanges               execution and step
     contract                host, endpoint
+    model answer            digest of what was asked
+    said by a step          execution, name, epoch, place
     memo                    run                                         input           schedule
     event                   of a gathering: workflow, key
     delivery                webhook, delivery id, part: headers, body, or the reason of one that failed
@@ -230,6 +232,25 @@ def _record_exchanges(codec: Codec, operation: ops.RecordExchanges) -> ops.Recor
     return _replace(operation, body=encrypt(codec, operation.body, place))
 
 
+def model_answer_place(digest: str) -> bytes:
+    """Return the place of a model's answer."""
+    return place_of("model answer", digest)
+
+
+def _keep_model_answer(codec: Codec, operation: ops.KeepModelAnswer) -> ops.KeepModelAnswer:
+    return _replace(operation, body=encrypt(codec, operation.body, model_answer_place(operation.digest)))
+
+
+def piece_place(execution: str, name: str, epoch: int, start: int) -> bytes:
+    """Return the place of what a step said."""
+    return place_of("stream", execution, name, epoch, start)
+
+
+def _say(codec: Codec, operation: ops.Say) -> ops.Say:
+    place = piece_place(operation.execution, operation.name, operation.epoch, operation.start)
+    return _replace(operation, body=encrypt(codec, operation.body, place))
+
+
 def contract_place(host: str, endpoint: str) -> bytes:
     """Return the place of what was learned of an endpoint."""
     return place_of("contract", host, endpoint)
@@ -338,6 +359,8 @@ ENCRYPTS: Final[dict[type, Callable[[Codec, Any], Any]]] = {
     ops.RecordItems: _record,
     ops.RecordExchanges: _record_exchanges,
     ops.KeepContract: _keep_contract,
+    ops.KeepModelAnswer: _keep_model_answer,
+    ops.Say: _say,
     ops.MarkDone: _mark_done,
     ops.PutSchedule: _put_schedule,
     ops.Gather: _gather,
@@ -405,6 +428,7 @@ PLAIN: Final[frozenset[type]] = frozenset(
         ops.ParkForBudget,
         ops.ParkForFailure,
         ops.GrantBudget,
+        ops.OpenStream,
         ops.PausePool,
         ops.ResumePool,
         ops.LimitPool,

@@ -35,10 +35,12 @@ from holdfast.stores.bodies import (
     exchanges_place,
     gathered_place,
     item_outcome_place,
+    model_answer_place,
     open_delivery_reason,
     open_or_leave,
     open_progress,
     open_reason,
+    piece_place,
 )
 
 NAMES_KEPT: Final = 100_000
@@ -141,6 +143,24 @@ class EncryptedStore:
             _replace(each, body=self.codec.decrypt(each.body, exchanges_place(execution_id, each.step)))
             for each in await self._store.exchanges(execution_id)
         ]
+
+    async def model_answer(self, digest: str) -> ops.ModelAnswer | None:
+        """Return the answer that is kept under a digest. See `Store.model_answer`. Raises EncryptionError."""
+        found = await self._store.model_answer(digest)
+        if found is None:
+            return None
+        return _replace(found, body=self.codec.decrypt(found.body, model_answer_place(digest)))
+
+    async def said(self, execution: str, name: str, epoch: int = 0, start: int = 0) -> ops.Said | None:
+        """Return what comes behind a place in a stream. See `Store.said`. Raises EncryptionError."""
+        found = await self._store.said(execution, name, epoch, start)
+        if found is None:
+            return None
+        pieces = (
+            (place, self.codec.decrypt(body, piece_place(execution, name, found.epoch, place)))
+            for place, body in found.pieces
+        )
+        return _replace(found, pieces=tuple(pieces))
 
     async def contract(self, host: str, endpoint: str) -> ops.ContractRecord | None:
         """Return the newest version of a contract. See `Store.contract`. Raises EncryptionError."""

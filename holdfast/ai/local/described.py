@@ -51,6 +51,15 @@ class Described:
         """As it is written down: `local:` and the name of its file."""
         return f"local:{self.path.name}"
 
+    @property
+    def version(self) -> str:
+        """Which file it is at the moment: its path, size and time; the path alone where there is none."""
+        try:
+            about = self.path.stat()
+        except OSError:
+            return str(self.path)
+        return f"{self.path}:{about.st_size}:{about.st_mtime_ns}"
+
     def check_file(self) -> None:
         """Look whether the model is on this machine. Raises ModelRequestError.
 

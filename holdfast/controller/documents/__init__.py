@@ -115,6 +115,7 @@ from holdfast.controller.documents.spending import (
     budget_document,
     usage_document,
 )
+from holdfast.controller.documents.streams import StreamList, StreamState, stream_document
 from holdfast.controller.documents.workflows import (
     Workflow,
     WorkflowList,
@@ -183,6 +184,8 @@ __all__ = [
     "Run",
     "RunPage",
     "SignalledStart",
+    "StreamList",
+    "StreamState",
     "Stretch",
     "Taken",
     "Where",
@@ -206,6 +209,7 @@ __all__ = [
     "pool_document",
     "retirement_document",
     "run_document",
+    "stream_document",
     "usage_document",
     "worker_document",
 ]

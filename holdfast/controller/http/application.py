@@ -32,6 +32,7 @@ from holdfast.controller.http import (
     runs,
     schedules,
     spending,
+    streams,
     workflows,
 )
 from holdfast.controller.http.access import Doorkeeper, ScopedRoute, check_routes
@@ -67,6 +68,7 @@ ROUTERS = (
     contracts.router,
     drifts.router,
     spending.router,
+    streams.router,
     schedules.router,
     gatherings.router,
     captures.router,

@@ -155,6 +155,7 @@ from holdfast.ports.operations.messages import (
     Delivered,
     InboxRow,
 )
+from holdfast.ports.operations.model_answers import KeepModelAnswer, ModelAnswer
 from holdfast.ports.operations.model_calls import (
     NANO,
     Amount,
@@ -261,6 +262,15 @@ from holdfast.ports.operations.statuses import (
     TERMINATED,
     TIMED_OUT,
 )
+from holdfast.ports.operations.streams import (
+    BROKEN,
+    CUT,
+    WHOLE,
+    OpenStream,
+    Said,
+    Say,
+    StreamRecord,
+)
 from holdfast.ports.operations.tasks import (
     BeatTasks,
     ClaimedTask,
@@ -319,6 +329,9 @@ Operation: TypeAlias = (
     | ParkForBudget
     | ParkForFailure
     | GrantBudget
+    | KeepModelAnswer
+    | OpenStream
+    | Say
     | PausePool
     | ResumePool
     | LimitPool
@@ -362,9 +375,11 @@ Operation: TypeAlias = (
 __all__ = [
     "ALLOW_DUPLICATE",
     "ALLOW_DUPLICATE_FAILED_ONLY",
+    "BROKEN",
     "CANCELLED",
     "COMPLETED",
     "CONTINUED_AS_NEW",
+    "CUT",
     "DUE",
     "FAIL",
     "FAILED",
@@ -393,6 +408,7 @@ __all__ = [
     "UNSENT",
     "USE_EXISTING",
     "WAITING",
+    "WHOLE",
     "AcquireLease",
     "Amount",
     "Answer",
@@ -458,6 +474,7 @@ __all__ = [
     "ItemOutcome",
     "Join",
     "KeepContract",
+    "KeepModelAnswer",
     "KeepSecret",
     "KeyRecord",
     "LeasedPlace",
@@ -472,6 +489,7 @@ __all__ = [
     "MarkDone",
     "MemberRecord",
     "Membership",
+    "ModelAnswer",
     "ModelCall",
     "ModelUsage",
     "ModelUsageRecord",
@@ -485,6 +503,7 @@ __all__ = [
     "NotedDelivery",
     "NoticeRecord",
     "OpenEntry",
+    "OpenStream",
     "Operation",
     "Outgoing",
     "OutgoingMessage",
@@ -538,6 +557,8 @@ __all__ = [
     "RotateKey",
     "RunFilter",
     "RunRecord",
+    "Said",
+    "Say",
     "ScheduleRecord",
     "ScheduleRun",
     "SetLimit",
@@ -549,6 +570,7 @@ __all__ = [
     "StartRun",
     "StartSignal",
     "Started",
+    "StreamRecord",
     "TakeRequests",
     "TellHost",
     "Totals",

@@ -55,6 +55,9 @@ TRAVELLING: Final = (
     "model_calls",
     "model_days",
     "budgets",
+    "model_answers",
+    "streams",
+    "stream_pieces",
     "contracts",
     "retirements",
 )

@@ -27,6 +27,7 @@ from holdfast.stores.sql import (
     lines,
     locks,
     members,
+    model_answers,
     model_calls,
     notices,
     parking,
@@ -37,6 +38,7 @@ from holdfast.stores.sql import (
     requests,
     schedules,
     secrets,
+    streams,
     tasks,
 )
 
@@ -67,6 +69,7 @@ def handlers() -> Mapping[type, Handler]:
         lines,
         locks,
         members,
+        model_answers,
         model_calls,
         notices,
         parking,
@@ -77,6 +80,7 @@ def handlers() -> Mapping[type, Handler]:
         requests,
         schedules,
         secrets,
+        streams,
         tasks,
     ):
         found.update(module.HANDLERS)

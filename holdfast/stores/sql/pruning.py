@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import PrunedError
 from holdfast.ports.operations import Prune, Pruned
+from holdfast.stores.sql import streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,6 +56,7 @@ def prune(session: Session, operation: Prune) -> Pruned:
         session.run("drop_notices", (execution_id,))
         session.run("drop_model_calls", (execution_id,))
         session.run("drop_budgets", (execution_id,))
+        streams.prune(session, execution_id)
         payloads += session.run("drop_unused_blobs", (execution_id,))
         session.run("drop_blob_uses", (execution_id,))
         session.run("note_pruned", (execution_id,))

@@ -32,11 +32,13 @@ from holdfast.stores.sql import (
     locks,
     log,
     members,
+    model_answers,
     model_calls,
     notices,
     pools,
     requests,
     schedules,
+    streams,
     tasks,
 )
 
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
         LockRecord,
         MemberRecord,
         Membership,
+        ModelAnswer,
         ModelUsageRecord,
         NoticeRecord,
         PoolRecord,
@@ -74,7 +77,9 @@ if TYPE_CHECKING:
         RecordedExchanges,
         RetirementRecord,
         RunRecord,
+        Said,
         ScheduleRecord,
+        StreamRecord,
     )
     from holdfast.stores.sql.session import Reader
 
@@ -229,6 +234,18 @@ class Reads(ABC):
     async def budgets(self, scope: str = "") -> list[BudgetRecord]:
         """Return the budgets from which anything was paid or set aside, by name: those of a scope, or 1,000 of all."""
         return await self._ask(model_calls.read_budgets, scope)
+
+    async def model_answer(self, digest: str) -> ModelAnswer | None:
+        """Return the answer that is kept under a digest; its time may be over."""
+        return await self._ask(model_answers.read_answer, digest)
+
+    async def streams(self, run_id: str) -> list[StreamRecord]:
+        """Return what steps of a run say beside its history, in the order in which they began."""
+        return await self._ask(streams.read_streams, run_id)
+
+    async def said(self, execution: str, name: str, epoch: int = 0, start: int = 0) -> Said | None:
+        """Return what comes behind a place in a stream; None where there is no such stream."""
+        return await self._ask(streams.read_stream, execution, name, epoch, start)
 
     async def model_usage(self, by: str, since: float) -> list[ModelUsageRecord]:
         """Return what requests to models used since the day of a time, by `day`, `workflow`, `model` or `prefix`."""

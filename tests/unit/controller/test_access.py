@@ -27,6 +27,8 @@ EXPECTED = {
     ("GET", "/v1/runs/{run_id}/result"): Scope.READ,
     ("GET", "/v1/runs/{run_id}/history"): Scope.READ,
     ("GET", "/v1/runs/{run_id}/events"): Scope.READ,
+    ("GET", "/v1/runs/{run_id}/stream"): Scope.READ,
+    ("GET", "/v1/runs/{run_id}/streams"): Scope.READ,
     ("GET", "/v1/runs/{run_id}/explain"): Scope.READ,
     ("POST", "/v1/runs/{run_id}/cancel"): Scope.OPERATE,
     ("POST", "/v1/runs/{run_id}/terminate"): Scope.OPERATE,

@@ -34,6 +34,7 @@ from holdfast.testing.conformance.store import (
     reads,
     schedules,
     starts,
+    streams,
     successors,
     versions,
 )
@@ -59,6 +60,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *prefixes.CHECKS,
     *hosts.CHECKS,
     *model_calls.CHECKS,
+    *streams.CHECKS,
     *starts.CHECKS,
     *drifts.CHECKS,
     *contracts.CHECKS,
