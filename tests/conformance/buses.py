@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -85,7 +86,10 @@ class FailingHarness(Harness):
     ) -> None:
         super().__init__(kind, place, patience_seconds)
         self._server = server
-        self._passage = Passage(server.port)
+        # Not the server's own port: `--lose-answers` has put a proxy before it.
+        self._port = urlsplit(place).port
+        assert self._port is not None, place
+        self._passage = Passage(self._port)
         self._frozen = False
         self._dead = False
 
@@ -112,7 +116,7 @@ class FailingHarness(Harness):
     async def open_apart(self) -> Bus:
         """Return an open bus behind a passage."""
         await self._passage.open()
-        place = self._place.replace(f":{self._server.port}", f":{self._passage.port}")
+        place = self._place.replace(f":{self._port}", f":{self._passage.port}")
         return await self._keep(make_bus(self._kind, place))
 
     async def cut_apart(self) -> None:
