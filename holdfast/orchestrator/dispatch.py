@@ -35,6 +35,7 @@ from holdfast.history import (
     CancelTask,
     CancelTimer,
     Codec,
+    Command,
     CompleteRun,
     CompleteUpdate,
     ContinueRun,
@@ -88,6 +89,12 @@ CHUNK_ITEMS: Final = 200
 """Items of a fan-out that are claimed together, at most."""
 CHUNKS_MIN: Final = 32
 """A fan-out is cut into at least this many chunks where it has the items, so that many workers can share it."""
+
+_RECORDED_FIRST: Final = frozenset({
+    AcquireLock, CancelChild, CancelFanOut, CancelRun, CancelTimer, CompleteRun, CompleteUpdate, FailRun, OpenCallback,
+    ReleaseLock, SendMessage, SetAttributes, StartChild, StartFanOut, StartTimer,
+})  # fmt: skip
+"""Commands that only stand in the page with the drain's other facts, and act once that is durable."""
 
 _encode_options: Final = msgspec.msgpack.Encoder().encode
 _encode_attempts: Final = msgspec.msgpack.Encoder().encode
@@ -177,8 +184,7 @@ class Dispatcher:
                 ):
                     self._start(live, issued, command)
                 else:
-                    live.entries.append(issued)
-                    live.beside.queue.append(self._queued(live, command, self._now()))
+                    self._queue(live, issued, command)
                 continue
             self._note(live, issued)
         if live.is_dirty:
@@ -193,6 +199,20 @@ class Dispatcher:
         key = _keyed(live, command).idempotency_key or f"{live.name}/{event.step}"
         call = TaskCall(live.run_id, live.name, event.step, command.task, command.input, command.options, key)
         return msgspec.structs.replace(event, remedy=self._poisoned(call))
+
+    def note_ahead(self, live: Live, commands: list[Issued]) -> bool:
+        """Note down the commands of a drain whose input is not history yet; say whether that was done.
+
+        It is not where one of them acts before it is recorded, or has a place of its own in its page.
+        """
+        if not all(self._can_wait(live, each.command) for each in commands):
+            return False
+        for issued in commands:
+            if type(issued.command) is ScheduleTask:
+                self._queue(live, issued, issued.command)
+            else:
+                self._note(live, issued)
+        return True
 
     def serve(self, pools: frozenset[str]) -> None:
         """Start tasks of `pools` here from now on, and of no others."""
@@ -258,6 +278,17 @@ class Dispatcher:
                 running.cancel()
 
     # --- Commands that are recorded before they act ------------------------------------------------------------
+
+    def _can_wait(self, live: Live, command: Command) -> bool:
+        if type(command) is ScheduleTask:
+            return not self._is_quick(command)
+        if type(command) is CancelTask:
+            return command.step not in live.busy
+        return type(command) in _RECORDED_FIRST
+
+    def _queue(self, live: Live, issued: Issued, command: ScheduleTask) -> None:
+        live.entries.append(issued)
+        live.beside.queue.append(self._queued(live, command, self._now()))
 
     def _note(self, live: Live, issued: Issued) -> None:
         command = issued.command

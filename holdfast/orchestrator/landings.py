@@ -80,10 +80,15 @@ class Landings:
             self._tell_answers(live, events)
             self._departures.forget(live)
             return
-        event_id = page.first
+        held, live.held = live.held, None
+        if held is not None and outcome is None:
+            if isinstance(held, HoldfastError):
+                raise held
+            self._dispatch(live, held)
+        event_id, applied = page.first, live.execution.applied
         for event in events:
             if isinstance(event, Input):
-                if outcome is None:
+                if outcome is None and event_id > applied:
                     self.apply(live, event, event_id)
             elif type(event) is TimerStarted:
                 if event.step in live.execution.open:

@@ -6,7 +6,7 @@ Must not know: the store, tasks' code, other executions.
 Facts wait here as *entries*: inputs that arrived, and commands that are to be
 recorded. A page takes all entries there are; while it is being committed, new
 ones gather for the page after it. Inputs of a page are applied only when the
-page is durable.
+page is durable, or were durable before as messages: see `ahead`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from holdfast.engine import Execution, Issued, decision_of
+from holdfast.errors import HoldfastError
 from holdfast.history import (
     ROOT,
     AnyEvent,
@@ -69,6 +70,7 @@ class Live:
     __slots__ = (
         "_beside",
         "_flight",
+        "ahead",
         "busy",
         "closing",
         "effects",
@@ -77,9 +79,11 @@ class Live:
         "execution_id",
         "fan_outs",
         "head",
+        "held",
         "inbox_read",
         "keys",
         "last",
+        "mailed",
         "name",
         "park",
         "run_id",
@@ -111,6 +115,12 @@ class Live:
         """What gives it access to its fan-outs' outcomes; None where there can be none."""
         self.inbox_read = 0
         """Inbox rows up to this id are among the entries, or were."""
+        self.mailed: list[Input] = []
+        """Entries that are durable already, as messages, and that nobody has tried to apply yet."""
+        self.ahead = 0
+        """How many entries stand before the end of those that were applied ahead of their page."""
+        self.held: list[Issued] | HoldfastError | None = None
+        """What came of the last entry applied ahead that has to wait until its page is durable."""
         self.closing: Issued | Unasked | None = None
         """The last entry of the execution's last page, whatever else still arrives."""
         self.park = ""
@@ -200,6 +210,10 @@ class Live:
             return None, []
         events: list[AnyEvent] = []
         issued = self.execution.issued
+        if self.ahead:
+            # They know how many commands were issued before them; for those after them, that is not certain.
+            events = [decision_of(each, now) if type(each) is Issued else each for each in entries[: self.ahead]]
+            entries, issued = entries[self.ahead :], -1
         for each in entries:
             if type(each) is Issued:
                 events.append(decision_of(each, now))
@@ -232,7 +246,7 @@ class Live:
                 self._beside = beside if self._beside is None else beside.followed_by(self._beside)
             self.stable |= stable
         elif page is not None:
-            self.head, self.last = page.hash, page.last
+            self.head, self.last, self.ahead = page.hash, page.last, 0
 
     def withdraw(self, step: str) -> bool:
         """Drop the queue row, fan-out or lock request of `step` that no write has carried yet; say if there was one."""

@@ -114,6 +114,7 @@ class Mailbox:
             if type(entry) is TaskFailed and entry.failure.type == POISON:
                 entry = self._dispatcher.remedied(live, entry)
             live.entries.append(entry)
+            live.mailed.append(entry)
         else:
             live.stable = True  # an empty write, that the row goes
         self._memory.touch(live)

@@ -10,12 +10,13 @@ Theory of operation
 
 Everything an execution learns becomes an entry, entries become a page, and only a
 durable page is applied: a workflow goes on only after what it saw is durable. The
-order is *commit, then apply, then dispatch*.
+order is *commit, then apply, then dispatch*. Messages were committed by whoever sent them.
 
     claims      runs that nobody owns come into memory, through loading (replay)
     mailbox     messages become entries, as mail decides
     questions   queries are answered from memory or by replay; updates become entries
     timers      what is due becomes an entry
+    ahead       messages are applied before their page, so that it has what comes of them, too
     writer      entries become pages, all executions' pages one commit
     landings    what is durable is applied; what comes of it goes to dispatch
     dispatch    commands act, or become entries; outcomes of first attempts become entries
@@ -41,6 +42,7 @@ from holdfast.engine import Execution
 from holdfast.errors import DivergenceError, FencedError, HoldfastError, StoreError
 from holdfast.history import CancelRequested, Page, TimerFired, WorkflowStarted, WorkflowTimedOut
 from holdfast.observe import Meters, Tracer, logger, warn_of
+from holdfast.orchestrator.ahead import Ahead
 from holdfast.orchestrator.aside import Aside
 from holdfast.orchestrator.claims import Claims, version_of
 from holdfast.orchestrator.departures import Departures
@@ -178,7 +180,7 @@ class Orchestrator:
             tracer=tracer,
             tell_closed=closed,
         )
-        self._writer = Writer(store, standing, memory, landings, now, jitter, writing)
+        self._writer = Writer(store, standing, memory, Ahead(dispatcher), landings, now, jitter, writing)
         self._claims = claims = Claims(
             store,
             standing,

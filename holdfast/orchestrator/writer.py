@@ -5,7 +5,8 @@ Must not know: where entries come from; what durable ones lead to.
 
 Everything an execution learns becomes an entry, entries become a page. All executions with something to write share one
 commit, and each has at most one page in flight, so what arrives meanwhile is written together next time. Writing
-together never means draining together: inputs are applied one by one.
+together never means draining together: inputs are applied one by one. Those that were durable before they became
+entries are applied before their page is made, so that what comes of them stands in it too: see `ahead`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 from holdfast.errors import FencedError, HoldfastError, StoreError
 from holdfast.history import AnyEvent, Page
 from holdfast.observe import logger, warn_of
+from holdfast.orchestrator.ahead import Ahead
 from holdfast.orchestrator.landings import Landings
 from holdfast.orchestrator.live import Live, outcome_of
 from holdfast.orchestrator.memory import Memory
@@ -40,6 +42,7 @@ class Writer:
         store: Store,
         standing: Standing,
         memory: Memory,
+        ahead: Ahead,
         landings: Landings,
         now: Callable[[], float],
         jitter: Callable[[], float],
@@ -51,6 +54,7 @@ class Writer:
             store: its writes are group commits.
             standing: who it writes as.
             memory: which executions have something to write.
+            ahead: goes on with those that can before they are written.
             landings: learns what became of each write.
             now: seconds since the epoch.
             jitter: uniform in [0, 1).
@@ -60,6 +64,7 @@ class Writer:
         self._codec = store.codec
         self._standing = standing
         self._memory = memory
+        self._ahead = ahead
         self._landings = landings
         self._written = landings.written
         self._now = now
@@ -105,6 +110,8 @@ class Writer:
             for live in batch.values():
                 if live.flying or not live.is_dirty or live.execution_id not in memory.by_id:
                     continue
+                if live.mailed:
+                    self._ahead.advance(live)
                 operations.append(self._append(live, now, lives))
             if not operations:
                 return

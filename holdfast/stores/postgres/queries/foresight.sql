@@ -31,9 +31,9 @@ WITH locked AS MATERIALIZED (
   FOR NO KEY UPDATE
 ), finished AS (
   DELETE FROM task_queue
-  USING unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS n (id, token, owner),
-    (SELECT count(*) FROM locked) AS all_locked (count)
-  WHERE task_queue.id = n.id AND task_queue.token = n.token AND task_queue.owner = n.owner AND all_locked.count >= 0
+  USING unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS n (id, token, owner)
+  WHERE task_queue.id = n.id AND task_queue.token = n.token AND task_queue.owner = n.owner
+    AND (SELECT count(*) FROM locked) >= 0  -- asked once, and before any row is looked at
   RETURNING task_queue.id, task_queue.token, execution, step, place,
     EXISTS (SELECT 1 FROM pools WHERE pools.name = task_queue.pool AND slots IS NOT NULL)::int AS limited
 )
