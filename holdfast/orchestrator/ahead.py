@@ -52,7 +52,7 @@ class Ahead:
             entry.issued = execution.issued
             live.ahead = index
             try:
-                commands = execution.advance(entry, live.last + index)
+                commands = execution.advance(entry, live.last + index)  # type: ignore[arg-type]  # every Input is one
             except HoldfastError as error:
                 live.held = error
                 return

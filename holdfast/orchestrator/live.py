@@ -212,7 +212,7 @@ class Live:
         issued = self.execution.issued
         if self.ahead:
             # They know how many commands were issued before them; for those after them, that is not certain.
-            events = [decision_of(each, now) if type(each) is Issued else each for each in entries[: self.ahead]]
+            events += [decision_of(each, now) if type(each) is Issued else each for each in entries[: self.ahead]]  # type: ignore[misc]  # see below
             entries, issued = entries[self.ahead :], -1
         for each in entries:
             if type(each) is Issued:

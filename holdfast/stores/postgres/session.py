@@ -45,19 +45,26 @@ TOKENS_DRAWN: Final = 32
 _HARMLESS: Final = frozenset({
     "append_page", "begin_tip", "drop_tasks", "end_tip", "enqueue_task", "enqueue_limited_task", "make_ready",
     "make_stable", "move_tip", "put_blob", "put_deadline", "record_progress", "set_parts", "set_wake", "take_grip",
-    "touch_lines", "unqueue_task", "use_blob",
+    "touch_lines", "unqueue_task", "use_blob", "wake_executions",
+    # Members, requests
+    "answer", "ask", "beat_member", "count_refused", "drop_expired_requests", "return_request", "take_requests",
+    # Claims of tasks and chunks
+    "claim_chosen_tasks", "claim_chunks", "claim_tasks", "promote_chunks", "promote_tasks",
     # Lines of queued tasks
     "drop_rate_hold", "drop_rate_uses", "hold_places", "hold_prefixes", "make_tasks_ready", "note_rate", "post_scout",
     "put_back_in_line", "put_rate_hold", "put_rate_use", "recall_scouts", "stand_in_line", "take_touched_lines",
 })  # fmt: skip
-"""Statements that leave true what is foreseen. One that is made ready twice is ready."""
+"""Statements that leave true what is foreseen of executions, their inboxes and what was delivered to them.
+
+An execution that is made ready twice is ready.
+"""
 _WORKLESS: Final = _HARMLESS - {
-    "enqueue_task", "enqueue_limited_task", "make_tasks_ready", "stand_in_line", "touch_lines",
+    "enqueue_task", "enqueue_limited_task", "make_tasks_ready", "promote_chunks", "promote_tasks", "stand_in_line",
+    "touch_lines",
 } | {
-    "beat_member", "claim_chosen_tasks", "claim_chunks", "claim_tasks", "close_execution", "count_refused",
-    "drop_delivered", "drop_inbox", "drop_read_inbox", "finish_own_task", "finish_own_tasks", "finish_task",
-    "finish_tasks", "lock_and_finish", "own_execution", "own_inbox", "put_delivered", "put_inbox", "start_execution",
-    "start_executions",
+    "close_execution", "drop_delivered", "drop_inbox", "drop_read_inbox", "finish_own_task", "finish_own_tasks",
+    "finish_task", "finish_tasks", "lock_and_finish", "own_execution", "own_inbox", "put_delivered", "put_inbox",
+    "start_execution", "start_executions",
 }  # fmt: skip
 """Statements after which there is no more work to be claimed than before."""
 _READS: Final = "SELECT"

@@ -296,6 +296,43 @@ def test_places_are_never_more_than_there_are(dsn: str, escalations: list[str]) 
     assert escalations == []
 
 
+def test_many_runs_end_in_as_few_journeys_as_few(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also behind a claim of runs, a beat and whatever else shares the batch: what was foreseen stays true."""
+    journeys = 0
+    wait = session.wait
+
+    def counted(awaitable: Any) -> Any:
+        nonlocal journeys
+        journeys += 1
+        return wait(awaitable)
+
+    monkeypatch.setattr(session, "wait", counted)
+
+    async def check(owner: Writer) -> None:
+        nonlocal journeys
+        store, member = owner
+        found = []
+        for count in (2, 60):
+            owned = [await own(store, member, f"{count}-{number}") for number in range(count)]
+            ends = [
+                Append(execution, history.page(closing=True), closing=Closing(COMPLETED, b""), inbox_read=0)
+                for execution, history in owned
+            ]
+            before = [
+                ClaimRuns(("w",), 9),
+                Beat(member, 60.0, "alive"),
+                TakeRequests(1),
+                ClaimTasks((("p", 9),), ("t",)),
+            ]
+            journeys = 0
+            assert (await store.write([*before, *ends], member))[len(before) :] == [True] * count
+            found.append(journeys)
+        few, many = found
+        assert many <= few + 6  # what is put off is sent statement by statement where it is much
+
+    together(dsn, check, stores=1)
+
+
 def test_many_tasks_with_limits_take_as_few_journeys_as_few(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two hundred are queued, moved through their lines and claimed by hardly more statements than ten."""
     journeys = 0
@@ -570,6 +607,6 @@ def test_every_shared_operation_says_why() -> None:
         *(OpenEntry, RenewEntry, MarkDone, AcquireLease, RenewLease, ReleaseLease),
     }
     assert all(shared.SHARED.values())
-    assert {kind.__name__ for kind in shared.SHARED.keys() - tried} == {"Beat", "CloseEntry"}
+    assert {kind.__name__ for kind in shared.SHARED.keys() - tried} == {"Beat", "CloseEntry", "HoldPrefixes"}
     assert not shared.may_share(Append(1, None, outgoing=None, park="x"))
     assert shared.may_share(Beat(Membership(1, 1), 1.0, "alive"))
