@@ -1229,9 +1229,13 @@ class FencedError(LeaseError):
     code: ClassVar[str] = "HF705"
 
     what: str
+    status: str = ""
+    """How the run stands where it was set aside from outside: `PARKED` or `PAUSED`."""
 
     def message(self) -> str:
         """Name the write that was refused."""
+        if self.status:
+            return f"{self.what} was refused: the run is {self.status}, and nobody owns it until it is resumed"
         return f"{self.what} was refused: its author lost the lease and the work has another owner now"
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.ports.operations import MemberRecord, PoolRecord, Totals
+from holdfast.errors import EncryptionError
+from holdfast.ports.operations import ContractRecord, DriftRecord, MemberRecord, PoolRecord, Totals
 from holdfast.ports.store import Store
 
 READS_APART: Final = 50
@@ -28,6 +29,9 @@ class Fleet:
     totals: Totals
     pools: tuple[PoolRecord, ...]
     members: tuple[MemberRecord, ...]
+    contracts: tuple[ContractRecord, ...] = ()
+    """The newest version of each; none where they cannot be decrypted here."""
+    drifts: tuple[DriftRecord, ...] = ()
 
 
 class FleetReader:
@@ -45,7 +49,15 @@ class FleetReader:
         began = self._clock()
         if self._read is None or began >= self._again_at:
             store = self._store
-            fleet = Fleet(await store.totals(), tuple(await store.pools()), tuple(await store.members()))
+            totals, pools, members = await store.totals(), await store.pools(), await store.members()
+            drifts = tuple(await store.drifts())
+            fleet = Fleet(totals, tuple(pools), tuple(members), await self._contracts(), drifts)
             ended = self._clock()
             self._read, self._again_at = fleet, ended + READS_APART * (ended - began)
         return self._read
+
+    async def _contracts(self) -> tuple[ContractRecord, ...]:
+        try:
+            return tuple(await self._store.contracts())
+        except EncryptionError:  # a controller need not have the keys of payloads
+            return ()

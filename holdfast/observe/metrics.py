@@ -24,6 +24,8 @@ from holdfast.observe.meters import Distribution, Meters
 
 POOLS_MAX: Final = 200
 """Pools that are told apart; those with the most work come first."""
+HOSTS_MAX: Final = 200
+"""Hosts that are told apart; those whose answers changed most often come first."""
 MEMBER_STATES: Final = ("alive", "blocked", "expired", "dead", "left")
 
 COUNTER: Final = "counter"
@@ -66,6 +68,18 @@ def _workers(fleet: Fleet) -> Samples:
 
 def _members(fleet: Fleet) -> Samples:
     return sorted(Counter((member.kind, _state(member.state)) for member in fleet.members).items())
+
+
+def _contract_changes(fleet: Fleet) -> Samples:
+    counts: Counter[str] = Counter()
+    for each in fleet.contracts:
+        counts[each.host] += each.version - 1
+    return [((host,), count) for host, count in counts.most_common(HOSTS_MAX)]
+
+
+def _drifts(fleet: Fleet) -> Samples:
+    counts = Counter("open" if each.settled_at is None else "resolved" for each in fleet.drifts)
+    return [((state,), counts[state]) for state in ("open", "resolved")]
 
 
 def _state(state: str) -> str:
@@ -138,6 +152,21 @@ OF_THE_STORE: Final[tuple[Described[Fleet], ...]] = (
     Described("holdfast_pool_slots", GAUGE, "Slots of living workers.", ("pool",), _by_pool("slots")),
     Described("holdfast_pool_workers", GAUGE, "Living workers.", ("pool",), _workers),
     Described("holdfast_members", GAUGE, "Processes of the fleet.", ("kind", "state"), _members),
+    Described(
+        "holdfast_contract_changes",
+        GAUGE,
+        "How often what was learned of a host's answers, a task's results or a webhook's bodies has changed.",
+        ("host",),
+        _contract_changes,
+    ),
+    Described("holdfast_drifts", GAUGE, "Reports of answers that are not as code expects them.", ("state",), _drifts),
+    Described(
+        "holdfast_drift_runs",
+        GAUGE,
+        "Runs that are parked under these reports.",
+        (),
+        lambda fleet: [((), sum(each.parked for each in fleet.drifts))],
+    ),
     Described(
         "holdfast_refused_writes_total",
         COUNTER,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from holdfast.errors import HoldfastError, InboxUnreadError
+from holdfast.errors import FencedError, HoldfastError, InboxUnreadError
 from holdfast.history import AnyEvent, Input, Page, TimerCancelled, TimerStarted, UpdateCompleted
 from holdfast.observe import EndedRun, Meters, Tracer, logger
 from holdfast.orchestrator.departures import Departures
@@ -123,7 +123,10 @@ class Landings:
         if isinstance(refusal, InboxUnreadError):
             self._mailbox.read_unread(live)
         else:
-            log.warning("append refused", **live.about, error=str(refusal))
+            if isinstance(refusal, FencedError) and refusal.status:
+                log.info("run was set aside", **live.about, status=refusal.status)
+            else:
+                log.warning("append refused", **live.about, error=str(refusal))
             # If it is still this member's after all (a commit whose answer was lost), it is claimed again and replayed.
             self._departures.give_up(live.execution_id, live)
 

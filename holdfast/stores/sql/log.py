@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Final
 from holdfast.errors import FencedError, InboxUnreadError, RunConflictError, StoreCorruptError
 from holdfast.history import Page, blob_digest
 from holdfast.ports.bus import CLOSED, RUNS
-from holdfast.ports.operations import Started
+from holdfast.ports.operations import PARKED, PAUSED, Started
 from holdfast.stores.ending import decide_cancellation, decide_termination, decide_time_out
 from holdfast.stores.sql import children, executions, notices, parts, pruning, successors
 
@@ -316,7 +316,9 @@ class Log:
         self.flush()
         row = self._session.row("held_execution", (execution_id, self._session.member))
         if row is None:
-            raise FencedError(f"an append to execution {execution_id}")
+            standing = self._session.row("execution_standing", (execution_id,))
+            status = "" if standing is None or standing[2] not in (PARKED, PAUSED) else standing[2]
+            raise FencedError(f"an append to execution {execution_id}", status)
         recoveries, marks, last, seq = row
         if recoveries:
             held.recovering.add(execution_id)

@@ -12,7 +12,7 @@ from holdfast.observe import Meters, Publisher
 from holdfast.observe.fleet import READS_APART, Fleet, FleetReader
 from holdfast.observe.meters import OTHER, SERIES_MAX, SHORT_SECONDS, Distribution
 from holdfast.observe.metrics import METRICS, OF_THE_PROCESS, POOLS_MAX, render
-from holdfast.ports.operations import MemberRecord, PoolRecord, Totals
+from holdfast.ports.operations import ContractRecord, DriftRecord, MemberRecord, PoolRecord, Totals
 from holdfast.ports.task import AttemptOutcome
 from holdfast.stores import SQLiteStore, SystemClock
 from tests.unit.controller.rig import serving
@@ -33,6 +33,15 @@ FLEET = Fleet(
         member(2, "worker", "alive", (("default", 0), ("ocr", 2))),
         member(3, "worker", "blocked at shop.py:7", (("ocr", 2),)),
         member(4, "worker", "expired"),
+    ),
+    (
+        ContractRecord("bank", "GET /rates", 3, 9, is_learned=True),
+        ContractRecord("bank", "GET /fees", 2, 2, is_learned=True),
+        ContractRecord("task rate", "result", 1, 2, is_learned=True),
+    ),
+    (
+        DriftRecord(1, "bank", "GET /rates", "learned 2", (), 0.0, "r", 9, 0, 5.0, "ada"),
+        DriftRecord(2, "bank", "GET /rates", "learned 3", (), 9.0, "r", 8, 7, None, ""),
     ),
 )
 
@@ -105,6 +114,9 @@ def test_values() -> None:
     assert [value("holdfast_pool_workers", pool=each) for each in ("default", "ocr")] == [2, 1]
     assert value("holdfast_members", kind="worker", state="blocked") == 1
     assert value("holdfast_refused_writes_total") == 2
+    assert [value("holdfast_contract_changes", host=each) for each in ("bank", "task rate")] == [3, 0]
+    assert [value("holdfast_drifts", state=each) for each in ("open", "resolved")] == [1, 1]
+    assert value("holdfast_drift_runs") == 7
     assert value("holdfast_commit_seconds_bucket", le="0.0025") == 0
     assert value("holdfast_commit_seconds_bucket", le="0.005") == 1
     assert value("holdfast_commit_operations_sum") == 12

@@ -313,6 +313,8 @@ async def a_run_is_parked_for_what_became_of_a_task(harness: StoreHarness) -> No
     run = await store.run("a")
     expect(run is not None and (run.status, run.parked) == (PARKED, "the card"), "with the reason")
     expect(not await claim_tasks(store, worker), "what is queued of it waits")
+    (told,) = await store.write([Append(execution, history.page())], member)
+    expect(isinstance(told, FencedError) and told.status == PARKED, f"its owner is told why it may not go on: {told!r}")
     await do(store, Resume("a"))
     expect([each.attempt for each in await claim_tasks(store, worker)] == [1], "resumed, the attempt is made again")
 
