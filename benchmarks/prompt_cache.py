@@ -1,13 +1,16 @@
 """Measure what a prefix that is kept saves on a local model: `python -m benchmarks.prompt_cache`.
 
-    python -m benchmarks.prompt_cache [--quick] [--json FILE] [--rounds N] [--model FILE] [--threads N]
+    python -m benchmarks.prompt_cache [--quick] [--json FILE] [--rounds N] [--model FILE] [--threads N] [--rounded]
+                                      [--question TOKENS] [--prefix TOKENS]
 
 Owns: the grid, what is timed, what makes a measurement void.
 Must not know: how prefixes are kept.
 
 Each cell of the grid is a length of the prefix and a length of the answer, in tokens. In each round a question that was
 not asked before is asked twice: with the cache off, where the server computes everything, and with it on, in a slot
-that holds the prefix. Which of the two goes first changes with each round. Answers are greedy and have to be equal.
+that holds the prefix. Which of the two goes first changes with each round. Answers are greedy and have to be equal, so
+the model computes exactly (`local(..., exact=True)`). With `--rounded` it does as it would by default, where what is
+computed by itself is rounded a little differently, and answers that differ are only counted.
 What was computed and what was cached is what the server says. A prefix of which the first token was changed is the
 negative control: it has to be computed whole.
 
@@ -47,6 +50,7 @@ ROUNDS: Final = 5
 SYNCS: Final = 100
 WIDTH: Final = 128
 LAYERS: Final = 2
+QUESTION_TOKENS: Final = 40
 SPARE_TOKENS: Final = 1_024
 """Room for question, answer and template beside the prefix."""
 CONTROL_SHARE_MAX: Final = 0.05
@@ -157,7 +161,12 @@ def _chunks(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
             yield msgspec.json.decode(line.removeprefix(b"data: "))
 
 
-async def measure_cell(here: Local, prefix: Cached, output: int, rounds: int) -> list[Pair]:
+def question_of(number: int, output: int, length: int) -> str:
+    """Return a question that is asked once, of so many characters, each of which is a token."""
+    return f"Question {number} of {output}: what does rule {number * 7} say, and why does it?"[:length]
+
+
+async def measure_cell(here: Local, prefix: Cached, output: int, rounds: int, asked: int) -> list[Pair]:
     """Return the rounds of a cell. The prefix is held before the first of them."""
     url, key = await here.reach()
 
@@ -175,7 +184,7 @@ async def measure_cell(here: Local, prefix: Cached, output: int, rounds: int) ->
     await on("Are you there?")
     pairs = []
     for number in range(rounds):
-        question = f"Question {number} of {output}: what does rule {number * 7} say?"
+        question = question_of(number, output, asked)
         if number % 2:
             kept = await on(question)
             pairs.append(Pair(await off(question), kept))
@@ -192,11 +201,16 @@ async def measure_control(here: Local, prefix: Cached) -> Answer:
         return ask(url, key, "X" + prefix.text[1:], "Are you there?", 1, turn.extra_body)
 
 
-def check(prefix: int, output: int, pairs: Sequence[Pair]) -> list[str]:
+def differing(pairs: Sequence[Pair]) -> int:
+    """Return how many answers are others with the cache on."""
+    return sum(each.off.text != each.on.text for each in pairs)
+
+
+def check(prefix: int, output: int, pairs: Sequence[Pair], *, exact: bool = True) -> list[str]:
     """Return what makes the rounds of a cell void."""
     where = f"prefix {prefix:,}, output {output:,}"
-    differ = sum(each.off.text != each.on.text for each in pairs)
-    found = [f"{where}: {differ} of {len(pairs)} answers differ with the cache on"] if differ else []
+    differ = differing(pairs)
+    found = [f"{where}: {differ} of {len(pairs)} answers differ with the cache on"] if differ and exact else []
     if any(each.off.cached for each in pairs):
         found.append(f"{where}: the server cached with the cache off")
     if any(each.on.cached < 0.9 * prefix for each in pairs):
@@ -261,16 +275,24 @@ def tell(cells: Sequence[Cell]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, tell, and write; return 0, or 1 when a measurement is void."""
     given = _parser().parse_args(arguments)
-    prefixes, outputs = (QUICK_PREFIXES, QUICK_OUTPUTS) if given.quick else (PREFIXES, OUTPUTS)
+    prefixes, outputs = (QUICK_PREFIXES, QUICK_OUTPUTS) if given.quick else (given.prefix or PREFIXES, OUTPUTS)
+    rounds = 1 if given.quick else given.rounds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         machine = describe_machine(folder, SYNCS)
         path = given.model or write_tiny_model(folder / "tiny.gguf", width=WIDTH, layers=LAYERS)
-        here = local(path, ctx=max(prefixes) * 2 + SPARE_TOKENS, slots=2, kv_dir=folder / "kv", threads=given.threads)
+        here = local(
+            path,
+            ctx=max(prefixes) + SPARE_TOKENS,
+            slots=2,
+            kv_dir=folder / "kv",
+            threads=given.threads,
+            exact=not given.rounded,
+        )
         print(*machine.lines(), sep="\n")
         print(f"\n{CASE}: {path.name}, {path.stat().st_size / 1e6:,.1f} MB, threads {given.threads or 'as it likes'}")
         try:
-            cells, rows, failures = asyncio.run(_measure(here, prefixes, outputs, 1 if given.quick else given.rounds))
+            cells, rows, failures = asyncio.run(_measure(here, prefixes, outputs, rounds, given.question))
         finally:
             here.close()
     tell(cells)
@@ -283,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _measure(
-    here: Local, prefixes: Sequence[int], outputs: Sequence[int], rounds: int
+    here: Local, prefixes: Sequence[int], outputs: Sequence[int], rounds: int, asked: int
 ) -> tuple[list[Cell], list[Row], list[str]]:
     cells: list[Cell] = []
     rows: list[Row] = []
@@ -291,11 +313,12 @@ async def _measure(
     for length in prefixes:
         prefix = cached(text_of(length), name=f"{length} tokens")
         for output in outputs:
-            pairs = await measure_cell(here, prefix, output, rounds)
+            pairs = await measure_cell(here, prefix, output, rounds, asked)
             cells.append(cell_of(length, output, pairs))
             rows += rows_of(cells[-1], pairs)
-            failures += check(length, output, pairs)
-            print(f"  {length:,}/{output}: {len(pairs)} rounds", flush=True)
+            failures += check(length, output, pairs, exact=here.described.exact)
+            equal = len(pairs) - differing(pairs)
+            print(f"  {length:,}/{output}: {len(pairs)} rounds, {equal} answers equal", flush=True)
         control = await measure_control(here, prefix)
         print(
             f"  {length:,}: first token changed: {control.cached:,} cached, {control.computed:,} computed", flush=True
@@ -320,6 +343,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="how often each cell is measured")
     parser.add_argument("--model", type=Path, metavar="FILE", help="a GGUF file; lengths are characters then")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads that compute")
+    parser.add_argument("--rounded", action="store_true", help="compute as by default, not exactly")
+    parser.add_argument(
+        "--question", type=int, default=QUESTION_TOKENS, metavar="TOKENS", help="how long each question is"
+    )
+    parser.add_argument("--prefix", type=int, action="append", metavar="TOKENS", help="a prefix of this length alone")
     return parser
 
 

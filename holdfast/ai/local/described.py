@@ -31,6 +31,8 @@ class Described:
     kv_dir: Path | None
     threads: int
     """Of computing; 0 for as many as the library thinks right."""
+    exact: bool = False
+    """Whether an answer is the same to the bit, in whatever portions its prompt was computed."""
 
     def __post_init__(self) -> None:
         """Check every field; raises DefinitionError."""

@@ -23,6 +23,7 @@ class Wanted(msgspec.Struct, frozen=True):
     threads: int
     kv_dir: str
     key: str
+    exact: bool = False
     port: int = 0
     """Where to listen; anywhere when 0."""
 

@@ -136,7 +136,7 @@ class Local:
                 self._leave_scratch()
                 raise
             self._end = weakref.finalize(self, _end, server, self._scratch)
-            prefixes = Prefixes(server, folder, tell_apart(self.described.path), told=self.name)
+            prefixes = Prefixes(server, folder, _form_of(self.described), told=self.name)
             self._running = _Running(server, Slots(self.described.slots), prefixes)
             return self._running
 
@@ -165,6 +165,7 @@ def local(
     slots: int = 1,
     kv_dir: str | Path | None = None,
     threads: int = 0,
+    exact: bool = False,
 ) -> Local:
     """Return a model on this machine, for `LLM(...)`.
 
@@ -183,12 +184,14 @@ def local(
         slots: how many prompts are answered at once; each takes memory for `ctx` tokens.
         kv_dir: where what was computed of prefixes is kept; a folder that goes with the process when None.
         threads: of computing; 0 for as many as the library thinks right.
+        exact: answer the same to the bit whether a prefix was computed with the prompt, before it, or read from disk.
+            What is kept takes twice the memory, and long prompts take longer.
 
     Raises:
         DefinitionError: one of them is wrong.
     """
     folder = None if kv_dir is None else Path(kv_dir).expanduser()
-    return Local(Described(Path(path).expanduser(), ctx, slots, folder, threads))
+    return Local(Described(Path(path).expanduser(), ctx, slots, folder, threads, exact))
 
 
 async def _taken(slots: Slots, prefix: str) -> Taken:
@@ -200,6 +203,11 @@ async def _taken(slots: Slots, prefix: str) -> Taken:
             taken = future.result()
             slots.give_back(taken.slot, prefix if taken.holds else "")
         raise
+
+
+def _form_of(described: Described) -> str:
+    """Return what tells files of what was computed from those of other models, and of other forms."""
+    return tell_apart(described.path) + (" exact" if described.exact else "")
 
 
 def _end(server: Server, scratch: str | None) -> None:

@@ -82,6 +82,7 @@ class Server:
             described.threads,
             f"{kv_dir}/",
             key,
+            described.exact,
             port,
         )
         began = _exchange(process, wanted)

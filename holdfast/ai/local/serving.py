@@ -61,6 +61,11 @@ def _begin(wanted: Wanted) -> tuple[Began, object]:
     # with each request.
     settings.cache_ram_mib = 0
     settings.cache_idle_slots = False
+    if wanted.exact:
+        # Sums in 16 bits are rounded according to how many tokens are computed together: a prefix by itself, and a
+        # prompt with it, differ in the last digits, and where two tokens are equally likely that tips over an answer.
+        settings.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        settings.cache_type_k = settings.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     if wanted.threads:
         settings.cpuparams.n_threads = wanted.threads
         settings.cpuparams_batch.n_threads = wanted.threads
