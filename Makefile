@@ -37,6 +37,7 @@ bench: environment ## Measure, with the peers installed in an environment of the
 	@$(if $(filter-out --quick,$(ARGS)),,$(BIN)/python -m benchmarks.webhooks $(ARGS))
 	@$(if $(filter-out --quick,$(ARGS)),,$(BIN)/python -m benchmarks.outbound $(ARGS))
 	@$(if $(filter-out --quick,$(ARGS)),,$(BIN)/python -m benchmarks.prompt_cache $(ARGS))
+	@$(if $(filter-out --quick,$(ARGS)),,$(BIN)/python -m benchmarks.prompt_fleet $(ARGS))
 	@$(if $(ARGS),,$(BIN)/python -m benchmarks.prompt_costs)
 	@$(if $(filter-out --quick,$(ARGS)),,HOLDFAST_PEERS_PYTHON=.bench-venv/bin/python $(BIN)/python -m benchmarks.fleet $(ARGS))
 

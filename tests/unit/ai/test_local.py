@@ -95,6 +95,25 @@ async def test_answers_stream_and_have_types(here, manual):
 
 
 @on_loop
+async def test_an_exact_model_answers_the_same_with_a_prefix_and_without(path, tmp_path, manual):
+    """To the last of many tokens; what it keeps is kept apart from what others keep."""
+    exact = local(path, ctx=2_048, kv_dir=tmp_path, threads=1, exact=True)
+    usual = local(path, ctx=2_048, kv_dir=tmp_path, threads=1)
+    greedy = {"extra_body": {"grammar": "root ::= [a-z ]{64}"}, "temperature": 0.0}
+    try:
+        for question in ("How many legs?", "How many eyes, and why that many?"):
+            kept = await LLM(exact, system=manual, settings=greedy).generate(question)
+            assert kept == await LLM(exact, system=manual.text, settings=greedy).generate(question)
+        (file,) = tmp_path.glob("*.kv")
+        size = file.stat().st_size
+        assert await llm_of(usual, manual).generate("Legs?") == "Six."
+        assert min(each.stat().st_size for each in tmp_path.glob("*.kv")) < 0.6 * size
+    finally:
+        exact.close()
+        usual.close()
+
+
+@on_loop
 async def test_another_prefix_reads_nothing(here, manual):
     """The negative control: its first character differs."""
     async with llm_of(here, manual) as llm, llm_of(here, cached("X" + manual.text[1:])) as other:

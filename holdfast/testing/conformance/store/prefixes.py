@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 COLD: Final = 2.0
 """Seconds that a prefix is said to have taken."""
-MANY: Final = 2_000
+MANY: Final = 400
 
 
 class Fleet:
@@ -176,7 +176,7 @@ async def a_prefix_waits_for_everything_else_too(harness: StoreHarness) -> None:
 
 
 async def many_prefixes_cost_no_more_than_few(harness: StoreHarness) -> None:
-    """Of thousands of prefixes each worker finds its own share, and all are claimed once in the end."""
+    """Of hundreds of prefixes each worker finds its own share, and all are claimed once in the end."""
     store = await harness.open()
     it = await fleet(store)
     one, other = await it.worker("one", last=COLD), await it.worker("other")
@@ -185,8 +185,6 @@ async def many_prefixes_cost_no_more_than_few(harness: StoreHarness) -> None:
     await it.queue("held", prefix="last")
     while await store.next_wake(await store.now() - 1) is None:
         await it.claim(other, 0)
-    for _ in range(MANY // 1_000 + 1):
-        await it.claim(other, 0)  # what is due is moved, so much at a time
     expect("held" in await it.steps(one, 1), "what it holds is found, however far behind it stands")
     claimed = (await it.steps(one, 40)) | (await it.steps(other, 40))
     expect(len(claimed) == 80, "each finds enough of its own")
