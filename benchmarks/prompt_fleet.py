@@ -26,14 +26,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from benchmarks.machine import Machine, describe_machine
-from benchmarks.prompt_tasks import POOL, VARIABLE, Answered, Bench, answer, desk, manuals_of
+from benchmarks.prompt_tasks import POOL, VARIABLE, Answered, Bench, answer, desk, manuals_of, models
 from benchmarks.rows import Row, Sample, percentile, summarize
 from holdfast import Holdfast
 from holdfast.testing.models import write_tiny_model
@@ -57,6 +57,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """What one run of all tasks came to."""
 
     workers: int
+    """Processes; 0 where the process that measures did it itself."""
     system: str
     makespan: float
     """Seconds from the start of the run to its result."""
@@ -136,7 +137,8 @@ async def measure(
     """Run all tasks on so many workers; with `kill`, kill one that holds a manual once half of the answers came."""
     store = f"sqlite:///{folder / 'store.db'}"
     prefixes = [each.digest for each in manuals_of(told.tokens, told.manuals)] if affinity else []
-    async with Holdfast(store=store, definitions=[desk, answer]) as app:
+    pools = {} if workers else {"pools": {POOL: 1}}
+    async with Holdfast(store=store, definitions=[desk, answer], **pools) as app:
         with workers_at(store, folder, told, workers, shared=kill) as processes:
             await _until(lambda: _serving(app), workers)
             began = time.perf_counter()
@@ -149,6 +151,9 @@ async def measure(
             look.cancel()
             with suppress(asyncio.CancelledError):
                 await look
+        if not workers:
+            for each in models():
+                await each.aclose()
         used = {each.key: each.usage for each in await app.stack.store.run_model_usage("desk")}
     ended += [makespan] * (tasks - len(ended))
     usages = [used[f"answer#{number + 1}"] for number in range(tasks) if f"answer#{number + 1}" in used]
@@ -174,6 +179,21 @@ def _was_restored(pid: int, answers: Sequence[Answered], used: dict[str, Any], t
     """Say whether a process read a manual although none of its tasks had it computed."""
     its = [used[f"answer#{n + 1}"] for n, each in enumerate(answers) if each.pid == pid and f"answer#{n + 1}" in used]
     return bool(its) and all((each.cache_read_tokens or 0) >= HELD_SHARE * told.tokens for each in its)
+
+
+@contextmanager
+def told_here(told: Bench, folder: Path) -> Iterator[None]:
+    """Have this process be told what workers are, for a measurement without any."""
+    os.environ[VARIABLE] = msgspec.json.encode(msgspec.structs.replace(told, kv=str(folder / "kv"))).decode()
+    try:
+        yield
+    finally:
+        for llm in models():
+            local = llm.speaker.endpoint.local
+            assert local is not None, "it is one"
+            local.close()
+        models.cache_clear()
+        del os.environ[VARIABLE]
 
 
 async def _serving(app: Holdfast) -> int:
@@ -238,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, tell, and write; return 0, or 1 when a measurement is void."""
     given = _parser().parse_args(arguments)
     tokens, tasks = (256, 4) if given.quick else (given.tokens, given.tasks)
-    counts = given.workers or ((1,) if given.quick else WORKERS)
+    counts = given.workers or ((0,) if given.quick else WORKERS)
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         machine = describe_machine(base, SYNCS)
@@ -252,7 +272,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number, (count, affinity, kill) in enumerate(plans[:1] if given.quick else plans):
             folder = base / f"{number}"
             folder.mkdir()
-            outcomes.append(asyncio.run(measure(folder, told, count, tasks, affinity=affinity, kill=kill)))
+            with nullcontext() if count else told_here(told, folder):
+                outcomes.append(asyncio.run(measure(folder, told, count, tasks, affinity=affinity, kill=kill)))
             tell(outcomes[-1:])
     tell(outcomes)
     failures = [
@@ -271,7 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.prompt_fleet")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: a short prefix, one worker")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: a short prefix, in this process")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there")
     parser.add_argument("--tasks", type=int, default=TASKS, metavar="N", help="how many tasks")
     parser.add_argument("--tokens", type=int, default=TOKENS, metavar="N", help="how long a manual is")

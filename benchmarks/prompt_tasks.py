@@ -9,6 +9,7 @@ Each process reads from its environment which model it computes with, and where 
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from typing import Final
 
@@ -42,7 +43,6 @@ class Answered(msgspec.Struct, frozen=True):
 
 
 VARIABLE: Final = "HOLDFAST_BENCH_PROMPTS"
-TOLD: Final = msgspec.json.decode(os.environ.get(VARIABLE, '["","",256,1,8,1]').encode(), type=Bench, strict=False)
 
 
 def manuals_of(tokens: int, count: int) -> list[Cached]:
@@ -50,17 +50,20 @@ def manuals_of(tokens: int, count: int) -> list[Cached]:
     return [cached(f"Manual {number}. {text_of(tokens)}"[:tokens]) for number in range(count)]
 
 
-HERE: Final = local(TOLD.model, ctx=TOLD.tokens + SPARE_TOKENS, slots=1, kv_dir=TOLD.kv, threads=TOLD.threads)
-LLMS: Final = [
-    LLM(HERE, system=manual, settings={"extra_body": {"grammar": f"root ::= [a-z]{{{TOLD.output}}}"}})
-    for manual in manuals_of(TOLD.tokens, TOLD.manuals)
-]
+@functools.cache
+def models() -> list[LLM]:
+    """Return a model for each manual: they share one process that computes."""
+    told = msgspec.json.decode(os.environ[VARIABLE], type=Bench)
+    here = local(told.model, ctx=told.tokens + SPARE_TOKENS, slots=1, kv_dir=told.kv, threads=told.threads)
+    settings = {"extra_body": {"grammar": f"root ::= [a-z]{{{told.output}}}"}}
+    return [LLM(here, system=manual, settings=settings) for manual in manuals_of(told.tokens, told.manuals)]
 
 
 @task(pool=POOL, timeout="15m", retry=Retry(attempts=3, initial="10ms"))
 async def answer(number: int) -> Answered:
     """Answer a question about one of the manuals."""
-    text = await LLMS[number % len(LLMS)].generate(f"Question {number}: what does rule {number * 7} say?")
+    llm = models()[number % len(models())]
+    text = await llm.generate(f"Question {number}: what does rule {number * 7} say?")
     return Answered(os.getpid(), text)
 
 

@@ -1,4 +1,4 @@
-"""Durable tasks that share a prefix, measured on a worker process: all answers, and the prefix computed once."""
+"""Durable tasks that share a prefix, measured: all answers, and the prefix computed once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.prompt_fleet import Outcome, Report, main, rows_of
 
 
 def test_the_short_form_answers_all_and_computes_the_prefix_once(tmp_path, capsys):
-    """A few tasks on one worker."""
+    """A few tasks, in this process."""
     report = tmp_path / "report.json"
     assert main(["--quick", "--json", str(report)]) == 0
     (outcome,) = msgspec.json.decode(report.read_bytes(), type=Report).outcomes
