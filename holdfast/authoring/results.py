@@ -5,7 +5,8 @@ Must not know: what is learned, where it is kept, what is done about a differenc
 
 The result is held against the contract inside the attempt, so that one that breaks it is never recorded: nobody gets
 to work with it. What the type of the function's own annotation says is checked anyway, and fails the task; a contract
-parks the run instead, since what a task returns often is what somebody else answered.
+parks the run instead, since what a task returns often is what somebody else answered. A mapping that was accepted for
+such results makes of one what was expected, before anybody sees it.
 """
 
 from __future__ import annotations
@@ -63,27 +64,35 @@ def held(
     """
     adapter = None if contract == LEARN else adapter_for(contract, f"contract= of task {task!r}")
 
-    def check(value: Any) -> bytes:
-        """Return the result as JSON text. Raises ApiDrift."""
-        content = signature.encode_result(value)
-        if adapter is not None:
-            from pydantic import ValidationError
+    def breach(content: bytes) -> ApiDrift | None:
+        """Return how a result, as JSON text, breaks the type; None where it does not."""
+        if adapter is None:
+            return None
+        from pydantic import ValidationError
 
-            try:
-                adapter.validate_json(content)
-            except ValidationError as error:
-                name = contract_name(contract)
-                changes = differences_of(error.errors(include_url=False, include_context=False))
-                raise ApiDrift(
-                    "task",
-                    task,
-                    f"its result is no {name}",
-                    host=host_of_task(task),
-                    endpoint=RESULT,
-                    contract=name,
-                    changes=changes,
-                ) from None
-        return content
+        try:
+            adapter.validate_json(content)
+        except ValidationError as error:
+            name = contract_name(contract)
+            changes = differences_of(error.errors(include_url=False, include_context=False))
+            return ApiDrift(
+                "task",
+                task,
+                f"its result is no {name}",
+                host=host_of_task(task),
+                endpoint=RESULT,
+                contract=name,
+                changes=changes,
+            )
+        return None
+
+    def taken(mapped: bytes | None, broken: ApiDrift) -> Any:
+        """Return the value of a result after an accepted mapping; raise what is broken where that mends nothing."""
+        if mapped is None:
+            raise broken
+        if (still := breach(mapped)) is not None:
+            raise still
+        return signature.decode_result(mapped)
 
     if is_async:
 
@@ -93,9 +102,12 @@ def held(
             if results is not None:
                 await results.refuse(task)
             value = await function(*args, **kwargs)
-            content = check(value)
+            content = signature.encode_result(value)
+            if (broken := breach(content)) is not None:
+                return taken(None if results is None else await results.mapped(task, content), broken)
             if adapter is None and results is not None:
-                await results.hold(task, content, matches)
+                found = await results.hold(task, content, matches)
+                return value if found == content else signature.decode_result(found)
             return value
 
         return awaited
@@ -106,9 +118,12 @@ def held(
         if results is not None:
             results.refuse_and_block(task)
         value = function(*args, **kwargs)
-        content = check(value)
+        content = signature.encode_result(value)
+        if (broken := breach(content)) is not None:
+            return taken(None if results is None else results.mapped_and_block(task, content), broken)
         if adapter is None and results is not None:
-            results.hold_and_block(task, content, matches)
+            found = results.hold_and_block(task, content, matches)
+            return value if found == content else signature.decode_result(found)
         return value
 
     return called

@@ -22,10 +22,19 @@ class Results(Protocol):
     def refuse_and_block(self, task: str) -> None:
         """Do the same, for code that blocks."""
 
-    async def hold(self, task: str, result: bytes, matches: Collection[str]) -> None:
-        """Hold a result, as JSON text, against those before, or learn from it. Raises ApiDrift."""
+    async def hold(self, task: str, result: bytes, matches: Collection[str]) -> bytes:
+        """Hold a result, as JSON text, against those before, or learn from it.
 
-    def hold_and_block(self, task: str, result: bytes, matches: Collection[str]) -> None:
+        Returns it, or what an accepted mapping makes of it. Raises ApiDrift.
+        """
+
+    def hold_and_block(self, task: str, result: bytes, matches: Collection[str]) -> bytes:
+        """Do the same, for code that blocks."""
+
+    async def mapped(self, task: str, result: bytes) -> bytes | None:
+        """Return what an accepted mapping makes of a result, as JSON text; None where there is none."""
+
+    def mapped_and_block(self, task: str, result: bytes) -> bytes | None:
         """Do the same, for code that blocks."""
 
 

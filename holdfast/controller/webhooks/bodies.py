@@ -6,12 +6,14 @@ Must not know: signatures, HTTP, what is done about a delivery.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from holdfast.authoring import LEARN, Webhook, adapter_for, contract_name, differences_of
 from holdfast.errors import EncryptionError, InputError
 from holdfast.observe import logger
 from holdfast.ports.contracts import Seen
+from holdfast.ports.mappings import Step, apply_mapping
 from holdfast.ports.operations import ContractRecord, DriftChange, KeepContract, ReportDrift
 from holdfast.ports.store import Store
 
@@ -37,14 +39,29 @@ class Bodies:
         self._shelf = _Shelf(store)
         self._learner: Learner | None = None
 
-    async def hold(self, webhook: Webhook, event: str, body: Any, content: bytes) -> None:
+    async def mapped(self, webhook: str, event: str, body: Any) -> Any:
+        """Return what an accepted mapping makes of a body, as JSON values; None where there is none.
+
+        Raises:
+            StoreError: it could not be read.
+        """
+        steps = await self._steps(webhook, event or BODY)
+        return apply_mapping(steps, copy.deepcopy(body)) if steps else None
+
+    async def _steps(self, webhook: str, endpoint: str) -> tuple[Step, ...]:
+        hosts = await self._store.hosts()
+        state = next((each.state for each in hosts if each.host == host_of_webhook(webhook)), None)
+        return () if state is None else state.mappings.get(endpoint, ())
+
+    async def hold(self, webhook: Webhook, event: str, body: Any, content: bytes, *, is_mapped: bool = False) -> None:
         """Hold a body against what its webhook says of it, or learn from it.
 
         Args:
             webhook: the declaration that it fits.
             event: what the delivery is about.
             body: as JSON values.
-            content: as it came.
+            content: as it came, or as a mapping made it.
+            is_mapped: whether a mapping made it. What breaks the contract as it came is no report while there is one.
 
         Raises:
             InputError: it breaks the contract; that is reported.
@@ -59,8 +76,9 @@ class Bodies:
             name, changes = contract_name(webhook.contract), _as_type(webhook, content)
         if not changes:
             return
-        told = tuple(DriftChange(*each) for each in changes)
-        await self._store.write([ReportDrift(NO_RUN, _host(webhook), endpoint, name, told)])
+        if is_mapped or not await self._steps(webhook.name, endpoint):
+            told = tuple(DriftChange(*each) for each in changes)
+            await self._store.write([ReportDrift(NO_RUN, host_of_webhook(webhook.name), endpoint, name, told)])
         problems = tuple((_pointer(path), f"expected {expected}, found {found}") for path, expected, found in changes)
         raise InputError(f"the body of webhook {webhook.name!r}", problems)
 
@@ -74,7 +92,7 @@ class Bodies:
         seen = Seen(0, "application/json", is_json=True, value=body)
         terms = Terms(matches=webhook.matches)
         try:
-            held = await learner.hold(self._shelf, (_host(webhook), endpoint), seen, terms)
+            held = await learner.hold(self._shelf, (host_of_webhook(webhook.name), endpoint), seen, terms)
         except EncryptionError as error:  # it is the contract that cannot be read, not the body
             log.warning("a body could not be held against its contract", error=str(error))
             return "", ()
@@ -101,8 +119,9 @@ class _Shelf:
         return bool(is_kept)
 
 
-def _host(webhook: Webhook) -> str:
-    return f"webhook {webhook.name}"
+def host_of_webhook(name: str) -> str:
+    """Return in the place of which host reports are about a webhook."""
+    return f"webhook {name}"
 
 
 def _as_type(webhook: Webhook, content: bytes) -> Changes:

@@ -20,7 +20,7 @@ is carried out once.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from hashlib import blake2b
@@ -241,11 +241,10 @@ class Desk:
     ) -> NotedDelivery:
         first = declared[0]
         try:
-            meaning = decide(declared, facts, self._registry)
+            meaning = await self._meaning(declared, facts, delivery.body)
             if isinstance(meaning, Nothing):
                 note = self._note(first, delivery, facts, kept, DeliveryState.IGNORED, meaning.reason, again=again)
                 return await self._write(note, facts)
-            await self._bodies.hold(meaning.declared, facts.event, facts.context["body"], delivery.body)
             act = await self._act(meaning, facts)
         except (StoreError, BacklogFullError):
             raise  # nothing came of it: the sender tries again
@@ -259,6 +258,26 @@ class Desk:
             return msgspec.structs.replace(note, act=made)
 
         return self._checked(await engine_of(self._engine, actor).carry_out(act, carrying), facts)
+
+    async def _meaning(self, declared: Sequence[Webhook], facts: Facts, content: bytes) -> Meaning | Nothing:
+        """Return what a delivery means; of one that does not fit, what it means by an accepted mapping."""
+        try:
+            return await self._fitting(declared, facts, content)
+        except InputError:
+            body = await self._bodies.mapped(declared[0].name, facts.event, facts.context["body"])
+            if body is None:
+                raise
+        read = replace(facts, context={**facts.context, "body": body})
+        return await self._fitting(declared, read, _encode(body), is_mapped=True)
+
+    async def _fitting(
+        self, declared: Sequence[Webhook], facts: Facts, content: bytes, *, is_mapped: bool = False
+    ) -> Meaning | Nothing:
+        meaning = decide(declared, facts, self._registry)
+        if isinstance(meaning, Meaning):
+            body = facts.context["body"]
+            await self._bodies.hold(meaning.declared, facts.event, body, content, is_mapped=is_mapped)
+        return meaning
 
     async def _act(self, meaning: Meaning, facts: Facts) -> Begin | Deliver | Gather:
         if meaning.gather is not None:

@@ -78,13 +78,23 @@ class Noting:
         """Note it."""
         self.asked.append(("refuse", task))
 
-    async def hold(self, task: str, result: bytes, matches: Any) -> None:
+    async def hold(self, task: str, result: bytes, matches: Any) -> bytes:
         """Note it."""
         self.asked.append((task, result, set(matches)))
+        return result
 
-    def hold_and_block(self, task: str, result: bytes, matches: Any) -> None:
+    def hold_and_block(self, task: str, result: bytes, matches: Any) -> bytes:
         """Note it."""
         self.asked.append((task, result, set(matches)))
+        return result
+
+    async def mapped(self, task: str, result: bytes) -> bytes | None:
+        """Do the same."""
+        return self.mapped_and_block(task, result)
+
+    def mapped_and_block(self, task: str, result: bytes) -> bytes | None:
+        """Read one text as a number, of one task."""
+        return result.replace(b'"five"', b"5") if task == "quote" else None
 
 
 @on_loop
@@ -106,6 +116,20 @@ async def test_what_is_learned_is_asked_before_and_told_after():
         ("look_up_and_block", b'{"name":"y"}', set()),
         ("refuse", "quote"),
     ]
+
+
+@on_loop
+async def test_a_mapping_that_was_accepted_makes_a_result_of_what_breaks_the_type():
+    """Where there is one, and it mends it."""
+    end = results.serve(Noting)
+    try:
+        assert await quote.local("five") == {"cents": 5}
+        with pytest.raises(ApiDrift):
+            await quote.local("5 EUR")
+        with pytest.raises(ApiDrift):
+            quote_and_block.local("five")
+    finally:
+        end()
 
 
 @pytest.mark.parametrize("wrong", [{"contract": object()}, {"contract": "learn", "matches": "state"}])

@@ -10,6 +10,8 @@ from pydantic import BaseModel
 
 from holdfast import Stripe, webhook, workflow
 from holdfast.errors import DefinitionError
+from holdfast.ports.mappings import Move
+from holdfast.ports.operations import SettleDrift
 from tests.unit.controller.rig import START, check_problem, on_loop, serving
 from tests.unit.controller.webhooks.senders import SECRETS, stripe
 
@@ -79,6 +81,23 @@ async def test_what_bodies_are_like_is_learned_for_each_event(tmp_path):
         (kept,) = (await api.http.get("/v1/deliveries", params={"state": "failed"})).json()["deliveries"]
         again = await api.http.post(f"/v1/deliveries/{kept['delivery']}/redeliver")
         assert again.json()["state"] == "accepted"
+
+
+@on_loop
+async def test_bodies_are_read_by_a_mapping_that_was_accepted(tmp_path):
+    """Those that wait are carried out; what the mapping does not mend is a report of its own."""
+    async with serving(tmp_path, definitions=DEFINITIONS) as api:
+        assert (await send(api, "typed", 1, price={"cents": 5})).status_code == 422
+        (report,) = await api.store.drifts()
+        mapping = (Move("price.cents", "cents"),)
+        await api.store.write([SettleDrift(report.drift, "ada", 100, mapping)])
+        assert (await send(api, "typed", 2, price={"cents": 7})).status_code == 202
+        (kept,) = (await api.http.get("/v1/deliveries", params={"state": "failed"})).json()["deliveries"]
+        again = await api.http.post(f"/v1/deliveries/{kept['delivery']}/redeliver")
+        assert again.json()["state"] == "accepted"
+        assert len(await api.store.drifts()) == 1
+        assert (await send(api, "typed", 3, price="gone")).status_code == 422
+        assert len(await api.store.drifts()) == 2
 
 
 @pytest.mark.parametrize("wrong", [{"contract": object()}, {"contract": "learn", "matches": "state"}])
