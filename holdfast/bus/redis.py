@@ -27,6 +27,8 @@ CONNECT_SECONDS: Final = 4.0
 PROBE_SECONDS: Final = 1.0
 """How long something that is no Redis may take to say what it is."""
 PROBE_BYTES: Final = 60
+_POSTGRES_ASKED: Final = bytes.fromhex("0000000804d2162f")
+"""What a PostgreSQL is asked for TLS with. It answers S or N, and hangs up on what it cannot read, as on SUBSCRIBE."""
 
 
 class RedisExchange:
@@ -76,11 +78,16 @@ class RedisLine:
 
     async def open(self) -> None:
         """Connect, and subscribe. Raises CutOffError, RefusedError."""
-        async with self._translated():
-            await self._listening.connect()
-            await self._publishing.connect()
-            await self._listening.send_command("SUBSCRIBE", self._channel)
-            await self._listening.read_response()
+        try:
+            async with self._translated():
+                await self._listening.connect()
+                await self._publishing.connect()
+                await self._listening.send_command("SUBSCRIBE", self._channel)
+                await self._listening.read_response()
+        except CutOffError:
+            if await self._probe(_POSTGRES_ASKED) in _POSTGRES_ANSWERS:
+                raise RefusedError("what answers is no Redis, but a PostgreSQL", _REMEDY) from None
+            raise
 
     async def send(self, message: str) -> None:
         """Send a message. Raises CutOffError, RefusedError."""
@@ -122,8 +129,8 @@ class RedisLine:
         try:
             yield
         except exceptions.InvalidResponse as error:
-            answer = await self._probe() or str(error)
-            raise RefusedError(f"what answers is no Redis: {answer}", "Check `bus`, the port above all.") from None
+            answer = await self._probe(b"PING\r\n") or str(error)
+            raise RefusedError(f"what answers is no Redis: {answer}", _REMEDY) from None
         except exceptions.BusyLoadingError as error:
             raise CutOffError(str(error)) from None
         except (exceptions.AuthenticationError, exceptions.AuthorizationError) as error:
@@ -138,8 +145,8 @@ class RedisLine:
         except (exceptions.RedisError, OSError) as error:
             raise CutOffError(str(error)) from None
 
-    async def _probe(self) -> str:
-        """Return the first line of what the server says to a Redis command; empty when it says nothing."""
+    async def _probe(self, question: bytes) -> str:
+        """Return the first line of what the server says to a question, quoted; empty when it says nothing."""
         host, port = getattr(self._listening, "host", None), getattr(self._listening, "port", None)
         if host is None or port is None:
             return ""
@@ -147,7 +154,7 @@ class RedisLine:
             async with asyncio.timeout(PROBE_SECONDS):
                 reader, writer = await asyncio.open_connection(host, port)
                 try:
-                    writer.write(b"PING\r\n")
+                    writer.write(question)
                     answer = await reader.read(PROBE_BYTES)
                 finally:
                     writer.close()
@@ -158,6 +165,8 @@ class RedisLine:
         return ""
 
 
+_POSTGRES_ANSWERS: Final = ("'S'", "'N'")
+_REMEDY: Final = "Check `bus`, the port above all."
 EXAMPLE: Final = "redis://NAME:PASSWORD@HOST:6379/0"
 
 

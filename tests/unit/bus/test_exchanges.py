@@ -64,6 +64,17 @@ def test_something_else_on_the_port_is_named() -> None:
     asyncio.run(test())
 
 
+def test_a_postgresql_on_the_port_is_named(postgres_server: Postgres) -> None:
+    """It hangs up on a Redis client without a word, as a Redis does that dies; it is refused, and not waited for."""
+
+    async def test() -> None:
+        bus = redis_bus(f"redis://127.0.0.1:{postgres_server.port}/0")
+        with pytest.raises(SettingsError, match="no Redis, but a PostgreSQL"):
+            await bus.open()
+
+    asyncio.run(test())
+
+
 @pytest.mark.parametrize("answer", [b"", None], ids=["closes", "is not there"])
 def test_what_may_pass_is_waited_for(answer: bytes | None, caplog: pytest.LogCaptureFixture) -> None:
     """A server that refuses or closes connections does not keep a bus from opening; one warning says so."""
