@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TELL_SECONDS: Final = 0.15
 """How often a stream is written to: more often, and a fleet's streams would keep a store busy."""
+END_SECONDS: Final = 5.0
+"""How long a task waits at its end until the last words are told; after that nobody hears them."""
 NAME_CHARACTERS_MAX: Final = 100
 
 log = logger("holdfast.ai")
@@ -56,7 +58,8 @@ async def telling(name: str) -> AsyncIterator[Follow]:
         raise
     finally:
         teller.over.set()
-        await asyncio.wait([told])
+        await asyncio.wait([told], timeout=END_SECONDS)
+        told.cancel()
 
 
 class Teller:

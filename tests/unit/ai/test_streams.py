@@ -130,10 +130,17 @@ async def test_a_task_whose_words_cannot_be_told_goes_on(provider, tmp_path, mon
     async def fails(*_):
         raise StoreError("the disk is gone")
 
+    async def hangs(*_):
+        await asyncio.Event().wait()
+
     async with Holdfast(definitions=[desk, write], store=f"sqlite:///{tmp_path}/a.db") as app:
         with monkeypatch.context() as broken:
             broken.setattr("holdfast.app.books.StoreBooks.open_stream", fails)
             assert await (await app.client.start(desk, id="r")).result() == TEXT
         assert await text_of(app.stack.store) is None
+        with monkeypatch.context() as broken:
+            broken.setattr("holdfast.app.books.StoreBooks.say", hangs)
+            broken.setattr(publishing, "END_SECONDS", 0.01)
+            assert await (await app.client.start(desk, id="s")).result() == TEXT
     async with llm.stream("Write.") as pieces:
         assert "".join([each async for each in pieces]) == TEXT
