@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 128
 """How many rows of a line a claim looks at, beside those whose prefix its member holds."""
+ENTITLED_TIMES: Final = 2
+"""How many times as many rows as are wanted are looked for: others may get some of them first."""
 SPILL_SECONDS: Final = 5.0
 """How long a row waits for others where nobody has measured what a prefix costs."""
 SPILL_SECONDS_MAX: Final = 3_600.0
@@ -76,6 +78,7 @@ class Holders:
         self._usual = fmean(self._costs.values()) if self._costs else SPILL_SECONDS
         self._known = measured.keys()
         self._seeds = {member: _mixed(member) for member in held}
+        self._owners: dict[str, int] = {}
 
     def has(self, prefix: str) -> bool:
         """Say whether anybody holds it."""
@@ -83,8 +86,12 @@ class Holders:
 
     def owner(self, prefix: str) -> int:
         """Return the member that is to compute what nobody holds: members that come or go change little of it."""
-        seed = int.from_bytes(hashlib.blake2b(prefix.encode(), digest_size=8).digest(), "big")
-        return max(self._seeds, key=lambda member: (_mixed(seed ^ self._seeds[member]), member), default=0)
+        owner = self._owners.get(prefix)
+        if owner is None:
+            seed = int.from_bytes(hashlib.blake2b(prefix.encode(), digest_size=8).digest(), "big")
+            scores = [(_mixed(seed ^ mixed), member) for member, mixed in self._seeds.items()]
+            owner = self._owners[prefix] = max(scores)[1] if scores else 0
+        return owner
 
     def spill_seconds(self, prefix: str) -> float:
         """Return how long to wait for others: what it costs to compute it, or what others of its kind cost."""
@@ -126,6 +133,8 @@ def choose(
             held.setdefault(row.id, row)
         elif not holders.has(row.prefix) and holders.owner(row.prefix) == session.member:
             entitled.append(row)
+            if len(entitled) == limit * ENTITLED_TIMES:
+                break  # they stand in order: nothing behind them goes before them but what is held, which is known
         elif row.visible_at + holders.spill_seconds(row.prefix) <= session.now:
             stolen.append(row)
     both = take_turns(_plain(entitled), free, len(entitled) + len(free), first=first)
