@@ -135,8 +135,11 @@ class Recovery:
         )
 
 
-RecoveryTable: TypeAlias = Mapping[str | type[BaseException], Recovery | Sequence[Recovery]]
-"""What is done about each class of failure, the first that fits first."""
+RecoveryTable: TypeAlias = Mapping[Any, Recovery | Sequence[Recovery]]
+"""What is done about each class of failure, the first that fits first.
+
+Keys are texts and exception classes; no narrower type takes tables of either kind and of both.
+"""
 Rule: TypeAlias = tuple[str, Recovery]
 """A class of failure, and what is done about it."""
 

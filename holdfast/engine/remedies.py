@@ -76,7 +76,7 @@ class _Course:
                 result = await self._asked()
         except Exception as failed:  # noqa: BLE001 - whatever came of it is the outcome of the step
             if not future.done():
-                steps.fail(future, failed)
+                steps.fail(future, failed.with_traceback(None))  # which would name lines from here
         else:
             if not future.done():
                 steps.settle(future, result)

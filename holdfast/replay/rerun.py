@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
 from holdfast.engine import CLOSING_COMMANDS, ENDS, Execution, Issued, content_of, decision_of
 from holdfast.history import (
     CLOSING,
@@ -190,7 +192,10 @@ class Rerun:
         command = issued.command
         match command:
             case ScheduleTask() if self._crew.does_again(command.task, failed=isinstance(event, _FAILURES)):
-                return self._perform(command.step, command.task, command.input, command.options, max(now, event.time))
+                done = self._perform(command.step, command.task, command.input, command.options, max(now, event.time))
+                if isinstance(done, TaskCompleted) or not isinstance(event, _FAILURES):
+                    return done
+                return msgspec.structs.replace(done, remedy=event.remedy)  # what was done about it then is done now
             case StartFanOut() if event.failed and self._crew.does_again(command.task, failed=True):
                 kept = self._history.outcomes[self.course.sources[command.step]]
                 return self._fan_out(command, kept, max(now, event.time))

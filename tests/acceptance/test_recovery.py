@@ -28,10 +28,10 @@ from holdfast.controller import ControllerService
 from holdfast.controller.http import create_app
 from holdfast.engine import Execution, recover
 from holdfast.errors import RunCancelledError
+from holdfast.history import AnyEvent
+from holdfast.replay import History, WorkflowReplayer
 from tests.backends import store_of
 from tests.unit.worker.rig import on_loop, wait_for, wait_until
-
-pytestmark = pytest.mark.usefixtures("backend")
 
 TOLD: dict[str, Trouble] = {}
 KEYS: list[str] = []
@@ -132,6 +132,7 @@ async def running(folder: Path, charge: TaskDefinition[Any, Any] = charge, **set
         yield app
 
 
+@pytest.mark.usefixtures("backend")
 @on_loop
 async def test_failures_come_to_what_the_rules_say(tmp_path: Path) -> None:
     """A fallback, an agent, an edit, a compensation, a parked run; and a replay decides the same."""
@@ -150,9 +151,14 @@ async def test_failures_come_to_what_the_rules_say(tmp_path: Path) -> None:
         HEALED.add("park")
         await runs["park"].resume()
         assert await runs["park"].result() == "charged park"
-        for each in runs.values():
+        events: dict[str, list[AnyEvent]] = {}
+        for what, each in runs.items():
             execution = Execution(paying, DeterminismGuard(), lambda *_: None)  # type: ignore[arg-type, return-value]
-            assert recover(execution, [recorded.event for recorded in await each.history()]) == []
+            events[what] = [recorded.event for recorded in await each.history()]
+            assert recover(execution, events[what]) == []
+        # Done again it fails again, and what was done about it then is done now.
+        again = WorkflowReplayer(paying, tasks="rerun-failed").replay(History(events["down"]))
+        assert (again.status, again.output, again.leftover) == ("COMPLETED", "down by hand", ())
         assert await (await client.start(paying_many, ["a", "park"], id="many")).result() == [
             "charged a",
             "charged park",

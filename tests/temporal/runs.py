@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from holdfast import Rate, Retry, TaskError, TaskTimeoutError, lock, query, signal, task, update, workflow
+from holdfast import Rate, Recovery, Retry, TaskError, TaskTimeoutError, lock, query, signal, task, update, workflow
 
 
 @task
@@ -59,6 +59,11 @@ async def doomed(reason: str) -> None:
 @task(rate=Rate("shop", 10, per="1s"))
 async def limited() -> None:
     """Do nothing, ten times a second."""
+
+
+@task(recovery={"timeout": Recovery.park()})
+async def recovering() -> None:
+    """Do nothing, and park where that takes too long."""
 
 
 @workflow

@@ -35,7 +35,7 @@ from holdfast.ports.operations import RunFilter
 from holdfast.replay import Verdict, WorkflowReplayer, load_history
 from tests.servers.temporal import Temporal
 from tests.servers.ward import free_port
-from tests.temporal.runs import DEFINITIONS, Basket, doomed, judged, limited, locking, one_of_each
+from tests.temporal.runs import DEFINITIONS, Basket, doomed, judged, limited, locking, one_of_each, recovering
 
 
 @asynccontextmanager
@@ -233,10 +233,11 @@ def test_what_a_run_asks_for_and_temporal_does_not_have_fails_it(temporal_server
     on_temporal(temporal_server, tmp_path, body)
 
 
-def test_what_temporal_does_not_have_is_refused_before_anything_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("task", "what"), [(limited, "rate.*"), (recovering, "recovery= of a task")])
+def test_what_temporal_does_not_have_is_refused_before_anything_runs(task: Any, what: str, tmp_path: Path) -> None:
     """With the reason, and where it stands."""
-    app = Holdfast(definitions=[limited], store=f"sqlite:///{tmp_path / 'store.db'}", engine="temporal://127.0.0.1:9/x")
-    with pytest.raises(NotOnEngineError, match=r"no rate.* on Temporal  \(task 'limited'\)"), app:
+    app = Holdfast(definitions=[task], store=f"sqlite:///{tmp_path / 'store.db'}", engine="temporal://127.0.0.1:9/x")
+    with pytest.raises(NotOnEngineError, match=rf"no {what} on Temporal  \(task '{task.name}'\)"), app:
         raise AssertionError("it started")
 
 
