@@ -43,6 +43,7 @@ from holdfast.ports.operations import (
     RetryOwnTask,
     RetryTask,
     ReturnRequest,
+    Say,
     StartRun,
     TakeRequests,
 )
@@ -84,6 +85,7 @@ SHARED: Final[Mapping[type, str]] = MappingProxyType({
     AcquireLease: _BY_NAME,
     RenewLease: _BY_NAME,
     ReleaseLease: _BY_NAME,
+    Say: "the stream's row is locked, and another epoch is opened alone",
 })  # fmt: skip
 """Operation to the reason why it may be carried out beside others."""
 
@@ -129,11 +131,12 @@ _OF_NAMES = (
     "join_line", "find_lease", "extend_place", "renew_lease", "leave_line_by_lease", "first_waiting", "grant_place",
     "expire_places_of",
 )  # fmt: skip
+_OF_STREAMS = ("find_stream", "put_piece", "note_said")
 _OF_MEMBERS = ("beat_member", "count_refused", "hold_prefixes")
 
 STATEMENTS: Final = frozenset({
     *_OF_A_HISTORY, *_OF_MAIL, *_OF_RUNS, *_OF_TASKS, *_OF_LINES, *_OF_FAN_OUTS, *_OF_REQUESTS, *_OF_NAMES,
-    *_OF_MEMBERS,
+    *_OF_STREAMS, *_OF_MEMBERS,
 })  # fmt: skip
 """Names of the statements that may be run beside others."""
 
@@ -142,6 +145,7 @@ LOCKING: Final[Mapping[str, str]] = MappingProxyType({
     "numbered_execution": "FOR NO KEY UPDATE",
     "find_addressee": "FOR NO KEY UPDATE",
     "lock_executions": "FOR NO KEY UPDATE",
+    "find_stream": "FOR NO KEY UPDATE",
 })  # fmt: skip
 """What is added to statements, beside others, so that they lock the rows they find."""
 

@@ -34,6 +34,7 @@ from holdfast.ports.operations import (
     MarkDone,
     Membership,
     OpenEntry,
+    OpenStream,
     QueueFanOut,
     QueueTask,
     RecordItems,
@@ -45,6 +46,7 @@ from holdfast.ports.operations import (
     RetryOwnTask,
     RetryTask,
     ReturnRequest,
+    Say,
     StartRun,
     TakeRequests,
 )
@@ -599,12 +601,45 @@ def test_what_reaches_others_is_written_alone(dsn: str, escalations: list[str]) 
     assert escalations != []
 
 
+def test_what_several_say_at_once_is_told_by_streams_and_epochs(dsn: str, escalations: list[str]) -> None:
+    """Many streams are written beside one another; of two attempts at one, only the newer one's words are there."""
+
+    async def check(*writers: Writer) -> None:
+        stores = [store for store, _ in writers]
+
+        async def tell(store: Store, name: str, epoch: int, words: str) -> None:
+            for place, letter in enumerate(words):
+                if not (await store.write([Say("a", name, epoch, place, 1, letter.encode())]))[0]:
+                    return
+
+        names = [f"ask#{number}" for number in range(6)]
+        for name in names:
+            await do(stores[0], OpenStream("a", name, "a"))
+        speaking = [tell(stores[number % STORES], name, 1, "x" * 40) for number, name in enumerate(names)]
+
+        async def again(name: str) -> None:
+            await asyncio.sleep(0)
+            epoch = await do(stores[1], OpenStream("a", name, "a"))
+            await tell(stores[1], name, epoch, "y" * 30)
+
+        await asyncio.gather(*speaking, again(names[0]))
+        texts = []
+        for name in names:
+            found = await stores[2].said("a", name)
+            assert found is not None
+            texts.append((found.epoch, b"".join(body for _, body in found.pieces).decode()))
+        assert texts == [(2, "y" * 30), *[(1, "x" * 40)] * 5]
+        assert escalations == []
+
+    together(dsn, check)
+
+
 def test_every_shared_operation_says_why() -> None:
     """Each has its reason, and each was tried above."""
     tried: set[type] = {
         *(StartRun, Append, Deliver, ClaimRuns, ReleaseRuns, ClaimTasks, FinishTask, FinishOwnTask, RetryTask),
         *(RetryOwnTask, ReleaseTasks, BeatTasks, ClaimChunks, RecordItems, Ask, TakeRequests, ReturnRequest, Answer),
-        *(OpenEntry, RenewEntry, MarkDone, AcquireLease, RenewLease, ReleaseLease),
+        *(OpenEntry, RenewEntry, MarkDone, AcquireLease, RenewLease, ReleaseLease, Say),
     }
     assert all(shared.SHARED.values())
     assert {kind.__name__ for kind in shared.SHARED.keys() - tried} == {"Beat", "CloseEntry", "HoldPrefixes"}
