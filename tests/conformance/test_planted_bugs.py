@@ -264,7 +264,7 @@ BUGS = (
     Bug("what_nobody_holds_is_one_workers", "claimable_with_prefixes", "SELECT priority, id", "SELECT priority, -id"),
     Bug("who_waits_longer_than_it_costs_is_taken", "waiting_with_prefixes", "visible_at > ?1", "visible_at < ?1"),
     Bug("the_oldest_is_not_passed_over", "claimable_with_prefixes", "LIMIT ?3", "LIMIT min(?3, 0)"),
-    Bug("a_dead_holder_keeps_nothing", "living_holders", "lives = 1 AND expires_at > ?1", "expires_at > 0"),
+    Bug("a_dead_holder_keeps_nothing", "living_holders", "lives = 1 AND expires_at > ?1", "?1 > 0"),
     Bug("a_prefix_waits_for_everything_else_too", "stand_in_line", "- 1 AS ahead", "* 0 AS ahead"),
     Bug("many_prefixes_cost_no_more_than_few", "claimable_with_prefix", "LIMIT ?4", "LIMIT min(?4, 0)"),
     Bug("two_that_claim_at_once_share", "claimable_in_turn", "line = ?4", "line = ?4 || 'x'"),
