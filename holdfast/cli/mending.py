@@ -71,7 +71,8 @@ async def mend(output: Output, client: Client, run_id: str, modules: list[str], 
     history = await read_run(client.store, record.execution_id)
     stuck = find_stuck(history)
     settings = load_settings()
-    registry = load_registry(modules or list(settings.modules))
+    modules = modules or list(settings.modules)
+    registry = load_registry(modules)
     alike = [each.history for each in await read_alike(client.store, record, stuck)]
     if wanted.change is not None:
         change = _read_change(wanted.change)

@@ -105,7 +105,8 @@ async def proposals_for(
 ) -> list[Proposal]:
     """Return what the rules, and then a model, propose for a report, tried on runs. Raises HoldfastError."""
     settings = load_settings()
-    registry = load_registry(modules or list(settings.modules))
+    modules = modules or list(settings.modules)
+    registry = load_registry(modules)
     histories = await read_drifted(client.store, record.drift)
     asked: list[tuple[Step, ...]] = []
     if settings.repair_model:
@@ -120,14 +121,15 @@ async def proposals_for(
         return [*by_rules, *(each for each in asked if each not in by_rules)]
 
     contract = await _contract_of(client, record)
-    return repair_drift(record, histories, registry.workflow, propose, modules or (), contract)
+    return repair_drift(record, histories, registry.workflow, propose, modules, contract)
 
 
 async def proof_of(client: Client, record: DriftRecord, steps: tuple[Step, ...], modules: list[str] | None) -> Proof:
     """Return what comes of trying a mapping that somebody wrote. Raises HoldfastError."""
-    registry = load_registry(modules or list(load_settings().modules))
+    modules = modules or list(load_settings().modules)
+    registry = load_registry(modules)
     histories, contract = await read_drifted(client.store, record.drift), await _contract_of(client, record)
-    return prove(record, steps, histories, registry.workflow, modules or (), contract)
+    return prove(record, steps, histories, registry.workflow, modules, contract)
 
 
 async def _contract_of(client: Client, record: DriftRecord) -> Contract | None:

@@ -138,7 +138,7 @@ def find_stuck(history: History) -> Stuck:
             failure = outcome.failure
             return Stuck(outcome.step, asked[outcome.step], failure.type, failure.message, 0)
         return Stuck("", "", last.failure.type, last.failure.message, len(events) - 1)
-    ended = {each.step for each in events if isinstance(each, TaskCompleted | TaskFailed | TaskTimedOut)}
+    ended = {each.step for each in events if isinstance(each, (TaskCompleted, *FAILED_OUTCOMES))}
     under_way = [step for step in asked if step not in ended]
     called = [step for step in under_way if step in history.exchanges]
     step = next(iter(called or under_way or history.exchanges), UNRECORDED)
@@ -303,10 +303,7 @@ class _Recorded(TodaysCode):
         """Run a step, unless what it does would be done in the world."""
         if call.step in self._steps:
             return super().perform(call, now)
-        why = Failure(
-            "NotRunError", f"{call.step} made no calls that are recorded, and nothing else is run for a proof"
-        )
-        return TaskFailed(now, -1, call.step, why)
+        return TaskFailed(now, -1, call.step, Failure("NotRunError", f"{call.step} {_NOT_RUN}"))
 
 
 class _Given:

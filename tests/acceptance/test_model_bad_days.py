@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from holdfast import Holdfast, Retry, RunHandle, task, workflow
 from holdfast.ai import LLM, Budget, local
 from holdfast.errors import RunFailedError
 from holdfast.testing.models import HostedModel
+from tests.leaks import LOOK_AGAIN_SECONDS
 
 ATTEMPTS: Final = 2
 MODEL: Final = "anthropic:claude-sonnet-5-5"
@@ -57,7 +59,7 @@ class Place:
             found = run.describe()
             if found.status != "RUNNING" or (status == "RUNNING" and self.is_put_off()):
                 return found.status, self.error_of(run) if found.status == "FAILED" else found.parked
-            time.sleep(0.01)  # looks again
+            threading.Event().wait(LOOK_AGAIN_SECONDS)
 
     def error_of(self, run: RunHandle[str]) -> str:
         """Return why a run failed."""

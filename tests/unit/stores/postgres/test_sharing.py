@@ -74,6 +74,19 @@ def escalations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+def count_journeys(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list of one number: how often a server was waited for, from now on."""
+    journeys = [0]
+    wait = session.wait
+
+    def counted(awaitable: Any) -> Any:
+        journeys[0] += 1
+        return wait(awaitable)
+
+    monkeypatch.setattr(session, "wait", counted)
+    return journeys
+
+
 def together(dsn: str, check: Callable[..., Awaitable[None]], stores: int = STORES, clock: Clock | None = None) -> None:
     """Run a check on several store objects, each with a member of its own."""
 
@@ -300,18 +313,9 @@ def test_places_are_never_more_than_there_are(dsn: str, escalations: list[str]) 
 
 def test_many_runs_end_in_as_few_journeys_as_few(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also behind a claim of runs, a beat and whatever else shares the batch: what was foreseen stays true."""
-    journeys = 0
-    wait = session.wait
-
-    def counted(awaitable: Any) -> Any:
-        nonlocal journeys
-        journeys += 1
-        return wait(awaitable)
-
-    monkeypatch.setattr(session, "wait", counted)
+    journeys = count_journeys(monkeypatch)
 
     async def check(owner: Writer) -> None:
-        nonlocal journeys
         store, member = owner
         found = []
         for count in (2, 60):
@@ -326,9 +330,9 @@ def test_many_runs_end_in_as_few_journeys_as_few(dsn: str, monkeypatch: pytest.M
                 TakeRequests(1),
                 ClaimTasks((("p", 9),), ("t",)),
             ]
-            journeys = 0
+            journeys[0] = 0
             assert (await store.write([*before, *ends], member))[len(before) :] == [True] * count
-            found.append(journeys)
+            found.append(journeys[0])
         few, many = found
         assert many <= few + 6  # what is put off is sent statement by statement where it is much
 
@@ -337,23 +341,14 @@ def test_many_runs_end_in_as_few_journeys_as_few(dsn: str, monkeypatch: pytest.M
 
 def test_many_tasks_with_limits_take_as_few_journeys_as_few(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two hundred are queued, moved through their lines and claimed by hardly more statements than ten."""
-    journeys = 0
-    wait = session.wait
-
-    def counted(awaitable: Any) -> Any:
-        nonlocal journeys
-        journeys += 1
-        return wait(awaitable)
-
-    monkeypatch.setattr(session, "wait", counted)
+    journeys = count_journeys(monkeypatch)
 
     async def check(owner: Writer) -> None:
-        nonlocal journeys
         store, member = owner
         found = []
         for run, count in (("few", 10), ("many", 200)):
             execution, history = await own(store, member, run)
-            journeys = 0
+            journeys[0] = 0
             queue = tuple(
                 QueueTask(f"t#{number}", "t", b"", "p", 0, b"", limits=Limits(f"crm[{number % 5}]", 1))
                 for number in range(count)
@@ -363,7 +358,7 @@ def test_many_tasks_with_limits_take_as_few_journeys_as_few(dsn: str, monkeypatc
             assert len(claimed) == 5
             closing = Append(execution, history.page(closing=True), closing=Closing(COMPLETED, b""), inbox_read=2**62)
             assert await do(store, closing, member)
-            found.append(journeys)
+            found.append(journeys[0])
         few, many = found
         assert many <= few + 8  # what is put off is sent statement by statement where it is much
         assert many < 60
