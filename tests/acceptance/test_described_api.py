@@ -17,10 +17,10 @@ from tests.backends import store_of
 from tests.unit.controller.rig import on_loop
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-EXAMPLES = 6
-SECONDS = 30
-SECONDS_ELSEWHERE = 15
-"""On stores that answer as the first one does: those have to meet each route, and not each oddity again."""
+EXAMPLES = 5
+"""For each route; one on stores that answer as the first one does: those have to meet each route, not each oddity."""
+ROUTES = 60
+"""There are more of them. How many cases come to be tried must not hang on how fast the machine is."""
 CONFIG = """
 [parameters]
 run_id = "r-1"
@@ -76,7 +76,7 @@ class Review:
 
 @on_loop
 async def test_every_answer_is_one_that_was_described(tmp_path: Path, backend: str) -> None:
-    """Examples, coverage, fuzzing and sequences, with a key that may do everything: no 5xx, nothing undocumented."""
+    """Each route by itself, then sequences, with a key that may do everything: no 5xx, nothing undocumented."""
     store = store_of(tmp_path)
     async with Holdfast(store=store, definitions=[total, Review, price], tune_gc=False) as app:
         stack = app.stack
@@ -100,7 +100,7 @@ async def test_every_answer_is_one_that_was_described(tmp_path: Path, backend: s
                 *("--exclude-path-regex", "/events$|/stream$|^/v1/keys/"),
                 *("--generation-with-security-parameters", "false"),
                 *("--max-examples", str(EXAMPLES if backend == "sqlite" else 1)),
-                *("--max-time", str(SECONDS if backend == "sqlite" else SECONDS_ELSEWHERE)),
+                *("--phases", "fuzzing,stateful" if backend == "sqlite" else "fuzzing"),
                 *("--seed", "1"),
                 "--continue-on-failure",
                 "--no-color",
@@ -113,4 +113,5 @@ async def test_every_answer_is_one_that_was_described(tmp_path: Path, backend: s
         finally:
             await server.stop()
     assert process.returncode == 0, said.decode()
-    assert int(re.search(rb"([0-9]+) generated, \1 passed", said)[1]) > 100, said.decode()
+    assert int(re.search(rb"([0-9]+) generated, \1 passed", said)[1]) > ROUTES, said.decode()
+    assert int(re.search(rb"Tested: ([0-9]+)", said)[1]) > ROUTES, said.decode()
