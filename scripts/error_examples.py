@@ -54,7 +54,7 @@ EXAMPLES: Final[dict[str, HoldfastError]] = {
             attempted="change state that other code waits for or draws from", handler="query 'progress'"
         ),
         errors.LivelockError(callbacks=1_000_000, where="automations.py:61, in Review.run"),
-        errors.NotOnEngineError(what="map_tasks", engine="Temporal", where="automations.py:88, in Review.run"),
+        errors.NotOnEngineError(what="recovery= of a task", engine="Temporal", where="task 'charge_card'"),
         # The code and the history disagree.
         errors.ReplayError(),
         errors.DivergenceError(

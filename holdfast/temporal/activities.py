@@ -23,11 +23,13 @@ from holdfast.engine import decide_retry
 from holdfast.errors import UnknownNameError
 from holdfast.history import Failure, TaskOptions, describe_failure
 from holdfast.ports.task import AttemptOutcome, PutOff, RunningAttempt, TaskCall, TaskRunner
+from holdfast.temporal.chunks import ChunkRun, ChunkUnfinishedError
 from holdfast.temporal.commands import SIDE_EFFECT
 from holdfast.temporal.failures import carry, carry_attempt
 from holdfast.temporal.interceptors import incoming_header
+from holdfast.temporal.mapping import PREFIX, Progress, decode_chunk, read_progress
 from holdfast.temporal.own import Call, read_call
-from holdfast.temporal.payloads import NOTHING, raw, read_arguments
+from holdfast.temporal.payloads import NOTHING, NULL, raw, read_arguments
 
 
 class Activities:
@@ -69,10 +71,65 @@ class Activities:
 
         return activity.defn(name=task)(perform)
 
+    def mapped(self, task: str) -> Callable[..., Any]:
+        """Return an activity for chunks of one task alone."""
+
+        async def perform(value: RawValue) -> RawValue:
+            return await self._chunk([value])
+
+        return activity.defn(name=f"{PREFIX}{task}")(perform)
+
     @activity.defn(dynamic=True)
     async def perform(self, values: Sequence[RawValue]) -> RawValue:
-        """Make one attempt at the task that the activity is called like; return its result."""
+        """Make one attempt at the task, or the chunk, that the activity is called like; return its result."""
+        if activity.info().activity_type.startswith(PREFIX):
+            return await self._chunk(values)
         return await self._attempt(values)
+
+    async def _chunk(self, values: Sequence[RawValue]) -> RawValue:
+        info, call = activity.info(), read_call(incoming_header.get())
+        assert self.runner is not None, "this is no activity where nothing runs attempts"
+        part = None if call is None else call.fan_out
+        if call is None or part is None:
+            raise ApplicationError(f"{info.activity_type} is for workflows of Holdfast", non_retryable=True)
+        pattern = TaskCall(
+            run_id=info.workflow_id or "",
+            execution=call.execution,
+            step=part.step,
+            task=info.activity_type.removeprefix(PREFIX),
+            input=NULL,
+            options=call.options,
+            idempotency_key="",
+            attempt=info.attempt,
+            token=info.attempt,
+        )
+        loop, due_at = asyncio.get_running_loop(), 0.0
+
+        def details() -> RawValue:
+            nonlocal due_at
+            due_at = loop.time() + self._beat_seconds
+            return raw(run.details)
+
+        def report() -> None:
+            if loop.time() >= due_at:
+                _beat(details())
+
+        run = ChunkRun(
+            pattern=pattern,
+            chunk=decode_chunk(read_arguments(values)),
+            progress=read_progress(info.heartbeat_details[0]) if info.heartbeat_details else Progress(),
+            failures_max=part.failures_max,
+            runner=self.runner,
+            jitter=self._jitter,
+            wait=lambda ended, running: self._beat_until(ended, running, details),
+            report=report,
+            is_stopping=activity.is_worker_shutdown,
+        )
+        try:
+            return raw(await run.run())
+        except ChunkUnfinishedError as over:
+            activity.heartbeat(raw(run.details))  # the next attempt reads it
+            raise carry_attempt(over.failure, "", info.attempt, over.seconds) from None
 
     async def _attempt(self, values: Sequence[RawValue]) -> RawValue:
         info = activity.info()
@@ -89,7 +146,7 @@ class Activities:
         except UnknownNameError as error:
             # Another worker of the queue may know it.
             raise carry(describe_failure(error)) from None
-        outcome = await self._beat_until(ended, running)
+        outcome = await self._beat_until(ended, running, lambda: _details(getattr(running, "progress", b"")))
         return self._conclude(call, outcome)
 
     def _call(self, info: activity.Info, input: bytes) -> TaskCall:
@@ -112,13 +169,14 @@ class Activities:
         )
 
     async def _beat_until(
-        self, ended: asyncio.Future[AttemptOutcome], running: RunningAttempt | None
+        self, ended: asyncio.Future[AttemptOutcome], running: RunningAttempt | None, details: Callable[[], Any]
     ) -> AttemptOutcome:
-        """Say now and then that this process lives, with what the task has reported; return how the attempt ends."""
+        """Say now and then that this process lives, with what there is to report; return how the attempt ends."""
         try:
             while not ended.done():
                 await asyncio.wait([ended], timeout=self._beat_seconds)
-                _beat(getattr(running, "progress", b""))
+                if not ended.done():
+                    _beat(details())
         except asyncio.CancelledError:
             if running is not None:
                 running.cancel()
@@ -132,7 +190,7 @@ class Activities:
         if outcome.cancelled:
             raise asyncio.CancelledError
         failure = outcome.failure or Failure("RuntimeError", "the attempt ended without a result")
-        _beat(outcome.progress)  # the next attempt reads it
+        _beat(_details(outcome.progress))  # the next attempt reads it
         if isinstance(failure, PutOff):
             raise carry_attempt(failure.as_failure(final=False), "", call.attempt, failure.seconds)
         policy = call.options.retry
@@ -154,8 +212,12 @@ class Activities:
             raise carry(describe_failure(error)) from None
 
 
-def _beat(progress: bytes) -> None:
-    if progress:
-        activity.heartbeat(progress.decode())
-    else:
+def _details(progress: bytes) -> str | None:
+    return progress.decode() if progress else None
+
+
+def _beat(details: Any) -> None:
+    if details is None:
         activity.heartbeat()
+    else:
+        activity.heartbeat(details)

@@ -9,16 +9,13 @@ A new command is a function here, and a line in CARRIED.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.api.common.v1 import Payload
 from temporalio.common import Priority, RawValue, RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ActivityError,
@@ -36,6 +33,7 @@ from holdfast.engine import GroupedExecution
 from holdfast.history import (
     Attempt,
     CancelChild,
+    CancelFanOut,
     CancelSideEffect,
     CancelTask,
     CancelTimer,
@@ -54,18 +52,21 @@ from holdfast.history import (
     SendMessage,
     SideEffectRecorded,
     StartChild,
+    StartFanOut,
     StartTimer,
     TaskCompleted,
     TaskFailed,
     TaskOptions,
     TaskTimedOut,
     TimerFired,
-    describe_failure,
 )
 from holdfast.history.temporal import queue_of
-from holdfast.temporal.failures import Tried, read_failure, tried_of
-from holdfast.temporal.own import Call, Carried, Note, digest_of, write_header, write_memo
-from holdfast.temporal.payloads import raw_arguments, read_payload
+from holdfast.temporal.failures import Tried, failure_of, tried_of
+from holdfast.temporal.fan_outs import FanOuts
+from holdfast.temporal.interceptors import sending
+from holdfast.temporal.mapping import PREFIX
+from holdfast.temporal.own import Call, FanOutPart, Note, digest_of, write_memo
+from holdfast.temporal.payloads import raw, raw_arguments, read_payload
 
 SIDE_EFFECT: Final = "holdfast:side_effect"
 """The local activity that calls a side effect's function."""
@@ -73,11 +74,10 @@ FOREVER: Final = timedelta(days=3650)
 """Temporal wants a time-out of every activity; a task that has none gets this."""
 GRACE_SECONDS: Final = 5.0
 """A worker stops an attempt itself, and has this long to say so before the server counts it as lost."""
+CHUNK_RETRY: Final = RetryPolicy(initial_interval=timedelta(seconds=0.1), maximum_interval=timedelta(seconds=10))
+"""When a chunk of a fan-out goes on whose worker has died; items have retries of their own."""
 TIMER_SECONDS_MIN: Final = 0.001
 """What a timer takes at least: Temporal counts in milliseconds."""
-
-outgoing_header: ContextVar[dict[str, Payload] | None] = ContextVar("holdfast_temporal_header", default=None)
-"""Headers of the call that is being made, for the interceptor that sends them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,7 @@ class Carrier:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._answers: dict[str, asyncio.Future[CompleteUpdate]] = {}
         self._parked: list[str] = []
+        self.fan_outs = FanOuts(self._begin_chunk, put)
         self.unsent = 0
         """How many children have not begun, and messages have not arrived: the run does not end before they have."""
 
@@ -132,15 +133,6 @@ class Carrier:
             self._put(RunResumed(0.0, -1, step))
         self._parked.clear()
 
-    @contextmanager
-    def sending(self, value: Call | Carried) -> Iterator[None]:
-        """Send headers along with what is called in the block."""
-        token = outgoing_header.set(write_header(value))
-        try:
-            yield
-        finally:
-            outgoing_header.reset(token)
-
     def _wanted(self, step: str) -> bool:
         """Say whether the code still waits for a step, which is over now."""
         return self._cancels.pop(step, None) is not None
@@ -150,7 +142,7 @@ class Carrier:
     def schedule_task(self, command: ScheduleTask) -> None:
         """Begin an activity."""
         options = command.options
-        with self.sending(Call(self._name, options)):
+        with sending(Call(self._name, options)):
             handle = workflow.start_activity(
                 command.task,
                 args=raw_arguments(command.input),
@@ -175,6 +167,32 @@ class Carrier:
             self._put(TaskCompleted(0.0, -1, command.step, read_payload(handle.result().payload)))
         else:
             self._put(task_failed(command, error))
+
+    # --- Fan-outs --------------------------------------------------------------------------------------------------
+
+    def start_fan_out(self, command: StartFanOut) -> None:
+        """Begin the chunks of a fan-out."""
+        self.fan_outs.start(command)
+
+    def cancel_fan_out(self, command: CancelFanOut) -> None:
+        """Stop the chunks of a fan-out."""
+        self.fan_outs.cancel(command.step)
+
+    def _begin_chunk(self, command: StartFanOut, number: int, argument: bytes) -> asyncio.Future[RawValue]:
+        options = command.options
+        part = FanOutPart(command.step, len(command.items), command.digest.hex(), command.failures_max)
+        with sending(Call(self._name, options, part)):
+            return workflow.start_activity(
+                f"{PREFIX}{command.task}",
+                raw(argument),
+                result_type=RawValue,
+                activity_id=f"{command.step}/{number}",
+                task_queue=None if options.pool == "default" else queue_of(options.pool),
+                start_to_close_timeout=FOREVER,  # items have time-outs of their own
+                heartbeat_timeout=timedelta(seconds=self._shared.lease_seconds),
+                retry_policy=CHUNK_RETRY,
+                priority=priority_of(options.priority),
+            )
 
     # --- Timers ----------------------------------------------------------------------------------------------------
 
@@ -311,6 +329,8 @@ CARRIED: Final[dict[type, Callable[[Carrier, Any], None]]] = {
     CancelTask: Carrier.cancel,
     StartTimer: Carrier.start_timer,
     CancelTimer: Carrier.cancel,
+    StartFanOut: Carrier.start_fan_out,
+    CancelFanOut: Carrier.cancel_fan_out,
     RunSideEffect: Carrier.run_side_effect,
     CancelSideEffect: Carrier.cancel,
     StartChild: Carrier.start_child,
@@ -373,15 +393,6 @@ def child_failed(step: str, error: BaseException) -> ChildFailed:
         case _:
             status = "FAILED"
     return ChildFailed(0.0, -1, step, status, failure_of(cause))
-
-
-def failure_of(error: BaseException) -> Failure:
-    """Return what Temporal's SDK has raised, as a failure of ours."""
-    if isinstance(error, ActivityError | ChildWorkflowError) and error.cause is not None:
-        error = error.cause
-    if isinstance(error, FailureError) and error.failure is not None:
-        return read_failure(error.failure)
-    return describe_failure(error)
 
 
 def _seconds(seconds: float | None, more: float = 0.0) -> timedelta | None:

@@ -30,7 +30,7 @@ from temporalio.common import RawValue
 
 from holdfast.authoring import DeterminismGuard, WorkflowDefinition
 from holdfast.engine import GroupedExecution
-from holdfast.errors import HoldfastError, NotOnEngineError
+from holdfast.errors import HoldfastError
 from holdfast.history import (
     CancelRequested,
     CancelRun,
@@ -39,6 +39,7 @@ from holdfast.history import (
     ContinueRun,
     FailRun,
     Failure,
+    FanOutCompleted,
     InputEvent,
     SignalReceived,
     StartTimer,
@@ -48,8 +49,10 @@ from holdfast.history import (
 )
 from holdfast.history.temporal import in_order_of_timers, seed_of
 from holdfast.ports.engine import WAITING, Waiting
+from holdfast.ports.runtime import FanOutOutcome
 from holdfast.temporal.commands import Carrier, Shared
 from holdfast.temporal.failures import carry, carry_error
+from holdfast.temporal.interceptors import sending
 from holdfast.temporal.own import (
     NAME,
     Carried,
@@ -62,7 +65,7 @@ from holdfast.temporal.own import (
     write_note,
 )
 from holdfast.temporal.payloads import raw, raw_arguments, read_arguments
-from holdfast.temporal.runtime import ENGINE, TemporalRuntime
+from holdfast.temporal.runtime import TemporalRuntime
 
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 REJECTED: Final = "UpdateRejectedError: "
@@ -94,7 +97,7 @@ class Driver:
         self.execution = GroupedExecution(
             definition,
             DeterminismGuard(),
-            _no_fan_outs,
+            self._open_fan_out,
             make_runtime=TemporalRuntime,
         )
         self._carrier = Carrier(self.execution, self._begun.execution, self._put, self._parked, shared)
@@ -137,6 +140,9 @@ class Driver:
                     raise  # it leaves memory
                 self._is_cancelled = True
                 self._put(CancelRequested(0.0, -1, reason))
+
+    def _open_fan_out(self, step: str, event: FanOutCompleted) -> FanOutOutcome:
+        return self._carrier.fan_outs.open(step, event)
 
     def _is_due(self) -> bool:
         return bool(self._inbox) and not self._note.paused_at
@@ -188,7 +194,7 @@ class Driver:
         carried = Carried(tuple((each.name, _text(each)) for each in unread))
         note = Note(self._note.number + 1, self._note.digest, self._note.code_version, workflow.info().run_id)
         memo = {**workflow.info().raw_memo, NAME: write_note(note)}
-        with self._carrier.sending(carried):
+        with sending(carried):
             workflow.continue_as_new(
                 args=raw_arguments(input), memo={name: RawValue(payload) for name, payload in memo.items()}
             )
@@ -275,7 +281,3 @@ def _text(event: SignalReceived) -> str:
     payload = event.input
     assert isinstance(payload, bytes)
     return payload.decode()
-
-
-def _no_fan_outs(*_: Any) -> Any:
-    raise NotOnEngineError("map_tasks", ENGINE)

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from temporalio.api.enums.v1 import TimeoutType
 from temporalio.api.failure.v1 import Failure as TheirFailure
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, FailureError
 
 from holdfast.errors import HoldfastError
 from holdfast.history import Failure, describe_failure
@@ -135,6 +135,15 @@ def read_failure(given: TheirFailure, depth: int = 0) -> Failure:
     else:
         kind = next((name for field, name in _CLASSES.items() if given.HasField(field)), kind)  # type: ignore[arg-type]
     return Failure(kind, given.message, given.stack_trace, retryable, cause)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return what Temporal's SDK has raised, as a failure of ours."""
+    if isinstance(error, ActivityError | ChildWorkflowError) and error.cause is not None:
+        error = error.cause
+    if isinstance(error, FailureError) and error.failure is not None:
+        return read_failure(error.failure)
+    return describe_failure(error)
 
 
 _decode_tried: Final = msgspec.json.Decoder(Tried).decode

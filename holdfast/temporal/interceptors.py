@@ -1,12 +1,13 @@
 """Headers of calls: what tasks and executions are told besides their input.
 
-Owns: the interceptors that send and read them.
+Owns: the interceptors that send and read them, and what is to be sent.
 Must not know: what a header says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -23,10 +24,22 @@ from temporalio.worker import (
 )
 from temporalio.workflow import ActivityHandle
 
-from holdfast.temporal.commands import outgoing_header
+from holdfast.temporal.own import Call, Carried, write_header
 
+outgoing_header: Final[ContextVar[dict[str, Payload] | None]] = ContextVar("holdfast_temporal_header", default=None)
+"""Headers of the call that is being made."""
 incoming_header: Final[ContextVar[Mapping[str, Payload]]] = ContextVar("holdfast_temporal_incoming", default={})  # noqa: B039 - nobody changes it
 """Headers of the activity that runs."""
+
+
+@contextmanager
+def sending(value: Call | Carried) -> Iterator[None]:
+    """Send headers along with what workflow code's engine calls in the block."""
+    token = outgoing_header.set(write_header(value))
+    try:
+        yield
+    finally:
+        outgoing_header.reset(token)
 
 
 class HeaderInterceptor(Interceptor):

@@ -49,11 +49,24 @@ class Pausing(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class FanOutPart(msgspec.Struct, frozen=True):
+    """Of which fan-out a chunk is a part."""
+
+    step: str
+    count: int
+    """How many items the whole fan-out has."""
+    digest: str
+    """Of all items, in hexadecimal digits."""
+    failures_max: int
+    """How many items may fail before the fan-out is given up; -1 is "any number"."""
+
+
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The header of a task's call."""
+    """The header of a task's call, or of a chunk's."""
 
     execution: str
     options: TaskOptions
+    fan_out: FanOutPart | None = None
 
 
 class Carried(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -65,7 +65,11 @@ class TemporalPlugin(SimplePlugin):
         super().__init__(
             NAME,
             interceptors=[HeaderInterceptor()],
-            activities=[activities.call_side_effect, *map(activities.named, registry.tasks)],
+            activities=[
+                activities.call_side_effect,
+                *map(activities.named, registry.tasks),
+                *map(activities.mapped, registry.tasks),
+            ],
             workflows=[make_adapter(each, shared) for each in registry.workflows.values()],
             run_context=self._running,
         )

@@ -42,10 +42,6 @@ class TemporalRuntime(Runtime):
             _refuse("rate, concurrency, fairness key or delay of a task")
         return super().issue_task(name, payload, options, key, decode)
 
-    def issue_fan_out(self, *_: object) -> NoReturn:
-        """Refuse. See `WorkflowRuntime`."""
-        _refuse("map_tasks")
-
     def acquire_lock(self, *_: object) -> NoReturn:
         """Refuse. See `WorkflowRuntime`."""
         _refuse("lock or semaphore")

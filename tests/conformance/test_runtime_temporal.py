@@ -25,8 +25,6 @@ ABSENT = {
     "a_lock_is_held_by_one_run_at_a_time": "lock",
     "a_semaphore_has_so_many_places": "semaphore",
     "a_lock_is_given_back_on_any_end": "lock",
-    "mapped_items_come_in_order": "map_tasks",
-    "failed_items_can_be_collected": "map_tasks",
     "a_callback_is_answered_once": "callback",
     "a_fork_repeats_nothing_that_was_recorded": "fork",
     "a_run_is_found_by_what_it_is_about": "attributes",
@@ -46,12 +44,13 @@ SHORT = frozenset(
         "a_run_whose_time_is_up_ends",
         "a_side_effect_is_recorded",
         "chance_and_time_are_recorded",
+        "failed_items_can_be_collected",
         "messages_between_runs_arrive_once",
         "the_next_attempt_reads_the_progress",
     }
 )
 """Those that are performed every time; the others when long tests are asked for."""
-KILLED = frozenset({"a_childs_failure_is_its_parents_to_catch"})
+KILLED = frozenset({"a_childs_failure_is_its_parents_to_catch", "mapped_items_come_in_order"})
 """Those in which the worker is killed every time."""
 
 THERE = [each for each in SCENARIOS if each.name not in ABSENT]

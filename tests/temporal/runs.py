@@ -8,7 +8,20 @@ from __future__ import annotations
 
 import asyncio
 
-from holdfast import Rate, Recovery, Retry, TaskError, TaskTimeoutError, lock, query, signal, task, update, workflow
+from holdfast import (
+    Rate,
+    Recovery,
+    Retry,
+    TaskError,
+    TaskTimeoutError,
+    lock,
+    map_tasks,
+    query,
+    signal,
+    task,
+    update,
+    workflow,
+)
 
 
 @task
@@ -113,7 +126,34 @@ async def locking() -> None:
         await fetch("ink")
 
 
-DEFINITIONS = (one_of_each, doomed, Basket, locking, fetch, refuse, hang)
+@task
+async def double(number: int) -> int:
+    """Return twice the number."""
+    return number * 2
+
+
+@task(retry=Retry(attempts=1))
+async def refuse_seven(number: int) -> int:
+    """Return the number, unless it is seven."""
+    if number == 7:
+        raise ValueError("seven")
+    return number
+
+
+@workflow
+async def mapped(count: int) -> list[int]:
+    """Map over so many numbers; return how many results there are, their sum, and how many are out of order."""
+    doubled = await map_tasks(double, range(count))
+    return [len(doubled), sum(doubled), sum(each != 2 * place for place, each in enumerate(doubled))]
+
+
+@workflow
+async def spoilt(count: int) -> None:
+    """Map over so many numbers, one of which fails."""
+    await map_tasks(refuse_seven, range(count))
+
+
+DEFINITIONS = (one_of_each, doomed, Basket, locking, mapped, spoilt, fetch, refuse, hang, double, refuse_seven)
 """All but what Temporal does not have."""
 
 
