@@ -84,7 +84,9 @@ _STATEMENTS_CACHED: Final = 512
 # Then going through all of a table is cheapest, and is still done when it has a million rows. Every statement has an
 # index to go by, so that is what is asked for.
 _PLANNING: Final = MappingProxyType({
-    **dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"),
+    # Nor are bitmaps made: that goes through all entries of rows that are no more, up to the next vacuum, and leaves no
+    # note for the next one. A plain scan does, so that a queue of which the rows come and go stays as small as it is.
+    **dict.fromkeys(("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off"),
     # So is the same plan for whatever it is given: to plan anew takes the server longer than most statements do.
     "plan_cache_mode": "force_generic_plan",
 })  # fmt: skip

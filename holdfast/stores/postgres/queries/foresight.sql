@@ -25,6 +25,7 @@ SELECT id, owner, ready, status FROM executions WHERE id = ANY (SELECT unnest($1
 
 -- All that a batch of finished tasks asks: their executions, locked as above; then, of those tasks that are there and
 -- claimed as it says, the rows, which are removed; then as many tokens as there are tasks. Each follows the one before.
+-- Owners are compared in a way that no index serves: by that of owners each row is looked for among all of the member's.
 -- name: lock_and_finish
 WITH locked AS MATERIALIZED (
   SELECT id, owner, ready, status FROM executions WHERE id = ANY (SELECT unnest($1::bigint[])) ORDER BY id
@@ -32,7 +33,7 @@ WITH locked AS MATERIALIZED (
 ), finished AS (
   DELETE FROM task_queue
   USING unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS n (id, token, owner)
-  WHERE task_queue.id = n.id AND task_queue.token = n.token AND task_queue.owner = n.owner
+  WHERE task_queue.id = n.id AND task_queue.token = n.token AND task_queue.owner IS NOT DISTINCT FROM n.owner
     AND (SELECT count(*) FROM locked) >= 0  -- asked once, and before any row is looked at
   RETURNING task_queue.id, task_queue.token, execution, step, place,
     EXISTS (SELECT 1 FROM pools WHERE pools.name = task_queue.pool AND slots IS NOT NULL)::int AS limited
@@ -48,16 +49,17 @@ FROM generate_series(1, cardinality($2::bigint[]) + 0 * (SELECT count(*) FROM lo
 SELECT DISTINCT fan_outs.execution FROM chunks JOIN fan_outs ON fan_outs.id = chunks.fan_out
 WHERE chunks.id = ANY (SELECT unnest($1::bigint[]))
 
+-- By their ids, as above.
 -- name: finish_tasks
 DELETE FROM task_queue USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (id, token, owner)
-WHERE task_queue.id = n.id AND task_queue.token = n.token AND task_queue.owner = n.owner
+WHERE task_queue.id = n.id AND task_queue.token = n.token AND task_queue.owner IS NOT DISTINCT FROM n.owner
 RETURNING task_queue.id, task_queue.token, execution, step, place,
   EXISTS (SELECT 1 FROM pools WHERE pools.name = task_queue.pool AND slots IS NOT NULL)::int
 
 -- name: finish_own_tasks
 DELETE FROM task_queue USING unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS n (execution, step, attempt, owner)
 WHERE task_queue.execution = n.execution AND task_queue.step = n.step AND task_queue.attempt = n.attempt
-  AND task_queue.owner = n.owner AND own = 1
+  AND task_queue.owner IS NOT DISTINCT FROM n.owner AND own = 1
 RETURNING task_queue.execution, task_queue.step, task_queue.attempt, task_queue.id
 
 -- name: find_all_delivered
@@ -65,11 +67,15 @@ SELECT d.execution, d.operation_id, d.inbox_id
 FROM unnest($1::bigint[], $2::text[]) AS n (execution, operation_id)
 JOIN delivered AS d ON d.execution = n.execution AND d.operation_id = n.operation_id
 
+-- The first row is asked for, and not whether there is any: for that all of both tables are hashed.
 -- name: look_before_all_closing
 SELECT n.execution, n.mail_read,
        EXISTS (SELECT FROM inbox WHERE inbox.execution = n.execution AND id > n.mail_read),
-       EXISTS (SELECT FROM inbox WHERE inbox.execution = n.execution)
-         OR EXISTS (SELECT FROM delivered WHERE delivered.execution = n.execution)
+       coalesce(
+         (SELECT true FROM inbox WHERE inbox.execution = n.execution LIMIT 1),
+         (SELECT true FROM delivered WHERE delivered.execution = n.execution LIMIT 1),
+         false
+       )
 FROM unnest($1::bigint[], $2::bigint[]) AS n (execution, mail_read)
 
 -- name: draw_tokens

@@ -1,6 +1,7 @@
 -- name: find_key
-SELECT name, key_hash, scopes, expires_at, workflows, rate_limit, revoked_at FROM api_keys
-WHERE name = $1 OR key_hash = $2
+SELECT name, key_hash, scopes, expires_at, workflows, rate_limit, revoked_at FROM api_keys WHERE name = $1
+UNION
+SELECT name, key_hash, scopes, expires_at, workflows, rate_limit, revoked_at FROM api_keys WHERE key_hash = $2
 
 -- name: put_key
 INSERT INTO api_keys (name, key_hash, scopes, created_at, expires_at, workflows, rate_limit)

@@ -36,18 +36,18 @@ UPDATE task_queue SET state = 1 WHERE id = ANY (ARRAY(
 
 -- name: claim_tasks
 -- The token is drawn when the row is locked, so a later claim of it has the higher one.
-UPDATE task_queue SET state = 2, owner = $1, own = 0, token = greatest($2, nextval('tokens')) WHERE id = ANY (ARRAY(
+UPDATE task_queue SET state = 2, owner = $1, own = 0, token = greatest($2, nextval('tokens'))
+FROM executions
+WHERE task_queue.id = ANY (ARRAY(
   SELECT id FROM task_queue
   WHERE pool = $3 AND state = 1 AND task = ANY (ARRAY(SELECT json_array_elements_text($4::json)))
   ORDER BY priority DESC, id
   LIMIT $5
   FOR UPDATE SKIP LOCKED
-))
+)) AND executions.id = task_queue.execution
 RETURNING
-  priority, id, execution,
-  (SELECT run_id FROM executions WHERE executions.id = task_queue.execution),
-  (SELECT number FROM executions WHERE executions.id = task_queue.execution),
-  step, task, input, pool, options, attempt, queued_at, failures, progress, token, recoveries, traceparent, limits
+  priority, task_queue.id, execution, run_id, number, step, task, input, pool, options, attempt, queued_at,
+  failures, progress, token, task_queue.recoveries, traceparent, limits
 
 -- name: finish_task
 DELETE FROM task_queue WHERE id = $1 AND token = $2 AND owner = $3
