@@ -15,6 +15,8 @@ from holdfast.app.surroundings import Runner, Surroundings
 from holdfast.authoring import Registry
 from holdfast.errors import MissingExtraError, NotOnEngineError
 from holdfast.observe import Meters, read_reference, tracer
+from holdfast.ports.bus import Bus
+from holdfast.ports.store import Store
 from holdfast.worker import ObservedRunner
 
 if TYPE_CHECKING:
@@ -82,8 +84,12 @@ class TemporalMember:
         surroundings: Surroundings,
         worn: Callable[[], None],
         meters: Meters,
+        store: Store,
+        bus: Bus,
     ) -> None:
         """Describe the member; see `Member`."""
+        self._store = store
+        self._bus = bus
         self._roles = roles
         self._settings = settings
         self._registry = registry
@@ -110,7 +116,9 @@ class TemporalMember:
             live_runs_max=settings.live_runs_max,
             drain_seconds=settings.drain_seconds,
         )
-        self._worker = connection.worker(self._registry, observed, work, self._surroundings.jitter)
+        self._worker = connection.worker(
+            self._registry, observed, work, self._surroundings.jitter, self._store, self._bus
+        )
         await self._worker.open()
 
     async def leave(self) -> None:

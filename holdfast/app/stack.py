@@ -163,7 +163,14 @@ class Stack:
                 self._end_serving = serve(self.settings)
                 self._end_outbound = serve_stack(self.settings, self.store, self.bus, self.clock)
                 member = TemporalMember(
-                    self._working, self.settings, self.registry, self.surroundings, self.worn.set, self.meters
+                    self._working,
+                    self.settings,
+                    self.registry,
+                    self.surroundings,
+                    self.worn.set,
+                    self.meters,
+                    self.store,
+                    self.bus,
                 )
                 self._temporal = member
                 await member.join(connection)

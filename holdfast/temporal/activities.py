@@ -25,7 +25,7 @@ from holdfast.history import Failure, TaskOptions, describe_failure
 from holdfast.ports.task import AttemptOutcome, PutOff, RunningAttempt, TaskCall, TaskRunner
 from holdfast.temporal.chunks import ChunkRun, ChunkUnfinishedError
 from holdfast.temporal.commands import SIDE_EFFECT
-from holdfast.temporal.failures import carry, carry_attempt
+from holdfast.temporal.failures import carry, carry_attempt, carry_delay
 from holdfast.temporal.interceptors import incoming_header
 from holdfast.temporal.mapping import PREFIX, Progress, decode_chunk, read_progress
 from holdfast.temporal.own import Call, read_call
@@ -129,7 +129,7 @@ class Activities:
             return raw(await run.run())
         except ChunkUnfinishedError as over:
             activity.heartbeat(raw(run.details))  # the next attempt reads it
-            raise carry_attempt(over.failure, "", info.attempt, over.seconds) from None
+            raise carry_delay(over.failure, info.attempt, over.seconds) from None
 
     async def _attempt(self, values: Sequence[RawValue]) -> RawValue:
         info = activity.info()

@@ -31,6 +31,7 @@ from temporalio.exceptions import TimeoutError as OutOfTimeError
 
 from holdfast.engine import GroupedExecution
 from holdfast.history import (
+    AcquireLock,
     Attempt,
     CancelChild,
     CancelFanOut,
@@ -46,6 +47,7 @@ from holdfast.history import (
     InputEvent,
     MessageDelivered,
     ParkRun,
+    ReleaseLock,
     RunResumed,
     RunSideEffect,
     ScheduleTask,
@@ -64,6 +66,7 @@ from holdfast.history.temporal import queue_of
 from holdfast.temporal.failures import Tried, failure_of, tried_of
 from holdfast.temporal.fan_outs import FanOuts
 from holdfast.temporal.interceptors import sending
+from holdfast.temporal.locks import Places
 from holdfast.temporal.mapping import PREFIX
 from holdfast.temporal.own import Call, FanOutPart, Note, digest_of, write_memo
 from holdfast.temporal.payloads import raw, raw_arguments, read_payload
@@ -88,6 +91,8 @@ class Shared:
     """Functions that wait to be called by a local activity, by place."""
     lease_seconds: float
     """A worker that is not heard of for this long loses its tasks."""
+    has_store: bool
+    """Whether somebody serves what is in Holdfast's own store."""
 
 
 class Carrier:
@@ -114,12 +119,17 @@ class Carrier:
         self._answers: dict[str, asyncio.Future[CompleteUpdate]] = {}
         self._parked: list[str] = []
         self.fan_outs = FanOuts(self._begin_chunk, put)
-        self.unsent = 0
-        """How many children have not begun, and messages have not arrived: the run does not end before they have."""
+        self._places = Places(name, put)
+        self._unsent = 0
 
     def carry_out(self, command: Command) -> None:
         """Do what the code has asked for."""
         CARRIED[type(command)](self, command)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether children have begun, messages arrived and locks are free: the run does not end before."""
+        return not self._unsent and not self._places.leaving
 
     def expect_answer(self, update_id: str) -> asyncio.Future[CompleteUpdate]:
         """Return a future of the command that answers an update."""
@@ -193,6 +203,16 @@ class Carrier:
                 retry_policy=CHUNK_RETRY,
                 priority=priority_of(options.priority),
             )
+
+    # --- Locks -----------------------------------------------------------------------------------------------------
+
+    def acquire_lock(self, command: AcquireLock) -> None:
+        """Stand in a line."""
+        self._places.ask(command)
+
+    def release_lock(self, command: ReleaseLock) -> None:
+        """Leave a line, or a place that holds."""
+        self._places.leave(command)
 
     # --- Timers ----------------------------------------------------------------------------------------------------
 
@@ -269,7 +289,7 @@ class Carrier:
             self._put(ChildFailed(0.0, -1, step, "NOT_STARTED", failure))
             return
         finally:
-            self.unsent -= 1
+            self._unsent -= 1
         self._put(ChildStarted(0.0, -1, step, command.run_id))
         self._cancels[step] = handle.cancel
         if wanted.is_set():
@@ -304,10 +324,10 @@ class Carrier:
         else:
             self._put(MessageDelivered(0.0, -1, command.step))
         finally:
-            self.unsent -= 1
+            self._unsent -= 1
 
     def _begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        self.unsent += 1
+        self._unsent += 1
         task = self._host.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -329,6 +349,8 @@ CARRIED: Final[dict[type, Callable[[Carrier, Any], None]]] = {
     CancelTask: Carrier.cancel,
     StartTimer: Carrier.start_timer,
     CancelTimer: Carrier.cancel,
+    AcquireLock: Carrier.acquire_lock,
+    ReleaseLock: Carrier.release_lock,
     StartFanOut: Carrier.start_fan_out,
     CancelFanOut: Carrier.cancel_fan_out,
     RunSideEffect: Carrier.run_side_effect,

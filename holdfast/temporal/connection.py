@@ -13,8 +13,11 @@ from temporalio.client import Client
 
 from holdfast.authoring import Registry
 from holdfast.errors import StoreError
+from holdfast.ports.bus import Bus
+from holdfast.ports.store import Store
 from holdfast.ports.task import TaskRunner
 from holdfast.temporal.engine import TemporalEngine
+from holdfast.temporal.keeper import LockKeeper
 from holdfast.temporal.worker import TemporalWorker, WorkerSettings
 
 
@@ -48,6 +51,9 @@ class TemporalConnection:
         runner: TaskRunner | None,
         settings: WorkerSettings,
         jitter: Callable[[], float],
+        store: Store,
+        bus: Bus,
     ) -> TemporalWorker:
-        """Return what serves the namespace. See `TemporalWorker`."""
-        return TemporalWorker(self.client, registry, runner, settings, jitter)
+        """Return what serves the namespace, with the locks in `store`. See `TemporalWorker`."""
+        locks = LockKeeper(self.client, store, bus, settings.lease_seconds, jitter) if settings.runs_workflows else None
+        return TemporalWorker(self.client, registry, runner, settings, jitter, locks)

@@ -41,6 +41,7 @@ from holdfast.history import (
     Failure,
     FanOutCompleted,
     InputEvent,
+    ReleaseLock,
     SignalReceived,
     StartTimer,
     UpdateAccepted,
@@ -65,7 +66,7 @@ from holdfast.temporal.own import (
     write_note,
 )
 from holdfast.temporal.payloads import raw, raw_arguments, read_arguments
-from holdfast.temporal.runtime import TemporalRuntime
+from holdfast.temporal.runtime import StorelessRuntime, TemporalRuntime
 
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 REJECTED: Final = "UpdateRejectedError: "
@@ -74,6 +75,8 @@ PAUSE: Final = "holdfast:pause"
 """The signal that keeps a run from moving."""
 RESUME: Final = "holdfast:resume"
 
+_SETTLING: Final = (CompleteUpdate, ReleaseLock)
+"""What is carried out for a run that has ended, too."""
 _CLOSING: Final = (CompleteRun, FailRun, CancelRun, ContinueRun)
 
 
@@ -98,7 +101,7 @@ class Driver:
             definition,
             DeterminismGuard(),
             self._open_fan_out,
-            make_runtime=TemporalRuntime,
+            make_runtime=TemporalRuntime if shared.has_store else StorelessRuntime,
         )
         self._carrier = Carrier(self.execution, self._begun.execution, self._put, self._parked, shared)
         for name, text in read_carried(info.headers).signals:
@@ -117,7 +120,7 @@ class Driver:
             while (end := self._drain(told)) is None:
                 told = await self._next()
             # Whoever waits for an update's answer is told before the run ends, and what it has sent is on its way.
-            await self._wait(lambda: workflow.all_handlers_finished() and not self._carrier.unsent)
+            await self._wait(lambda: workflow.all_handlers_finished() and self._carrier.is_settled)
         except BaseException:
             self.execution.evict()
             raise
@@ -168,7 +171,7 @@ class Driver:
         for each in issued:
             if isinstance(each.command, _CLOSING):
                 end = each.command
-            elif id(each) not in taken_back or isinstance(each.command, CompleteUpdate):
+            elif id(each) not in taken_back or isinstance(each.command, _SETTLING):
                 # What is still under way when the run ends, Temporal ends by itself.
                 self._carrier.carry_out(each.command)
         return end

@@ -10,9 +10,16 @@ import base64
 from typing import Final
 
 import msgspec
+from temporalio.api.enums.v1 import ApplicationErrorCategory as TheirCategory
 from temporalio.api.enums.v1 import TimeoutType
 from temporalio.api.failure.v1 import Failure as TheirFailure
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, FailureError
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ApplicationErrorCategory,
+    ChildWorkflowError,
+    FailureError,
+)
 
 from holdfast.errors import HoldfastError
 from holdfast.history import Failure, describe_failure
@@ -54,7 +61,8 @@ class CarriedError(ApplicationError):
     def __init__(self, carried: TheirFailure) -> None:
         """Carry a failure."""
         info = carried.application_failure_info
-        super().__init__(carried.message, type=info.type, non_retryable=info.non_retryable)
+        category = ApplicationErrorCategory(info.category)
+        super().__init__(carried.message, type=info.type, non_retryable=info.non_retryable, category=category)
         self._carried = carried
 
     @property
@@ -83,6 +91,13 @@ def carry_attempt(failure: Failure, timeout: str, attempt: int, retry_seconds: f
     if retry_seconds is not None:
         info.next_retry_delay.FromMicroseconds(max(1, int(retry_seconds * 1e6)))
     return CarriedError(written)
+
+
+def carry_delay(failure: Failure, attempt: int, seconds: float) -> CarriedError:
+    """Return what says that an attempt is over although nothing went wrong, and the next one begins after `seconds`."""
+    carried = carry_attempt(failure, "", attempt, seconds).failure
+    carried.application_failure_info.category = TheirCategory.APPLICATION_ERROR_CATEGORY_BENIGN  # nobody logs it
+    return CarriedError(carried)
 
 
 def carry_error(error: HoldfastError) -> CarriedError:

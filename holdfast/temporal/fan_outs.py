@@ -137,15 +137,17 @@ class FanOuts:
     def _ended(self, fan_out: _FanOut, items: tuple[Item, ...], handle: asyncio.Future[RawValue]) -> None:
         self._running -= 1
         self._running_bytes -= fan_out.running.pop(handle)
+        if handle.cancelled():
+            return  # the run leaves memory
         if self._open.get(fan_out.command.step) is fan_out:
             self._take(fan_out, items, handle)
         self._fill()
 
     def _take(self, fan_out: _FanOut, items: tuple[Item, ...], handle: asyncio.Future[RawValue]) -> None:
-        error = None if handle.cancelled() else handle.exception()
-        if handle.cancelled() or error is not None:
+        error = handle.exception()
+        if error is not None:
             # It ends by itself whatever becomes of its items: Temporal has given it up.
-            failure = Failure("CancelledError", "") if error is None else failure_of(error)
+            failure = failure_of(error)
             for each in items:
                 self._note(fan_out, each.index, False, _encode_failure(failure))
         else:

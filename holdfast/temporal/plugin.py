@@ -61,7 +61,7 @@ class TemporalPlugin(SimplePlugin):
             side_effects,
             seconds / BEATS_PER_LEASE,
         )
-        shared = Shared(side_effects, seconds)
+        shared = Shared(side_effects, seconds, has_store=False)
         super().__init__(
             NAME,
             interceptors=[HeaderInterceptor()],

@@ -42,10 +42,6 @@ class TemporalRuntime(Runtime):
             _refuse("rate, concurrency, fairness key or delay of a task")
         return super().issue_task(name, payload, options, key, decode)
 
-    def acquire_lock(self, *_: object) -> NoReturn:
-        """Refuse. See `WorkflowRuntime`."""
-        _refuse("lock or semaphore")
-
     def open_callback(self, _: float) -> NoReturn:
         """Refuse. See `WorkflowRuntime`."""
         _refuse("callback")
@@ -75,6 +71,23 @@ class TemporalRuntime(Runtime):
                 history_events=now.get_current_history_length(),
                 should_continue_as_new=now.is_continue_as_new_suggested(),
             )
+
+
+class StorelessRuntime(TemporalRuntime):
+    """That of a worker which has no store of Holdfast's. What is replayed has been there."""
+
+    __slots__ = ()
+
+    def acquire_lock(self, name: str, slots: int) -> asyncio.Future[int]:
+        """Refuse. See `WorkflowRuntime`."""
+        if not self._is_replaying:
+            _refuse("lock or semaphore without a store")
+        return super().acquire_lock(name, slots)
+
+    @property
+    def _is_replaying(self) -> bool:
+        with running_on(self._host):
+            return workflow.unsafe.is_replaying()
 
 
 @contextmanager

@@ -24,6 +24,8 @@ from holdfast.temporal.activities import Activities
 from holdfast.temporal.adapters import make_adapter
 from holdfast.temporal.commands import Shared
 from holdfast.temporal.interceptors import HeaderInterceptor
+from holdfast.temporal.keeper import LockKeeper
+from holdfast.temporal.locks import OWN_QUEUE
 
 BEATS_PER_LEASE: Final = 5
 """How often a worker says that it lives while one of its tasks could be taken for lost."""
@@ -55,6 +57,7 @@ class TemporalWorker:
         runner: TaskRunner | None,
         settings: WorkerSettings,
         jitter: Callable[[], float],
+        locks: LockKeeper | None,
     ) -> None:
         """Serve what `registry` knows.
 
@@ -64,6 +67,7 @@ class TemporalWorker:
             runner: runs attempts at tasks; None runs none.
             settings: see WorkerSettings.
             jitter: uniform in [0, 1), for the wait before another attempt.
+            locks: sees to the locks of workflows; None where it runs none.
         """
         install_waits()  # the SDK runs workflows in threads, and two of them may be the first
         side_effects: dict[str, Callable[[], bytes | Awaitable[bytes]]] = {}
@@ -71,11 +75,9 @@ class TemporalWorker:
         def options_of(task: str) -> TaskOptions:
             return registry.task(task).task_options
 
-        adapters = (
-            [make_adapter(each, Shared(side_effects, settings.lease_seconds)) for each in registry.workflows.values()]
-            if settings.runs_workflows
-            else []
-        )
+        shared = Shared(side_effects, settings.lease_seconds, has_store=True)
+        workflows = registry.workflows.values() if settings.runs_workflows else ()
+        adapters = [make_adapter(each, shared) for each in workflows]
         beat = settings.lease_seconds / BEATS_PER_LEASE
         served = dict(settings.pools) if runner is not None else {}
         queues = {queue_of(pool): slots for pool, slots in served.items()}
@@ -99,10 +101,15 @@ class TemporalWorker:
             )
             for queue, slots in queues.items()
         ]
+        self._locks = locks
+        if locks is not None:
+            self._workers.append(Worker(client, task_queue=OWN_QUEUE, activities=locks.callables))
         self._running: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
-        """Begin to serve."""
+        """Begin to serve. Raises StoreError."""
+        if self._locks is not None:
+            await self._locks.open()
         self._running = [asyncio.create_task(each.run(), name=f"holdfast {each.task_queue}") for each in self._workers]
 
     async def close(self) -> None:
@@ -110,3 +117,5 @@ class TemporalWorker:
         await asyncio.gather(*(each.shutdown() for each in self._workers if each.is_running))
         await asyncio.gather(*self._running)
         self._running.clear()
+        if self._locks is not None:
+            await self._locks.close()

@@ -22,9 +22,6 @@ from tests.conformance.harness import calm_on_temporal, killed_on_temporal
 from tests.servers.temporal import Temporal
 
 ABSENT = {
-    "a_lock_is_held_by_one_run_at_a_time": "lock",
-    "a_semaphore_has_so_many_places": "semaphore",
-    "a_lock_is_given_back_on_any_end": "lock",
     "a_callback_is_answered_once": "callback",
     "a_fork_repeats_nothing_that_was_recorded": "fork",
     "a_run_is_found_by_what_it_is_about": "attributes",
@@ -38,6 +35,7 @@ SHORT = frozenset(
     {
         "a_cancelled_run_cleans_up",
         "a_failing_member_ends_its_group",
+        "a_lock_is_given_back_on_any_end",
         "a_patch_is_answered_once",
         "a_paused_run_does_not_move",
         "a_run_continues_as_new_with_its_mail",
@@ -50,7 +48,13 @@ SHORT = frozenset(
     }
 )
 """Those that are performed every time; the others when long tests are asked for."""
-KILLED = frozenset({"a_childs_failure_is_its_parents_to_catch", "mapped_items_come_in_order"})
+KILLED = frozenset(
+    {
+        "a_childs_failure_is_its_parents_to_catch",
+        "a_lock_is_held_by_one_run_at_a_time",
+        "mapped_items_come_in_order",
+    }
+)
 """Those in which the worker is killed every time."""
 
 THERE = [each for each in SCENARIOS if each.name not in ABSENT]

@@ -20,6 +20,7 @@ from holdfast import (
     signal,
     task,
     update,
+    wait_for_signal,
     workflow,
 )
 
@@ -120,10 +121,37 @@ class Basket:
 
 
 @workflow
-async def locking() -> None:
-    """Ask for a lock."""
-    async with lock("bank"):
-        await fetch("ink")
+async def locking(name: str = "bank") -> int:
+    """Hold a lock until it is told to leave; return the token."""
+    async with lock(name) as held:
+        await wait_for_signal("leave")
+        return held.token
+
+
+@workflow
+async def impatient(name: str) -> str:
+    """Stand in a lock's line for a moment, then do without it."""
+    try:
+        async with asyncio.timeout(0.2), lock(name):
+            return "inside"
+    except TimeoutError:
+        await wait_for_signal("leave")
+        return "outside"
+
+
+@workflow
+async def failing(name: str) -> None:
+    """Fail while a task of the run's own holds a lock."""
+
+    async def hold() -> None:
+        async with lock(name):
+            inside.set()
+            await asyncio.Event().wait()
+
+    inside = asyncio.Event()
+    holding = asyncio.create_task(hold())
+    await inside.wait()
+    raise SpoiltError(str(holding.done()))
 
 
 @task
@@ -153,7 +181,21 @@ async def spoilt(count: int) -> None:
     await map_tasks(refuse_seven, range(count))
 
 
-DEFINITIONS = (one_of_each, doomed, Basket, locking, mapped, spoilt, fetch, refuse, hang, double, refuse_seven)
+DEFINITIONS = (
+    one_of_each,
+    doomed,
+    Basket,
+    locking,
+    impatient,
+    failing,
+    mapped,
+    spoilt,
+    fetch,
+    refuse,
+    hang,
+    double,
+    refuse_seven,
+)
 """All but what Temporal does not have."""
 
 

@@ -35,7 +35,7 @@ from holdfast.ports.operations import RunFilter
 from holdfast.replay import Verdict, WorkflowReplayer, load_history
 from tests.servers.temporal import Temporal
 from tests.servers.ward import free_port
-from tests.temporal.runs import DEFINITIONS, Basket, doomed, judged, limited, locking, one_of_each, recovering
+from tests.temporal.runs import DEFINITIONS, Basket, doomed, judged, limited, one_of_each, recovering
 
 
 @asynccontextmanager
@@ -219,18 +219,6 @@ def test_workers_and_orchestrators_of_the_command_line_take_the_engine(
 
     asyncio.run(run())
     gc.collect()  # nothing else closes a connection of the SDK's
-
-
-def test_what_a_run_asks_for_and_temporal_does_not_have_fails_it(temporal_server: Temporal, tmp_path: Path) -> None:
-    """At the line that asks for it."""
-
-    async def body(app: Holdfast) -> None:
-        handle = await app.client.start(locking, id="locking")
-        with pytest.raises(RunFailedError, match=r"(?s)no lock or semaphore on Temporal.*runs\.py:\d+") as caught:
-            await handle.result()
-        assert caught.value.type == "NotOnEngineError"
-
-    on_temporal(temporal_server, tmp_path, body)
 
 
 @pytest.mark.parametrize(("task", "what"), [(limited, "rate.*"), (recovering, "recovery= of a task")])
