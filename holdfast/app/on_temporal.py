@@ -76,8 +76,9 @@ def check_fits(settings: Settings, registry: Registry) -> None:
 class TemporalMember:
     """The workflows and tasks of this process, on a cluster. Made by `join`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a process, all by name
         self,
+        *,
         roles: frozenset[str],
         settings: Settings,
         registry: Registry,
@@ -86,10 +87,12 @@ class TemporalMember:
         meters: Meters,
         store: Store,
         bus: Bus,
+        sign: Callable[[str, str, float], str],
     ) -> None:
         """Describe the member; see `Member`."""
         self._store = store
         self._bus = bus
+        self._sign = sign
         self._roles = roles
         self._settings = settings
         self._registry = registry
@@ -117,7 +120,7 @@ class TemporalMember:
             drain_seconds=settings.drain_seconds,
         )
         self._worker = connection.worker(
-            self._registry, observed, work, self._surroundings.jitter, self._store, self._bus
+            self._registry, observed, work, self._surroundings.jitter, self._store, self._bus, self._sign
         )
         await self._worker.open()
 

@@ -163,14 +163,15 @@ class Stack:
                 self._end_serving = serve(self.settings)
                 self._end_outbound = serve_stack(self.settings, self.store, self.bus, self.clock)
                 member = TemporalMember(
-                    self._working,
-                    self.settings,
-                    self.registry,
-                    self.surroundings,
-                    self.worn.set,
-                    self.meters,
-                    self.store,
-                    self.bus,
+                    roles=self._working,
+                    settings=self.settings,
+                    registry=self.registry,
+                    surroundings=self.surroundings,
+                    worn=self.worn.set,
+                    meters=self.meters,
+                    store=self.store,
+                    bus=self.bus,
+                    sign=(await self.callbacks()).sign,
                 )
                 self._temporal = member
                 await member.join(connection)

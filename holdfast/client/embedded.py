@@ -244,6 +244,10 @@ class EmbeddedEngine:
         check_identifier(name, "the name of the signal")
         await self._operate(Deliver(run_id, "signal", name, payload, operation_id))
 
+    async def answer(self, run_id: str, number: int, name: str, payload: bytes) -> None:
+        """Deliver the answer to a callback, once. See `Engine.answer`."""
+        await self._operate(Deliver(run_id, "signal", name, payload, name, once=True, number=number))
+
     async def cancel(self, run_id: str, reason: str, operation_id: str) -> None:
         """Ask a run to stop. See `Engine.cancel`."""
         await self._operate(Deliver(run_id, "cancel", "", reason.encode(), operation_id))

@@ -51,7 +51,7 @@ class Messages:
         Args:
             engine: delivers and asks.
             registry: the workflows whose messages are validated here.
-            store: takes the answers to callbacks.
+            store: knows what time it is.
             once: sees to it that a message with a key is delivered once.
             draw_id: makes an id for a message that came without one.
             callbacks: reads their tokens; without it nobody's is good.
@@ -112,14 +112,12 @@ class Messages:
             raise CallbackError
         run_id, number = self._callbacks.read(token, await self._store.now())
         payload = msgspec.json.encode(read_json(text or b"null", "the answer"))
-        name = name_of(token)
-        (result,) = await self._store.write([Deliver(run_id, "signal", name, payload, name, once=True, number=number)])
-        if isinstance(result, RunNotFoundError):
-            raise CallbackError
-        if isinstance(result, RunClosedError):
-            raise CallbackGoneError(_ended(result.status))
-        if isinstance(result, HoldfastError):
-            raise result
+        try:
+            await self._engine.answer(run_id, number, name_of(token), payload)
+        except RunNotFoundError:
+            raise CallbackError from None
+        except RunClosedError as error:
+            raise CallbackGoneError(_ended(error.status)) from None
 
     async def query(self, run_id: str, name: str, text: bytes, seconds: float) -> Answer:
         """Return a query's answer; runs that have ended answer too.

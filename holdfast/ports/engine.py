@@ -282,6 +282,21 @@ class Engine(Protocol):
             RunNotFoundError, RunClosedError.
         """
 
+    async def answer(self, run_id: str, number: int, name: str, payload: bytes) -> None:
+        """Deliver the answer to a callback durably, the first one alone.
+
+        Args:
+            run_id: whose callback it is.
+            number: which execution of the run it is, from 1.
+            name: of the message that it is: see `holdfast.ports.callbacks`.
+            payload: the answer as JSON text.
+
+        Raises:
+            RunNotFoundError, RunClosedError: nobody waits for it any more.
+            CallbackGoneError: it was answered before.
+            NoOrchestratorError: nobody took it.
+        """
+
     async def query(self, run_id: str, name: str, payload: bytes, timeout: float) -> bytes:
         """Return a query's answer as JSON text. Closed runs answer too.
 

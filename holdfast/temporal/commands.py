@@ -16,7 +16,14 @@ from functools import partial
 from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.common import Priority, RawValue, RetryPolicy, WorkflowIDReusePolicy
+from temporalio.common import (
+    Priority,
+    RawValue,
+    RetryPolicy,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDReusePolicy,
+)
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -46,12 +53,14 @@ from holdfast.history import (
     Failure,
     InputEvent,
     MessageDelivered,
+    OpenCallback,
     ParkRun,
     ReleaseLock,
     RunResumed,
     RunSideEffect,
     ScheduleTask,
     SendMessage,
+    SetAttributes,
     SideEffectRecorded,
     StartChild,
     StartFanOut,
@@ -63,12 +72,13 @@ from holdfast.history import (
     TimerFired,
 )
 from holdfast.history.temporal import queue_of
+from holdfast.temporal.attributes import FOUND_BY, keywords_of
 from holdfast.temporal.failures import Tried, failure_of, tried_of
 from holdfast.temporal.fan_outs import FanOuts
 from holdfast.temporal.interceptors import sending
 from holdfast.temporal.locks import Places
 from holdfast.temporal.mapping import PREFIX
-from holdfast.temporal.own import Call, FanOutPart, Note, digest_of, write_memo
+from holdfast.temporal.own import OPENED, Call, FanOutPart, Note, Opened, digest_of, write_memo, write_opened
 from holdfast.temporal.payloads import raw, raw_arguments, read_payload
 
 SIDE_EFFECT: Final = "holdfast:side_effect"
@@ -91,8 +101,8 @@ class Shared:
     """Functions that wait to be called by a local activity, by place."""
     lease_seconds: float
     """A worker that is not heard of for this long loses its tasks."""
-    has_store: bool
-    """Whether somebody serves what is in Holdfast's own store."""
+    sign: Callable[[str, str, float], str] | None
+    """Makes the URLs of callbacks; None where nobody serves what is in Holdfast's own store, locks and callbacks."""
 
 
 class Carrier:
@@ -103,14 +113,14 @@ class Carrier:
         execution: GroupedExecution,
         name: str,
         put: Callable[[InputEvent], None],
-        say_parked: Callable[[str], None],
+        say: Callable[..., None],
         shared: Shared,
     ) -> None:
         """Work for an execution that is called `name`; see `Driver`."""
         self._execution = execution
         self._name = name
         self._put = put
-        self._say_parked = say_parked
+        self._say = say
         self._shared = shared
         self._host = asyncio.get_running_loop()
         self._cancels: dict[str, Callable[[], Any]] = {}
@@ -271,7 +281,8 @@ class Carrier:
     async def _be_parent(self, command: StartChild) -> None:
         step, wanted = command.step, asyncio.Event()
         self._cancels[step] = wanted.set
-        memo = write_memo(command.memo, Note(1, digest_of(command.input), command.code_version))
+        note = Note(1, digest_of(command.input), command.code_version, attributes=command.attributes)
+        memo = write_memo(command.memo, note)
         try:
             handle = await workflow.start_child_workflow(
                 command.workflow,
@@ -283,6 +294,9 @@ class Carrier:
                 execution_timeout=_seconds(command.timeout or None),
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 memo={name: RawValue(payload) for name, payload in memo.items()},
+                search_attributes=TypedSearchAttributes(
+                    [SearchAttributePair(FOUND_BY, keywords_of(command.attributes))] if command.attributes else []
+                ),
             )
         except WorkflowAlreadyStartedError:
             failure = Failure("RunConflictError", f"run {command.run_id!r} exists already", retryable=False)
@@ -341,7 +355,17 @@ class Carrier:
     def park(self, command: ParkRun) -> None:
         """Wait for somebody who resumes the run."""
         self._parked.append(command.step)
-        self._say_parked(command.reason)
+        self._say(parked=command.reason or "its code wants somebody to look")
+
+    def open_callback(self, command: OpenCallback) -> None:
+        """Note the URL of a callback where whoever replays finds it."""
+        workflow.upsert_memo({OPENED: RawValue(write_opened(Opened(command.step, command.url)))})
+
+    def set_attributes(self, _: SetAttributes) -> None:
+        """Have the run found by what it says of itself."""
+        attributes = self._execution.runtime.attributes
+        self._say(attributes=attributes)
+        workflow.upsert_search_attributes([FOUND_BY.value_set(keywords_of(attributes))])
 
 
 CARRIED: Final[dict[type, Callable[[Carrier, Any], None]]] = {
@@ -360,6 +384,8 @@ CARRIED: Final[dict[type, Callable[[Carrier, Any], None]]] = {
     SendMessage: Carrier.send_message,
     CompleteUpdate: Carrier.answer,
     ParkRun: Carrier.park,
+    OpenCallback: Carrier.open_callback,
+    SetAttributes: Carrier.set_attributes,
 }
 """One entry for each command that can come here; those that end a run are the driver's."""
 

@@ -53,7 +53,8 @@ class TemporalConnection:
         jitter: Callable[[], float],
         store: Store,
         bus: Bus,
+        sign: Callable[[str, str, float], str],
     ) -> TemporalWorker:
         """Return what serves the namespace, with the locks in `store`. See `TemporalWorker`."""
         locks = LockKeeper(self.client, store, bus, settings.lease_seconds, jitter) if settings.runs_workflows else None
-        return TemporalWorker(self.client, registry, runner, settings, jitter, locks)
+        return TemporalWorker(self.client, registry, runner, settings, jitter, locks, sign)

@@ -30,7 +30,7 @@ from temporalio.common import RawValue
 
 from holdfast.authoring import DeterminismGuard, WorkflowDefinition
 from holdfast.engine import GroupedExecution
-from holdfast.errors import HoldfastError
+from holdfast.errors import CallbackGoneError, HoldfastError
 from holdfast.history import (
     CancelRequested,
     CancelRun,
@@ -59,18 +59,24 @@ from holdfast.temporal.own import (
     Carried,
     Note,
     execution_name,
+    read_answer,
     read_carried,
     read_memo,
     read_note,
     read_pausing,
     write_note,
 )
-from holdfast.temporal.payloads import raw, raw_arguments, read_arguments
+from holdfast.temporal.payloads import NOTHING, raw, raw_arguments, read_arguments
 from holdfast.temporal.runtime import StorelessRuntime, TemporalRuntime
 
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 REJECTED: Final = "UpdateRejectedError: "
 """What the type begins with of a failure that a validator has raised, before its own."""
+ANSWER: Final = "holdfast:answer"
+"""The update that answers a callback: its validator refuses a second answer.
+
+In histories, what is accepted is a signal for the code: its argument says the signal's name, and its input.
+"""
 PAUSE: Final = "holdfast:pause"
 """The signal that keeps a run from moving."""
 RESUME: Final = "holdfast:resume"
@@ -95,15 +101,18 @@ class Driver:
         self._note = read_note(info.raw_memo)
         self._inbox: list[InputEvent] = []
         self._drains = 0
+        self._answered: set[str] = set()
         self._is_cancelled = False
         self._begun = _started(info, self._note, read_arguments(values))
         self.execution = GroupedExecution(
             definition,
             DeterminismGuard(),
             self._open_fan_out,
-            make_runtime=TemporalRuntime if shared.has_store else StorelessRuntime,
+            make_runtime=TemporalRuntime if shared.sign is not None else StorelessRuntime,
         )
-        self._carrier = Carrier(self.execution, self._begun.execution, self._put, self._parked, shared)
+        if shared.sign is not None:
+            self.execution.runtime.sign = shared.sign
+        self._carrier = Carrier(self.execution, self._begun.execution, self._put, self._say, shared)
         for name, text in read_carried(info.headers).signals:
             self._inbox.append(SignalReceived(0.0, -1, name, text.encode(), ""))
 
@@ -150,9 +159,6 @@ class Driver:
     def _is_due(self) -> bool:
         return bool(self._inbox) and not self._note.paused_at
 
-    def _parked(self, reason: str) -> None:
-        self._say(parked=reason or "its code wants somebody to look")
-
     def _put(self, event: InputEvent) -> None:
         self._inbox.append(event)
 
@@ -195,7 +201,13 @@ class Driver:
     def _continue(self, input: bytes) -> RawValue:
         unread = [each for each in (*self.execution.unread(), *self._inbox) if isinstance(each, SignalReceived)]
         carried = Carried(tuple((each.name, _text(each)) for each in unread))
-        note = Note(self._note.number + 1, self._note.digest, self._note.code_version, workflow.info().run_id)
+        note = Note(
+            self._note.number + 1,
+            self._note.digest,
+            self._note.code_version,
+            workflow.info().run_id,
+            attributes=self._note.attributes,
+        )
         memo = {**workflow.info().raw_memo, NAME: write_note(note)}
         with sending(carried):
             workflow.continue_as_new(
@@ -235,6 +247,13 @@ class Driver:
 
     def validate(self, name: str, values: Sequence[RawValue]) -> None:
         """Let an update's validator have its say. Raises CarriedError."""
+        if name == ANSWER:
+            answer = read_answer(read_arguments(values))
+            if answer.number != self._note.number:
+                raise carry_error(CallbackGoneError("the execution that asked has ended"))
+            if answer.name in self._answered:
+                raise carry_error(CallbackGoneError("it was answered before"))
+            return
         self.execution.make_instance(self._begun)
         try:
             self.execution.validate(name, read_arguments(values))
@@ -246,6 +265,11 @@ class Driver:
 
     async def on_update(self, name: str, values: Sequence[RawValue]) -> RawValue:
         """Carry out an update that was accepted. Raises CarriedError."""
+        if name == ANSWER:
+            answered = read_answer(read_arguments(values))
+            self._answered.add(answered.name)
+            self._put(SignalReceived(0.0, -1, answered.name, bytes(answered.input), answered.name))
+            return NOTHING
         info = workflow.current_update_info()
         assert info is not None
         answer = self._carrier.expect_answer(info.id)
@@ -277,6 +301,7 @@ def _started(info: workflow.Info, note: Note, input: bytes) -> WorkflowStarted:
         info.run_timeout.total_seconds() if info.run_timeout else 0.0,
         parent=info.parent.workflow_id if info.parent is not None else "",
         continued=execution_name(info.workflow_id, note.number - 1) if info.continued_run_id else "",
+        attributes=dict(note.attributes),
     )
 
 

@@ -33,6 +33,7 @@ from temporalio.api.workflowservice.v1 import (
     QueryWorkflowRequest,
     RequestCancelWorkflowExecutionRequest,
     SignalWorkflowExecutionRequest,
+    StartWorkflowExecutionRequest,
     TerminateWorkflowExecutionRequest,
 )
 from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
@@ -88,10 +89,11 @@ from holdfast.ports.operations import (
     Started,
     StartSignal,
 )
-from holdfast.temporal.driver import PAUSE, REJECTED, RESUME
+from holdfast.temporal.attributes import add_attribute, is_missing
+from holdfast.temporal.driver import ANSWER, PAUSE, REJECTED, RESUME
 from holdfast.temporal.ends import next_run_of, outcome_of
 from holdfast.temporal.failures import error_of, read_failure
-from holdfast.temporal.own import Pausing, read_note
+from holdfast.temporal.own import Answer, Pausing, read_note
 from holdfast.temporal.payloads import NULL, raw_arguments, read_payload, write_payloads
 from holdfast.temporal.records import number_of, record_of, search_of
 from holdfast.temporal.runtime import ENGINE
@@ -106,6 +108,10 @@ STARTS_AT_ONCE: Final = 32
 """How many starts are under way at once."""
 OVERTAKEN_MAX: Final = 20
 """How often in a row others may start the same run before a start gives up."""
+ADDED_LOOKS: Final = 12
+"""How often a start is tried that needs the search attribute, with more time each time."""
+ANSWER_SECONDS: Final = 30.0
+"""How long a run may take to take the answer to a callback."""
 LONG_POLL: Final = timedelta(seconds=30)
 """How long the server may let us wait for a run's end before we ask again."""
 
@@ -153,11 +159,7 @@ class TemporalEngine:
                 return Started(begin.execution_id, begin.execution, created=False, status=begin.status)
             written = write_start(request, begin, self._client.namespace, self._identity)
             try:
-                answer: Any
-                if signal is None:
-                    answer = await self._service.start_workflow_execution(written)
-                else:
-                    answer = await self._service.signal_with_start_workflow_execution(with_signal(written, signal))
+                answer = await self._start(written, signal)
             except RPCError as error:
                 if error.status != RPCStatusCode.ALREADY_EXISTS:
                     raise _unavailable(error) from error
@@ -171,6 +173,19 @@ class TemporalEngine:
                 request, policy, Existing(record_of(info), read_note(info.memo.fields), info.execution.run_id)
             )
         raise StoreError(f"run {request.run_id!r} was started by others {OVERTAKEN_MAX} times in a row")
+
+    async def _start(self, written: StartWorkflowExecutionRequest, signal: StartSignal | None) -> Any:
+        for attempt in range(ADDED_LOOKS):
+            try:
+                if signal is None:
+                    return await self._service.start_workflow_execution(written)
+                return await self._service.signal_with_start_workflow_execution(with_signal(written, signal))
+            except RPCError as error:
+                if not is_missing(error) or attempt == ADDED_LOOKS - 1:
+                    raise
+                await add_attribute(self._client)
+                await asyncio.sleep(LOOK_SECONDS * attempt)  # what was added is not known everywhere at once
+        raise AssertionError("the last attempt returns or raises")
 
     async def carry_out(self, act: Begin | Deliver | Pause | Resume, note: Callable[[Operation], Carrying]) -> Any:
         """Refuse: what is noted is in a store, and the run is not. See `Engine.carry_out`."""
@@ -194,6 +209,17 @@ class TemporalEngine:
             request_id=operation_id,
         )
         await self._told(run_id, self._service.signal_workflow_execution(request))
+
+    async def answer(self, run_id: str, number: int, name: str, payload: bytes) -> None:
+        """Deliver the answer to a callback, once. See `Engine.answer`."""
+        execution = await self._find_execution(f"{run_id}@{number}")
+        if execution is None:
+            raise RunNotFoundError(run_id)
+        record = record_of((await self._describe(execution)).workflow_execution_info)
+        if record.status in TERMINAL:
+            raise RunClosedError(run_id, record.status)
+        told = msgspec.json.encode(Answer(name, number, msgspec.Raw(payload)))
+        await self.update(run_id, ANSWER, told, uuid4().hex, ANSWER_SECONDS)
 
     async def cancel(self, run_id: str, reason: str, operation_id: str) -> None:
         """Ask a run to stop. See `Engine.cancel`."""
@@ -374,6 +400,8 @@ class TemporalEngine:
         try:
             page = await self._service.list_workflow_executions(request)
         except RPCError as error:
+            if is_missing(error):  # so no run has any
+                return [], None
             raise _unavailable(error) from error
         following = base64.urlsafe_b64encode(page.next_page_token).decode() if page.next_page_token else None
         records = [record_of(each) for each in page.executions]
@@ -382,7 +410,12 @@ class TemporalEngine:
     async def count(self, where: RunFilter, limit: int) -> int:
         """Return how many executions `where` means; one that is paused or parked counts as running too."""
         request = CountWorkflowExecutionsRequest(namespace=self._client.namespace, query=search_of(where))
-        return min(limit, (await self._service.count_workflow_executions(request)).count)
+        try:
+            return min(limit, (await self._service.count_workflow_executions(request)).count)
+        except RPCError as error:
+            if is_missing(error):
+                return 0
+            raise _unavailable(error) from error
 
     async def bulk(self, request: BulkRequest, cursor: str | None, limit: int) -> BulkPage:
         """Do one thing to many runs. See `Engine.bulk`."""

@@ -22,6 +22,8 @@ from holdfast.temporal.payloads import read_payload, write_payload
 
 NAME: Final = "holdfast"
 """Of the memo field and of the header."""
+OPENED: Final = "holdfast:callback"
+"""Of the memo field that says which callback was opened."""
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,6 +42,25 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """When it was paused, in seconds since the epoch; 0 while it is not."""
     parked: str = ""
     """Why its own code has parked it; empty while it has not."""
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+    """What it is found by: literals, by name. See `holdfast.temporal.attributes`."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the update says that answers a callback."""
+
+    name: str
+    """Of the message that the code waits for."""
+    number: int
+    """Which execution of the run asked, from 1."""
+    input: msgspec.Raw
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The memo field OPENED: the callback that was opened last. History has each of them, as the memo was changed."""
+
+    step: str
+    url: str
 
 
 class Pausing(msgspec.Struct, frozen=True):
@@ -86,7 +107,7 @@ def read_memo(memo: Mapping[str, Payload]) -> dict[str, str]:
     return {
         name: msgspec.json.decode(payload.data, type=str)
         for name, payload in memo.items()
-        if name != NAME and payload.data[:1] == b'"'
+        if name not in {NAME, OPENED} and payload.data[:1] == b'"'
     }
 
 
@@ -107,6 +128,16 @@ def read_pausing(text: bytes) -> Pausing:
         return msgspec.json.decode(text, type=Pausing)
     except msgspec.MsgspecError:
         return Pausing()
+
+
+def read_answer(text: bytes) -> Answer:
+    """Return an answer to a callback. Raises msgspec.ValidationError."""
+    return _decode_answer(text)
+
+
+def write_opened(opened: Opened) -> Payload:
+    """Return a memo field."""
+    return write_payload(msgspec.json.encode(opened))
 
 
 def execution_name(run_id: str, number: int) -> str:
@@ -136,6 +167,7 @@ def read_carried(headers: Mapping[str, Payload]) -> Carried:
     return Carried() if payload is None else _decode_carried(read_payload(payload))
 
 
+_decode_answer: Final = msgspec.json.Decoder(Answer).decode
 _decode_note: Final = msgspec.json.Decoder(Note).decode
 _decode_call: Final = msgspec.json.Decoder(Call).decode
 _decode_carried: Final = msgspec.json.Decoder(Carried).decode

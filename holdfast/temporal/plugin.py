@@ -61,7 +61,7 @@ class TemporalPlugin(SimplePlugin):
             side_effects,
             seconds / BEATS_PER_LEASE,
         )
-        shared = Shared(side_effects, seconds, has_store=False)
+        shared = Shared(side_effects, seconds, sign=None)
         super().__init__(
             NAME,
             interceptors=[HeaderInterceptor()],

@@ -16,6 +16,7 @@ from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from holdfast.errors import NotOnEngineError
 from holdfast.ports.engine import Outcome, encode_memo
 from holdfast.ports.operations import CONTINUED_AS_NEW, PARKED, PAUSED, RUNNING, TERMINAL, RunFilter, RunRecord
+from holdfast.temporal.attributes import FOUND_BY, keyword_of
 from holdfast.temporal.ends import SEARCHED, STATUSES
 from holdfast.temporal.own import execution_name, read_memo, read_note
 from holdfast.temporal.runtime import ENGINE
@@ -56,6 +57,7 @@ def record_of(info: WorkflowExecutionInfo, outcome: Outcome | None = None) -> Ru
         paused_reason=note.paused_reason,
         paused_at=note.paused_at or None,
         memo=encode_memo(read_memo(info.memo.fields)),
+        attributes=note.attributes,
         starts_at=begins if not closed and begins > begun and begins > datetime.now(UTC).timestamp() else 0.0,
     )
 
@@ -73,8 +75,6 @@ def search_of(where: RunFilter) -> str:
     """
     if where.error:
         raise NotOnEngineError("search by a failure's text", ENGINE)
-    if where.attributes:
-        raise NotOnEngineError("search by attributes", ENGINE)
     terms = [f"ExecutionStatus != {_quoted(SEARCHED[CONTINUED_AS_NEW])}"]  # the run has gone on since
     names = ((where.workflow,) if where.workflow is not None else ()) + where.workflows
     if names:
@@ -87,6 +87,7 @@ def search_of(where: RunFilter) -> str:
         terms.append(f"StartTime >= {_quoted(_moment(where.created_from))}")
     if where.created_before is not None:
         terms.append(f"StartTime < {_quoted(_moment(where.created_before))}")
+    terms += [f"{FOUND_BY.name} = {_quoted(keyword_of(*each))}" for each in where.attributes]
     return " AND ".join(terms)
 
 

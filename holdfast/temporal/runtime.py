@@ -42,14 +42,6 @@ class TemporalRuntime(Runtime):
             _refuse("rate, concurrency, fairness key or delay of a task")
         return super().issue_task(name, payload, options, key, decode)
 
-    def open_callback(self, _: float) -> NoReturn:
-        """Refuse. See `WorkflowRuntime`."""
-        _refuse("callback")
-
-    def set_attributes(self, _: object) -> NoReturn:
-        """Refuse. See `WorkflowRuntime`."""
-        _refuse("set_attributes")
-
     def patched(self, patch_id: str, *, deprecated: bool = False) -> bool:
         """Say whether the changed code path is to be taken: Temporal keeps the marks. See `WorkflowRuntime`."""
         answer = self.patches.known(patch_id)
@@ -83,6 +75,10 @@ class StorelessRuntime(TemporalRuntime):
         if not self._is_replaying:
             _refuse("lock or semaphore without a store")
         return super().acquire_lock(name, slots)
+
+    def open_callback(self, _: float) -> NoReturn:
+        """Refuse: its URL is signed with a key that is in the store. See `WorkflowRuntime`."""
+        _refuse("callback without a store")
 
     @property
     def _is_replaying(self) -> bool:

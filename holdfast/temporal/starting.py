@@ -35,6 +35,7 @@ from holdfast.ports.operations import (
     RunRecord,
     StartSignal,
 )
+from holdfast.temporal.attributes import write_attributes
 from holdfast.temporal.own import Note, digest_of, write_memo
 from holdfast.temporal.payloads import write_payloads
 from holdfast.temporal.runtime import ENGINE
@@ -115,8 +116,6 @@ def write_start(request: StartRequest, begin: Begin, namespace: str, identity: s
     """
     if request.notify:
         raise NotOnEngineError("notice of a run's end (notify)", ENGINE)
-    if request.attributes:
-        raise NotOnEngineError("search attribute (attributes)", ENGINE)
     if request.pin:
         raise NotOnEngineError("pinned version (pinned=True)", ENGINE)
     written = StartWorkflowExecutionRequest(
@@ -131,10 +130,19 @@ def write_start(request: StartRequest, begin: Begin, namespace: str, identity: s
         workflow_id_conflict_policy=begin.conflict,
         memo=Memo(
             fields=write_memo(
-                request.memo, Note(begin.number, digest_of(request.input), request.code_version, begin.before)
+                request.memo,
+                Note(
+                    begin.number,
+                    digest_of(request.input),
+                    request.code_version,
+                    begin.before,
+                    attributes=request.attributes,
+                ),
             )
         ),
     )
+    if request.attributes:
+        written.search_attributes.CopyFrom(write_attributes(request.attributes))
     if request.timeout:
         written.workflow_execution_timeout.FromTimedelta(timedelta(seconds=request.timeout))
     if request.execution_timeout:
@@ -161,7 +169,7 @@ def with_signal(start: StartWorkflowExecutionRequest, signal: StartSignal) -> Si
         signal_name=signal.name,
         signal_input=write_payloads(signal.body),
     )
-    for name in ("workflow_execution_timeout", "workflow_run_timeout", "workflow_start_delay"):
+    for name in ("search_attributes", "workflow_execution_timeout", "workflow_run_timeout", "workflow_start_delay"):
         if start.HasField(name):
             getattr(written, name).CopyFrom(getattr(start, name))
     return written

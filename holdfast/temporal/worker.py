@@ -17,15 +17,20 @@ from temporalio.worker import Worker
 
 from holdfast.authoring import Registry
 from holdfast.engine import install_waits
+from holdfast.errors import StoreError
 from holdfast.history import TaskOptions
 from holdfast.history.temporal import QUEUE, queue_of
+from holdfast.observe import logger
 from holdfast.ports.task import TaskRunner
 from holdfast.temporal.activities import Activities
 from holdfast.temporal.adapters import make_adapter
+from holdfast.temporal.attributes import add_attribute
 from holdfast.temporal.commands import Shared
 from holdfast.temporal.interceptors import HeaderInterceptor
 from holdfast.temporal.keeper import LockKeeper
 from holdfast.temporal.locks import OWN_QUEUE
+
+log = logger("holdfast.temporal")
 
 BEATS_PER_LEASE: Final = 5
 """How often a worker says that it lives while one of its tasks could be taken for lost."""
@@ -58,6 +63,7 @@ class TemporalWorker:
         settings: WorkerSettings,
         jitter: Callable[[], float],
         locks: LockKeeper | None,
+        sign: Callable[[str, str, float], str],
     ) -> None:
         """Serve what `registry` knows.
 
@@ -68,6 +74,7 @@ class TemporalWorker:
             settings: see WorkerSettings.
             jitter: uniform in [0, 1), for the wait before another attempt.
             locks: sees to the locks of workflows; None where it runs none.
+            sign: makes the URLs of callbacks from execution, step, and when it expires.
         """
         install_waits()  # the SDK runs workflows in threads, and two of them may be the first
         side_effects: dict[str, Callable[[], bytes | Awaitable[bytes]]] = {}
@@ -75,7 +82,7 @@ class TemporalWorker:
         def options_of(task: str) -> TaskOptions:
             return registry.task(task).task_options
 
-        shared = Shared(side_effects, settings.lease_seconds, has_store=True)
+        shared = Shared(side_effects, settings.lease_seconds, sign)
         workflows = registry.workflows.values() if settings.runs_workflows else ()
         adapters = [make_adapter(each, shared) for each in workflows]
         beat = settings.lease_seconds / BEATS_PER_LEASE
@@ -101,6 +108,7 @@ class TemporalWorker:
             )
             for queue, slots in queues.items()
         ]
+        self._client = client
         self._locks = locks
         if locks is not None:
             self._workers.append(Worker(client, task_queue=OWN_QUEUE, activities=locks.callables))
@@ -110,6 +118,10 @@ class TemporalWorker:
         """Begin to serve. Raises StoreError."""
         if self._locks is not None:
             await self._locks.open()
+            try:
+                await add_attribute(self._client)
+            except StoreError as error:
+                log.warning("runs cannot be found by attributes", reason=error.message())
         self._running = [asyncio.create_task(each.run(), name=f"holdfast {each.task_queue}") for each in self._workers]
 
     async def close(self) -> None:

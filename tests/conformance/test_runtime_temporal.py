@@ -22,10 +22,7 @@ from tests.conformance.harness import calm_on_temporal, killed_on_temporal
 from tests.servers.temporal import Temporal
 
 ABSENT = {
-    "a_callback_is_answered_once": "callback",
     "a_fork_repeats_nothing_that_was_recorded": "fork",
-    "a_run_is_found_by_what_it_is_about": "attributes",
-    "a_run_is_found_by_what_it_says_of_itself": "set_attributes",
     "a_run_that_does_not_fit_waits_for_code_that_does": "parking of runs that diverge",
     "a_pinned_run_is_for_the_version_it_began_with": "pinned versions",
     "timers_fire_in_their_order": "one drain for each input: these timers fire together, and the tasks after them race",
@@ -33,12 +30,14 @@ ABSENT = {
 """Scenarios that need what there is not on Temporal, each with what that is. See docs/how-to/temporal.md."""
 SHORT = frozenset(
     {
+        "a_callback_is_answered_once",
         "a_cancelled_run_cleans_up",
         "a_failing_member_ends_its_group",
         "a_lock_is_given_back_on_any_end",
         "a_patch_is_answered_once",
         "a_paused_run_does_not_move",
         "a_run_continues_as_new_with_its_mail",
+        "a_run_is_found_by_what_it_says_of_itself",
         "a_run_whose_time_is_up_ends",
         "a_side_effect_is_recorded",
         "chance_and_time_are_recorded",
