@@ -10,6 +10,7 @@ from holdfast.engine.grouped import GroupedExecution
 from holdfast.engine.loop import WorkflowLoop
 from holdfast.engine.machines import State, Table
 from holdfast.engine.matching import ENDS, Difference, content_of, decide_change, describe_decision, identity_of
+from holdfast.engine.messages import CUT_OFF
 from holdfast.engine.recovery import recover
 from holdfast.engine.retries import decide_retry
 from holdfast.engine.runtime import OpenFanOut, Runtime
@@ -19,6 +20,7 @@ from holdfast.engine.waits import install as install_waits
 __all__ = [
     "CLOSING_COMMANDS",
     "CURRENT",
+    "CUT_OFF",
     "ENDS",
     "BatchedExecution",
     "Difference",

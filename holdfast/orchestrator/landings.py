@@ -14,6 +14,7 @@ from holdfast.history import AnyEvent, Input, Page, TimerCancelled, TimerStarted
 from holdfast.observe import EndedRun, Meters, Tracer, logger
 from holdfast.orchestrator.departures import Departures
 from holdfast.orchestrator.dispatch import Dispatcher
+from holdfast.orchestrator.earlier import Earlier
 from holdfast.orchestrator.live import Live, outcome_of
 from holdfast.orchestrator.looks import Looks
 from holdfast.orchestrator.mailbox import Mailbox
@@ -41,6 +42,7 @@ class Landings:
         dispatcher: Dispatcher,
         departures: Departures,
         mailbox: Mailbox,
+        earlier: Earlier,
         meters: Meters,
         tracer: Tracer | None,
         tell_closed: Callable[[str, str], None] | None,
@@ -54,6 +56,7 @@ class Landings:
         self._dispatch = dispatcher.dispatch
         self._departures = departures
         self._mailbox = mailbox
+        self._earlier = earlier
         self._meters = meters
         self._tracer = tracer
         self._tell_closed = tell_closed
@@ -144,6 +147,7 @@ class Landings:
         if outcome.status != CONTINUED_AS_NEW:
             self._waiters.ended(live, outcome)
         else:
+            self._earlier.keep(live)
             # Whoever waits for the run's end, or for an answer that no code was asked for, is told to look elsewhere.
             self._looks.want_requests()
         self._departures.forget(live)

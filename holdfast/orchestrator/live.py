@@ -73,6 +73,7 @@ class Live:
         "ahead",
         "busy",
         "closing",
+        "earlier",
         "effects",
         "entries",
         "execution",
@@ -139,6 +140,8 @@ class Live:
         """Recorded timers, by step: when each is due."""
         self.updates: dict[str, UpdateCompleted | None] = {}
         """Updates in history, by id: None until answered."""
+        self.earlier: dict[str, UpdateCompleted] | None = None
+        """Updates that executions before it have answered, by id; None until somebody asks for one it does not know."""
         self.used = 0.0
         """When it was last advanced, for eviction."""
 

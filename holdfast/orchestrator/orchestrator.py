@@ -15,6 +15,7 @@ order is *commit, then apply, then dispatch*. Messages were committed by whoever
     claims      runs that nobody owns come into memory, through loading (replay)
     mailbox     messages become entries, as mail decides
     questions   queries are answered from memory or by replay; updates become entries
+    earlier     updates asked again after their run went on as a new execution are known
     timers      what is due becomes an entry
     ahead       messages are applied before their page, so that it has what comes of them, too
     writer      entries become pages, all executions' pages one commit
@@ -47,6 +48,7 @@ from holdfast.orchestrator.aside import Aside
 from holdfast.orchestrator.claims import Claims, version_of
 from holdfast.orchestrator.departures import Departures
 from holdfast.orchestrator.dispatch import Dispatcher
+from holdfast.orchestrator.earlier import Earlier
 from holdfast.orchestrator.landings import Landings
 from holdfast.orchestrator.late_outcomes import LateOutcomes
 from holdfast.orchestrator.live import Live
@@ -167,6 +169,7 @@ class Orchestrator:
         self._departures = departures = Departures(store, standing, aside, looks, memory, timers, waiters, dispatcher)
         writing = asyncio.Lock()
         self._mailbox = mailbox = Mailbox(store, standing, aside, memory, dispatcher, departures, meters, writing)
+        earlier = Earlier(store)
         self._landings = landings = Landings(
             standing,
             looks,
@@ -176,6 +179,7 @@ class Orchestrator:
             dispatcher=dispatcher,
             departures=departures,
             mailbox=mailbox,
+            earlier=earlier,
             meters=meters,
             tracer=tracer,
             tell_closed=closed,
@@ -207,6 +211,7 @@ class Orchestrator:
             waiters=waiters,
             departures=departures,
             claims=claims,
+            earlier=earlier,
             meters=meters,
             now=now,
         )

@@ -34,6 +34,7 @@ from holdfast.observe import Meters, logger, warn_of
 from holdfast.orchestrator.aside import Aside
 from holdfast.orchestrator.claims import Claims
 from holdfast.orchestrator.departures import Departures
+from holdfast.orchestrator.earlier import Earlier
 from holdfast.orchestrator.live import Live
 from holdfast.orchestrator.loading import FanOuts, completed_fan_outs, read_history
 from holdfast.orchestrator.memory import Memory
@@ -67,6 +68,7 @@ class Questions:
         waiters: Waiters,
         departures: Departures,
         claims: Claims,
+        earlier: Earlier,
         meters: Meters,
         now: Callable[[], float],
     ) -> None:
@@ -82,6 +84,7 @@ class Questions:
         self._waiters = waiters
         self._departures = departures
         self._claims = claims
+        self._earlier = earlier
         self._meters = meters
         self._now = now
 
@@ -185,7 +188,11 @@ class Questions:
     # --- Updates -----------------------------------------------------------------------------------------------
 
     async def _update(self, live: Live, name: str, payload: bytes, update_id: str) -> bytes | None:
-        known = live.updates.get(update_id)
+        if live.earlier is None and update_id not in live.updates:
+            await self._earlier.look_up(live)
+            if self._memory.by_id.get(live.execution_id) is not live:
+                return None
+        known = live.updates.get(update_id) or (live.earlier or {}).get(update_id)
         if known is None:
             if update_id not in live.updates:
                 if live.goes_on:

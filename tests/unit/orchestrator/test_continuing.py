@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from holdfast import Client, Holdfast, RunHandle, continue_as_new, signal, update, workflow
 from holdfast.controller import ControllerService
+from holdfast.errors import StoreError
 from holdfast.history import WorkflowContinued
 from holdfast.orchestrator import Orchestrator
 from holdfast.ports.engine import RecordedEvent
-from holdfast.ports.operations import ClaimRuns, Pause, ReleaseRuns, Resume
+from holdfast.ports.operations import Append, ClaimRuns, Membership, Operation, Pause, ReleaseRuns, Resume
 from tests.unit.worker.rig import on_loop, wait_until
 
 WORDS = [f"word {number}" for number in range(24)]
@@ -64,6 +68,57 @@ async def test_no_update_is_lost_or_refused_between_two_executions(tmp_path: Pat
         await handle.signal(Register.close)
         assert sorted(await handle.result()) == sorted(WORDS)
         assert int((await handle.describe()).execution.partition("@")[2]) > 2
+
+
+@on_loop
+async def test_an_update_that_is_sent_again_is_the_same_one(tmp_path: Path) -> None:
+    """Its run has gone on as other executions since, here and in a process that has never seen it."""
+    store = f"sqlite:///{tmp_path}/a.db"
+    async with Holdfast(definitions=[Register], store=store) as app:
+        handle = await app.client.start(Register, [], id="r")
+        for word in ("one", "two", "three", "one", "two"):
+            assert await handle.update(Register.enter, word, operation_id=word, timeout=20) == word
+    async with Holdfast(definitions=[Register], store=store) as app:
+        handle = app.client.handle("r", Register)
+        for word in ("three", "four", "one", "four"):
+            assert await handle.update(Register.enter, word, operation_id=word, timeout=20) == word
+        await handle.signal(Register.close)
+        assert await handle.result() == ["one", "two", "three", "four"]
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+@on_loop
+async def test_an_update_is_counted_once_although_nobody_heard_that_its_run_went_on(tmp_path: Path, lost: int) -> None:
+    """The answer to the commit is lost with which the run goes on; whoever waits is answered all the same."""
+    store = f"sqlite:///{tmp_path}/a.db"
+    async with Holdfast(definitions=[Register], store=store) as app, await Client.connect(store) as other:
+        handle = await app.client.start(Register, [], id="r")
+        there = other.handle("r", Register)
+        losing = _lose_continuations(app, lost)
+        asked = [
+            each.update(Register.enter, word, timeout=20)
+            for each, word in zip((handle, there) * 4, WORDS, strict=False)
+        ]
+        assert await asyncio.gather(*asked) == WORDS[:8]
+        assert next(losing, None) is None, "no answer was lost"
+        await handle.signal(Register.close)
+        assert sorted(await handle.result()) == sorted(WORDS[:8])
+
+
+def _lose_continuations(app: Holdfast, count: int) -> Iterator[int]:
+    """Carry out the next `count` writes with which runs go on, and report them as failed. Gives those left to lose."""
+    store, left = app.stack.store, iter(range(count))
+    write = store.write
+
+    async def lossy(operations: Sequence[Operation], membership: Membership | None = None) -> list[Any]:
+        results = await write(operations, membership)
+        goes_on = any(isinstance(each, Append) and each.closing and each.closing.continuation for each in operations)
+        if goes_on and next(left, None) is not None:
+            raise StoreError("planted: it was carried out, and the answer was lost")
+        return results
+
+    store.write = lossy  # type: ignore[method-assign]
+    return left
 
 
 @on_loop
