@@ -95,7 +95,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         names.append(parameters.params["backend"])
     item.user_properties += [(PROPERTY, each) for each in names]
     if isinstance(item, pytest.Function) and "backend" in item.fixturenames:
-        servers = ["postgres_template"] * (SQLITE not in names)
+        engine = parameters.params.get("engine") if parameters is not None else None
+        servers = [*getattr(engine, "servers", ())]  # which it needs besides
+        servers += ["postgres_template"] * (SQLITE not in names)
         servers += ["redis_server"] * (OTHERS[0] in names or POOLED in names) + ["pgbouncer_server"] * (POOLED in names)
         item.fixturenames = [*servers, *item.fixturenames]
 

@@ -14,7 +14,7 @@ import base64
 import contextlib
 import copy
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any, Final, NoReturn
 from uuid import uuid4
 
@@ -61,7 +61,6 @@ from holdfast.ports.engine import (
     Begin,
     BulkPage,
     BulkRequest,
-    Cause,
     Explanation,
     Forked,
     ForkRequest,
@@ -92,6 +91,7 @@ from holdfast.ports.operations import (
 from holdfast.temporal.attributes import add_attribute, is_missing
 from holdfast.temporal.driver import ANSWER, PAUSE, REJECTED, RESUME
 from holdfast.temporal.ends import next_run_of, outcome_of
+from holdfast.temporal.explaining import explain_run
 from holdfast.temporal.failures import error_of, read_failure
 from holdfast.temporal.own import Answer, Pausing, read_note
 from holdfast.temporal.payloads import NULL, raw_arguments, read_payload, write_payloads
@@ -477,25 +477,7 @@ class TemporalEngine:
 
     async def explain(self, run_id: str) -> Explanation:
         """Return why a run does not move. See `Engine.explain`."""
-        described = await self._described(run_id)
-        record = record_of(described.workflow_execution_info)
-        causes: list[Cause] = []
-        if record.status in TERMINAL:
-            causes.append(Cause("ended", f"it has ended: {record.status}"))
-        for each in described.pending_activities:
-            attempt = f"attempt {each.attempt} of {each.maximum_attempts}"
-            text = f"task {each.activity_id} is under way, {attempt}"
-            if each.HasField("last_failure"):
-                text += f"; the one before failed: {each.last_failure.message}"
-            since = each.scheduled_time.ToDatetime(UTC).timestamp()
-            causes.append(Cause("running" if each.attempt < 2 else "retry", text, each.activity_id, since))
-        for child in described.pending_children:
-            text = f"child {child.workflow_id} is under way"
-            causes.append(Cause("child", text, run=child.workflow_id))
-        if described.HasField("pending_workflow_task") and described.pending_workflow_task.attempt > 1:
-            text = f"its code fails, attempt {described.pending_workflow_task.attempt}: see the worker's log"
-            causes.append(Cause("no-code", text))
-        return Explanation(record.run_id, record.execution, record.status, tuple(causes))
+        return explain_run(await self._described(run_id))
 
     async def outcome(self, run_id: str, timeout: float | None) -> Outcome | None:
         """Wait until a run has ended. See `Engine.outcome`."""

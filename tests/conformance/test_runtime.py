@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import logging
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,44 +18,54 @@ from holdfast.testing.conformance.runtime import (
     FOLDER_VARIABLE,
     MODULES,
     SCENARIOS,
-    RuntimeHarness,
     Scenario,
     perform,
     steps,
 )
+from tests.conformance.engines import (
+    ABSENT_ON_TEMPORAL,
+    KILLED_ON_POSTGRES,
+    KILLED_ON_TEMPORAL,
+    LEANING,
+    SHORT_ON_TEMPORAL,
+    Engine,
+    cases,
+)
 from tests.conformance.harness import calm, killed
 
-ENGINES: dict[str, Callable[[Path], AbstractAsyncContextManager[RuntimeHarness]]] = {
-    "sqlite": calm,
-    "sqlite-killed-in-the-middle": killed,
-}
 
-
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Callable[[Path], AbstractAsyncContextManager[RuntimeHarness]]:
-    """Give what runs the workflows, and what happens to it."""
-    return ENGINES[request.param]
-
-
-@pytest.mark.backend("sqlite")
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
-def test_scenario(scenario: Scenario, engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scenario comes to what it has to."""
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Keep what scenarios leave in files in the test's own folder, and nothing of what failed on purpose."""
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    caplog.set_level(logging.CRITICAL, "temporalio")  # a record of a failure holds all that was around it
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize(("scenario", "engine", "backend"), cases(), indirect=["backend"])
+def test_scenario(scenario: Scenario, engine: Engine, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """The scenario comes to what it has to."""
 
     async def run() -> None:
-        async with engine(tmp_path) as harness:
+        async with engine.open(tmp_path, request) as harness:
             await perform(scenario, harness)
 
     asyncio.run(run())
+    engine.leave()
+
+
+def test_what_is_said_of_scenarios_is_of_some() -> None:
+    """So that a scenario that was renamed does not hide behind an old name."""
+    known = {each.name for each in SCENARIOS}
+    assert {*ABSENT_ON_TEMPORAL, *SHORT_ON_TEMPORAL, *KILLED_ON_TEMPORAL, *KILLED_ON_POSTGRES} <= known
+    assert {each.drive.__module__.rpartition(".")[2] for each in SCENARIOS} > LEANING
 
 
 @pytest.mark.parametrize(
     "scenario", [each for each in SCENARIOS if each.drive.__module__ == steps.__name__], ids=lambda each: each.name
 )
-def test_between_effect_and_record(scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_between_effect_and_record(scenario: Scenario, tmp_path: Path) -> None:
     """A stack that is killed when a step has had its effect, and nobody was told, comes to the same."""
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
 
     async def run() -> None:
         async with killed(tmp_path, "effect-done:1=kill") as harness:
@@ -67,7 +77,6 @@ def test_between_effect_and_record(scenario: Scenario, tmp_path: Path, monkeypat
 @pytest.mark.parametrize("name", ["a_run_continues_as_new_with_its_mail", "a_childs_failure_is_its_parents_to_catch"])
 def test_encrypted(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With keys a killed stack comes to the same, and the store's files hold nothing of what was said."""
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     monkeypatch.setenv("CONFORMANCE_KEY", make_key())
     monkeypatch.setenv("HOLDFAST_ENCRYPTION_KEYS", '["env:CONFORMANCE_KEY"]')
 
@@ -80,9 +89,8 @@ def test_encrypted(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert [each for each in (b"it cannot be", b'"payload"', b'["a","b"') if each in content] == []
 
 
-def test_another_key_for_another_attempt_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_key_for_another_attempt_is_seen(tmp_path: Path) -> None:
     """A scenario fails on an engine that repeats an effect under another key, also when that engine is killed."""
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
 
     async def run() -> None:
         async with killed(tmp_path, plant="new_key_for_another_attempt") as harness:
@@ -94,7 +102,6 @@ def test_another_key_for_another_attempt_is_seen(tmp_path: Path, monkeypatch: py
 
 def test_an_early_timer_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scenario fails on an engine whose timers fire early and say that they did not."""
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     begin = Timers.__init__
 
     def init(timers: Timers, now: Callable[[], float], fire: Any) -> None:

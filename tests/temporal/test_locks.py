@@ -36,27 +36,42 @@ def test_a_lock_goes_from_one_to_the_next_in_line(temporal_server: Temporal, tmp
                 await asyncio.sleep(0)
             return [each.holder.partition("/")[0] for each in found]
 
-        first = await client.start(locking, id="first")
+        first = await client.start(locking, id="lock-first")
         await holders(1)
         script = AcquireLease("bank", 1, "script", 60.0)
         assert await store.write([script]) == [0]
         waiting = []
-        for place, name in enumerate(("cancelled", "terminated", "last"), 3):
+        for place, name in enumerate(("lock-cancelled", "lock-terminated", "lock-last"), 3):
             waiting.append(await client.start(locking, id=name))
             await holders(place)
-        leaving = await client.start(impatient, "bank", id="impatient")
-        assert await holders(6) == ["first", "script", "cancelled", "terminated", "last", "impatient"]
-        assert await holders(5) == ["first", "script", "cancelled", "terminated", "last"]  # it waits no longer
+        leaving = await client.start(impatient, "bank", id="lock-impatient")
+        assert await holders(6) == [
+            "lock-first",
+            "script",
+            "lock-cancelled",
+            "lock-terminated",
+            "lock-last",
+            "lock-impatient",
+        ]
+        assert await holders(5) == [
+            "lock-first",
+            "script",
+            "lock-cancelled",
+            "lock-terminated",
+            "lock-last",
+        ]  # it waits no longer
         await leaving.signal("leave")
         assert await leaving.result() == "outside"
         cancelled, terminated, last = waiting
+        (cause,) = (await client.engine.explain("lock-last")).causes
+        assert (cause.kind, cause.step) == ("lock", "lock(bank)#1")
         await cancelled.cancel("not needed")
         with pytest.raises(RunCancelledError):
             await cancelled.result()
         await terminated.terminate("enough")
         with pytest.raises(RunTerminatedError):
             await terminated.result()
-        assert await holders(3) == ["first", "script", "last"]
+        assert await holders(3) == ["lock-first", "script", "lock-last"]
         await first.signal("leave")
         token = await first.result()
         (second,) = await store.write([script])
