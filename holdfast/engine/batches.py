@@ -12,6 +12,8 @@ them are applied together, as `grouped.py` says.
 What the code asked for is numbered as if that had been one drain, without gaps: a command that was taken back before
 its drain was over is nowhere in such a history, and neither is what the engine takes back when a run ends.
 
+Some of what the code asks for stands later in such a history: see `lateness.py`. It is kept until then.
+
 History is known here before the code runs, because it says the same in other words: see `wording.py`. What the code
 asked for takes on history's words as its drain ends, so that whoever compares the two compares them exactly.
 """
@@ -23,8 +25,9 @@ from typing import Any
 
 from holdfast.engine.decisions import Issued, decision_of
 from holdfast.engine.grouped import GroupedExecution
+from holdfast.engine.lateness import Lateness
 from holdfast.engine.runtime import OpenFanOut
-from holdfast.engine.wording import identify, place_answers, take_words
+from holdfast.engine.wording import identify, place_as_recorded, take_words
 from holdfast.history import AnyEvent, Decision, DecisionEvent, InputEvent, PatchMarked
 from holdfast.ports.program import Guard, Program
 
@@ -38,6 +41,7 @@ class BatchedExecution(GroupedExecution):
         self._ends: frozenset[int] = frozenset()
         self._known = 0
         self._recorded: dict[int, list[DecisionEvent]] = {}
+        self._late = Lateness(())
         self._told: list[InputEvent] = []
         self._counted = 0
 
@@ -50,6 +54,7 @@ class BatchedExecution(GroupedExecution):
         """
         self._known = len(events)
         self._ends = frozenset((*drains, self._known))
+        self._late = Lateness(events)
         for event in events:
             if isinstance(event, Decision) and not isinstance(event, PatchMarked):
                 self._recorded.setdefault(event.cause, []).append(event)
@@ -66,19 +71,29 @@ class BatchedExecution(GroupedExecution):
         if event_id not in self._ends:
             return []
         told, self._told = self._told, []
-        return self._in_words_of_history(self.take(told, event_id), self._recorded.get(event_id, []))
+        recorded = self._recorded.get(event_id, [])
+        said = self._in_words_of_history(self.take(told, event_id), event_id, recorded)
+        if event_id == self._known:
+            for place, each in enumerate(self._late.rest(), len(said)):
+                each.cause, each.ordinal = event_id, place
+                said.append(each)
+        return said
 
     # --- What is nowhere in such a history -------------------------------------------------------------------------
 
-    def _in_words_of_history(self, said: list[Issued], recorded: Sequence[DecisionEvent]) -> list[Issued]:
+    def _in_words_of_history(
+        self, said: list[Issued], event_id: int, recorded: Sequence[DecisionEvent]
+    ) -> list[Issued]:
         if self.taken_back:
             kept = {identify(each) for each in recorded}
             added = {id(each) for each in self.taken_back if identify(decision_of(each, 0.0)) not in kept}
             said = [each for each in said if id(each) not in added]
-        commands = place_answers([each for each in said if each.ordinal >= 0], recorded)
+        marks = [each for each in said if each.ordinal < 0]
+        timely = self._late.keep([each for each in said if each.ordinal >= 0], event_id, recorded)
+        commands = place_as_recorded(timely, recorded)
         for ordinal, each in enumerate(commands):
             each.ordinal = ordinal
         self._counted += len(commands)
         self.steps.issued = self._counted
         self.steps.rename(take_words(commands, recorded))
-        return said  # with the marks of patches, which have no place among the commands
+        return [*commands, *marks]  # the marks of patches have no place among the commands

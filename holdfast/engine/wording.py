@@ -16,24 +16,39 @@ from typing import Any, Final
 
 import msgspec
 
-from holdfast.engine.decisions import Issued
+from holdfast.engine.decisions import Issued, decision_of
 from holdfast.history import (
+    CancelChild,
     CancelRun,
+    ChildCancelRequested,
+    ChildScheduled,
     Command,
     CompleteRun,
     CompleteUpdate,
+    ContinueRun,
     DecisionEvent,
+    MessageSent,
+    ParkRun,
+    RunParked,
+    RunSideEffect,
     ScheduleTask,
+    SendMessage,
+    SideEffectRequested,
+    StartChild,
     StartTimer,
     TaskScheduled,
     TimerStarted,
     UpdateCompleted,
     WorkflowCancelled,
     WorkflowCompleted,
+    WorkflowContinued,
 )
 
 SECONDS_TOLERANCE: Final = 1e-5
 """Of durations: theirs went through whole nanoseconds, ours through differences of times since the epoch."""
+
+_ANYWHERE: Final = (UpdateCompleted, SideEffectRequested, ChildCancelRequested)
+_PLACELESS: Final = (CompleteUpdate, RunSideEffect, CancelChild)
 
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
@@ -46,10 +61,11 @@ def take_words(said: Sequence[Issued], recorded: Sequence[DecisionEvent]) -> dic
     for ordinal, each in enumerate(said):
         command = each.command
         here = recorded[ordinal] if ordinal < len(recorded) else None
+        own = getattr(command, "step", "")
         if here is not None and _is_such_a_step(command, here):
             names[command.step] = here.step  # type: ignore[union-attr]  # steps have names
             command.step = here.step  # type: ignore[union-attr]
-        if (here is None or not _takes_words(command, here)) and isinstance(command, ScheduleTask):
+        if (here is None or not _takes_words(command, here, own)) and isinstance(command, ScheduleTask):
             # It may have moved, and must be known all the same.
             calls = _calls(recorded) if calls is None else calls
             found = (calls.get((command.task, form)) for form in _forms(command.input))
@@ -57,21 +73,26 @@ def take_words(said: Sequence[Issued], recorded: Sequence[DecisionEvent]) -> dic
     return names
 
 
-def place_answers(said: Sequence[Issued], recorded: Sequence[DecisionEvent]) -> list[Issued]:
-    """Return a drain's commands with the answers of updates where history has them.
+def place_as_recorded(said: Sequence[Issued], recorded: Sequence[DecisionEvent]) -> list[Issued]:
+    """Return a drain's commands with those where history has them whose place there says nothing.
 
-    An answer is the last that a handler does. It comes a turn later here than there, which makes no difference to
-    anything but its place among the commands.
+    An answer is the last that a handler does, and it comes a turn later here than there. When a side effect was asked
+    for, or what stands in history later than it was asked for, is nowhere. That makes no difference to anything but
+    the place among the commands.
     """
-    places = {each.update_id: place for place, each in enumerate(recorded) if isinstance(each, UpdateCompleted)}
-    answers = {
-        places[each.command.update_id]: each
-        for each in said
-        if isinstance(each.command, CompleteUpdate) and each.command.update_id in places
-    }
-    placed = [each for each in said if each not in answers.values()] if answers else list(said)
-    for place, answer in sorted(answers.items()):
-        placed.insert(place, answer)
+    places = {identify(each): place for place, each in enumerate(recorded) if isinstance(each, _ANYWHERE)}
+    if not places:
+        return list(said)
+    moved: dict[int, Issued] = {}
+    placed: list[Issued] = []
+    for each in said:
+        place = places.get(identify(decision_of(each, 0.0))) if isinstance(each.command, _PLACELESS) else None
+        if place is None or place in moved:
+            placed.append(each)
+        else:
+            moved[place] = each
+    for place, each in sorted(moved.items()):
+        placed.insert(place, each)
     return placed
 
 
@@ -84,14 +105,18 @@ def _is_such_a_step(command: Command, recorded: DecisionEvent) -> bool:
     match command, recorded:
         case ScheduleTask(), TaskScheduled():
             return command.task == recorded.task
-        case StartTimer(), TimerStarted():
+        case StartChild(), ChildScheduled():
+            return command.workflow == recorded.workflow
+        case SendMessage(), MessageSent():
+            return (command.kind, command.name) == (recorded.kind, recorded.name)
+        case (StartTimer(), TimerStarted()) | (ParkRun(), RunParked()):
             return True
         case _:
             return False
 
 
-def _takes_words(command: Command, recorded: DecisionEvent) -> bool:
-    """Give `command` the words of `recorded` when both mean the same, and say whether they do."""
+def _takes_words(command: Command, recorded: DecisionEvent, own: str) -> bool:
+    """Give `command`, whose step is called `own` here, the words of `recorded` when both mean the same; say whether."""
     match command, recorded:
         case ScheduleTask(), TaskScheduled() if command.task == recorded.task:
             if _is_same_call(recorded.input, command.input):
@@ -99,6 +124,24 @@ def _takes_words(command: Command, recorded: DecisionEvent) -> bool:
                 return True
         case StartTimer(), TimerStarted() if abs(command.seconds - recorded.seconds) <= SECONDS_TOLERANCE:
             command.seconds, command.due = recorded.seconds, recorded.due
+            return True
+        case StartChild(), ChildScheduled() if command.workflow == recorded.workflow:
+            if command.run_id.endswith(f":{own}"):  # the code gave it none
+                command.run_id = recorded.run_id
+            if _is_same_call(recorded.input, command.input):
+                command.input = recorded.input  # type: ignore[assignment]
+                return True
+        case SendMessage(), MessageSent() if command.kind == "cancel" and not recorded.input:
+            command.input = b""  # Temporal does not tell a reason
+            return True
+        case SendMessage(), MessageSent() if command.kind == "signal" and _is_same_call(recorded.input, command.input):
+            command.input = recorded.input  # type: ignore[assignment]
+            return True
+        case CancelChild(), ChildCancelRequested() if not recorded.reason:
+            command.reason = ""  # the same
+            return True
+        case ContinueRun(), WorkflowContinued() if _is_same_call(recorded.input, command.input):
+            command.input = recorded.input  # type: ignore[assignment]
             return True
         case CompleteUpdate(), UpdateCompleted() if _is_same_value(recorded.result, command.result):
             command.result = recorded.result  # type: ignore[assignment]

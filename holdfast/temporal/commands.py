@@ -133,8 +133,12 @@ class Carrier:
         self._unsent = 0
 
     def carry_out(self, command: Command) -> None:
-        """Do what the code has asked for."""
-        CARRIED[type(command)](self, command)
+        """Do what the code has asked for. Temporal is told in the order in which it was asked for."""
+        carry = CARRIED[type(command)]
+        if isinstance(command, _TURN_LATER):
+            carry(self, command)
+        else:
+            self._host.call_soon(carry, self, command)
 
     @property
     def is_settled(self) -> bool:
@@ -388,6 +392,9 @@ CARRIED: Final[dict[type, Callable[[Carrier, Any], None]]] = {
     SetAttributes: Carrier.set_attributes,
 }
 """One entry for each command that can come here; those that end a run are the driver's."""
+
+_TURN_LATER: Final = (CancelTask, CancelFanOut, CancelSideEffect, StartChild, CancelChild, SendMessage)
+"""What reaches Temporal one turn of its loop after it was called; all else waits for that turn."""
 
 _PARENT_CLOSE: Final = {
     "terminate": workflow.ParentClosePolicy.TERMINATE,

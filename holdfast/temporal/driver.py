@@ -48,7 +48,7 @@ from holdfast.history import (
     WorkflowStarted,
     describe_failure,
 )
-from holdfast.history.temporal import in_order_of_timers, seed_of
+from holdfast.history.temporal import in_order, seed_of
 from holdfast.ports.engine import WAITING, Waiting
 from holdfast.ports.runtime import FanOutOutcome
 from holdfast.temporal.commands import Carrier, Shared
@@ -166,7 +166,7 @@ class Driver:
         """Hand inputs to the code and carry out what it asks for; return the command that ends the run, or None."""
         if self.execution.tainted:
             raise RuntimeError("a reader has changed the run's state: it is replayed")
-        told = in_order_of_timers(told, self._due)
+        told = in_order(told, self._due)
         now = workflow.time()
         for event in told:
             event.time = now

@@ -4,7 +4,10 @@ Owns: its JSON in all dialects, and which of its events is which of ours.
 Must not know: stores, engines, Temporal's SDK: a file is all there is.
 """
 
-from holdfast.history.temporal.translation import ENGINE, QUEUE, from_temporal, in_order_of_timers, queue_of, seed_of
+from holdfast.history.temporal.outside import seed_of
+from holdfast.history.temporal.queues import QUEUE, queue_of
+from holdfast.history.temporal.telling import in_order
+from holdfast.history.temporal.translation import ENGINE, from_temporal
 from holdfast.history.temporal.writing import to_temporal
 
-__all__ = ["ENGINE", "QUEUE", "from_temporal", "in_order_of_timers", "queue_of", "seed_of", "to_temporal"]
+__all__ = ["ENGINE", "QUEUE", "from_temporal", "in_order", "queue_of", "seed_of", "to_temporal"]

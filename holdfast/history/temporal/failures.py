@@ -59,6 +59,12 @@ def read_failure(members: Members, where: str, depth: int = 0) -> Failure:
     return Failure(kind, members.text("message"), members.text("stackTrace"), retryable, cause)
 
 
+def read_outcome_failure(members: Members, where: str) -> Failure:
+    """Return the failure that code sees of what it has waited for: what Temporal has wrapped around it is left out."""
+    wrapped = "activityFailureInfo" in members or "childWorkflowExecutionFailureInfo" in members
+    return read_failure(members.inner("cause") if wrapped and "cause" in members else members, where)
+
+
 def timeout_of(members: Members) -> str:
     """Return which time-out a failure of Temporal's tells of: attempt, queue, total or heartbeat."""
     word = members.inner("timeoutFailureInfo").word("timeoutType", "TIMEOUT_TYPE")

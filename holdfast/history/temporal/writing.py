@@ -54,9 +54,9 @@ from holdfast.history.events import (
     WorkflowTimedOut,
 )
 from holdfast.history.temporal.failures import write_failure, write_timeout
+from holdfast.history.temporal.markers import PATCH_DETAILS, PATCH_MARKER
 from holdfast.history.temporal.payloads import write_arguments, write_payload, write_result
 from holdfast.history.temporal.search import write_attributes
-from holdfast.history.temporal.translation import PATCH_DETAILS, PATCH_MARKER
 
 IDENTITY: Final = "holdfast"
 TASK_TIMEOUT: Final = "10s"

@@ -1,7 +1,9 @@
-"""Let Temporal's own Replayer judge histories: `python -m tests.conformance.temporal.judge WORKFLOW FILE...`.
+"""Let Temporal's own Replayer judge histories: `python -m tests.conformance.temporal.judge theirs|kin FILE...`.
 
 Owns: a process of its own for it, and a limit on its time: it hangs on histories that are malformed.
 Must not know: who wrote the histories.
+
+`theirs` has the workflows that are written with Temporal's own SDK, `kin` ours, which `TemporalPlugin` gives to it.
 
 Prints one line for each file, with JSON behind `judge: `: null where the Replayer accepts it, else what it says.
 """
@@ -18,19 +20,29 @@ from pathlib import Path
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from tests.conformance.temporal import theirs
+from holdfast.temporal import TemporalPlugin
+from tests.conformance.temporal import kin, theirs
 
 SECONDS_MAX = 30
 SAYS = "judge: "
 """Begins a line that is a judgement: Temporal's core prints its own log to the same place."""
 
 
-async def main(workflow: str, files: list[str]) -> None:
+def replayer_of(whose: str) -> Replayer:
+    """Return one that knows the workflows of `theirs`, or those of `kin`."""
+    if whose == "theirs":
+        return Replayer(workflows=list(theirs.WORKFLOWS.values()))
+    return Replayer(workflows=[], plugins=[TemporalPlugin(definitions=[*kin.WORKFLOWS.values(), *kin.TASKS])])
+
+
+async def main(whose: str, files: list[str]) -> None:
     """Judge each file on its own."""
     logging.disable()  # what it says is printed below
     for file in files:
-        history = WorkflowHistory.from_json(workflow, Path(file).read_text(encoding="utf-8"))  # noqa: ASYNC240 - nothing else runs
-        replayer = Replayer(workflows=[theirs.WORKFLOWS[workflow]])
+        content = Path(file).read_text(encoding="utf-8")  # noqa: ASYNC240 - nothing else runs
+        started = json.loads(content)["events"][0]["workflowExecutionStartedEventAttributes"]
+        history = WorkflowHistory.from_json(started.get("workflowId", "judged"), content)
+        replayer = replayer_of(whose)
         try:
             async with asyncio.timeout(SECONDS_MAX):
                 judged = await replayer.replay_workflow(history, raise_on_replay_failure=False)

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +31,9 @@ from holdfast.history import (
 from holdfast.history.temporal import to_temporal
 from holdfast.replay import Verdict, WorkflowReplayer, load_history
 from tests.conformance.temporal import ours
+from tests.conformance.temporal.asking import judge
 from tests.conformance.temporal.playing import play
-from tests.programs import require_package
 
-ROOT = Path(__file__).resolve().parents[3]
 HISTORIES = Path(__file__).parent / "histories"
 ENDS = {
     "Order": ("COMPLETED", ["ABC", "B", "C", "EARLY", "me"]),
@@ -50,32 +47,12 @@ ENDS = {
 NAMES = tuple(ENDS)
 """Those of which a server's history is here."""
 PLAYED = {**ENDS, "Labelled": ("COMPLETED", "ink")}
-SECONDS_MAX = 170
-SAYS = "judge: "
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[AnyEvent]]:
     """Return what the embedded stack recorded of each workflow."""
     return asyncio.run(play(tmp_path_factory.mktemp("played")))
-
-
-def judge(workflow: str, histories: Sequence[bytes], folder: Path) -> list[str | None]:
-    """Return what Temporal's Replayer says to each history."""
-    require_package("temporalio", "temporal")
-    files = [folder / f"{number}.json" for number in range(len(histories))]
-    for file, history in zip(files, histories, strict=True):
-        file.write_bytes(history)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.conformance.temporal.judge", workflow, *map(str, files)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS_MAX,
-        check=True,
-    )
-    lines = done.stdout.splitlines()
-    return [json.loads(line.removeprefix(SAYS)) for line in lines if line.startswith(SAYS)]
 
 
 # --- Theirs, replayed here ---------------------------------------------------------------------------------------
@@ -125,7 +102,7 @@ def test_temporals_own_replayer_accepts_what_we_recorded(
     name: str, played: dict[str, list[AnyEvent]], tmp_path: Path
 ) -> None:
     """For the same logic, written with Temporal's SDK."""
-    assert judge(name, [to_temporal(played[name])], tmp_path) == [None]
+    assert judge("theirs", [to_temporal(played[name])], tmp_path) == [None]
 
 
 @pytest.mark.parametrize("name", PLAYED)
@@ -211,6 +188,6 @@ def test_temporals_own_replayer_refuses_ten_of_ten_edited_exports(
 ) -> None:
     """So its acceptance means something. Each is also refused here."""
     edited = {name: to_temporal(edit(played["Order"])) for name, edit in EDITS.items()}
-    said = dict(zip(edited, judge("Order", list(edited.values()), tmp_path), strict=False))
+    said = dict(zip(edited, judge("theirs", list(edited.values()), tmp_path), strict=False))
     assert len(said) == 10
     assert all(said.values()), said
