@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
@@ -19,7 +20,7 @@ from holdfast.engine import (
     OpenFanOut,
     decision_of,
 )
-from holdfast.errors import DefinitionError, DivergenceError, HistoryError, InputError
+from holdfast.errors import DefinitionError, DivergenceError, HistoryError, HoldfastError, InputError
 from holdfast.history import (
     AnyEvent,
     Failure,
@@ -213,14 +214,23 @@ class WorkflowReplayer:
         try:
             retrace(execution, history)
         except DivergenceError as error:
-            recorded, attempted = Side("", error.recorded), Side("", error.attempted, error.where)
-            found = Divergence(Difference(error.kind), error.event_id, recorded, attempted)
+            found = self._explained_elsewhere(history, error)
         else:
             raise AssertionError("two replays of one history came to different ends")
         finally:
             execution.evict()
         row = Row(found.event_id, found.recorded, found.attempted, found.kind)
         return self._result(history, None, Verdict.DIVERGED, divergences=(found,), rows=(row,))
+
+    def _explained_elsewhere(self, history: History, error: DivergenceError) -> Divergence:
+        """Say how the code departs first; told as for drains of ours, where those lead to the same line."""
+        recorded, attempted = Side("", error.recorded), Side("", error.attempted, error.where)
+        plain = Divergence(Difference(error.kind), error.event_id, recorded, attempted)
+        try:
+            explained = explain(self.definition, self._guard, replace(history, drains=()), error).divergences
+        except HoldfastError:
+            return plain
+        return explained[0] if explained and explained[0].where == error.where else plain
 
     def _result(self, history: History, end: End | None, verdict: Verdict, **more: Any) -> ReplayResult:
         started = history.started

@@ -20,7 +20,8 @@ from temporalio.client import Client
 from holdfast.app import Holdfast
 from holdfast.client import RunHandle
 from holdfast.errors import RunError
-from tests.conformance.temporal import kin
+from holdfast.history import to_json
+from tests.conformance.temporal import kin, trip
 from tests.servers.temporal import Temporal
 
 FOLDER = Path(__file__).parent / "kin"
@@ -76,6 +77,9 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         server = await asyncio.to_thread(Temporal)
         try:
+            there, here = await record_trips(server, Path(folder))
+            (FOLDER / "trip.json").write_bytes(IDENTITY.sub("worker", there.decode()).encode() + b"\n")
+            (FOLDER / "trip_on_sqlite.json").write_bytes(here)
             definitions = [*kin.WORKFLOWS.values(), *kin.TASKS]
             async with Holdfast([], f"sqlite:///{folder}/store.db", definitions=definitions, engine=server.url) as app:
                 client = await Client.connect(server.target)
@@ -87,6 +91,26 @@ async def main() -> None:
                 await _write(client, "counter-1", "counter_first", before)
         finally:
             await asyncio.to_thread(server.close)
+
+
+async def _take(app: Holdfast) -> RunHandle[Any]:
+    """Let a trip be taken."""
+    handle = await app.client.start(trip.trip, "sea", id="trip-1")
+    await handle.signal("go", "now")
+    await handle.result()
+    return handle
+
+
+async def record_trips(server: Temporal, folder: Path) -> tuple[bytes, bytes]:
+    """Return the histories of one trip on Temporal, and of one on SQLite."""
+    definitions = [trip.trip, trip.stay, trip.book, trip.pack]
+    async with Holdfast([], f"sqlite:///{folder}/beside.db", definitions=definitions, engine=server.url) as app:
+        await _take(app)
+        there = await (await Client.connect(server.target)).get_workflow_handle("trip-1").fetch_history()
+    async with Holdfast([], f"sqlite:///{folder}/trips.db", definitions=definitions) as app:
+        handle = await _take(app)
+        here = to_json([each.event for each in await handle.history()])
+    return there.to_json().encode(), here
 
 
 async def _result(handle: RunHandle[Any]) -> Any:
