@@ -30,7 +30,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from holdfast.errors import FencedError, InboxUnreadError, RunConflictError, StoreCorruptError
+from holdfast.errors import FencedError, InboxUnreadError, LockLost, RunConflictError, StoreCorruptError
 from holdfast.history import Page, blob_digest
 from holdfast.ports.bus import CLOSED, RUNS
 from holdfast.ports.operations import PARKED, PAUSED, Started
@@ -167,7 +167,12 @@ class Log:
         if page.first != 1:
             raise ValueError(f"the first page of run {run_id!r} starts with event {page.first}")
         held = self._held or self._hold() if operation.own else None
-        leased = parts.find_leased(session, operation) if operation.places else []
+        try:
+            leased = parts.find_leased(session, operation) if operation.places else []
+        except LockLost:
+            if session.row("started_before", (run_id,)) is None:
+                raise
+            return self._started_before(session, operation)  # it has them itself: this start is repeated
         if operation.fan_outs:
             pruning.check_outcomes(session, operation.fan_outs)
         execution_id = session.insert(

@@ -486,6 +486,8 @@ async def a_fork_begins_with_what_it_holds(harness: StoreHarness) -> None:
         await refused(LockLost, store, StartRun("no", "W", b"i", History().page(), places=(stale,)))
     expect(await store.run("no") is None, "what is refused is not started")
     started: Started = await do(store, fork)
+    again: Started = await do(store, fork)
+    expect((again.execution_id, again.created) == (started.execution_id, False), "a repeated start finds the fork")
     harness.advance(100.0)
     await do(store, Reap(3), member)
     held = [(each.holder, each.token, each.expires_at) for each in await store.locks() if each.held]
