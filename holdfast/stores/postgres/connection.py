@@ -12,11 +12,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import ssl
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from holdfast.errors import MissingExtraError, StoreError
+from holdfast.stores.postgres.arrays import ARRAYS, decode_array, encode_array
 from holdfast.stores.postgres.failures import Verdict, judge, translate
 from holdfast.stores.postgres.outage import Outage
 
@@ -147,7 +149,20 @@ async def connect(address: Address, *, purpose: str = "") -> Connection:
             f"{address}: the server is PostgreSQL {version.major}.{version.minor}",
             f"Holdfast needs {SERVER_VERSION_MIN} or newer.",
         )
+    _write_arrays(connection)
     return connection
+
+
+def _write_arrays(connection: Any) -> None:
+    """Have the driver write arrays as `arrays` does.
+
+    It lets itself be told so of single values only. A version of it that has no such seam writes them as ever.
+    """
+    with suppress(AttributeError, TypeError):
+        settings = connection._protocol.get_settings()  # noqa: SLF001 - as above
+        for each in ARRAYS:
+            encode, decode = partial(encode_array, each), partial(decode_array, each)
+            settings.add_python_codec(each.oid, each.name, "pg_catalog", (), "scalar", encode, decode, "binary")
 
 
 async def connect_patiently(address: Address, patience: Patience, *, purpose: str = "") -> Connection:
