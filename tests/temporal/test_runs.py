@@ -148,7 +148,7 @@ def test_runs_are_listed_cancelled_and_terminated(temporal_server: Temporal, tmp
             await terminated.result()
         assert decode_memo((await cancelled.describe()).memo) == {"for": "the test"}
         while True:  # Temporal's lists follow a little later
-            found, _ = await app.client.runs(where=RunFilter(statuses=("CANCELLED", "TERMINATED")))
+            found, _ = await app.client.runs(where=RunFilter("Basket", ("CANCELLED", "TERMINATED")))
             if len(found) == 2:
                 break
         assert {each.run_id for each in found} == {"cancelled", "terminated"}
