@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.app.capturing import capture_folder, capture_run, redaction_rules
     from holdfast.app.connection import close_connections
     from holdfast.app.encryption import load_codec, make_key
+    from holdfast.app.engine_address import EMBEDDED
     from holdfast.app.examining import Finding, examine_system
     from holdfast.app.holdfast import Client, Holdfast, run
     from holdfast.app.inbox import open_inbox
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from holdfast.app.migrating import migrate_store, pending_migrations
     from holdfast.app.moving import export_to, import_from, take_back_export
     from holdfast.app.notifying import new_notice_secret, notice_secret
+    from holdfast.app.on_temporal import recorded_elsewhere
     from holdfast.app.opening import open_at
     from holdfast.app.reading import check_store, reading
     from holdfast.app.serving import Serving, serve, serving
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
     from holdfast.app.verifying import verify_store
 
 _HOMES: Final[dict[str, str]] = {
+    "recorded_elsewhere": "holdfast.app.on_temporal",
     "redaction_rules": "holdfast.app.capturing",
     "CONTROLLER": "holdfast.app.stack",
+    "EMBEDDED": "holdfast.app.engine_address",
     "Finding": "holdfast.app.examining",
     "Client": "holdfast.app.holdfast",
     "Holdfast": "holdfast.app.holdfast",
@@ -73,6 +77,7 @@ _HOMES: Final[dict[str, str]] = {
 
 __all__ = [
     "CONTROLLER",
+    "EMBEDDED",
     "ROLES",
     "Client",
     "Finding",
@@ -103,6 +108,7 @@ __all__ = [
     "pending_migrations",
     "process_name",
     "reading",
+    "recorded_elsewhere",
     "redaction_rules",
     "run",
     "semaphore",

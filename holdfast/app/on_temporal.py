@@ -7,13 +7,15 @@ Must not know: how a run is driven, or what Temporal's SDK looks like.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.app.engine_address import TemporalAddress
 from holdfast.app.settings import Settings
 from holdfast.app.surroundings import Runner, Surroundings
 from holdfast.authoring import Registry
+from holdfast.client import WorkflowClient
 from holdfast.errors import MissingExtraError, NotOnEngineError
+from holdfast.history import History
 from holdfast.observe import Meters, read_reference, tracer
 from holdfast.ports.bus import Bus
 from holdfast.ports.store import Store
@@ -71,6 +73,18 @@ def check_fits(settings: Settings, registry: Registry) -> None:
         raise NotOnEngineError("outbox", ENGINE)
     if settings.encryption_keys:
         raise NotOnEngineError("encryption of payloads", ENGINE)
+
+
+async def recorded_elsewhere(client: WorkflowClient, run_id: str) -> History:
+    """Return the history of a run on a cluster, with where its drains end: a client for one store has no such runs.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+        HistoryError: Holdfast has no words for something in it.
+    """
+    engine: Any = client.engine
+    history: History = await engine.recorded(run_id)
+    return history
 
 
 class TemporalMember:

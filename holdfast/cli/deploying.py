@@ -10,12 +10,17 @@ import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from holdfast.app import capture_folder, load_settings, reading
+from holdfast.app import EMBEDDED, Client, Settings, capture_folder, load_settings, reading, recorded_elsewhere
 from holdfast.cli.modules import ModulesArgument, load_registry
 from holdfast.cli.output import Exit, Output
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb
+from holdfast.ports.operations import PARKED, PAUSED, RUNNING, RunFilter
 from holdfast.replay import Checked, DeployCheck
 from holdfast.replay.captures import CaptureFolder
+
+OPEN = (RUNNING, PARKED, PAUSED)
+PAGE = 500
+"""How many runs of a cluster are listed at a time."""
 
 
 def deploy_check(
@@ -28,7 +33,7 @@ def deploy_check(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Replay every open run and every capture against the code on disk; the store is only read."""
+    """Replay every open run and every capture against the code on disk; the store, or the cluster, is only read."""
     output = Output(as_json=as_json)
 
     async def body() -> bool:
@@ -37,6 +42,11 @@ def deploy_check(
         folders = [capture_folder(settings), *map(CaptureFolder, captures or [])]
         entries = [entry for folder in folders for entry in folder.entries()]
         checked: list[Checked] = []
+        if settings.engine != EMBEDDED:
+            await _check_elsewhere(settings, check, checked)
+            checked += check.captures(entries)
+            _show(output, checked, everything=everything)
+            return any(each.breaks for each in checked)
         async with reading(settings) as opened:
             with _progress(output) as progress:
                 bar = progress.add_task("replaying", total=await check.count(opened) + len(entries))
@@ -51,6 +61,19 @@ def deploy_check(
 
     if run_verb(output, body):
         raise typer.Exit(Exit.FAILED)
+
+
+async def _check_elsewhere(settings: Settings, check: DeployCheck, checked: list[Checked]) -> None:
+    """Replay the open runs of a cluster."""
+    async with await Client.connect(settings.store, engine=settings.engine) as client:
+        cursor: str | None = None
+        while True:
+            records, cursor = await client.runs(where=RunFilter(statuses=OPEN), cursor=cursor, limit=PAGE)
+            checked += [
+                each async for each in check.elsewhere(records, lambda run_id: recorded_elsewhere(client, run_id))
+            ]
+            if cursor is None:
+                return
 
 
 def _progress(output: Output) -> Progress:

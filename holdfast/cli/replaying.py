@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from holdfast.app import Client, check_store, load_codec, load_settings
+from holdfast.app import EMBEDDED, Client, check_store, load_codec, load_settings, recorded_elsewhere
 from holdfast.authoring import Registry, WorkflowDefinition
 from holdfast.cli.modules import load_registry
 from holdfast.cli.output import Exit, Output, printable
@@ -77,6 +77,8 @@ def _history(output: Output, source: str, store: str | None) -> History:
         settings = load_settings(store=store)
         check_store(settings)
         async with await Client.connect(settings.store) as client:
+            if settings.engine != EMBEDDED:
+                return await recorded_elsewhere(client, source)
             handle = client.handle(source)
             recorded = await handle.history()
             execution_id = (await handle.describe()).execution_id

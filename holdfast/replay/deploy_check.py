@@ -6,7 +6,7 @@ Must not know: how a replay is made, how the answer is shown.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,6 +89,25 @@ class DeployCheck:
                         yield await self._run(store, record)
                 if cursor is None:
                     break
+
+    async def elsewhere(
+        self, records: Sequence[RunRecord], read: Callable[[str], Awaitable[History]]
+    ) -> AsyncIterator[Checked]:
+        """Replay open runs that another engine keeps.
+
+        Args:
+            records: the runs.
+            read: gives the history of a run by its id; raises HoldfastError.
+        """
+        for record in records:
+            if not self._wanted(record.workflow):
+                continue
+            try:
+                history = await read(record.run_id)
+            except HoldfastError as error:
+                yield Checked("run", record.execution, record.workflow, UNREADABLE, problem=error.message())
+            else:
+                yield self._replayed("run", record.execution, record.workflow, history)
 
     def captures(self, entries: Collection[CaptureEntry]) -> Iterator[Checked]:
         """Replay captures."""

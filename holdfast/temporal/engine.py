@@ -55,7 +55,7 @@ from holdfast.errors import (
     UpdateFailedError,
     UpdateRejectedError,
 )
-from holdfast.history import Failure, check_identifier
+from holdfast.history import Failure, History, check_identifier
 from holdfast.history.temporal import from_temporal
 from holdfast.ports.engine import (
     Begin,
@@ -450,11 +450,16 @@ class TemporalEngine:
 
     async def history(self, run_id: str, after: int = 0) -> list[RecordedEvent]:
         """Return an execution's events as ours. See `Engine.history`."""
+        events = (await self.recorded(run_id)).events
+        return [RecordedEvent(number, event) for number, event in enumerate(events, 1) if number > after]
+
+    async def recorded(self, run_id: str) -> History:
+        """Return an execution's history as ours, with where its drains end. Raises RunNotFoundError, HistoryError."""
         execution = (await self._described(run_id)).workflow_execution_info.execution
         handle = self._client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
         read = from_temporal((await handle.fetch_history()).to_json().encode())
         assert read is not None, "what the SDK writes is read"
-        return [RecordedEvent(number, event) for number, event in enumerate(read.events, 1) if number > after]
+        return read
 
     async def watch(self, run_id: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """Yield events as they are recorded. See `Engine.watch`."""
