@@ -95,7 +95,7 @@ wrong, what to do. Its code never changes and has a page in docs/errors/.
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, ClassVar
@@ -409,6 +409,8 @@ class TaskError(HoldfastError):
     """Its message."""
     attempts: int = 1
     traceback: str = ""
+    causes: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
+    """(class name, message) of what caused that exception, nearest first."""
 
     def message(self) -> str:
         """Name the step, the exception it ended with, and how often it was tried."""

@@ -21,6 +21,7 @@ from holdfast.history import (
     ChildCompleted,
     ChildFailed,
     ChildStarted,
+    Failure,
     FanOutCompleted,
     LockGranted,
     MessageDelivered,
@@ -49,7 +50,9 @@ def fail_task(steps: Steps, event: TaskFailed) -> None:
         return
     failure = event.failure
     attempts = len(event.attempts) or 1
-    error = TaskError(event.step, failure.type, failure.message, attempts, failure.traceback)
+    error = TaskError(
+        event.step, failure.type, failure.message, attempts, failure.traceback, causes=_causes_of(failure)
+    )
     if event.remedy:
         begin_remedy(steps, future, event.remedy, error)
     else:
@@ -121,7 +124,8 @@ def complete_side_effect(steps: Steps, event: SideEffectRecorded) -> None:
     if failure is None:
         steps.settle(future, event.result)
     else:
-        steps.fail(future, TaskError(event.step, failure.type, failure.message, 1, failure.traceback))
+        causes = _causes_of(failure)
+        steps.fail(future, TaskError(event.step, failure.type, failure.message, 1, failure.traceback, causes=causes))
 
 
 def resume(steps: Steps, event: RunResumed) -> None:
@@ -156,13 +160,9 @@ def fail_child(steps: Steps, event: ChildFailed) -> None:
         future.note_cancelled()
         return
     failure = event.failure
-    causes: list[tuple[str, str]] = []
-    cause = failure.cause
-    while cause is not None:
-        causes.append((cause.type, cause.message))
-        cause = cause.cause
+    causes = _causes_of(failure)
     error = ChildError(
-        event.step, future.run_id, event.status, failure.type, failure.message, failure.traceback, tuple(causes)
+        event.step, future.run_id, event.status, failure.type, failure.message, failure.traceback, causes
     )
     future.note_not_started(error)
     steps.fail(future, error)
@@ -196,3 +196,12 @@ OUTCOMES: Final[dict[type, Callable[[Steps, Any], None]]] = {
     ChildFailed: fail_child,
     MessageDelivered: deliver_message,
 }
+
+
+def _causes_of(failure: Failure) -> tuple[tuple[str, str], ...]:
+    """Return class name and message of what caused a failure, nearest first."""
+    causes = []
+    while failure.cause is not None:
+        failure = failure.cause
+        causes.append((failure.type, failure.message))
+    return tuple(causes)

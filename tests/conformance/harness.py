@@ -14,7 +14,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from holdfast import Client, Holdfast
 from holdfast.app import load_settings, verify_store
@@ -71,14 +71,24 @@ class CalmHarness:
 class KilledHarness:
     """The stack in a process of its own, which is killed in the middle, and wherever a fault says so."""
 
+    program: ClassVar = "tests.conformance.stack"
+    """The module of the process: python -m PROGRAM STORE VERSION ENGINE."""
+
     def __init__(
-        self, folder: Path, store: str, client: Client, faults: str = "", plant: str = "", engine: str = "embedded"
+        self,
+        folder: Path,
+        store: str,
+        client: Client,
+        faults: str = "",
+        plant: str = "",
+        engine: str = "embedded",
+        version: str = FIRST,
     ) -> None:
         self.folder = folder
         self._store = store
         self.client = client
         self.kills = 0
-        self._version = FIRST
+        self._version = version
         self._faults = faults
         self._plant = plant
         self._engine = engine
@@ -108,7 +118,7 @@ class KilledHarness:
         faults = self._faults
         while True:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.conformance.stack", self._store, self._version, self._engine),
+                *(sys.executable, "-m", self.program, self._store, self._version, self._engine),
                 stdout=subprocess.PIPE,
                 env={
                     **os.environ,
