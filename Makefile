@@ -40,6 +40,7 @@ bench: environment ## Measure, with the peers installed in an environment of the
 	@$(if $(filter-out --quick,$(ARGS)),,$(BIN)/python -m benchmarks.prompt_fleet $(ARGS))
 	@$(if $(ARGS),,$(BIN)/python -m benchmarks.prompt_costs)
 	@$(if $(filter-out --quick,$(ARGS)),,HOLDFAST_PEERS_PYTHON=.bench-venv/bin/python $(BIN)/python -m benchmarks.fleet $(ARGS))
+	@$(if $(filter-out --quick,$(ARGS)),,$(BIN)/python -m benchmarks.engines $(ARGS))
 
 docs: environment ## Run every code block, follow every link, and check that the reference is current
 	@$(BIN)/python -m scripts.reference --check

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from holdfast.app.portal import Blocking, Portal
 from holdfast.app.settings import Settings, load_settings
@@ -20,6 +20,9 @@ from holdfast.history import AttributeValue
 from holdfast.ports.operations import Gathered, RunRecord
 from holdfast.ports.store import Store
 from holdfast.worker import end_script_import
+
+if TYPE_CHECKING:
+    from holdfast.controller.schedules import KeptSchedules, ScheduleService
 
 
 class Client(WorkflowClient):
@@ -55,6 +58,13 @@ class Client(WorkflowClient):
         if self._stack is None:
             raise SettingsError("this client is closed", "Connect again: await Client.connect(...)")
         return audited(self._stack.store, self._actor) if self._actor else self._stack.store
+
+    @property
+    def schedules(self) -> ScheduleService | KeptSchedules:
+        """The schedules: `all`, `show`, `pause`, `resume`, `run_now`, `backfill`, `delete`."""
+        if self._stack is None:
+            raise SettingsError("this client is closed", "Connect again: await Client.connect(...)")
+        return self._stack.schedules
 
     async def close(self) -> None:
         """Close the connection."""
@@ -146,6 +156,11 @@ class Holdfast:
         if self._stack is None:
             raise SettingsError("this Holdfast is not running", "Enter it first: with Holdfast(...) as app: ...")
         return self._stack
+
+    @property
+    def schedules(self) -> ScheduleService | KeptSchedules:
+        """The schedules, for asynchronous code: `all`, `show`, `pause`, `resume`, `run_now`, `backfill`, `delete`."""
+        return self.stack.schedules
 
     # --- The synchronous door ----------------------------------------------------------------------------------------
 

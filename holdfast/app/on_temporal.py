@@ -65,8 +65,6 @@ def check_fits(settings: Settings, registry: Registry) -> None:
             raise NotOnEngineError("recovery= of a task", ENGINE, f"task {task.name!r}")
     if settings.recovery:
         raise NotOnEngineError("recovery of failures", ENGINE)
-    if settings.schedules or registry.schedules:
-        raise NotOnEngineError("schedule of Holdfast's own", ENGINE)
     if registry.webhooks:
         raise NotOnEngineError("webhook", ENGINE)
     if settings.outboxes:

@@ -13,11 +13,12 @@ import msgspec
 
 from holdfast.app.settings import FILE_NAME, ScheduleSettings, Settings
 from holdfast.authoring import Registry
-from holdfast.authoring.schedules import define_spec
+from holdfast.authoring.schedules import define_spec, encode_spec
 from holdfast.controller.schedules import Actor, Scheduler, Wanted, define_all
 from holdfast.errors import DuplicateNameError, InputError, SettingsError, UnknownNameError
 from holdfast.observe import Meters, logger
 from holdfast.ports.program import Versioned
+from holdfast.ports.schedules import KeptSchedule
 
 if TYPE_CHECKING:
     from holdfast.ports.bus import Bus
@@ -63,6 +64,21 @@ async def open_scheduler(
     scheduler = Scheduler(store, bus, actor, settings.poll_seconds, meters)
     await scheduler.open()
     return scheduler
+
+
+async def set_up_schedules(registry: Registry, settings: Settings, engine: Engine) -> None:
+    """Hand the schedules of code and settings to an engine that keeps schedules itself.
+
+    Raises:
+        DefinitionError, SettingsError: as `wanted_schedules`.
+        NotOnEngineError: the engine has no schedules like one of them.
+    """
+    schedules = engine.schedules
+    assert schedules is not None, "the engine keeps schedules"
+    for each in wanted_schedules(registry, settings):
+        if await schedules.put(KeptSchedule(each.name, each.source, encode_spec(each.spec), each.input)):
+            log.info("schedule set up", schedule=each.name)
+    _warn_of_slips(registry, settings)
 
 
 def _warn_of_slips(registry: Registry, settings: Settings) -> None:

@@ -12,6 +12,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final, cast
+from uuid import uuid4
 
 from holdfast.app.address import ServerAddress
 from holdfast.app.default_store import serve
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from holdfast.app.member import Member
     from holdfast.app.on_temporal import TemporalMember
     from holdfast.controller.gatherings import Gatherer
-    from holdfast.controller.schedules import Scheduler
+    from holdfast.controller.schedules import KeptSchedules, Scheduler, ScheduleService
     from holdfast.ports.program import Versioned
     from holdfast.transactions import Mover
 
@@ -175,11 +176,21 @@ class Stack:
                 )
                 self._temporal = member
                 await member.join(connection)
+            if CONTROLLER in self.roles:
+                await self._set_up_schedules()
         except BaseException:
             await self._leave(lost=False)
             self._end_serving()
             await self._close_parts()
             raise
+
+    @property
+    def schedules(self) -> ScheduleService | KeptSchedules:
+        """What can be done with schedules, wherever they are kept."""
+        # Imported here, so that a client that has nothing to do with them does not load a controller.
+        from holdfast.controller.schedules import schedules_of
+
+        return schedules_of(self.store, self.engine, self.registry, lambda: uuid4().hex)
 
     async def callbacks(self) -> Callbacks:
         """Return what signs and reads the tokens of callbacks, under this store's key."""
@@ -228,6 +239,12 @@ class Stack:
         self.scheduler = await open_scheduler(
             self.registry, self.settings, self.store, self.bus, self.engine, self.meters
         )
+
+    async def _set_up_schedules(self) -> None:
+        # Imported here, for the same reason.
+        from holdfast.app.scheduling import set_up_schedules
+
+        await set_up_schedules(self.registry, self.settings, self.engine)
 
     async def _open_gatherer(self) -> None:
         # Imported here, for the same reason.

@@ -19,7 +19,7 @@ from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_clie
 
 if TYPE_CHECKING:
     from holdfast.authoring import Registry
-    from holdfast.controller.schedules import Fired, ScheduleDocument, ScheduleService
+    from holdfast.controller.schedules import Fired, KeptSchedules, ScheduleDocument, ScheduleService
 
 schedules = typer.Typer(help="Schedules: what is started by itself, and when.", no_args_is_help=True)
 
@@ -34,7 +34,7 @@ def list_schedules(store: StoreOption = None, as_json: JsonOption = False) -> No
     """List the schedules, each with its next times."""
     output = Output(as_json=as_json)
 
-    async def body(service: ScheduleService) -> None:
+    async def body(service: ScheduleService | KeptSchedules) -> None:
         found = (await service.all()).schedules
         rows = [msgspec.to_builtins(each) if output.as_json else _row(each) for each in found]
         output.rows(_COLUMNS, rows)
@@ -47,7 +47,7 @@ def show_schedule(name: NameArgument, store: StoreOption = None, as_json: JsonOp
     """Show a schedule: its next ten times, what came of the last ones, what runs now, why it is paused."""
     output = Output(as_json=as_json)
 
-    async def body(service: ScheduleService) -> None:
+    async def body(service: ScheduleService | KeptSchedules) -> None:
         _show(output, await service.show(name, payloads=True))
 
     _with_service(output, store, body)
@@ -125,7 +125,7 @@ def pause_schedule(
     """Keep a schedule from starting anything; times that come meanwhile are let go."""
     output = Output(as_json=as_json)
 
-    async def body(service: ScheduleService) -> None:
+    async def body(service: ScheduleService | KeptSchedules) -> None:
         _show(output, await service.pause(name, person(), reason))
 
     _with_service(output, store, body)
@@ -136,7 +136,7 @@ def resume_schedule(name: NameArgument, store: StoreOption = None, as_json: Json
     """Let a schedule go on with the times that are yet to come."""
     output = Output(as_json=as_json)
 
-    async def body(service: ScheduleService) -> None:
+    async def body(service: ScheduleService | KeptSchedules) -> None:
         _show(output, await service.resume(name))
 
     _with_service(output, store, body)
@@ -153,7 +153,7 @@ def backfill_schedule(
     """Start runs for times that are over; those that were started before are not started again."""
     output = Output(as_json=as_json)
 
-    async def body(service: ScheduleService) -> None:
+    async def body(service: ScheduleService | KeptSchedules) -> None:
         from holdfast.controller.schedules import BackfillRequest
 
         output.fields(msgspec.to_builtins(await service.backfill(name, BackfillRequest(start=start, end=end))))
@@ -171,7 +171,7 @@ def run_schedule(
     """Start a run of a schedule now, as its overlap policy allows."""
     output = Output(as_json=as_json)
 
-    async def body(service: ScheduleService) -> None:
+    async def body(service: ScheduleService | KeptSchedules) -> None:
         output.fields(msgspec.to_builtins(await service.run_now(name, id)))
 
     _with_service(output, store, body)
@@ -182,22 +182,22 @@ def delete_schedule(name: NameArgument, store: StoreOption = None, as_json: Json
     """Delete a schedule. Its runs stay; one that is in code comes back when a process with that code starts."""
     output = Output(as_json=as_json)
 
-    async def body(service: ScheduleService) -> None:
+    async def body(service: ScheduleService | KeptSchedules) -> None:
         await service.delete(name)
         output.fields({"name": name, "deleted": True})
 
     _with_service(output, store, body)
 
 
-def _service(client: Client, registry: Registry | None = None) -> ScheduleService:
+def _service(client: Client, registry: Registry | None = None) -> ScheduleService | KeptSchedules:
     from holdfast.authoring import Registry
-    from holdfast.controller.schedules import ScheduleService
+    from holdfast.controller.schedules import schedules_of
 
-    return ScheduleService(client.store, client.engine, registry or Registry(), lambda: uuid4().hex)
+    return schedules_of(client.store, client.engine, registry or Registry(), lambda: uuid4().hex)
 
 
 def _with_service(
-    output: Output, store: str | None, body: Callable[[ScheduleService], Coroutine[Any, Any, None]]
+    output: Output, store: str | None, body: Callable[[ScheduleService | KeptSchedules], Coroutine[Any, Any, None]]
 ) -> None:
     async def connected(client: Client) -> None:
         await body(_service(client))

@@ -100,6 +100,9 @@ LOOK_SECONDS: Final = 0.25
 class EmbeddedEngine:
     """Starts, messages and reads runs through the store. Implements `holdfast.ports.engine.Engine`."""
 
+    schedules: Final = None
+    """They are in the store."""
+
     def __init__(
         self,
         store: Store,

@@ -32,7 +32,7 @@ from holdfast.controller.once import KEEP_SECONDS, Once
 from holdfast.controller.operating import Operating
 from holdfast.controller.overview import Glance
 from holdfast.controller.runs import Runs
-from holdfast.controller.schedules.service import ScheduleService
+from holdfast.controller.schedules.service import schedules_of
 from holdfast.controller.sessions import Sessions
 from holdfast.controller.spending import Spending
 from holdfast.controller.starts import Starts
@@ -113,4 +113,4 @@ class ControllerService:
         self.publisher = Publisher(meters, store)
         """Says how the fleet and this process are doing."""
         self.glance = Glance(self.publisher, clock)
-        self.schedules = ScheduleService(store, engine, registry, draw_id)
+        self.schedules = schedules_of(store, engine, registry, draw_id)

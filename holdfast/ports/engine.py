@@ -31,6 +31,7 @@ from holdfast.ports.operations import (
     Started,
     StartSignal,
 )
+from holdfast.ports.schedules import Schedules
 
 TIME_IS_UP: Final = "its time was up"
 """The reason of every run that has timed out."""
@@ -235,6 +236,10 @@ class LocalOrchestrator(Protocol):
 
 class Engine(Protocol):
     """Starts runs, talks to them, and reads them."""
+
+    @property
+    def schedules(self) -> Schedules | None:
+        """The schedules that the engine keeps itself; None where they are in the store."""
 
     def acting_as(self, actor: str) -> Engine:
         """Return this engine as `actor` uses it: what is done through it goes into the audit log in the same commit.

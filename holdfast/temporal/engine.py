@@ -97,6 +97,7 @@ from holdfast.temporal.own import Answer, Pausing, read_note
 from holdfast.temporal.payloads import NULL, raw_arguments, read_payload, write_payloads
 from holdfast.temporal.records import number_of, record_of, search_of
 from holdfast.temporal.runtime import ENGINE
+from holdfast.temporal.schedules import TemporalSchedules
 from holdfast.temporal.starting import FIRST, Existing, decide_start, with_signal, write_start
 from holdfast.temporal.starting import Begin as BeginExecution
 
@@ -130,6 +131,11 @@ class TemporalEngine:
         engine = copy.copy(self)
         engine._identity = actor  # noqa: SLF001 - its own
         return engine
+
+    @property
+    def schedules(self) -> TemporalSchedules:
+        """The schedules of the namespace. See `Engine.schedules`."""
+        return TemporalSchedules(self._client, self._identity)
 
     # --- Starting --------------------------------------------------------------------------------------------------
 
@@ -290,7 +296,8 @@ class TemporalEngine:
         try:
             answer = await self._service.query_workflow(request, timeout=timedelta(seconds=timeout))
         except RPCError as error:
-            if error.status in _NOBODY:
+            # Where no worker takes them, queries pile up at the server until it takes no more.
+            if error.status in {*_NOBODY, RPCStatusCode.RESOURCE_EXHAUSTED}:
                 raise _nobody("query", name, run_id, timeout) from None
             refusal = _query_error(name, error)
             if refusal is None:

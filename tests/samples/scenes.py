@@ -32,6 +32,7 @@ from examples.samples.signals import Reception
 from examples.samples.sliding_window import Batch, SlidingWindow
 from examples.samples.updatable_timer import Alarm
 from examples.samples.updates import Cart
+from holdfast.controller.schedules import BackfillRequest
 from holdfast.errors import RunCancelledError, RunFailedError, UpdateRejectedError
 from tests.samples.stage import Sample, SampleStage
 
@@ -337,3 +338,21 @@ async def the_clock_starts_runs(stage: SampleStage) -> Any:
     await stage.effects(5)
     runs, _ = await stage.client.runs(workflow="tell_time")
     return len({each.run_id for each in runs}) >= 4
+
+
+@sample("schedules", result=[1, "the mill rests", None, 2], done=["closed the books of the mill"] * 3)
+async def a_schedule_is_operated(stage: SampleStage) -> Any:
+    """A run at once, a pause, and runs for two times that are over."""
+    stage.hold("closed the books of the mill")
+    await stage.scheduled("year-end")
+    await stage.schedules.run_now("year-end")
+    await stage.effects(1)
+    await stage.middle()
+    await stage.idle("end_year", 1)
+    seen: list[Any] = [len(stage.done())]
+    seen.append((await stage.schedules.pause("year-end", "ada", "the mill rests")).paused.reason)
+    seen.append((await stage.schedules.resume("year-end")).paused)
+    wanted = BackfillRequest(start="2024-12-31", end="2026-01-02")
+    seen.append((await stage.schedules.backfill("year-end", wanted)).times)
+    await stage.idle("end_year", 3)
+    return seen

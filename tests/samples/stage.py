@@ -39,6 +39,11 @@ class SampleStage(Stage):
         super().__init__(name, harness)
         self.folder: Path = harness.folder
 
+    @property
+    def schedules(self) -> Any:
+        """What can be done with schedules."""
+        return self._harness.schedules
+
     def hold(self, what: str) -> None:
         """Have the world do this, and not answer until the middle is over."""
         outside.hold(self.folder, what)
@@ -55,6 +60,16 @@ class SampleStage(Stage):
     def background(self, asking: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Ask something, and go on meanwhile."""
         return asyncio.create_task(asking)
+
+    async def scheduled(self, name: str) -> None:
+        """Wait until there is a schedule."""
+        while name not in {each.name for each in (await self.schedules.all()).schedules}:  # noqa: ASYNC110 - elsewhere
+            await asyncio.sleep(outside.LOOK_SECONDS)  # looks again
+
+    async def idle(self, workflow: str, count: int) -> None:
+        """Wait until so many runs of a workflow have completed."""
+        while len((await self.client.runs(workflow=workflow, status="COMPLETED"))[0]) < count:  # noqa: ASYNC110 - elsewhere
+            await asyncio.sleep(outside.LOOK_SECONDS)  # looks again
 
     async def query_until(self, run: Any, query: Any, true: Callable[[Any], bool]) -> Any:
         """Ask a query until its answer is as it has to be; return that."""
@@ -77,6 +92,11 @@ class SampleStage(Stage):
 class CalmSample(CalmHarness):
     """Everything in this process; nothing is killed."""
 
+    @property
+    def schedules(self) -> Any:
+        """What can be done with schedules."""
+        return self._app.schedules
+
     async def deploy(self, version: str) -> None:
         """End the stack in good order, and start one of another module."""
         await self.close()
@@ -88,6 +108,11 @@ class KilledSample(KilledHarness):
     """The stack in a process of its own, which is killed."""
 
     program = "tests.samples.stack"
+
+    @property
+    def schedules(self) -> Any:
+        """What can be done with schedules."""
+        return self.client.schedules
 
 
 @dataclass(frozen=True, slots=True)

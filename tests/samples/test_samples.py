@@ -18,11 +18,6 @@ from tests.samples.stage import Sample, Where
 HERE: Final = "sqlite"
 WHERE: Final = (HERE, "sqlite-killed", "postgres", "postgres-killed", "temporal", "temporal-killed")
 """Engines, each calm and with its worker killed in the middle of every sample."""
-ABSENT_ON_TEMPORAL: Final = {
-    "a_resource_is_used_by_one_at_a_time": "lock",
-    "the_clock_starts_runs": "schedules",
-}
-"""Samples that need what there is not on Temporal, each with what that is."""
 WORDS: Final = ("sqlite", "postgres", "temporal", "embedded", "engine")
 """By which a sample, or its driver, could tell engines apart."""
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -33,7 +28,6 @@ def _each() -> list[object]:
         pytest.param(each, where, id=f"{each.name}-{where}", marks=() if where == HERE else pytest.mark.long)
         for where in WHERE
         for each in SAMPLES
-        if not (where.startswith("temporal") and each.name in ABSENT_ON_TEMPORAL)
     ]
 
 

@@ -4,7 +4,7 @@ Owns: `@schedule`, the form of a schedule, cron expressions and time zones, due 
 Must not know: stores, what has been started, who starts it.
 """
 
-from holdfast.authoring.schedules.cron import Cron
+from holdfast.authoring.schedules.cron import Cron, Days
 from holdfast.authoring.schedules.definition import ScheduleDefinition, define_spec, schedule
 from holdfast.authoring.schedules.spec import (
     NAME,
@@ -24,6 +24,7 @@ __all__ = [
     "NAME",
     "OVERLAPS",
     "Cron",
+    "Days",
     "Every",
     "Once",
     "Overlap",

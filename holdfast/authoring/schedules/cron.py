@@ -22,6 +22,7 @@ Moments are whole seconds since the epoch.
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -54,6 +55,20 @@ _FIELDS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Which days and times of day an expression names: days are of the month, 0 is Sunday."""
+
+    seconds: frozenset[int]
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    is_either: bool
+    """Whether day of month and day of week are enough each by itself."""
+
+
 class Cron:
     """The moments that an expression names in a time zone."""
 
@@ -80,6 +95,22 @@ class Cron:
         self._is_beat = any(each.startswith("*") for each in fields[:-3])
         if self._first_after(_EPOCH) is None:
             raise ValueError(f"{expression!r} names no time: no day is like that in fifty years")
+
+    def fields(self) -> Days | None:
+        """Return what it names, field by field; None where that takes more than numbers: `L`, or `5#2`."""
+        matcher = self._matcher
+        weekdays = [each for each in matcher.weekdays if isinstance(each, int)]
+        if len(weekdays) < len(matcher.weekdays) or min(matcher.days) < 0:
+            return None
+        return Days(
+            frozenset(matcher.seconds),
+            frozenset(matcher.minutes),
+            frozenset(matcher.hours),
+            frozenset(matcher.days),
+            frozenset(matcher.months),
+            frozenset(each % 7 for each in weekdays),
+            not matcher.day_and,
+        )
 
     def after(self, moment: int) -> int | None:
         """Return the first moment after `moment`; None when there is none in fifty years."""

@@ -7,14 +7,13 @@ Must not know: requests, responses, routes, who asks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Final, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from holdfast.authoring import Registry
-from holdfast.authoring.schedules import SpecProblems, read_moment, read_spec
+from holdfast.authoring.schedules import SpecProblems, read_spec
 from holdfast.client import audited
 from holdfast.controller.inputs import check_run_id
 from holdfast.controller.schedules.acting import Actor
@@ -36,16 +35,15 @@ from holdfast.controller.schedules.documents import (
     fired_document,
     schedule_document,
 )
+from holdfast.controller.schedules.inputs import count_times, encode_input, read_range
+from holdfast.controller.schedules.kept import KeptSchedules
 from holdfast.controller.schedules.state import Backfill, Schedule
-from holdfast.controller.strict import read_json
 from holdfast.errors import HoldfastError, InputError, ScheduleError, UnknownNameError
 from holdfast.ports.engine import Engine
 from holdfast.ports.operations import DropSchedule, Moved
 from holdfast.ports.program import Versioned
 from holdfast.ports.store import Store
 
-BACKFILL_MAX: Final = 1_000
-"""How many times one backfill may ask for."""
 FIRES_SHOWN: Final = 20
 """How many of its last times a schedule is shown with."""
 
@@ -104,7 +102,7 @@ class ScheduleService:
         if known is not None and known.source != "api":
             where = "code" if known.source == "code" else "holdfast.toml"
             raise ScheduleError(name, f"is written in {where}, and cannot be changed here", f"Change it in {where}.")
-        payload = self._encode(spec.workflow, msgspec.json.encode(wanted.input))
+        payload = encode_input(self._registry, spec.workflow, msgspec.json.encode(wanted.input))
         await put_schedule(self._store, Wanted(name, spec, payload, "api"))
         return await self.show(name, payloads=True), known is None
 
@@ -135,17 +133,8 @@ class ScheduleService:
         """
         schedule = await self._read(name)
         zone, now = ZoneInfo(schedule.spec.timezone), await self._store.now()
-        start, end = _moment("/start", wanted.start, zone), _moment("/end", wanted.end, zone)
-        if end > now:
-            raise InputError("the backfill", (("/end", "is yet to come"),))
-        count = 0
-        for due in schedule.times.following(start - 1):
-            if due > end:
-                break
-            count += 1
-            if count > BACKFILL_MAX:
-                words = f"has more than {BACKFILL_MAX:,} times (BACKFILL_MAX): ask for it in parts"
-                raise InputError("the backfill", (("", words),))
+        start, end = read_range(wanted, zone, now)
+        count = count_times(schedule.times, start, end)
         if count:
             wanted_range = Backfill(start - 1, end)
             await self._change(name, "backfill", lambda read, now: decide_backfill(read, now, wanted_range))
@@ -195,19 +184,11 @@ class ScheduleService:
     async def _unknown(self, name: str) -> UnknownNameError:
         return UnknownNameError("schedule", name, tuple(each.name for each in await self._store.schedules()))
 
-    def _encode(self, workflow: str, text: bytes) -> bytes:
-        read_json(text, "the input")
-        try:
-            signature = self._registry.workflow(workflow).signature
-        except UnknownNameError:
-            if any(not each.startswith("task:") for each in self._registry.workflows):
-                raise  # a misspelt name would start runs that nobody claims
-            return text  # nobody's code is here
-        return signature.encode_call(*signature.decode_call(text))
 
-
-def _moment(pointer: str, text: str, zone: ZoneInfo) -> int:
-    try:
-        return read_moment(datetime.fromisoformat(text), zone)
-    except ValueError as error:
-        raise InputError("the backfill", ((pointer, str(error)),)) from None
+def schedules_of(
+    store: Store, engine: Engine, registry: Registry, draw_id: Callable[[], str]
+) -> ScheduleService | KeptSchedules:
+    """Return the service of schedules, wherever they are kept: in the store, or by the engine itself."""
+    if engine.schedules is None:
+        return ScheduleService(store, engine, registry, draw_id)
+    return KeptSchedules(engine.schedules, registry, draw_id)
