@@ -42,6 +42,9 @@ DURATIONS: Final = (
 LIKENESS: Final = 0.8
 """How like a setting's a variable's name has to be, to be taken for a slip of the pen (ratio of equal characters)."""
 
+NO_SETTINGS: Final = frozenset({"TEMPORAL_CLI"})
+"""Variables that are like a setting's, and mean something to somebody else: where a server's program is."""
+
 
 class ScheduleSettings(BaseModel):
     """A schedule in `holdfast.toml`: one table `[schedules.NAME]`. What each key means: see `holdfast.schedule`."""
@@ -334,7 +337,7 @@ def _refuse_slips(names: Iterable[str]) -> None:
     known = [each.upper() for each in Settings.model_fields]
     for name in names:
         setting = name.removeprefix(PREFIX).partition("__")[0]
-        if not name.startswith(PREFIX) or setting in known:
+        if not name.startswith(PREFIX) or setting in known or setting in NO_SETTINGS:
             continue
         same_letters = [each for each in known if sorted(each) == sorted(setting)]
         if meant := same_letters or get_close_matches(setting, known, 1, LIKENESS):

@@ -36,7 +36,9 @@ def test_times_are_written_as_durations_or_in_seconds(monkeypatch):
         load_settings(lease_seconds="soon")
 
 
-@pytest.mark.parametrize("name", ["HOLDFAST_TEST", "HOLDFAST_FAULTS_LOG", "HOLDFAST_POOLS__OCR", "HOLDFASTER"])
+@pytest.mark.parametrize(
+    "name", ["HOLDFAST_TEST", "HOLDFAST_FAULTS_LOG", "HOLDFAST_POOLS__OCR", "HOLDFASTER", "HOLDFAST_TEMPORAL_CLI"]
+)
 def test_variables_of_others_are_left_alone(monkeypatch, name):
     """Programs around Holdfast have variables, too."""
     monkeypatch.setenv(name, "7")
