@@ -42,7 +42,7 @@ class Earlier:
 
     def keep(self, live: Live) -> None:
         """Keep the answers of an execution that goes on as another one."""
-        if live.earlier is None and number_of(live) > 1:
+        if live.earlier is None and _goes_on(live):
             return  # nobody has asked it anything here: it does not know what was before it
         turned_away = live.execution.turned_away
         answers = dict(live.earlier or {})
@@ -62,10 +62,12 @@ class Earlier:
         Raises:
             StoreError: the histories before cannot be read.
         """
-        number = number_of(live)
-        last, answers = self._kept.get(live.run_id, (0, {}))
-        if number > 1 and last != number - 1:
-            answers = await self._read(live, number)
+        answers: dict[str, UpdateCompleted] = {}
+        if _goes_on(live):
+            number = number_of(live)
+            last, answers = self._kept.get(live.run_id, (0, answers))
+            if last != number - 1:
+                answers = await self._read(live, number)
         live.earlier = answers
 
     async def _read(self, live: Live, number: int) -> dict[str, UpdateCompleted]:
@@ -79,9 +81,15 @@ class Earlier:
             events, _, _ = await read_history(self._store, record.execution_id, record.run_id, record.execution)
             answers = _answers_of(events) | answers
             first = events[0]
-            if not isinstance(first, WorkflowStarted) or first.time < began - AGAIN_SECONDS:
+            if not (isinstance(first, WorkflowStarted) and first.continued) or first.time < began - AGAIN_SECONDS:
                 break
         return answers
+
+
+def _goes_on(live: Live) -> bool:
+    """Say whether an execution is what its run went on as, and not another run under the same id."""
+    started = live.execution.runtime.started
+    return started is not None and bool(started.continued)
 
 
 def _answers_of(events: list[AnyEvent]) -> dict[str, UpdateCompleted]:

@@ -84,6 +84,10 @@ async def test_an_update_that_is_sent_again_is_the_same_one(tmp_path: Path) -> N
             assert await handle.update(Register.enter, word, operation_id=word, timeout=20) == word
         await handle.signal(Register.close)
         assert await handle.result() == ["one", "two", "three", "four"]
+        anew = await app.client.start(Register, [], id="r", id_reuse_policy="allow_duplicate")
+        assert await anew.update(Register.enter, "four", operation_id="four", timeout=20) == "four"
+        await anew.signal(Register.close)
+        assert await anew.result() == ["four"], "another run under the same id has never seen it"
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3])
