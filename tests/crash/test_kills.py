@@ -10,8 +10,8 @@ from tests.crash.kills import Campaign
 from tests.crash.planted import BUGS
 from tests.unit.worker.rig import on_loop
 
-KILLS = 9
-RUNS = 200
+KILLS = 6
+RUNS = 140
 CAMPAIGNS_MAX = 4
 
 
