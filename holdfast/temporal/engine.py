@@ -92,7 +92,7 @@ from holdfast.temporal.attributes import add_attribute, is_missing
 from holdfast.temporal.driver import ANSWER, PAUSE, REJECTED, RESUME
 from holdfast.temporal.ends import next_run_of, outcome_of
 from holdfast.temporal.explaining import explain_run
-from holdfast.temporal.failures import error_of, read_failure
+from holdfast.temporal.failures import error_of, read_failure, unavailable
 from holdfast.temporal.own import Answer, Pausing, read_note
 from holdfast.temporal.payloads import NULL, raw_arguments, read_payload, write_payloads
 from holdfast.temporal.records import number_of, record_of, search_of
@@ -168,7 +168,7 @@ class TemporalEngine:
                 answer = await self._start(written, signal)
             except RPCError as error:
                 if error.status != RPCStatusCode.ALREADY_EXISTS:
-                    raise _unavailable(error) from error
+                    raise unavailable(error) from error
             else:
                 record = await self.describe(request.run_id) if not answer.started else None
                 execution = record.execution if record is not None else _named(request.run_id, begin.number)
@@ -280,7 +280,7 @@ class TemporalEngine:
     async def _refuse(self, run_id: str, error: RPCError) -> NoReturn:
         """Raise what a refusal means: there is no such run, or it has ended."""
         if error.status != RPCStatusCode.NOT_FOUND:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         record = await self.describe(run_id)
         raise RunClosedError(run_id, record.status) from None
 
@@ -328,7 +328,7 @@ class TemporalEngine:
         except RPCError as error:
             if error.status in _NOBODY:
                 raise _nobody("update", name, run_id, timeout) from None
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def _update(self, run_id: str, name: str, payload: bytes, operation_id: str) -> bytes:
         handle = self._client.get_workflow_handle(run_id)
@@ -364,7 +364,7 @@ class TemporalEngine:
         except RPCError as error:
             if error.status in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
                 raise RunNotFoundError(execution.workflow_id) from None
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def _find_execution(self, name: str) -> WorkflowExecution | None:
         """Return the execution that is called `ord-1@2` here: each knows the one before it."""
@@ -409,7 +409,7 @@ class TemporalEngine:
         except RPCError as error:
             if is_missing(error):  # so no run has any
                 return [], None
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         following = base64.urlsafe_b64encode(page.next_page_token).decode() if page.next_page_token else None
         records = [record_of(each) for each in page.executions]
         return [each for each in records if not wanted.statuses or each.status in wanted.statuses], following
@@ -422,7 +422,7 @@ class TemporalEngine:
         except RPCError as error:
             if is_missing(error):
                 return 0
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def bulk(self, request: BulkRequest, cursor: str | None, limit: int) -> BulkPage:
         """Do one thing to many runs. See `Engine.bulk`."""
@@ -526,7 +526,7 @@ class TemporalEngine:
             if error.status in {RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED, RPCStatusCode.UNAVAILABLE}:
                 await asyncio.sleep(LOOK_SECONDS)
                 return None
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return page.history.events[0] if page.history.events else None
 
     async def _outcome(self, execution: WorkflowExecution, event: HistoryEvent) -> Outcome:
@@ -550,10 +550,6 @@ def _nobody(kind: str, name: str, run_id: str, seconds: float) -> NoOrchestrator
 
 def _named(run_id: str, number: int) -> str:
     return run_id if number == 1 else f"{run_id}@{number}"
-
-
-def _unavailable(error: RPCError) -> StoreError:
-    return StoreError(f"Temporal refused: {error.message}")
 
 
 def _query_error(name: str, error: RPCError) -> HoldfastError | None:

@@ -20,8 +20,9 @@ from temporalio.exceptions import (
     ChildWorkflowError,
     FailureError,
 )
+from temporalio.service import RPCError
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, StoreError
 from holdfast.history import Failure, describe_failure
 from holdfast.ports.answers import decode_answer, encode_error
 from holdfast.temporal.payloads import write_payloads
@@ -162,3 +163,8 @@ def failure_of(error: BaseException) -> Failure:
 
 
 _decode_tried: Final = msgspec.json.Decoder(Tried).decode
+
+
+def unavailable(error: RPCError) -> StoreError:
+    """Return that the cluster did not do what it was asked for."""
+    return StoreError(f"Temporal refused: {error.message}")

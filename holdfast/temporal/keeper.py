@@ -39,7 +39,7 @@ from holdfast.observe import logger, warn_of
 from holdfast.ports.bus import LOCKS, Bus
 from holdfast.ports.operations import AcquireLease, ReleaseLease
 from holdfast.ports.store import Store
-from holdfast.temporal.failures import carry_delay
+from holdfast.temporal.failures import carry_delay, unavailable
 from holdfast.temporal.locks import LOCK, UNLOCK, WRITE_SECONDS, Asking, Leaving
 from holdfast.temporal.payloads import NULL, raw, read_payload
 
@@ -122,7 +122,7 @@ class LockKeeper:
         try:
             described = await self._client.workflow_service.describe_namespace(request, retry=True)
         except RPCError as error:
-            raise StoreError(f"Temporal refused: {error.message}") from error
+            raise unavailable(error) from error
         self._namespace = described.namespace_info.id
         self._end_listening = self._bus.listen(self._hear)
         self._tasks = [

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.common.v1 import Memo, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import Memo, WorkflowType
 from temporalio.api.schedule.v1 import (
     BackfillRequest,
     Schedule,
@@ -41,10 +41,11 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast.authoring.schedules import ScheduleSpec, decode_spec
-from holdfast.errors import StoreError, UnknownNameError
+from holdfast.errors import UnknownNameError
 from holdfast.history.temporal import QUEUE
 from holdfast.ports.schedules import KeptFire, KeptSchedule
 from holdfast.temporal.ends import STATUSES
+from holdfast.temporal.failures import unavailable
 from holdfast.temporal.own import NAME, Note, digest_of, write_memo
 from holdfast.temporal.payloads import NULL, read_payload, write_payload, write_payloads
 from holdfast.temporal.times import write_policies, write_times
@@ -98,7 +99,7 @@ class TemporalSchedules:
                 await self._service.create_schedule(request)
             except RPCError as error:
                 if error.status != RPCStatusCode.ALREADY_EXISTS:
-                    raise _unavailable(error) from error
+                    raise unavailable(error) from error
                 return await self.put(wanted)  # somebody else was faster; it may say something else
             return True
         if before.memo.fields.get(NAME) == memo.fields[NAME]:
@@ -136,7 +137,7 @@ class TemporalSchedules:
             try:
                 page = await self._service.list_schedules(request)
             except RPCError as error:
-                raise _unavailable(error) from error
+                raise unavailable(error) from error
             for each in page.schedules:
                 info = ScheduleInfo(future_action_times=each.info.future_action_times)
                 kept = _kept(each.schedule_id, each.memo, each.info.workflow_type.name, info)
@@ -188,7 +189,7 @@ class TemporalSchedules:
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 raise UnknownNameError("schedule", name) from None
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
 
 def _memo_of(wanted: KeptSchedule) -> Memo:
@@ -229,7 +230,7 @@ def _kept(name: str, memo: Memo, workflow: str, info: ScheduleInfo) -> KeptSched
             KeptFire(
                 _seconds(each.schedule_time),
                 _seconds(each.actual_time),
-                _started(each.start_workflow_result),
+                each.start_workflow_result.workflow_id,
                 STATUSES.get(each.start_workflow_status, ""),
             )
             for each in reversed(info.recent_actions)
@@ -237,13 +238,5 @@ def _kept(name: str, memo: Memo, workflow: str, info: ScheduleInfo) -> KeptSched
     )
 
 
-def _started(execution: WorkflowExecution) -> str:
-    return execution.workflow_id
-
-
 def _seconds(time: Timestamp) -> float:
     return time.ToDatetime(UTC).timestamp() if time.seconds else 0.0
-
-
-def _unavailable(error: RPCError) -> StoreError:
-    return StoreError(f"Temporal refused: {error.message}")
