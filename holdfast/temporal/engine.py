@@ -20,15 +20,11 @@ from uuid import uuid4
 
 import msgspec
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType, HistoryEventFilterType
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
-    GetWorkflowExecutionHistoryRequest,
-    GetWorkflowExecutionHistoryReverseRequest,
     ListWorkflowExecutionsRequest,
     QueryWorkflowRequest,
     RequestCancelWorkflowExecutionRequest,
@@ -69,7 +65,6 @@ from holdfast.ports.engine import (
     StartRequest,
 )
 from holdfast.ports.operations import (
-    CANCELLED,
     PARKED,
     PAUSED,
     TERMINAL,
@@ -90,7 +85,6 @@ from holdfast.ports.operations import (
 )
 from holdfast.temporal.attributes import add_attribute, is_missing
 from holdfast.temporal.driver import ANSWER, PAUSE, REJECTED, RESUME
-from holdfast.temporal.ends import next_run_of, outcome_of
 from holdfast.temporal.explaining import explain_run
 from holdfast.temporal.failures import error_of, read_failure, unavailable
 from holdfast.temporal.own import Answer, Pausing, read_note
@@ -100,6 +94,7 @@ from holdfast.temporal.runtime import ENGINE
 from holdfast.temporal.schedules import TemporalSchedules
 from holdfast.temporal.starting import FIRST, Existing, decide_start, with_signal, write_start
 from holdfast.temporal.starting import Begin as BeginExecution
+from holdfast.temporal.waiting import Ends
 
 LOOK_SECONDS: Final = 0.25
 """How often to look for new events."""
@@ -113,8 +108,6 @@ ADDED_LOOKS: Final = 12
 """How often a start is tried that needs the search attribute, with more time each time."""
 ANSWER_SECONDS: Final = 30.0
 """How long a run may take to take the answer to a callback."""
-LONG_POLL: Final = timedelta(seconds=30)
-"""How long the server may let us wait for a run's end before we ask again."""
 
 
 class TemporalEngine:
@@ -125,6 +118,7 @@ class TemporalEngine:
         self._client = client
         self._service = client.workflow_service
         self._identity = client.identity
+        self._ends = Ends(client)
 
     def acting_as(self, actor: str) -> TemporalEngine:
         """Return the engine as somebody uses it: events name who that was. See `Engine.acting_as`."""
@@ -345,8 +339,8 @@ class TemporalEngine:
         record = record_of(info)
         if record.status not in TERMINAL:
             return record
-        event = await self._close_event(info.execution)
-        return record_of(info, await self._outcome(info.execution, event)) if event is not None else record
+        event = await self._ends.event(info.execution)
+        return record_of(info, await self._ends.outcome(info.execution, event)) if event is not None else record
 
     async def _described(self, run_id: str) -> DescribeWorkflowExecutionResponse:
         try:
@@ -493,52 +487,18 @@ class TemporalEngine:
 
     async def outcome(self, run_id: str, timeout: float | None) -> Outcome | None:
         """Wait until a run has ended. See `Engine.outcome`."""
-        execution = (await self._described(run_id)).workflow_execution_info.execution
-        if execution.workflow_id == run_id:
-            execution = WorkflowExecution(workflow_id=run_id, run_id=execution.run_id)
+        execution = WorkflowExecution(workflow_id=run_id)
         try:
             async with asyncio.timeout(timeout):
-                return await self._end(execution)
+                try:
+                    return await self._ends.wait(execution)
+                except RunNotFoundError:
+                    named = await self._find_execution(run_id)
+                    if named is None:
+                        raise
+                    return await self._ends.wait(named)
         except TimeoutError:
             return None
-
-    async def _end(self, execution: WorkflowExecution) -> Outcome:
-        while True:
-            event = await self._close_event(execution, wait=True)
-            if event is None:
-                continue
-            following = next_run_of(event)
-            if not following:
-                return await self._outcome(execution, event)
-            execution = WorkflowExecution(workflow_id=execution.workflow_id, run_id=following)
-
-    async def _close_event(self, execution: WorkflowExecution, *, wait: bool = False) -> HistoryEvent | None:
-        """Return the event that ended an execution; None while there is none."""
-        request = GetWorkflowExecutionHistoryRequest(
-            namespace=self._client.namespace,
-            execution=execution,
-            wait_new_event=wait,
-            history_event_filter_type=HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
-        )
-        try:
-            page = await self._service.get_workflow_execution_history(request, timeout=LONG_POLL, retry=True)
-        except RPCError as error:
-            if error.status in {RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED, RPCStatusCode.UNAVAILABLE}:
-                await asyncio.sleep(LOOK_SECONDS)
-                return None
-            raise unavailable(error) from error
-        return page.history.events[0] if page.history.events else None
-
-    async def _outcome(self, execution: WorkflowExecution, event: HistoryEvent) -> Outcome:
-        outcome = outcome_of(event)
-        if outcome.status != CANCELLED:
-            return outcome
-        request = GetWorkflowExecutionHistoryReverseRequest(namespace=self._client.namespace, execution=execution)
-        for each in (await self._service.get_workflow_execution_history_reverse(request)).history.events:
-            if each.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
-                reason = each.workflow_execution_cancel_requested_event_attributes.cause
-                return Outcome(CANCELLED, reason=reason)
-        return outcome
 
 
 _NOBODY: Final = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
