@@ -71,7 +71,7 @@ from holdfast.history import (
     TaskTimedOut,
     TimerFired,
 )
-from holdfast.history.temporal import queue_of
+from holdfast.history.temporal import PINNED, queue_of
 from holdfast.temporal.attributes import FOUND_BY, keywords_of
 from holdfast.temporal.failures import Tried, failure_of, tried_of
 from holdfast.temporal.fan_outs import FanOuts
@@ -131,6 +131,7 @@ class Carrier:
         self.fan_outs = FanOuts(self._begin_chunk, put)
         self._places = Places(name, put)
         self._unsent = 0
+        self._is_pinned = workflow.info().task_queue.startswith(PINNED)
 
     def carry_out(self, command: Command) -> None:
         """Do what the code has asked for. Temporal is told in the order in which it was asked for."""
@@ -161,6 +162,10 @@ class Carrier:
         """Say whether the code still waits for a step, which is over now."""
         return self._cancels.pop(step, None) is not None
 
+    def _queue_of(self, pool: str) -> str | None:
+        """Return where tasks of a pool wait, or children for "default"; None is where this run does."""
+        return None if pool == "default" and not self._is_pinned else queue_of(pool)
+
     # --- Tasks -----------------------------------------------------------------------------------------------------
 
     def schedule_task(self, command: ScheduleTask) -> None:
@@ -172,7 +177,7 @@ class Carrier:
                 args=raw_arguments(command.input),
                 result_type=RawValue,
                 activity_id=command.step,
-                task_queue=None if options.pool == "default" else queue_of(options.pool),
+                task_queue=self._queue_of(options.pool),
                 start_to_close_timeout=_seconds(options.timeout, GRACE_SECONDS) or FOREVER,
                 schedule_to_start_timeout=_seconds(options.queue_timeout),
                 schedule_to_close_timeout=_seconds(options.total_timeout),
@@ -211,7 +216,7 @@ class Carrier:
                 raw(argument),
                 result_type=RawValue,
                 activity_id=f"{command.step}/{number}",
-                task_queue=None if options.pool == "default" else queue_of(options.pool),
+                task_queue=self._queue_of(options.pool),
                 start_to_close_timeout=FOREVER,  # items have time-outs of their own
                 heartbeat_timeout=timedelta(seconds=self._shared.lease_seconds),
                 retry_policy=CHUNK_RETRY,
@@ -292,6 +297,7 @@ class Carrier:
                 command.workflow,
                 args=raw_arguments(command.input),
                 id=command.run_id,
+                task_queue=self._queue_of("default"),
                 result_type=RawValue,
                 parent_close_policy=_PARENT_CLOSE[command.parent_close],
                 cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,

@@ -86,6 +86,14 @@ _SETTLING: Final = (CompleteUpdate, ReleaseLock)
 _CLOSING: Final = (CompleteRun, FailRun, CancelRun, ContinueRun)
 
 
+class PinnedError(Exception):
+    """The run is for another version of the code."""
+
+    def __init__(self, version: str) -> None:
+        """Say which."""
+        super().__init__(f"the run is pinned to version {version!r}, and this process has another one")
+
+
 class Driver:
     """Drives one execution of a workflow on Temporal's loop. See the module's theory of operation."""
 
@@ -99,6 +107,9 @@ class Driver:
         """
         info = workflow.info()
         self._note = read_note(info.raw_memo)
+        if definition.pinned and self._note.code_version not in {"", definition.code_version}:
+            # Temporal tries again until somebody has it who has that version.
+            raise PinnedError(self._note.code_version)
         self._inbox: list[InputEvent] = []
         self._drains = 0
         self._answered: set[str] = set()

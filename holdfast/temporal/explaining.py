@@ -12,6 +12,7 @@ from datetime import UTC
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 
+from holdfast.history.temporal import PINNED
 from holdfast.ports.engine import Cause, Explanation
 from holdfast.ports.operations import TERMINAL
 from holdfast.temporal.locks import LOCK, UNLOCK
@@ -31,8 +32,15 @@ def _causes(described: DescribeWorkflowExecutionResponse, status: str) -> Iterat
     yield from map(_under_way, described.pending_activities)
     for child in described.pending_children:
         yield Cause("child", f"child {child.workflow_id} is under way", run=child.workflow_id)
-    if described.HasField("pending_workflow_task") and described.pending_workflow_task.attempt > 1:
-        text = f"its code fails, attempt {described.pending_workflow_task.attempt}: see the worker's log"
+    queue = described.workflow_execution_info.task_queue
+    task = described.pending_workflow_task if described.HasField("pending_workflow_task") else None
+    if queue.startswith(PINNED) and task is not None and not task.HasField("started_time"):
+        workflow, _, version = queue.removeprefix(PINNED).rpartition("@")
+        text = f"it is pinned to version {version!r} of {workflow}, and no process with it has taken what came"
+        remedy = f"start an orchestrator with the code of version {version!r}"
+        yield Cause("no-code", text, remedy=remedy)
+    if task is not None and task.attempt > 1:
+        text = f"its code fails, attempt {task.attempt}: see the worker's log"
         yield Cause("no-code", text)
 
 

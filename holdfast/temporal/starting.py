@@ -21,7 +21,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from holdfast.errors import NotOnEngineError, RunConflictError
-from holdfast.history.temporal import QUEUE
+from holdfast.history.temporal import QUEUE, pinned_queue_of
 from holdfast.ports.engine import StartRequest
 from holdfast.ports.operations import (
     ALLOW_DUPLICATE,
@@ -116,13 +116,11 @@ def write_start(request: StartRequest, begin: Begin, namespace: str, identity: s
     """
     if request.notify:
         raise NotOnEngineError("notice of a run's end (notify)", ENGINE)
-    if request.pin:
-        raise NotOnEngineError("pinned version (pinned=True)", ENGINE)
     written = StartWorkflowExecutionRequest(
         namespace=namespace,
         workflow_id=request.run_id,
         workflow_type=WorkflowType(name=request.workflow),
-        task_queue=TaskQueue(name=QUEUE),
+        task_queue=TaskQueue(name=pinned_queue_of(request.workflow, request.pin) if request.pin else QUEUE),
         input=write_payloads(request.input),
         identity=identity,
         request_id=uuid4().hex,

@@ -19,7 +19,7 @@ from holdfast.authoring import Registry
 from holdfast.engine import install_waits
 from holdfast.errors import StoreError
 from holdfast.history import TaskOptions
-from holdfast.history.temporal import QUEUE, queue_of
+from holdfast.history.temporal import QUEUE, pinned_queue_of, queue_of
 from holdfast.observe import logger
 from holdfast.ports.task import TaskRunner
 from holdfast.temporal.activities import Activities
@@ -88,14 +88,18 @@ class TemporalWorker:
         beat = settings.lease_seconds / BEATS_PER_LEASE
         served = dict(settings.pools) if runner is not None else {}
         queues = {queue_of(pool): slots for pool, slots in served.items()}
-        if adapters:
-            queues.setdefault(QUEUE, 0)
+        workflows_of = {QUEUE: adapters}
+        if settings.runs_workflows:
+            for each in registry.workflows.values():
+                if each.pinned:  # in a queue of its own, so that nobody with another version takes it
+                    workflows_of[pinned_queue_of(each.name, each.code_version)] = [make_adapter(each, shared)]
+        queues = {**dict.fromkeys(workflows_of, 0), **queues} if adapters else queues
         activities = Activities(runner, options_of, jitter, side_effects, beat)
         self._workers = [
             Worker(
                 client,
                 task_queue=queue,
-                workflows=adapters if queue == QUEUE else [],
+                workflows=workflows_of.get(queue, []),
                 activities=activities.callables,
                 no_remote_activities=not slots,
                 interceptors=[HeaderInterceptor()],

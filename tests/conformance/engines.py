@@ -30,7 +30,6 @@ KILLED_ON_POSTGRES = frozenset({"a_run_continues_as_new_with_its_mail", "a_child
 ABSENT_ON_TEMPORAL: Mapping[str, str] = {
     "a_fork_repeats_nothing_that_was_recorded": "fork",
     "a_run_that_does_not_fit_waits_for_code_that_does": "parking of runs that diverge",
-    "a_pinned_run_is_for_the_version_it_began_with": "pinned versions",
     "timers_fire_in_their_order": "one drain for each input: these timers fire together, and the tasks after them race",
 }
 """Scenarios that need what there is not on Temporal, each with what that is. See docs/how-to/temporal.md."""
@@ -42,6 +41,7 @@ SHORT_ON_TEMPORAL = frozenset(
         "a_lock_is_given_back_on_any_end",
         "a_patch_is_answered_once",
         "a_paused_run_does_not_move",
+        "a_pinned_run_is_for_the_version_it_began_with",
         "a_run_continues_as_new_with_its_mail",
         "a_run_is_found_by_what_it_says_of_itself",
         "a_run_whose_time_is_up_ends",

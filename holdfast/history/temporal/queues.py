@@ -10,6 +10,13 @@ from typing import Final
 
 QUEUE: Final = "holdfast"
 """The task queue of workflows, and of tasks of pool `default`."""
+PINNED: Final = f"{QUEUE}:pinned:"
+"""What the task queue of a pinned workflow begins with."""
+
+
+def pinned_queue_of(workflow: str, version: str) -> str:
+    """Return the task queue on which runs wait that are pinned to a version: who serves it has that version."""
+    return f"{PINNED}{workflow}@{version}"
 
 
 def queue_of(pool: str) -> str:
