@@ -13,6 +13,9 @@ what it means.
 
 Every grant rings, and everybody hears it. Whoever is next looks each time; with others before us, only when so many
 have been granted something that it may nearly be our turn. A ring that was lost costs no more than LOOK_SECONDS_MAX.
+
+Where no ring arrives, as behind a pooler, looks are all that a grant is noticed by, and what they cost is taken from
+whoever holds the lock. So how fast lines move is measured, and one looks when half of those before us should be gone.
 """
 
 from __future__ import annotations
@@ -36,6 +39,8 @@ LOOK_SECONDS_MIN: Final = 0.01
 LOOK_SECONDS_MAX: Final = 0.25
 """How often our place is looked at: sooner the fewer stand before us, and ever more slowly while nobody moves; at most
 so often where every grant is heard."""
+PATIENCE: Final = 0.5
+"""A look waits for this share of the time for which the line has not moved, or is expected to take."""
 NEAR: Final = 1
 """With so many before us, each ring may be about us: two that came together are one."""
 
@@ -47,6 +52,8 @@ class LockLines:
         """Work on the locks in `store`; whoever waits hears on `bus` of grants."""
         self._store = store
         self._bus = bus
+        self._pace = LOOK_SECONDS_MIN
+        """How long the line waited in last took to move by one, in seconds."""
 
     async def acquire(self, name: str, slots: int, holder: str, lease_seconds: float) -> PlaceLease:
         """Wait in line until one of `slots` places of `name` is held.
@@ -60,17 +67,19 @@ class LockLines:
         operation = AcquireLease(name, slots, holder, lease_seconds)
         loop = asyncio.get_running_loop()
         token = 0
+        seen = Seen(self._pace)
         try:
             with self._hearing() as grants:
                 while not token:
                     asked_at = loop.time()
-                    token = await self._ask(operation) or await self._wait(operation, asked_at, grants)
+                    token = await self._ask(operation) or await self._wait(operation, asked_at, grants, seen)
         except BaseException:
             # Also when a write failed: it may be there nevertheless. If this one fails, too, the place runs out.
             with contextlib.suppress(StoreError, TimeoutError):
                 async with asyncio.timeout(LEAVE_SECONDS):
                     await self._leave(name, holder)
             raise
+        self._pace = seen.pace
         return PlaceLease(name, token, holder)
 
     async def release(self, lease: PlaceLease) -> None:
@@ -93,24 +102,25 @@ class LockLines:
     async def _leave(self, name: str, holder: str) -> None:
         await self._store.write([ReleaseLease(name, holder)])  # LockLost is as good
 
-    async def _wait(self, operation: AcquireLease, asked_at: float, grants: Grants) -> int:
+    async def _wait(self, operation: AcquireLease, asked_at: float, grants: Grants, seen: Seen) -> int:
         """Return the token of our place when it holds; 0 when it is time to ask again."""
         loop = asyncio.get_running_loop()
         ask_at = asked_at + operation.lease_seconds / ASKS_PER_LEASE
-        pause, ahead = LOOK_SECONDS_MIN, 0
         while (left := ask_at - loop.time()) > 0:
             hears_all = self._bus is not None and self._bus.reaches
-            await grants.wait(ahead - NEAR, min(LOOK_SECONDS_MAX if hears_all else pause, left))
+            pause = LOOK_SECONDS_MAX if hears_all else seen.pause(loop.time())
+            await grants.wait(seen.ahead - NEAR, min(pause, left))
             place = await self._store.place(operation.name, operation.holder)
             if place is None:
                 return 0
             if place.token:
                 # What was granted long ago, because this process stood still, may be about to run out.
                 return place.token if loop.time() < ask_at else 0
-            if place.next_expiry is not None and place.next_expiry <= await self._store.now():
-                return 0
-            before, ahead = ahead, place.ahead
-            pause = min(LOOK_SECONDS_MIN * (ahead + 1) if ahead != before else pause * 2, LOOK_SECONDS_MAX)
+            if place.next_expiry is not None and seen.is_over(place.next_expiry, loop.time()):
+                seen.note_time(await self._store.now(), loop.time())
+                if seen.is_over(place.next_expiry, loop.time()):
+                    return 0
+            seen.note_ahead(place.ahead, loop.time())
         return 0
 
     @contextlib.contextmanager
@@ -122,6 +132,41 @@ class LockLines:
         finally:
             if quiet is not None:
                 quiet()
+
+
+class Seen:
+    """What one request has seen of the line that it waits in. Times are the event loop's unless it says otherwise."""
+
+    def __init__(self, pace: float) -> None:
+        """Begin to wait in a line that is taken to move by one every `pace` seconds."""
+        self.pace = pace
+        self.ahead = 0
+        """How many stood before us when it was looked at last."""
+        self._moved_at: float | None = None
+        self._behind: float | None = None
+        """By how much the event loop's time is behind the store's; None before that was asked."""
+
+    def pause(self, time: float) -> float:
+        """Return for how many seconds to wait before the next look, where no ring tells of a grant."""
+        if self._moved_at is None:
+            return LOOK_SECONDS_MIN
+        likely = max(time - self._moved_at, self.ahead * self.pace)
+        return min(max(PATIENCE * likely, LOOK_SECONDS_MIN), LOOK_SECONDS_MAX)
+
+    def note_ahead(self, ahead: int, time: float) -> None:
+        """Note how many stand before us."""
+        if self._moved_at is not None and ahead < self.ahead:
+            self.pace = (time - self._moved_at) / (self.ahead - ahead)
+        if self._moved_at is None or ahead != self.ahead:
+            self.ahead, self._moved_at = ahead, time
+
+    def note_time(self, now: float, time: float) -> None:
+        """Note the store's time, which is `now`."""
+        self._behind = now - time
+
+    def is_over(self, expiry: float, time: float) -> bool:
+        """Say whether the store's time may be `expiry` by now."""
+        return self._behind is None or expiry <= time + self._behind
 
 
 class Grants:

@@ -194,7 +194,8 @@ def preamble(address: Address) -> str:
     """Return what a transaction has to be told first, where nothing can be told to a connection once and for all."""
     if not address.is_pooled:
         return ""
-    return "".join(f"SELECT set_config('{name}', '{value}', true);" for name, value in _settings(address).items())
+    told = (f"set_config('{name}', '{value}', true)" for name, value in _settings(address).items())
+    return f"SELECT {','.join(told)};"
 
 
 def _options(address: Address, purpose: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 
 from holdfast.errors import LockLost
 from holdfast.locks import LockLines
+from holdfast.locks.leases import LOOK_SECONDS_MAX, LOOK_SECONDS_MIN, Seen
 from holdfast.ports.operations import BreakLock
 from tests.unit.locks.rig import LEASE, opened
 from tests.unit.worker.rig import on_loop, pause
@@ -99,3 +100,28 @@ async def test_a_broken_lock_is_lost(tmp_path):
         with pytest.raises(LockLost):
             await lines.release(first)
         await lines.release(second)
+
+
+def test_without_rings_a_line_is_looked_at_as_fast_as_it_moves():
+    """Half of the time that those before us should take; what takes longer is looked at ever more slowly."""
+    seen = Seen(pace=0.02)
+    assert seen.pause(100.0) == LOOK_SECONDS_MIN  # not seen yet
+    seen.note_ahead(4, 100.0)
+    assert seen.pause(100.0) == pytest.approx(0.04)
+    seen.note_ahead(2, 100.1)
+    assert seen.pace == pytest.approx(0.05)  # it moved by two
+    assert seen.pause(100.1) == pytest.approx(0.05)
+    seen.note_ahead(2, 100.3)
+    assert seen.pause(100.3) == pytest.approx(0.1)
+    seen.note_ahead(0, 100.4)
+    assert seen.pause(100.4) == LOOK_SECONDS_MIN
+    assert seen.pause(200.0) == LOOK_SECONDS_MAX
+
+
+def test_the_time_is_asked_only_when_a_lease_may_be_over():
+    """What was asked once is reckoned from, and asked again before anybody is taken for dead."""
+    seen = Seen(pace=0.02)
+    assert seen.is_over(1_000.0, 5.0)  # nothing is known of the store's time
+    seen.note_time(900.0, 5.0)
+    assert not seen.is_over(1_000.0, 104.0)
+    assert seen.is_over(1_000.0, 105.0)
