@@ -45,6 +45,7 @@ class FreezeCampaign(Campaign):
         """Freeze `freezes` times while there are `runs` runs under way, then let all runs end, and check everything."""
         began = time.monotonic()
         client = await Client.connect(f"sqlite:///{self.store}")
+        self._ended: list[asyncio.subprocess.Process] = []  # those that were killed here; another may not be there yet
         processes: list[asyncio.subprocess.Process] = []
         try:
             inspector = Inspector(client._stack.store, self.folder, zombies=True)
@@ -60,7 +61,8 @@ class FreezeCampaign(Campaign):
                         self._add_pieces(runs - (self._pieces - inspector.closed), ())
                         await asyncio.sleep(LOOK_SECONDS)
                         await inspector.look_after_death()
-                        inspector.problems += [f"{each} ended by itself" for each in processes if each.returncode]
+                        ended = [each for each in processes if each.returncode and each not in self._ended]
+                        inspector.problems += [f"{each} ended by itself" for each in ended]
                     freezing.cancel()
             finally:
                 for process in processes:
@@ -107,6 +109,7 @@ class FreezeCampaign(Campaign):
             self.tally.kills[place] += 1
             await asyncio.sleep(self._lease * self._random.uniform(0.2, 3.0))
             if self._random.random() < DEATHS_SHARE:
+                self._ended.append(frozen)
                 frozen.kill()
                 await frozen.wait()
                 processes[0] = await self._start(self._arm())

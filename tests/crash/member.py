@@ -13,8 +13,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from holdfast.cli import main as holdfast
@@ -54,6 +54,26 @@ class Member:
     def go_on(self) -> None:
         """Let the process go on."""
         os.kill(self.pid, signal.SIGCONT)
+
+    @contextmanager
+    def silent_sidecar(self) -> Iterator[None]:
+        """Freeze what renews its lease: the process hears that it has lost it by what it writes, and not before."""
+        (sidecar,) = (each for each in children_of(self.pid) if b"holdfast.worker.sidecar" in _command_of(each))
+        os.kill(sidecar, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):  # it ends with the lease
+                os.kill(sidecar, signal.SIGCONT)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process's main thread started."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def _command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 @asynccontextmanager

@@ -436,8 +436,11 @@ async def test_control_c_prints_no_traceback_of(tmp_path):
     pid_file = tmp_path / "pid"
     script = write_script(
         tmp_path,
+        before="import signal",
         names="tasks.spin",
         body=f"""
+            # Without a handler of the loop's a signal that comes right before the loop sleeps wakes nobody.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, print)
             started = Started(runner, call_defined(tasks.spin, {str(pid_file)!r}, isolation='process'))
             try:
                 await started.outcome(60)
