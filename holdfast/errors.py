@@ -105,7 +105,7 @@ class HoldfastWarning(UserWarning):
     """Something that will hurt later, said once."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class HoldfastError(Exception):
     """Base of every error raised on purpose."""
 
@@ -116,6 +116,12 @@ class HoldfastError(Exception):
     def message(self) -> str:
         """Say what happened, where, why, and what to do."""
         return (self.__doc__ or "").split("\n")[0]
+
+    def __repr__(self) -> str:
+        """Return the name with all fields."""
+        # Once here, and not made for each class: making methods is what loading this module takes.
+        values = (f"{each.name}={getattr(self, each.name)!r}" for each in fields(self))
+        return f"{type(self).__qualname__}({', '.join(values)})"
 
     def __str__(self) -> str:
         """Return the message, led by its code."""
@@ -133,7 +139,7 @@ def _rebuild(kind: type[HoldfastError], values: dict[str, Any]) -> HoldfastError
 # --- Definitions -------------------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DefinitionError(HoldfastError):
     """A workflow or task definition that cannot work."""
 
@@ -150,14 +156,12 @@ class DefinitionError(HoldfastError):
         return f"{self.what}{place}{remedy}"
 
 
-@dataclass(eq=False)
 class DuplicateNameError(DefinitionError):
     """Two definitions share one name."""
 
     code: ClassVar[str] = "HF102"
 
 
-@dataclass(eq=False)
 class OutsideWorkflowError(DefinitionError):
     """Something that only means something inside a workflow was called elsewhere."""
 
@@ -167,14 +171,13 @@ class OutsideWorkflowError(DefinitionError):
 # --- Workflow code -----------------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class WorkflowCodeError(HoldfastError):
     """Workflow code did what a workflow may not do."""
 
     code: ClassVar[str] = "HF200"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NondeterminismError(WorkflowCodeError):
     """Workflow code asked for something that a replay would answer differently."""
 
@@ -193,7 +196,7 @@ class NondeterminismError(WorkflowCodeError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DuplicateKeyError(WorkflowCodeError):
     """Two steps of one execution were given the same key."""
 
@@ -213,7 +216,7 @@ class DuplicateKeyError(WorkflowCodeError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ReadOnlyError(WorkflowCodeError):
     """A query or a validator tried to change the run."""
 
@@ -230,7 +233,7 @@ class ReadOnlyError(WorkflowCodeError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LivelockError(WorkflowCodeError):
     """A workflow ran on and on without ever waiting."""
 
@@ -247,7 +250,7 @@ class LivelockError(WorkflowCodeError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NotOnEngineError(WorkflowCodeError):
     """Something was asked for that the engine which runs it does not have."""
 
@@ -271,14 +274,13 @@ class NotOnEngineError(WorkflowCodeError):
 # --- Replay ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class ReplayError(HoldfastError):
     """The code and the history disagree."""
 
     code: ClassVar[str] = "HF300"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DivergenceError(ReplayError):
     """The code did something else than its history says it did."""
 
@@ -303,7 +305,7 @@ class DivergenceError(ReplayError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class HistoryError(ReplayError):
     """A history that no execution can have written."""
 
@@ -319,7 +321,7 @@ class HistoryError(ReplayError):
         return f"{self.what}{place}\n{self.hint}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PrunedError(HistoryError):
     """What was asked for was pruned: its run ended long ago."""
 
@@ -331,14 +333,13 @@ class PrunedError(HistoryError):
 # --- Payloads ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class PayloadError(HoldfastError):
     """A value cannot travel."""
 
     code: ClassVar[str] = "HF400"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EncodeError(PayloadError):
     """A value has no JSON form."""
 
@@ -359,7 +360,7 @@ class EncodeError(PayloadError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class InputError(PayloadError):
     """A value does not fit what is expected."""
 
@@ -375,7 +376,7 @@ class InputError(PayloadError):
         return f"{self.what} does not fit\n{lines}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PayloadTooLargeError(PayloadError):
     """A value is larger than a payload may be."""
 
@@ -396,7 +397,7 @@ class PayloadTooLargeError(PayloadError):
 # --- Outcomes, as workflow code and callers see them -------------------------------------------------------------
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TaskError(HoldfastError):
     """A task failed for good."""
 
@@ -418,7 +419,7 @@ class TaskError(HoldfastError):
         return f"task {self.step} failed after {tries}: {self.type}: {self.text}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TaskTimeoutError(TaskError, TimeoutError):
     """A task ran out of time for good."""
 
@@ -433,7 +434,7 @@ class TaskTimeoutError(TaskError, TimeoutError):
         return f"task {self.step} timed out ({self.timeout}) after {tries}: {self.text}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class FanOutError(TaskError):
     """Items of a `map_tasks` failed, and it was not told to collect failures."""
 
@@ -447,7 +448,7 @@ class FanOutError(TaskError):
         return f"{self.failed} item(s) of {self.step} failed; first, item {self.index}: {self.type}: {self.text}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RateLimited(HoldfastError):  # noqa: N818 - says what happened, as receivers say it
     """A task was told by a receiver to come again later; tasks raise it themselves.
 
@@ -475,7 +476,7 @@ class RateLimited(HoldfastError):  # noqa: N818 - says what happened, as receive
         return f"a receiver said to come again later; {frozen} for {self.retry_after}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ModelError(HoldfastError):
     """A language model did not answer: it cannot be reached, is overloaded, or what it sent broke off."""
 
@@ -492,7 +493,6 @@ class ModelError(HoldfastError):
         return f"model {self.model!r}: {self.what}{remedy}"
 
 
-@dataclass(eq=False)
 class ModelRequestError(ModelError):
     """A language model refused what it was asked: a wrong key, an unknown model, a context that is too long."""
 
@@ -500,14 +500,13 @@ class ModelRequestError(ModelError):
     retryable: ClassVar[bool] = False
 
 
-@dataclass(eq=False)
 class AnswerError(ModelError):
     """A language model's answer does not fit the type that was asked for, also after it was told so."""
 
     code: ClassVar[str] = "HF532"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class BudgetUsedUp(HoldfastError):  # noqa: N818 - says what happened
     """Nothing is left of a budget to pay a request to a language model from: its run is parked until there is more."""
 
@@ -528,7 +527,7 @@ class BudgetUsedUp(HoldfastError):  # noqa: N818 - says what happened
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class BudgetBusy(RateLimited):
     """What is left of a budget is set aside for requests that are under way, and may cost less than that.
 
@@ -548,7 +547,7 @@ class BudgetBusy(RateLimited):
         return f"the rest of budget {self.name!r} of {self.per} {self.scope} is set aside for requests under way"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class HostBusy(RateLimited):
     """A host said to come again later, to this caller or to another one in the fleet; or it is not yet one's turn.
 
@@ -566,7 +565,7 @@ class HostBusy(RateLimited):
         return f"{self.host}: {self.reason}; the next call may be made in {_seconds(self.retry_after)}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CircuitOpen(RateLimited):
     """A host fails, so nobody in the fleet calls it for a while; then one call finds out whether it is back.
 
@@ -588,7 +587,7 @@ class CircuitOpen(RateLimited):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CallError(HoldfastError):
     """A call through `holdfast.http` that did not succeed."""
 
@@ -613,7 +612,6 @@ class CallError(HoldfastError):
         return ""
 
 
-@dataclass(eq=False)
 class CallFailedError(CallError):
     """There is no answer, or one that says that another attempt may succeed: a time-out, a reset, 500, 503."""
 
@@ -624,7 +622,6 @@ class CallFailedError(CallError):
         return "It is tried again as the task's Retry says. Whether the host did what it was asked is not known."
 
 
-@dataclass(eq=False)
 class CallRefusedError(CallError):
     """The host's answer says that the same call never succeeds: 400, 401, 403, 404, 422."""
 
@@ -636,7 +633,7 @@ class CallRefusedError(CallError):
         return "It is not tried again. To take such an answer as it is: accept=[STATUS]."
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ApiDrift(CallError):  # noqa: N818 - says what happened
     """An answer is not what the code expects: a field is missing, has another type, or a value that is not known.
 
@@ -667,7 +664,6 @@ class ApiDrift(CallError):  # noqa: N818 - says what happened
         )
 
 
-@dataclass(eq=False)
 class ForbiddenTargetError(CallError):
     """A call, or a redirect, leads to where this code may not reach: this machine, its neighbours, another scheme."""
 
@@ -683,7 +679,7 @@ def _seconds(time: str | float | timedelta) -> str:
     return f"{time:.3g} s" if isinstance(time, float | int) else str(time)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ChildError(HoldfastError):
     """A child run ended without a result, or could not be started."""
 
@@ -710,7 +706,7 @@ class ChildError(HoldfastError):
         return f"child {self.step} (run {self.run_id!r}) {words}" + (f": {why}" if why else "")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class MessageError(HoldfastError):
     """A message from a workflow to another run could not be delivered."""
 
@@ -727,7 +723,7 @@ class MessageError(HoldfastError):
         return f"{self.step} did not reach run {self.run_id!r}: {self.type}: {self.text}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RunError(HoldfastError):
     """A run ended without a result."""
 
@@ -743,7 +739,6 @@ class RunError(HoldfastError):
         return f"run {self.run_id!r} ended without a result: {self.type}: {self.text}"
 
 
-@dataclass(eq=False)
 class RunFailedError(RunError):
     """A run failed."""
 
@@ -754,7 +749,6 @@ class RunFailedError(RunError):
         return f"run {self.run_id!r} failed: {self.type}: {self.text}"
 
 
-@dataclass(eq=False)
 class RunCancelledError(RunError):
     """A run was cancelled."""
 
@@ -765,7 +759,6 @@ class RunCancelledError(RunError):
         return f"run {self.run_id!r} was cancelled" + (f": {self.text}" if self.text else "")
 
 
-@dataclass(eq=False)
 class RunTerminatedError(RunError):
     """A run was terminated."""
 
@@ -776,7 +769,6 @@ class RunTerminatedError(RunError):
         return f"run {self.run_id!r} was terminated" + (f": {self.text}" if self.text else "")
 
 
-@dataclass(eq=False)
 class RunTimedOutError(RunError):
     """A run took longer than it was allowed to."""
 
@@ -790,14 +782,13 @@ class RunTimedOutError(RunError):
 # --- Requests ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class RequestError(HoldfastError):
     """A request that cannot be served."""
 
     code: ClassVar[str] = "HF600"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RunNotFoundError(RequestError):
     """No run has this id."""
 
@@ -810,7 +801,7 @@ class RunNotFoundError(RequestError):
         return f"there is no run {self.run_id!r}\nSee what there is: holdfast runs list"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RunClosedError(RequestError):
     """The run has ended and takes no more messages."""
 
@@ -824,7 +815,7 @@ class RunClosedError(RequestError):
         return f"run {self.run_id!r} is {self.status} and takes no more messages"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RunConflictError(RequestError):
     """The run id is taken by other work."""
 
@@ -847,7 +838,7 @@ class RunConflictError(RequestError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UnknownNameError(RequestError):
     """Nothing is registered under this name."""
 
@@ -868,7 +859,7 @@ class UnknownNameError(RequestError):
         return f"there is no {self.kind} {self.name!r}.{asked}\n{there}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UpdateRejectedError(RequestError):
     """A validator refused an update; nothing was recorded."""
 
@@ -883,7 +874,7 @@ class UpdateRejectedError(RequestError):
         return f"update {self.name!r} was rejected: {self.type}: {self.text}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class QueryError(RequestError):
     """A query handler raised."""
 
@@ -898,7 +889,7 @@ class QueryError(RequestError):
         return f"query {self.name!r} failed: {self.type}: {self.text}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UpdateFailedError(RequestError):
     """The handler of an update raised; the run goes on."""
 
@@ -918,7 +909,7 @@ class UpdateFailedError(RequestError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NoOrchestratorError(RequestError):
     """Nobody who could answer is alive."""
 
@@ -931,7 +922,7 @@ class NoOrchestratorError(RequestError):
         return f"no orchestrator answered {self.what}\nStart one: holdfast orchestrator MODULE (or holdfast dev MODULE)"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RunStateError(RequestError):
     """The run is not in a state in which this can be done."""
 
@@ -950,7 +941,6 @@ class RunStateError(RequestError):
         )
 
 
-@dataclass(eq=False)
 class CallbackError(RequestError):
     """A callback that was never made: its token is wrong."""
 
@@ -964,7 +954,7 @@ class CallbackError(RequestError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CallbackGoneError(CallbackError):
     """A callback that was made here, and that nobody waits for any more."""
 
@@ -981,7 +971,7 @@ class CallbackGoneError(CallbackError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ForkError(RequestError):
     """A run cannot be forked like that."""
 
@@ -997,7 +987,7 @@ class ForkError(RequestError):
         return f"{self.execution!r} cannot be forked: {self.what}\n{self.remedy}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class BacklogFullError(RequestError):
     """Too many runs wait for an orchestrator; no more are started."""
 
@@ -1013,7 +1003,7 @@ class BacklogFullError(RequestError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class KeyReusedError(RequestError):
     """The idempotency key was used for another request."""
 
@@ -1029,7 +1019,7 @@ class KeyReusedError(RequestError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class KeyInUseError(RequestError):
     """A request with this idempotency key is being carried out."""
 
@@ -1045,7 +1035,7 @@ class KeyInUseError(RequestError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class KeyNameError(RequestError):
     """An API key cannot have, or cannot go on having, this name."""
 
@@ -1061,7 +1051,7 @@ class KeyNameError(RequestError):
         return f"API key {self.name!r} {self.what}\n{self.remedy}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SignatureError(RequestError):
     """A delivery to a webhook that was not signed as it has to be."""
 
@@ -1078,7 +1068,7 @@ class SignatureError(RequestError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DeliveryError(RequestError):
     """A genuine delivery of which no run and no signal could be made."""
 
@@ -1094,14 +1084,13 @@ class DeliveryError(RequestError):
         return f"webhook {self.webhook!r} could not take the delivery: {self.what}{remedy}"
 
 
-@dataclass(eq=False)
 class DeliveryConflictError(DeliveryError):
     """A delivery that says it is one that came before, and is not."""
 
     code: ClassVar[str] = "HF632"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ScheduleError(RequestError):
     """A schedule does not allow what was asked of it."""
 
@@ -1116,7 +1105,7 @@ class ScheduleError(RequestError):
         return f"schedule {self.schedule!r} {self.what}" + (f"\n{self.remedy}" if self.remedy else "")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class HttpError(RequestError):
     """A request that is wrong as HTTP, whatever it asks for."""
 
@@ -1129,28 +1118,24 @@ class HttpError(RequestError):
         return self.what
 
 
-@dataclass(eq=False)
 class UnauthenticatedError(HttpError):
     """A request that shows no API key, or none that is valid."""
 
     code: ClassVar[str] = "HF651"
 
 
-@dataclass(eq=False)
 class NotAllowedError(HttpError):
     """A request for what its API key, or the page it comes from, may not do."""
 
     code: ClassVar[str] = "HF652"
 
 
-@dataclass(eq=False)
 class MediaTypeError(HttpError):
     """A body that says it is something else than JSON in UTF-8."""
 
     code: ClassVar[str] = "HF653"
 
 
-@dataclass(eq=False)
 class TooManyRequestsError(HttpError):
     """More requests than a key may make, or than are served at a time."""
 
@@ -1160,14 +1145,13 @@ class TooManyRequestsError(HttpError):
 # --- Leases ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class LeaseError(HoldfastError):
     """Somebody else holds it, or took it."""
 
     code: ClassVar[str] = "HF700"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LeaseHeld(LeaseError):  # noqa: N818 - a public name of the contract
     """Somebody who is alive holds this lease."""
 
@@ -1181,7 +1165,7 @@ class LeaseHeld(LeaseError):  # noqa: N818 - a public name of the contract
         return f"{self.name!r} is held by {self.holder}, which is alive\nTry again after it has finished or died."
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LeaseLost(LeaseError):  # noqa: N818 - a public name of the contract
     """The lease expired and somebody else may hold it now."""
 
@@ -1197,7 +1181,7 @@ class LeaseLost(LeaseError):  # noqa: N818 - a public name of the contract
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LockLost(LeaseError):  # noqa: N818 - a public name of the contract
     """The lock was broken or re-granted; its old token is refused."""
 
@@ -1211,7 +1195,7 @@ class LockLost(LeaseError):  # noqa: N818 - a public name of the contract
         return f"lock {self.name!r} is no longer held with token {self.token}: it was broken or given to another"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class AlreadyProcessed(LeaseError):  # noqa: N818 - a public name of the contract
     """The ledger says this is done."""
 
@@ -1224,7 +1208,7 @@ class AlreadyProcessed(LeaseError):  # noqa: N818 - a public name of the contrac
         return f"{self.name!r} was already processed: its result stands in the ledger"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class FencedError(LeaseError):
     """A write by a member that is no longer the newest owner."""
 
@@ -1241,7 +1225,7 @@ class FencedError(LeaseError):
         return f"{self.what} was refused: its author lost the lease and the work has another owner now"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class InboxUnreadError(LeaseError):
     """An execution may not close while it has mail it has not read."""
 
@@ -1257,7 +1241,7 @@ class InboxUnreadError(LeaseError):
 # --- Store, settings, extras -------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class StoreError(HoldfastError):
     """The store cannot do what was asked."""
 
@@ -1273,35 +1257,31 @@ class StoreError(HoldfastError):
         return self.what + (f"\n{self.remedy}" if self.remedy else "")
 
 
-@dataclass(eq=False)
 class StoreBusyError(StoreError):
     """Another process kept the store's turn for too long."""
 
     code: ClassVar[str] = "HF801"
 
 
-@dataclass(eq=False)
 class StoreFullError(StoreError):
     """The disk under the store is full; nothing of the write was kept."""
 
     code: ClassVar[str] = "HF802"
 
 
-@dataclass(eq=False)
 class StoreCorruptError(StoreError):
     """The store's content is damaged."""
 
     code: ClassVar[str] = "HF803"
 
 
-@dataclass(eq=False)
 class SchemaError(StoreError):
     """The store's schema is older or newer than this program."""
 
     code: ClassVar[str] = "HF804"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EncryptionError(HoldfastError):
     """What is stored is encrypted, and cannot be decrypted here."""
 
@@ -1319,7 +1299,7 @@ class EncryptionError(HoldfastError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TransactionError(HoldfastError):
     """A `transaction` or `enqueue` cannot be carried out on this connection."""
 
@@ -1335,7 +1315,7 @@ class TransactionError(HoldfastError):
         return f"{self.what}{place}" + (f"\n{self.remedy}" if self.remedy else "")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SettingsError(HoldfastError):
     """A setting is wrong."""
 
@@ -1349,7 +1329,7 @@ class SettingsError(HoldfastError):
         return self.what + (f"\n{self.remedy}" if self.remedy else "")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UsageError(HoldfastError):
     """A command line that cannot be carried out as it is."""
 
@@ -1363,7 +1343,7 @@ class UsageError(HoldfastError):
         return f"{self.what}\n{self.remedy}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class MissingExtraError(HoldfastError):
     """A part of Holdfast that is not installed was asked for."""
 
@@ -1377,7 +1357,7 @@ class MissingExtraError(HoldfastError):
         return f"{self.part} is not installed\nInstall it: pip install 'holdfast[{self.extra}]'"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class WorldStuckError(HoldfastError):
     """A test waits in a `World` for something that no time brings."""
 

@@ -16,6 +16,7 @@ checked without its keys.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -34,7 +35,12 @@ ROOT: Final = bytes(HASH_BYTES)
 """The "previous hash" of an execution's first page."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[AnyEvent]).decode
+
+
+@cache
+def _decoder() -> msgspec.msgpack.Decoder[list[AnyEvent]]:
+    # Made when it is first used: it takes longer than all else here, and many processes read no pages.
+    return msgspec.msgpack.Decoder(list[AnyEvent])
 
 
 class Page(msgspec.Struct, gc=False):
@@ -100,7 +106,7 @@ def open_page(body: bytes, codec: Codec | None = None, place: bytes = b"") -> li
         raise _pruned()
     body = decrypted(body, codec, place, "a page of history")
     try:
-        return _decode(body)
+        return _decoder().decode(body)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise HistoryError(f"a page cannot be decoded: {error}") from error
 
@@ -166,7 +172,7 @@ def _keep_outside(value: bytes, blobs: dict[bytes, bytes], codec: Codec | None) 
 def _payload_fields() -> dict[type, tuple[str, ...]]:
     table: dict[type, tuple[str, ...]] = {}
     for kind in AnyEvent.__args__:
-        names = tuple(each.name for each in msgspec.structs.fields(kind) if each.name in {"input", "result"})
+        names = tuple(each for each in kind.__struct_fields__ if each in {"input", "result"})
         if names:
             table[kind] = names
     return table

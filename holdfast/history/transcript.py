@@ -35,6 +35,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -166,7 +167,7 @@ def to_json(
 
 def _event_value(event: AnyEvent, number: int) -> dict[str, Any]:
     value: dict[str, Any] = {"id": number, "event": type(event).__name__}
-    for each in _FIELDS[type(event).__name__].values():
+    for each in _fields_of(type(event).__name__):
         content = getattr(event, each.name)
         if content == each.default and each.default is not msgspec.NODEFAULT:
             continue
@@ -331,7 +332,7 @@ def _read_event(number: int, raw: msgspec.Raw) -> AnyEvent:
             raise HistoryError(f"there is no event called {name!r}", where)
         if _decode_number(members.pop("id", _NULL)) != number:
             raise HistoryError("the ids do not count from 1", where)
-        values = {each.name: each.read(members) for each in _FIELDS[name].values()}
+        values = {each.name: each.read(members) for each in _fields_of(name)}
         if members:
             raise HistoryError(f"{name} has no {', '.join(sorted(members)[:5])}", where)
         event: AnyEvent = _KINDS[name](**values)
@@ -365,6 +366,11 @@ def _read_exchange(step: str, members: dict[str, msgspec.Raw]) -> Exchange:
         words = error.what if isinstance(error, HistoryError) else _words(error)
         raise HistoryError(f"a call of {step}: {words}") from None
     return msgspec.structs.replace(found, request=request, body=body)
+
+
+@cache
+def _fields_of(name: str) -> tuple[_Field, ...]:
+    return tuple(_Field(info) for info in msgspec.structs.fields(_KINDS[name]))
 
 
 class _Field:
@@ -491,9 +497,6 @@ _RESULT_FORMS: Final = _forms_of("result")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL: Final = msgspec.Raw(b"null")
 _KINDS: Final[dict[str, Any]] = {kind.__name__: kind for kind in AnyEvent.__args__}
-_FIELDS: Final = {
-    name: {info.name: _Field(info) for info in msgspec.structs.fields(kind)} for name, kind in _KINDS.items()
-}
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 _decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
