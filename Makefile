@@ -17,7 +17,7 @@ demo: environment ## Run the guided tour
 
 test: environment ## Run the tests, in a process for each core; ARGS=-n0 for one process
 	@sh scripts/servers.sh
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: environment ## Lint, format, types, layers, lock: seconds
 	@$(BIN)/ruff check --quiet --output-format concise .

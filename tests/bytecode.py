@@ -4,9 +4,10 @@ Owns: compiling the checkout once, before the first test.
 Must not know: any test.
 
 Tests start hundreds of interpreters. Where the environment forbids compiled modules, as many containers do, each of
-them would compile all of Holdfast again, which is half of its start. What a test writes, on the other hand, it may
-write again within the same second and with the same length, and Python would take the compiled module of the one for
-the other.
+them would compile all of Holdfast again, which is half of its start, and each pytest among them would rewrite the
+assertions of all its plugins again, which takes seconds: `make test` lets the first one keep them. What a test writes,
+on the other hand, it may write again within the same second and with the same length, and Python would take the
+compiled module of the one for the other.
 """
 
 from __future__ import annotations

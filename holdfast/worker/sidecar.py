@@ -27,6 +27,12 @@ from holdfast.worker.vitals import Sample, judge, look
 from holdfast.worker.watermark import BEATS_PER_LEASE, FENCED, READY, Watermark
 
 CONFIGURATION_BYTES_MAX: Final = 1 << 20
+FIRST_SECONDS_MAX: Final = 1.0
+"""When it renews for the first time, at the latest.
+
+A member that ends before, as scripts do, has no need of it, and what renews the lease is not even loaded: that takes
+more than all else here.
+"""
 
 Beat = Callable[[dict[str, Any], str], bool]
 
@@ -34,11 +40,11 @@ Beat = Callable[[dict[str, Any], str], bool]
 class Renewal:
     """Renews one lease, as long as its holder deserves it."""
 
-    def __init__(self, parent: int, sock: socket.socket, watermark: Watermark, beat: Beat, arguments: Any) -> None:
+    def __init__(self, parent: int, sock: socket.socket, watermark: Watermark, entry: str, arguments: Any) -> None:
         self._parent = parent
         self._socket = sock
         self._watermark = watermark
-        self._beat = beat
+        self._entry = entry
         self._arguments = arguments
         self._before: Sample | None = None
         self._silent = False
@@ -47,7 +53,7 @@ class Renewal:
         """Renew until the parent is gone or the lease is lost."""
         self._socket.sendall(READY)
         interval = lease_seconds / BEATS_PER_LEASE
-        due = time.monotonic()
+        due = time.monotonic() + min(interval, FIRST_SECONDS_MAX)
         while not self._is_alone(max(0.0, due - time.monotonic())):
             due = time.monotonic() + interval
             if not self._renew():
@@ -60,6 +66,7 @@ class Renewal:
 
     def _renew(self) -> bool:
         """Renew, if that is right; False when the lease is lost."""
+        beat = find(self._entry)
         now = look(self._parent, self._watermark.height())
         before, self._before = self._before, now
         # The first look has nothing to compare with; whoever started a sidecar just now is alive.
@@ -71,7 +78,7 @@ class Renewal:
             return True
         self._silent = False
         try:
-            held = self._beat(self._arguments, state)
+            held = beat(self._arguments, state)
         except Exception as error:  # noqa: BLE001 - the next try may go better, and a lease survives two that do not
             _say(f"the lease of process {self._parent} could not be renewed: {type(error).__name__}: {error}")
             return True
@@ -116,8 +123,8 @@ def main() -> None:
     with socket.socket(fileno=descriptor) as sock, contextlib.suppress(OSError):
         configuration = receive(sock)
         sys.path[:] = configuration["path"]
-        beat = find(configuration["entry"])
-        Renewal(parent, sock, watermark, beat, configuration["arguments"]).run(configuration["lease_seconds"])
+        renewal = Renewal(parent, sock, watermark, configuration["entry"], configuration["arguments"])
+        renewal.run(configuration["lease_seconds"])
 
 
 if __name__ == "__main__":
