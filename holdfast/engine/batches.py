@@ -27,8 +27,16 @@ from holdfast.engine.decisions import Issued, decision_of
 from holdfast.engine.grouped import GroupedExecution
 from holdfast.engine.lateness import Lateness
 from holdfast.engine.runtime import OpenFanOut
-from holdfast.engine.wording import identify, place_as_recorded, take_words
-from holdfast.history import AnyEvent, Decision, DecisionEvent, InputEvent, PatchMarked
+from holdfast.engine.wording import FoundBy, identify, place_as_recorded, take_words
+from holdfast.history import (
+    AnyEvent,
+    Decision,
+    DecisionEvent,
+    InputEvent,
+    LockGranted,
+    LockReleased,
+    PatchMarked,
+)
 from holdfast.ports.program import Guard, Program
 
 
@@ -42,6 +50,8 @@ class BatchedExecution(GroupedExecution):
         self._known = 0
         self._recorded: dict[int, list[DecisionEvent]] = {}
         self._late = Lateness(())
+        self._found_by = FoundBy(())
+        self._loose: set[tuple[type, str]] = set()
         self._told: list[InputEvent] = []
         self._counted = 0
 
@@ -55,7 +65,11 @@ class BatchedExecution(GroupedExecution):
         self._known = len(events)
         self._ends = frozenset((*drains, self._known))
         self._late = Lateness(events)
+        self._found_by = FoundBy(events)
+        granted = {each.step for each in events if isinstance(each, LockGranted)}
         for event in events:
+            if isinstance(event, LockReleased) and event.step not in granted:
+                self._loose.add(identify(event))  # code that stops waiting says so a turn later there
             if isinstance(event, Decision) and not isinstance(event, PatchMarked):
                 self._recorded.setdefault(event.cause, []).append(event)
 
@@ -90,10 +104,11 @@ class BatchedExecution(GroupedExecution):
             said = [each for each in said if id(each) not in added]
         marks = [each for each in said if each.ordinal < 0]
         timely = self._late.keep([each for each in said if each.ordinal >= 0], event_id, recorded)
-        commands = place_as_recorded(timely, recorded)
+        commands = place_as_recorded(timely, recorded, self._loose)
         for ordinal, each in enumerate(commands):
             each.ordinal = ordinal
         self._counted += len(commands)
         self.steps.issued = self._counted
+        self._found_by.take_words(commands, recorded)
         self.steps.rename(take_words(commands, recorded))
         return [*commands, *marks]  # the marks of patches have no place among the commands

@@ -11,13 +11,15 @@ is to say about them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from holdfast.engine.decisions import Issued, decision_of
 from holdfast.history import (
+    AnyEvent,
+    AttributesSet,
     CancelChild,
     CancelRun,
     ChildCancelRequested,
@@ -29,10 +31,12 @@ from holdfast.history import (
     DecisionEvent,
     MessageSent,
     ParkRun,
+    ReleaseLock,
     RunParked,
     RunSideEffect,
     ScheduleTask,
     SendMessage,
+    SetAttributes,
     SideEffectRequested,
     StartChild,
     StartTimer,
@@ -42,13 +46,14 @@ from holdfast.history import (
     WorkflowCancelled,
     WorkflowCompleted,
     WorkflowContinued,
+    WorkflowStarted,
 )
 
 SECONDS_TOLERANCE: Final = 1e-5
 """Of durations: theirs went through whole nanoseconds, ours through differences of times since the epoch."""
 
 _ANYWHERE: Final = (UpdateCompleted, SideEffectRequested, ChildCancelRequested)
-_PLACELESS: Final = (CompleteUpdate, RunSideEffect, CancelChild)
+_PLACELESS: Final = (CompleteUpdate, RunSideEffect, CancelChild, ReleaseLock)
 
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
@@ -73,14 +78,51 @@ def take_words(said: Sequence[Issued], recorded: Sequence[DecisionEvent]) -> dic
     return names
 
 
-def place_as_recorded(said: Sequence[Issued], recorded: Sequence[DecisionEvent]) -> list[Issued]:
-    """Return a drain's commands with those where history has them whose place there says nothing.
+class FoundBy:
+    """What a run is found by while its history is replayed.
+
+    A history of ours on Temporal says what a drain has changed in all: code that sets an attribute to what it is
+    already says no more than code that does not, and what is set twice was set to the last.
+    """
+
+    def __init__(self, events: Sequence[AnyEvent]) -> None:
+        """Begin where a history does."""
+        first = events[0] if events else None
+        self._now = dict(first.attributes) if isinstance(first, WorkflowStarted) else {}
+
+    def take_words(self, said: Sequence[Issued], recorded: Sequence[DecisionEvent]) -> None:
+        """Let a drain's commands that change as much as is recorded take on its words."""
+        commands = [each.command for each in said if isinstance(each.command, SetAttributes)]
+        events = [each for each in recorded if isinstance(each, AttributesSet)]
+        before, said_now = self._now, dict(self._now)
+        self._now = dict(before)
+        for command in commands:
+            said_now |= command.attributes
+        for event in events:
+            self._now |= event.attributes
+        if len(commands) == len(events) and _present(said_now) == _present(self._now):
+            for command, event in zip(commands, events, strict=True):
+                command.attributes = event.attributes
+
+
+def _present(attributes: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in attributes.items() if text}
+
+
+def place_as_recorded(
+    said: Sequence[Issued], recorded: Sequence[DecisionEvent], loose: Collection[tuple[type, str]] = ()
+) -> list[Issued]:
+    """Return a drain's commands with those where history has them whose place there says nothing; `loose` names more.
 
     An answer is the last that a handler does, and it comes a turn later here than there. When a side effect was asked
     for, or what stands in history later than it was asked for, is nowhere. That makes no difference to anything but
     the place among the commands.
     """
-    places = {identify(each): place for place, each in enumerate(recorded) if isinstance(each, _ANYWHERE)}
+    places = {
+        identify(each): place
+        for place, each in enumerate(recorded)
+        if isinstance(each, _ANYWHERE) or identify(each) in loose
+    }
     if not places:
         return list(said)
     moved: dict[int, Issued] = {}

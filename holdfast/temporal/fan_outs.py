@@ -19,13 +19,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import blake2b
 from typing import Final
 
 import msgspec
 from temporalio.common import RawValue
 
 from holdfast.history import Failure, FanOutCompleted, InputEvent, StartFanOut
+from holdfast.history.temporal import digest_of
 from holdfast.temporal.failures import failure_of
 from holdfast.temporal.mapping import Chunk, Done, Item, decode_end, encode
 from holdfast.temporal.payloads import read_payload
@@ -206,14 +206,6 @@ def body_of(done: Done) -> bytes:
     """Return an outcome as results have it: JSON text, or an encoded failure."""
     body = bytes(done.body)
     return body if done.ok else _encode_failure(_decode_failure(body))
-
-
-def digest_of(outcomes: Mapping[int, tuple[bool, bytes]]) -> bytes:
-    """Return the hash of outcomes in their order, as stores have it."""
-    digest = blake2b(digest_size=16)
-    for ok, body in outcomes.values():
-        digest.update(b"%c%b%b" % (ok, len(body).to_bytes(8, "big"), body))
-    return digest.digest()
 
 
 def _size_of(items: tuple[Item, ...]) -> int:

@@ -6,11 +6,20 @@ Must not know: drains, other kinds of events.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
-from holdfast.errors import HistoryError
-from holdfast.history.events import Attempt, TaskCancelled, TaskCompleted, TaskFailed, TaskScheduled, TaskTimedOut
+from holdfast.history.events import (
+    Attempt,
+    DecisionEvent,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TaskTimedOut,
+)
 from holdfast.history.failures import Failure
+from holdfast.history.temporal import own
 from holdfast.history.temporal.course import Course
 from holdfast.history.temporal.failures import read_failure, stopped_by, timeout_of
 from holdfast.history.temporal.payloads import read_arguments
@@ -19,8 +28,6 @@ from holdfast.history.temporal.records import Record
 
 ATTEMPTS_MAX: Final = 100
 """Of how many failed attempts at one task a history here keeps count."""
-OWN: Final = "holdfast:"
-"""What the type of an activity begins with that is no task: a part of a `map_tasks`, a place at a lock."""
 _BEGINS: Final = "ActivityTaskScheduled"
 
 
@@ -83,12 +90,12 @@ def canceled(course: Course, record: Record) -> TaskFailed | None:
     return TaskFailed(record.time, 0, step, Failure("CancelledError", "the activity was cancelled"))
 
 
-def scheduled(course: Course, record: Record) -> TaskScheduled:
-    """Read a call of a task."""
+def scheduled(course: Course, record: Record) -> DecisionEvent | None:
+    """Read a call of a task, or what else of ours is an activity."""
     members = record.members
     task = members.inner("activityType").needed_text("name")
-    if course.is_ours and task.startswith(OWN):
-        raise HistoryError("Holdfast has no words yet for a map_tasks or a lock that ran on Temporal", record.where)
+    if course.is_ours and task.startswith(own.OWN):
+        return own.scheduled(course, record, task)
     step = course.begin(task, members.text("activityId"), record)
     payload = read_arguments(members.get("input"), record.where)
     pool = pool_of(members.inner("taskQueue").text("name"))
@@ -108,14 +115,27 @@ def _attempts(course: Course, number: int, failure: Failure, record: Record) -> 
     return (*earlier, Attempt(len(earlier) + 1, record.time, record.time, worker, failure))
 
 
+def _unless_own(read: Callable[[Course, Record], Any], read_own: own.Reads) -> Callable[[Course, Record], Any]:
+    """Return what reads an event of an activity, be it a task or one of our own."""
+
+    def either(course: Course, record: Record) -> Any:
+        number = course.begun(record, "scheduledEventId", _BEGINS)
+        kind = course.records[number - 1].members.inner("activityType").text("name")
+        if course.is_ours and kind.startswith(own.OWN):
+            return read_own(course, record, number)
+        return read(course, record)
+
+    return either
+
+
 INPUTS: Final = {
     "ActivityTaskStarted": started,
-    "ActivityTaskCompleted": completed,
-    "ActivityTaskFailed": failed,
-    "ActivityTaskTimedOut": timed_out,
-    "ActivityTaskCanceled": canceled,
+    "ActivityTaskCompleted": _unless_own(completed, own.completed),
+    "ActivityTaskFailed": _unless_own(failed, own.lost),
+    "ActivityTaskTimedOut": _unless_own(timed_out, own.lost),
+    "ActivityTaskCanceled": _unless_own(canceled, own.lost),
 }
 DECISIONS: Final = {
     "ActivityTaskScheduled": scheduled,
-    "ActivityTaskCancelRequested": cancel_requested,
+    "ActivityTaskCancelRequested": _unless_own(cancel_requested, own.cancel_requested),
 }

@@ -15,6 +15,7 @@ from typing import Final
 
 from holdfast.errors import HistoryError
 from holdfast.history.events import Attempt
+from holdfast.history.temporal.mapping import FanOutRead
 from holdfast.history.temporal.notes import RunNote
 from holdfast.history.temporal.records import Record
 
@@ -41,6 +42,14 @@ class Course:
         """Step of each child, by its workflow id."""
         self.parked: list[str] = []
         """Steps that park the run now."""
+        self.fan_outs: dict[str, FanOutRead] = {}
+        """Fan-outs of ours, by step."""
+        self.chunks: dict[int, tuple[str, tuple[int, ...]]] = {}
+        """Step and items of each chunk, by the number of the event that began it."""
+        self.places: dict[str, str] = {}
+        """Names of locks, by the step that waits for it or holds it."""
+        self.answers: set[str] = set()
+        """Updates that are the answer to a callback."""
         self._counts: dict[str, int] = {}
         self._steps: dict[int, str] = {}
         self._names: set[str] = set()
@@ -56,11 +65,15 @@ class Course:
         else:
             count = self._counts[name] = self._counts.get(name, 0) + 1
             step = f"{name}#{count}"
+        self.claim(step, record)
+        return step
+
+    def claim(self, step: str, record: Record) -> None:
+        """Let a step of this name begin at this event. Raises HistoryError where there was one before."""
         if step in self._names:
             raise HistoryError(f"a second {step!r}", record.where)
         self._names.add(step)
         self._steps[record.number] = step
-        return step
 
     def begun(self, record: Record, member: str, *kinds: str) -> int:
         """Return the number of an earlier event of one of these kinds, which a member names."""

@@ -21,6 +21,8 @@ RESUME: Final = "holdfast:resume"
 """The signal that lets a run go on that was paused, or has parked itself."""
 CALLBACK: Final = "holdfast:callback"
 """The memo field that says which callback was opened."""
+ANSWER: Final = "holdfast:answer"
+"""The update that answers a callback."""
 SIDE_EFFECT: Final = "holdfast:side_effect"
 """The local activity that calls a side effect's function."""
 
@@ -43,6 +45,21 @@ class CarriedNote(msgspec.Struct, frozen=True, omit_defaults=True):
 
     signals: tuple[tuple[str, str], ...] = ()
     """Name and JSON text of each signal that nobody had taken."""
+
+
+class OpenedNote(msgspec.Struct, frozen=True):
+    """The memo field that says which callback was opened."""
+
+    step: str
+    url: str
+
+
+class AnswerNote(msgspec.Struct, frozen=True):
+    """What the update says that answers a callback."""
+
+    name: str
+    """Of the message that the code waits for."""
+    input: msgspec.Raw
 
 
 Note = TypeVar("Note", RunNote, CarriedNote)

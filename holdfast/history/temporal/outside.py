@@ -6,11 +6,16 @@ Must not know: drains, other kinds of events.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from holdfast.errors import HistoryError
 from holdfast.history.events import (
+    AttributesSet,
+    CallbackOpened,
     CancelRequested,
     RunParked,
     RunResumed,
@@ -22,16 +27,19 @@ from holdfast.history.events import (
 from holdfast.history.temporal.course import Course
 from holdfast.history.temporal.failures import read_failure
 from holdfast.history.temporal.notes import (
+    ANSWER,
     CALLBACK,
+    AnswerNote,
     CarriedNote,
+    OpenedNote,
     RunNote,
     execution_name,
     read_note,
     read_texts,
 )
-from holdfast.history.temporal.payloads import read_arguments
+from holdfast.history.temporal.payloads import read_arguments, read_payload
 from holdfast.history.temporal.records import Record
-from holdfast.history.temporal.search import read_attributes
+from holdfast.history.temporal.search import OWN_PREFIX, read_attributes
 
 ENGINE: Final = "temporal"
 PARK: Final = "park"
@@ -102,23 +110,30 @@ def cancel_requested(course: Course, record: Record) -> CancelRequested:
     return CancelRequested(record.time, 0, course.cancel_reason)
 
 
-def update_accepted(course: Course, record: Record) -> UpdateAccepted:
-    """Read an update."""
+def update_accepted(course: Course, record: Record) -> UpdateAccepted | SignalReceived:
+    """Read an update; one of ours is the answer to a callback, which is a message to the code."""
     request = record.members.inner("acceptedRequest")
     update_id = request.inner("meta").text("updateId") or record.members.needed_text("protocolInstanceId")
     course.updates[record.number] = update_id
     given = request.inner("input")
     payload = read_arguments(given.get("args"), record.where)
-    return UpdateAccepted(record.time, 0, update_id, given.needed_text("name"), payload)
+    name = given.needed_text("name")
+    if course.is_ours and name == ANSWER:
+        course.answers.add(update_id)
+        answer = _decoded(payload, AnswerNote, "an answer to a callback", record)
+        return SignalReceived(record.time, 0, answer.name, bytes(answer.input), answer.name)
+    return UpdateAccepted(record.time, 0, update_id, name, payload)
 
 
-def update_completed(course: Course, record: Record) -> UpdateCompleted:
-    """Read the answer of an update."""
+def update_completed(course: Course, record: Record) -> UpdateCompleted | None:
+    """Read the answer of an update; that an answer to a callback was taken, no code says."""
     members = record.members
     accepted = members.number("acceptedEventId")
     update_id = course.updates.get(accepted) or members.inner("meta").text("updateId")
     if update_id not in course.updates.values():
         raise members.wrong("acceptedEventId", f"is {accepted}, which accepted no update")
+    if update_id in course.answers:
+        return None
     outcome = members.inner("outcome")
     if "failure" in outcome:
         failure = read_failure(outcome.inner("failure"), record.where)
@@ -126,22 +141,52 @@ def update_completed(course: Course, record: Record) -> UpdateCompleted:
     return UpdateCompleted(record.time, 0, 0, update_id, read_arguments(outcome.get("success"), record.where))
 
 
-def noted(course: Course, record: Record) -> RunParked | None:
-    """Read what a run says of itself in its memo: that it is paused, or that its code has parked it."""
+def noted(course: Course, record: Record) -> CallbackOpened | AttributesSet | RunParked | None:
+    """Read what a run says of itself in its memo.
+
+    Its code has opened a callback, has changed what the run is found by, or has parked it; or somebody has paused it.
+    """
     fields = record.members.inner("upsertedMemo").inner("fields")
     if course.is_ours and CALLBACK in fields:
-        raise HistoryError("Holdfast has no words yet for a callback that was opened on Temporal", record.where)
+        text = read_payload(fields.get(CALLBACK), record.where)
+        opened = _decoded(text, OpenedNote, "a callback", record)
+        course.claim(opened.step, record)
+        return CallbackOpened(record.time, 0, 0, opened.step, opened.url)
     note = read_note(fields, RunNote) if course.is_ours else None
     if note is None:
         return None
-    if note.attributes != course.note.attributes:
-        raise HistoryError("Holdfast has no words yet for attributes that were set on Temporal", record.where)
     before, course.note = course.note, note
+    if _is_found_anew(course, record):
+        return AttributesSet(record.time, 0, 0, _changes(before.attributes, note.attributes))
     if not note.parked or note.paused_at != before.paused_at:
         return None
     step = course.begin(PARK, "", record)
     course.parked.append(step)
     return RunParked(record.time, 0, 0, step, note.parked)
+
+
+def _is_found_anew(course: Course, record: Record) -> bool:
+    """Say whether the code has changed attributes: then what the run is found by stands right behind the memo."""
+    following = course.records[record.number] if record.number < len(course.records) else None
+    if following is None or following.kind != "UpsertWorkflowSearchAttributes":
+        return False
+    fields = following.members.inner("searchAttributes").inner("indexedFields")
+    return any(not name.startswith(OWN_PREFIX) for name in fields)
+
+
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """Return which attributes are others now; one that is gone is empty."""
+    return {name: after.get(name, "") for name in {**before, **after} if after.get(name) != before.get(name)}
+
+
+_Kind = TypeVar("_Kind", OpenedNote, AnswerNote)
+
+
+def _decoded(text: bytes, kind: type[_Kind], what: str, record: Record) -> _Kind:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.MsgspecError as error:
+        raise HistoryError(f"{what}: {error}", record.where) from None
 
 
 def resumed(course: Course, record: Record) -> list[RunResumed]:

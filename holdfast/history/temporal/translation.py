@@ -32,15 +32,17 @@ While a run of ours is paused, what comes waits, and is one drain when it goes o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
 from holdfast.errors import HistoryError
 from holdfast.history.events import (
+    CLOSING,
     AnyEvent,
     AttributesSet,
     DecisionEvent,
+    FanOutStarted,
     InputEvent,
     PatchMarked,
     SideEffectCancelled,
@@ -129,7 +131,9 @@ class _Translation:
                 raise HistoryError(f"Holdfast has no words for {record.kind[:80]!r}", record.where)
         if self._waiting and not self._is_paused:
             self._drains.append(_Drain(records[-1].time, self._waiting))
-        return _written(self._drains, self._end, is_ours=self._course.is_ours)
+        history = _written(self._drains, self._end, is_ours=self._course.is_ours)
+        over = {step: each.outcomes for step, each in self._course.fan_outs.items() if not each.is_wanted}
+        return replace(history, outcomes={step: tuple(each.values()) for step, each in over.items()})
 
     def _take(self, record: Record) -> None:
         """Take what reaches the code from outside."""
@@ -169,10 +173,19 @@ class _Translation:
         self._fresh = len(self._waiting)
         if not drains[0].inputs:
             if drains[0].decisions:
-                where = drains[0].decisions[0][0].where
-                raise HistoryError("decisions without anything that caused them", where)
+                self._decide_late(drains[0].decisions)
             del drains[0]  # a task that only answered queries, or only said that it was alive
         self._drains += drains
+
+    def _decide_late(self, decisions: Sequence[tuple[Record, DecisionEvent]]) -> None:
+        """Take what the code had asked for before, when something of ours was in the way that no code hears of.
+
+        A run does not end before its locks are free; a fan-out begins when there is room for it.
+        """
+        record, first = decisions[0]
+        if not self._course.is_ours or not self._drains or not isinstance(first, (FanOutStarted, *CLOSING)):
+            raise HistoryError("decisions without anything that caused them", record.where)
+        self._drains[-1].decisions += decisions
 
 
 def _tell(drains: list[_Drain], record: Record, outcome: markers.LocalOutcome) -> None:
@@ -247,7 +260,9 @@ def _request_side_effects(drains: Sequence[_Drain]) -> None:
 # --- Kinds of events -----------------------------------------------------------------------------------------------
 
 
-def _attributes_set(_: Course, record: Record) -> AttributesSet | None:
+def _attributes_set(course: Course, record: Record) -> AttributesSet | None:
+    if course.is_ours:
+        return None  # the memo in front of it says more
     changes = read_attributes(record.members.get("searchAttributes"), record.where)
     return AttributesSet(record.time, 0, 0, changes) if changes else None  # else they are Temporal's own
 

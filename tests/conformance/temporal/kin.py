@@ -16,11 +16,16 @@ from holdfast.authoring import (
     Retry,
     Saga,
     TaskDefinition,
+    callback,
     continue_as_new,
     definition_of,
     get_run,
+    lock,
+    map_tasks,
     now,
     query,
+    semaphore,
+    set_attributes,
     side_effect,
     signal,
     start_child,
@@ -29,7 +34,7 @@ from holdfast.authoring import (
     wait_for_signal,
     workflow,
 )
-from holdfast.errors import ChildError, MessageError, TaskError
+from holdfast.errors import ChildError, FanOutError, MessageError, TaskError
 
 
 @task
@@ -229,10 +234,108 @@ async def parked(reason: str) -> str:
     return "done"
 
 
-TASKS: Final[tuple[TaskDefinition[Any, Any], ...]] = (fetch, undo, refuse)
+@task(retry=Retry(attempts=1))
+async def odd(number: int) -> int:
+    if number % 2 == 0:
+        raise ValueError(f"{number} is even")
+    return number
+
+
+@task
+async def rest(_: int) -> None:
+    await asyncio.Event().wait()
+
+
+@workflow
+async def mapped(count: int) -> list[Any]:
+    """Map over many, over none, over some that fail, over what is given up, and beside a task."""
+    seen: list[Any] = [sum(await map_tasks(odd, range(1, 2 * count, 2)))]
+    seen.append(len(await map_tasks(odd, [])))
+    outcomes = await map_tasks(odd, range(4), on_error="collect")
+    seen.append([type(each).__name__ for each in outcomes])
+    try:
+        await map_tasks(odd, range(9))
+    except FanOutError as error:
+        seen.append(error.type)
+    try:
+        async with asyncio.timeout(0.3):
+            await map_tasks(rest, range(3))
+    except TimeoutError:
+        seen.append("late")
+    ink, both, pen = await asyncio.gather(fetch("ink"), map_tasks(odd, [1, 3]), fetch("pen"))
+    return [*seen, ink, list(both), pen]
+
+
+@workflow
+async def locked(name: str) -> list[Any]:
+    """Hold locks, wait for one in vain, give one up with something else to do, and end inside of one."""
+    seen: list[Any] = []
+    async with lock(name) as held:
+        seen.append(held.token > 0)
+        try:
+            async with asyncio.timeout(0.3), lock(name):
+                seen.append("twice")
+        except TimeoutError:
+            seen.append("late")
+        seen.append(await fetch("inside"))
+
+        async def wait_too() -> None:
+            async with lock(name):
+                await fetch("never")
+
+        waiting = asyncio.create_task(wait_too())
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        seen.append(await fetch("beside"))
+    async with semaphore(f"{name}s", 2), semaphore(f"{name}s", 2):
+        seen.append(await fetch("both"))
+    hold = lock(name)
+    await hold.__aenter__()
+    return seen
+
+
+@workflow
+async def asked(question: str) -> list[Any]:
+    """Open two callbacks, which are answered the other way round."""
+    first, second = callback(), callback()
+    await fetch(question)
+    seen = [await second, await first]
+    return [*seen, first.url != second.url]
+
+
+@workflow
+async def found(region: str) -> str:
+    """Says what it is found by: something new, what it is already, something else, and nothing any more."""
+    set_attributes({"region": region, "count": 1})
+    await fetch(region)
+    set_attributes({"region": region})
+    set_attributes({"region": "us", "count": 1})
+    await fetch(region)
+    set_attributes({"region": None})
+    await fetch(region)
+    return region
+
+
+TASKS: Final[tuple[TaskDefinition[Any, Any], ...]] = (fetch, undo, refuse, odd, rest)
 WORKFLOWS: Final[dict[str, Any]] = {
     definition_of(each).name: each
-    for each in (pay, fail, wait, parent, hasty, sender, effects, patient, counter, basket, parked)
+    for each in (
+        pay,
+        fail,
+        wait,
+        parent,
+        hasty,
+        sender,
+        effects,
+        patient,
+        counter,
+        basket,
+        parked,
+        mapped,
+        locked,
+        asked,
+        found,
+    )
 }
 INPUTS: Final[dict[str, tuple[Any, ...]]] = {
     "parent": (5,),
@@ -243,6 +346,10 @@ INPUTS: Final[dict[str, tuple[Any, ...]]] = {
     "counter": (1,),
     "basket": (),
     "parked": ("no paper",),
+    "mapped": (8,),
+    "locked": ("bank",),
+    "asked": ("why",),
+    "found": ("eu",),
 }
 """What each is started with that is recorded."""
 ENDS: Final[dict[str, tuple[str, Any]]] = {
@@ -272,5 +379,21 @@ ENDS: Final[dict[str, tuple[str, Any]]] = {
     "counter": ("COMPLETED", ["second", "third"]),
     "basket": ("COMPLETED", ["INK", "PEN", "PAD"]),
     "parked": ("COMPLETED", "undone: no paper"),
+    "mapped": (
+        "COMPLETED",
+        [
+            64,
+            0,
+            ["Err", "Ok", "Err", "Ok"],
+            "ValueError",
+            "late",
+            "INK",
+            [1, 3],
+            "PEN",
+        ],
+    ),
+    "locked": ("COMPLETED", [True, "late", "INSIDE", "BESIDE", "BOTH"]),
+    "asked": ("COMPLETED", ["because", "so", True]),
+    "found": ("COMPLETED", "eu"),
 }
 """What each comes to on Temporal."""

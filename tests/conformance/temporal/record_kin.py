@@ -1,4 +1,4 @@
-"""Record the histories in `kin/` anew: `python -m tests.conformance.temporal.record_kin`.
+"""Record the histories in `kin/` anew: `python -m tests.conformance.temporal.record_kin [NAME...]`.
 
 Owns: a Temporal server for it, and what each of `kin.py` is told while it runs.
 Must not know: what is read out of the histories.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +19,10 @@ from typing import Any
 from temporalio.client import Client
 
 from holdfast.app import Holdfast
-from holdfast.client import RunHandle
+from holdfast.client import RunHandle, WorkflowClient
 from holdfast.errors import RunError
-from holdfast.history import to_json
+from holdfast.history import CallbackOpened, to_json
+from holdfast.ports.callbacks import name_of, token_of
 from tests.conformance.temporal import kin, trip
 from tests.servers.temporal import Temporal
 
@@ -40,14 +42,14 @@ async def perform(app: Any, *names: str) -> dict[str, RunHandle[Any]]:
             for each in ("waiting", "waiting-2"):
                 await client.start(kin.wait, "heard", id=each)
         handle = await client.start(kin.WORKFLOWS[name], *kin.INPUTS[name], id=f"{name}-1")
-        await tell(name, handle)
+        await tell(name, handle, client)
         with suppress(RunError):  # that is how some of them end
             await handle.result()
         done[name] = handle
     return done
 
 
-async def tell(name: str, handle: RunHandle[Any]) -> None:
+async def tell(name: str, handle: RunHandle[Any], client: WorkflowClient) -> None:
     """Send a workflow what it waits for."""
     match name:
         case "counter":
@@ -67,12 +69,21 @@ async def tell(name: str, handle: RunHandle[Any]) -> None:
                 await asyncio.sleep(0)
             kin.STATE["mended"] = True
             await handle.resume()
+        case "asked":
+            while len(opened := await _opened(handle)) < 2:  # noqa: ASYNC110 - the same
+                await asyncio.sleep(0)
+            for url, answer in zip(opened, (b'"so"', b'"because"'), strict=True):
+                await client.engine.answer(handle.run_id, 1, name_of(token_of(url)), answer)
         case _:
             pass
 
 
-async def main() -> None:
-    """Run each workflow once, and write what the server recorded."""
+async def _opened(handle: RunHandle[Any]) -> list[str]:
+    return [each.event.url for each in await handle.history() if isinstance(each.event, CallbackOpened)]
+
+
+async def main(*names: str) -> None:
+    """Run each workflow once, or those that are named, and write what the server recorded."""
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         server = await asyncio.to_thread(Temporal)
@@ -83,9 +94,11 @@ async def main() -> None:
             definitions = [*kin.WORKFLOWS.values(), *kin.TASKS]
             async with Holdfast([], f"sqlite:///{folder}/store.db", definitions=definitions, engine=server.url) as app:
                 client = await Client.connect(server.target)
-                for name, handle in (await perform(app)).items():
+                for name, handle in (await perform(app, *names)).items():
                     print(name, (await handle.describe()).status, await _result(handle))
                     await _write(client, f"{name}-1", name)
+                if names and "counter" not in names:
+                    return
                 first = (await client.get_workflow_handle("counter-1").describe()).raw_description
                 before = first.workflow_execution_info.first_run_id
                 await _write(client, "counter-1", "counter_first", before)
@@ -103,13 +116,13 @@ async def _take(app: Holdfast) -> RunHandle[Any]:
 
 async def record_trips(server: Temporal, folder: Path) -> tuple[bytes, bytes]:
     """Return the histories of one trip on Temporal, and of one on SQLite."""
-    definitions = [trip.trip, trip.stay, trip.book, trip.pack]
+    definitions = [trip.trip, trip.stay, trip.book, trip.pack, trip.weigh]
     async with Holdfast([], f"sqlite:///{folder}/beside.db", definitions=definitions, engine=server.url) as app:
         await _take(app)
         there = await (await Client.connect(server.target)).get_workflow_handle("trip-1").fetch_history()
     async with Holdfast([], f"sqlite:///{folder}/trips.db", definitions=definitions) as app:
         handle = await _take(app)
-        here = to_json([each.event for each in await handle.history()])
+        here = to_json([each.event for each in await handle.history()], outcomes={"map#1": [b"2", b"4", b"6"]})
     return there.to_json().encode(), here
 
 
@@ -127,4 +140,4 @@ async def _write(client: Client, run_id: str, name: str, run: str | None = None)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(*sys.argv[1:]))

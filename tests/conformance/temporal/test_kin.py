@@ -1,4 +1,4 @@
-"""What our workflows left on a Temporal server replays here: children, messages, side effects, pauses, continuations.
+"""What our workflows left on a Temporal server replays here: children, messages, side effects, fan-outs, locks, pauses.
 
 `kin/` was recorded on a real server, of the workflows in `kin.py` run by our own adapter; see `record_kin.py`.
 """
@@ -18,7 +18,8 @@ from tests.conformance.temporal.asking import judge
 HISTORIES = Path(__file__).parent / "kin"
 FILES = {**{name: name for name in kin.INPUTS}, "counter_first": "counter"}
 ENDS = {**kin.ENDS, "counter_first": ("CONTINUED_AS_NEW", 2)}
-TURN = "EVENT_TYPE_WORKFLOW_TASK_COMPLETED"
+SIGNED = "asked"
+"""Its callbacks are signed with the key of a store, which a plugin does not have."""
 
 
 def recorded(name: str) -> list[dict[str, Any]]:
@@ -53,5 +54,5 @@ def test_every_beginning_of_it_replays(name: str) -> None:
 
 def test_temporals_own_replayer_takes_it(tmp_path: Path) -> None:
     """With our plugin, so what replays here and there is the same."""
-    files = [(HISTORIES / f"{name}.json").read_bytes() for name in FILES]
-    assert judge("kin", files, tmp_path) == [None] * len(FILES)
+    files = [(HISTORIES / f"{name}.json").read_bytes() for name in FILES if name != SIGNED]
+    assert judge("kin", files, tmp_path) == [None] * len(files)

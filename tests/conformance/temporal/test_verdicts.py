@@ -1,4 +1,4 @@
-"""Ten changes of one workflow's code come to the same on a history of Temporal's and on one of SQLite.
+"""Changes of one workflow's code come to the same on a history of Temporal's and on one of SQLite.
 
 `kin/trip.json` was recorded on a real Temporal server and `kin/trip_on_sqlite.json` on SQLite, by `record_kin.py`.
 """
@@ -37,6 +37,18 @@ CHANGES: dict[str, tuple[str, str, str, str]] = {
         "DIVERGED",
         "INSERTED",
     ),
+    "an item more": ("[1, 2, 3]", "[1, 2, 3, 4]", "DIVERGED", "INPUT_CHANGED"),
+    "another item": ("[1, 2, 3]", "[1, 2, 4]", "DIVERGED", "INPUT_CHANGED"),
+    "another task for all items": ("map_tasks(weigh,", "map_tasks(pack,", "DIVERGED", "INPUT_CHANGED"),
+    "no fan-out": ("await map_tasks(weigh, [1, 2, 3])", "[2, 4, 6]", "DIVERGED", "REMOVED"),
+    "another lock": ('lock("bus")', 'lock("train")', "DIVERGED", "RENAMED"),
+    "no lock": ('async with lock("bus"):', "if True:", "DIVERGED", "REMOVED"),
+    "more than in the lock": (
+        '        seat = await book("seat")\n',
+        '        seat = await book("seat")\n        await book("meal")\n',
+        "DIVERGED",
+        "INSERTED",
+    ),
     "another result": ("return [booked, ", "return [place, ", "DIVERGED", "RESULT_CHANGED"),
 }
 
@@ -58,9 +70,8 @@ def test_a_change_is_the_same_to_both_histories(what: str, tmp_path: Path) -> No
     assert told == {"trip": (verdict, kind), "trip_on_sqlite": (verdict, kind)}
 
 
-def test_there_are_ten_changes_and_the_code_as_it_is_fits(tmp_path: Path) -> None:
+def test_the_code_as_it_is_fits(tmp_path: Path) -> None:
     """So that what differs, differs because of the change."""
-    assert len(CHANGES) == 10
     for name in ("trip", "trip_on_sqlite"):
         assert judged(FOLDER / "kin" / f"{name}.json", SOURCE, tmp_path) == ("IDENTICAL", "")
 

@@ -1,4 +1,4 @@
-"""One workflow with a task, a timer, a signal, a child and a side effect, and ten changes of its code.
+"""One workflow with a task, a timer, a signal, a child, a side effect, a fan-out and a lock, for changes of its code.
 
 Owns: the code, and what each change is for whoever has a history of it.
 Must not know: which engine recorded the history.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 
-from holdfast import side_effect, start_child, task, wait_for_signal, workflow
+from holdfast import lock, map_tasks, side_effect, start_child, task, wait_for_signal, workflow
 
 
 @task
@@ -23,6 +23,11 @@ async def book(place: str) -> str:
 @task
 async def pack(count: int) -> int:
     return count
+
+
+@task
+async def weigh(bag: int) -> int:
+    return bag * 2
 
 
 @workflow
@@ -43,4 +48,7 @@ async def trip(place: str) -> list[object]:
     nights = await start_child(stay, 3)
     word = await wait_for_signal("go", type=str)
     packed = await pack(nights)
-    return [booked, degrees, nights, word, packed]
+    weights = await map_tasks(weigh, [1, 2, 3])
+    async with lock("bus"):
+        seat = await book("seat")
+    return [booked, degrees, nights, word, packed, sum(weights), seat]
