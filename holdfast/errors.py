@@ -260,13 +260,15 @@ class NotOnEngineError(WorkflowCodeError):
     what: str
     engine: str
     where: str = ""
+    instead: str = 'Runs with it need the embedded engine: engine = "embedded".'
+    """What to do."""
 
     def message(self) -> str:
         """Name what there is not, where it was asked for, and where there is a list of what there is."""
         place = f"  ({self.where})" if self.where else ""
         return (
             f"there is no {self.what} on {self.engine}{place}\n"
-            'Runs with it need the embedded engine: engine = "embedded". What differs between the engines:\n'
+            f"{self.instead} What differs between the engines:\n"
             "docs/how-to/temporal.md"
         )
 

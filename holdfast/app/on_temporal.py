@@ -14,6 +14,7 @@ from holdfast.app.settings import Settings
 from holdfast.app.surroundings import Runner, Surroundings
 from holdfast.authoring import Registry
 from holdfast.client import WorkflowClient
+from holdfast.controller.webhooks import read_webhooks
 from holdfast.errors import MissingExtraError, NotOnEngineError
 from holdfast.history import History
 from holdfast.observe import Meters, read_reference, tracer
@@ -65,8 +66,10 @@ def check_fits(settings: Settings, registry: Registry) -> None:
             raise NotOnEngineError("recovery= of a task", ENGINE, f"task {task.name!r}")
     if settings.recovery:
         raise NotOnEngineError("recovery of failures", ENGINE)
-    if registry.webhooks:
-        raise NotOnEngineError("webhook", ENGINE)
+    declared = [each for of_name in registry.webhooks.values() for each in of_name]
+    for webhook in (*declared, *read_webhooks(settings.webhooks)):
+        if webhook.gathering is not None:
+            raise NotOnEngineError("debounce= or batch= of a webhook", ENGINE, f"webhook {webhook.name!r}")
     if settings.outboxes:
         raise NotOnEngineError("outbox", ENGINE)
     if settings.encryption_keys:

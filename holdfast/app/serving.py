@@ -14,12 +14,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.app.engine_address import engine_address
 from holdfast.app.garbage import tune_gc
 from holdfast.app.settings import Settings
 from holdfast.app.stack import Stack
 from holdfast.authoring import Registry
-from holdfast.errors import NotOnEngineError
 from holdfast.observe import Publisher
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -46,8 +44,6 @@ async def serving(
         SettingsError: the address may not be served like this, or a port is taken.
         StoreError: the store cannot be opened.
     """
-    if http and engine_address(settings.engine) is not None:
-        raise NotOnEngineError("controller with an HTTP API", "Temporal")
     stack = Stack(settings, registry, roles)
     await stack.open()
     try:

@@ -28,7 +28,7 @@ from holdfast.client import EmbeddedEngine
 from holdfast.errors import StoreError
 from holdfast.observe import Meters, logger, warn_of
 from holdfast.ports.callbacks import KEY_BYTES, KEY_NAME, Callbacks
-from holdfast.ports.engine import Engine, LocalOrchestrator
+from holdfast.ports.engine import Cluster, Engine, LocalOrchestrator
 from holdfast.ports.operations import KeepSecret, Membership
 from holdfast.stores import SystemClock
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from holdfast.app.on_temporal import TemporalMember
     from holdfast.controller.gatherings import Gatherer
     from holdfast.controller.schedules import KeptSchedules, Scheduler, ScheduleService
+    from holdfast.controller.webhooks import Leftovers
     from holdfast.ports.program import Versioned
     from holdfast.transactions import Mover
 
@@ -91,6 +92,8 @@ class Stack:
         )
         self.engine: Engine = self._embedded
         """What runs workflows; on Temporal another one, once the stack is open."""
+        self.cluster: Cluster | None = None
+        """Where runs are when they are not in the store, once the stack is open."""
         self._temporal: TemporalMember | None = None
         self._member: Member | None = None
         self._following: Following | None = None
@@ -99,6 +102,7 @@ class Stack:
         self.gatherer: Gatherer | None = None
         """What begins the runs of events that waited for one another, in a controller."""
         self._movers: list[Mover] = []
+        self._leftovers: Leftovers | None = None
         self._rejoining: asyncio.Task[None] | None = None
         self._closing = False
         self.worn = asyncio.Event()
@@ -155,7 +159,7 @@ class Stack:
 
         check_fits(self.settings, self.registry)
         connection = await connect(self.settings, cluster)
-        self.engine = connection.engine()
+        self.engine, self.cluster = connection.engine(self.store), connection.cluster()
         await self.store.open()
         try:
             await check_keys(self.store)
@@ -184,6 +188,11 @@ class Stack:
             await self._close_parts()
             raise
 
+    async def look_for(self, leftovers: Leftovers) -> None:
+        """Begin to carry out what others have left under way, until this process stops working."""
+        self._leftovers = leftovers
+        await leftovers.open()
+
     @property
     def schedules(self) -> ScheduleService | KeptSchedules:
         """What can be done with schedules, wherever they are kept."""
@@ -207,6 +216,8 @@ class Stack:
             await self.gatherer.close()
         for each in self._movers:
             await each.close()
+        if self._leftovers is not None:
+            await self._leftovers.close()
         if self._rejoining is not None:
             # Not cancelled: half a member that leaves or joins would be left behind.
             await asyncio.gather(self._rejoining, return_exceptions=True)
@@ -217,7 +228,7 @@ class Stack:
             await self._close_parts()
 
     async def _close_parts(self) -> None:
-        self.engine = self._embedded  # a connection to a cluster is closed when nobody holds it
+        self.engine, self.cluster = self._embedded, None  # a connection to a cluster is closed when nobody holds it
         if self._end_outbound is not None:
             await self._end_outbound()
             self._end_outbound = None

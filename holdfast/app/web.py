@@ -14,6 +14,7 @@ from holdfast.app.settings import Settings
 from holdfast.app.stack import Stack
 from holdfast.controller import ControllerService
 from holdfast.controller.http import HttpSettings, Server, create_app, serve
+from holdfast.controller.webhooks import Leftovers
 from holdfast.dashboard import ROUTERS
 from holdfast.ports.reach import Reach
 
@@ -51,7 +52,11 @@ async def open_server(stack: Stack, settings: Settings) -> Server:
         webhooks=desk_options(settings),
         keep_seconds=settings.idempotency_seconds,
         reach=Reach.allowing(settings.notify_allow),
+        cluster=stack.cluster,
     )
     service.webhooks.check()
     options = HttpSettings(**{name: getattr(settings, name) for name in SHARED})
-    return await serve(create_app(service, settings=options, routers=ROUTERS))
+    server = await serve(create_app(service, settings=options, routers=ROUTERS))
+    if stack.cluster is not None:
+        await stack.look_for(Leftovers(stack.store, stack.bus, service.webhooks))
+    return server

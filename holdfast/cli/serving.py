@@ -57,10 +57,12 @@ def dev(
     port: PortOption = None,
     store: StoreOption = None,
     bus: BusOption = None,
+    engine: EngineOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run everything in this process: controller, orchestrator and worker."""
-    _serve(Output(as_json=as_json), modules, ROLES, http=True, host=host, port=port, store=store, bus=bus)
+    options: dict[str, Any] = {"host": host, "port": port, "store": store, "bus": bus, "engine": engine}
+    _serve(Output(as_json=as_json), modules, ROLES, http=True, **options)
 
 
 def keep_serving(output: Output, modules: list[str], store: str, page: str) -> None:
@@ -74,10 +76,12 @@ def controller(
     port: PortOption = None,
     store: StoreOption = None,
     bus: BusOption = None,
+    engine: EngineOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Serve the HTTP API, and see to schedules."""
-    _serve(Output(as_json=as_json), modules, (CONTROLLER,), http=True, host=host, port=port, store=store, bus=bus)
+    options: dict[str, Any] = {"host": host, "port": port, "store": store, "bus": bus, "engine": engine}
+    _serve(Output(as_json=as_json), modules, (CONTROLLER,), http=True, **options)
 
 
 def orchestrator(

@@ -27,8 +27,9 @@ from holdfast.controller.documents import (
     retirement_document,
     worker_document,
 )
-from holdfast.errors import InputError, UnknownNameError
+from holdfast.errors import InputError, NotOnEngineError, UnknownNameError
 from holdfast.history import check_identifier
+from holdfast.ports.engine import Cluster
 from holdfast.ports.operations import (
     BreakLock,
     LimitPool,
@@ -47,35 +48,50 @@ DRAIN_LOOK_SECONDS: Final = 0.2
 class Fleet:
     """The members, pools, locks and limits of a store, as documents."""
 
-    def __init__(self, store: Store) -> None:
-        """Read `store`."""
+    def __init__(self, store: Store, cluster: Cluster | None = None) -> None:
+        """Read `store`; where runs are on a `cluster`, there is nothing in it of who works, and of what waits."""
         self._store = store
+        self._cluster = cluster
+
+    def _check_here(self, what: str) -> None:
+        if self._cluster is not None:
+            raise NotOnEngineError(what, self._cluster.engine, instead=f"Ask {self._cluster.engine}: it has them.")
 
     async def workers(self) -> WorkerList:
-        """Return all members that did not leave, newest first."""
+        """Return all members that did not leave, newest first. Raises NotOnEngineError."""
+        self._check_here("list of workers")
         return WorkerList(workers=[worker_document(each) for each in await self._store.members()])
 
     async def pools(self) -> PoolList:
-        """Return every pool that has work or somebody to do it."""
+        """Return every pool that has work or somebody to do it. Raises NotOnEngineError."""
+        self._check_here("list of pools")
         return PoolList(pools=[pool_document(each) for each in await self._store.pools()])
 
     async def pool(self, name: str) -> Pool:
-        """Return one pool, also one of which nothing is known."""
+        """Return one pool, also one of which nothing is known. Raises NotOnEngineError."""
+        self._check_here("pool of tasks that can be looked at or limited")
         found = next((each for each in await self._store.pools() if each.pool == name), None)
         return pool_document(found or PoolRecord(name, 0, 0, 0.0, 0))
 
     async def pause_pool(self, name: str, reason: str, by: str = "") -> Pool:
-        """Let nothing of a pool be taken; what is under way goes on. `by` is who does it."""
+        """Let nothing of a pool be taken; what is under way goes on. `by` is who does it. Raises NotOnEngineError."""
+        self._check_here("pool that can be paused")
         await store_of(self._store, by).write([PausePool(name, by, reason)])
         return await self.pool(name)
 
     async def resume_pool(self, name: str, by: str = "") -> Pool:
-        """Let a pool be served again; `by` is who does it."""
+        """Let a pool be served again; `by` is who does it. Raises NotOnEngineError."""
+        self._check_here("pool that can be resumed")
         await store_of(self._store, by).write([ResumePool(name, by)])
         return await self.pool(name)
 
     async def limit_pool(self, name: str, limit: int | None, by: str = "") -> Pool:
-        """Let so many tasks of a pool be under way at once; None lifts the limit. `by` is who does it."""
+        """Let so many tasks of a pool be under way at once; None lifts the limit. `by` is who does it.
+
+        Raises:
+            NotOnEngineError: runs are elsewhere.
+        """
+        self._check_here("pool that can be limited")
         await store_of(self._store, by).write([LimitPool(name, limit, by)])
         return await self.pool(name)
 
@@ -132,8 +148,10 @@ class Fleet:
         await self._store.check_room()
 
     async def orchestrators(self) -> int:
-        """Return how many living members run workflows; raises StoreError when the store cannot be reached."""
+        """Return how many living processes run workflows; raises StoreError when store or cluster is not reached."""
         now = await self._store.now()
+        if self._cluster is not None:
+            return await self._cluster.orchestrators()
         return sum(
             1
             for each in await self._store.members()

@@ -13,7 +13,7 @@ from holdfast.controller.documents import Explained, HistoryPage, Run, RunPage, 
 from holdfast.controller.events import event_document, pruned_document
 from holdfast.controller.filters import check_statuses, read_filter
 from holdfast.controller.live import LiveChanges, Wanted, read_position, written
-from holdfast.errors import InputError, PrunedError
+from holdfast.errors import InputError, NotOnEngineError, PrunedError
 from holdfast.ports.engine import Engine
 from holdfast.ports.names import numbered
 from holdfast.ports.operations import TERMINAL, Position, RunRecord
@@ -22,6 +22,9 @@ EVENTS_MAX: Final = 1_000
 """How many events one page of a history holds at most."""
 RUNS_MAX: Final = 500
 """How many runs one page of a list holds at most."""
+
+NEWEST_RUNS: Final = 50
+"""How many of the newest runs tell that something has changed, where nothing else does."""
 
 
 class Runs:
@@ -125,8 +128,15 @@ class Runs:
         return LiveChanges(self._engine, Wanted(workflow, statuses, only), begin)
 
     async def newest(self) -> str:
-        """Return a word that is another one as soon as any run began, ended, was parked or set going again."""
-        return written(await self._engine.newest_change())
+        """Return a word that is another one as soon as any run began, ended, was parked or set going again.
+
+        Where there is no feed of changes it is as soon as the newest runs look another way.
+        """
+        try:
+            return written(await self._engine.newest_change())
+        except NotOnEngineError:
+            records, _ = await self._engine.runs(limit=NEWEST_RUNS)
+            return " ".join(f"{each.execution_id}:{each.status}" for each in records)
 
     async def explain(self, run_id: str) -> Explained:
         """Return why a run does not move. Raises RunNotFoundError."""

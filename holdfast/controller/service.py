@@ -42,7 +42,7 @@ from holdfast.observe import Meters, Publisher
 from holdfast.ports.callbacks import Callbacks
 from holdfast.ports.captures import Captures
 from holdfast.ports.clock import Clock
-from holdfast.ports.engine import Engine
+from holdfast.ports.engine import Cluster, Engine
 from holdfast.ports.reach import Reach
 from holdfast.ports.store import Store
 
@@ -68,6 +68,7 @@ class ControllerService:
         webhooks: DeskOptions = DeskOptions(),  # noqa: B008 - frozen
         keep_seconds: float = KEEP_SECONDS,
         reach: Reach | None = None,
+        cluster: Cluster | None = None,
     ) -> None:
         """Serve the system behind `engine` and `store`.
 
@@ -84,6 +85,7 @@ class ControllerService:
             webhooks: what settings say about webhooks; those declared in code are in the registry.
             keep_seconds: how long the answer to a request with a key stands after its run has ended.
             reach: where those who are told of a run's end may be; None leaves it to whoever tells them.
+            cluster: where runs are when they are not in the store.
 
         Raises:
             DefinitionError, UnknownNameError: a webhook cannot work.
@@ -99,7 +101,8 @@ class ControllerService:
         self.operating = Operating(engine, self.runs, self.messages, draw_id)
         self.forks = Forks(engine, registry, self.runs, draw_id)
         self.gatherings = GatheringService(engine, registry, store, backlog)
-        self.fleet = Fleet(store)
+        self.cluster = cluster
+        self.fleet = Fleet(store, cluster)
         self.drifts = Drifts(store)
         self.spending = Spending(store)
         self.streams = Streams(engine, store)

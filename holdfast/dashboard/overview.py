@@ -17,8 +17,8 @@ from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from holdfast.controller import Scope
-from holdfast.controller.documents import Where
+from holdfast.controller import ControllerService, Scope
+from holdfast.controller.documents import Run, Where
 from holdfast.controller.http import TheService, parts_of, requires
 from holdfast.dashboard.ai import added
 from holdfast.dashboard.charts import draw_chart
@@ -26,6 +26,7 @@ from holdfast.dashboard.doors import PageRoute
 from holdfast.dashboard.live import live
 from holdfast.dashboard.pages import show
 from holdfast.errors import HoldfastError
+from holdfast.ports.engine import Cluster
 from holdfast.ports.operations import FAILED, PARKED, PAUSED, TIMED_OUT
 
 HOUR: Final = (60, 60)
@@ -65,12 +66,10 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False, lifespan=reme
 @requires(Scope.READ)
 async def read_overview(request: Request, service: TheService) -> Response:
     """Show how everything is, and what wants somebody's attention."""
+    if service.cluster is not None:
+        return await _show_elsewhere(request, service, service.cluster)
     overview = await service.glance.overview()
-    attention = [
-        each
-        for status in ATTENTION  # one after the other: each is found by its index, all at once by looking at every run
-        for each in (await service.runs.page(Where(status=[status]), limit=ATTENTION_SHOWN, payloads=True)).runs
-    ]
+    attention = await _wanting_attention(service)
     pools = (await service.fleet.pools()).pools
     workers = (await service.fleet.workers()).workers
     return show(
@@ -79,11 +78,31 @@ async def read_overview(request: Request, service: TheService) -> Response:
         overview=overview,
         hour=draw_chart(service.glance.lately(*HOUR)),
         day=draw_chart(service.glance.lately(*DAY)),
-        attention=sorted(attention, key=lambda each: each.created_at, reverse=True)[:ATTENTION_SHOWN],
+        attention=attention,
         warnings=[each for each in pools if each.warning or each.paused],
         asked=added((await service.spending.usage("model", SAVED_DAYS)).usage),
         saved_days=SAVED_DAYS,
         odd=[each for each in workers if each.state != "alive"],
+    )
+
+
+async def _wanting_attention(service: ControllerService) -> list[Run]:
+    found = [
+        each
+        for status in ATTENTION  # one after the other: each is found by its index, all at once by looking at every run
+        for each in (await service.runs.page(Where(status=[status]), limit=ATTENTION_SHOWN, payloads=True)).runs
+    ]
+    return sorted(found, key=lambda each: each.created_at, reverse=True)[:ATTENTION_SHOWN]
+
+
+async def _show_elsewhere(request: Request, service: ControllerService, cluster: Cluster) -> Response:
+    """Show what there is to be told of runs that are on a cluster of others."""
+    return show(
+        request,
+        "elsewhere.html",
+        cluster=cluster,
+        orchestrators=await cluster.orchestrators(),
+        attention=await _wanting_attention(service),
     )
 
 

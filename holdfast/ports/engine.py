@@ -234,6 +234,21 @@ class LocalOrchestrator(Protocol):
         """Return a future of how a run it owns ends; cancelled when it gives the run up."""
 
 
+class Cluster(Protocol):
+    """The system of others that runs are on, where they are not in the store."""
+
+    @property
+    def engine(self) -> str:
+        """What it is called."""
+
+    @property
+    def name(self) -> str:
+        """Where it is, in words."""
+
+    async def orchestrators(self) -> int:
+        """Return how many processes run workflows there. Raises StoreError: it does not answer."""
+
+
 class Engine(Protocol):
     """Starts runs, talks to them, and reads them."""
 

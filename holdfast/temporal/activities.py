@@ -30,6 +30,7 @@ from holdfast.temporal.interceptors import incoming_header
 from holdfast.temporal.mapping import PREFIX, Progress, decode_chunk, read_progress
 from holdfast.temporal.own import Call, read_call
 from holdfast.temporal.payloads import NOTHING, NULL, raw, read_arguments
+from holdfast.temporal.returning import note_cancelled, note_return
 
 
 class Activities:
@@ -172,12 +173,18 @@ class Activities:
         self, ended: asyncio.Future[AttemptOutcome], running: RunningAttempt | None, details: Callable[[], Any]
     ) -> AttemptOutcome:
         """Say now and then that this process lives, with what there is to report; return how the attempt ends."""
+        clock = asyncio.get_running_loop().time
+        beaten_at, silent = clock(), 0.0
         try:
             while not ended.done():
                 await asyncio.wait([ended], timeout=self._beat_seconds)
+                silent = max(silent, clock() - beaten_at)
                 if not ended.done():
                     _beat(details())
+                    beaten_at = clock()
+            await note_return(silent, details())
         except asyncio.CancelledError:
+            note_cancelled()
             if running is not None:
                 running.cancel()
                 await asyncio.wait([ended])

@@ -16,6 +16,7 @@ from holdfast.errors import StoreError
 from holdfast.ports.bus import Bus
 from holdfast.ports.store import Store
 from holdfast.ports.task import TaskRunner
+from holdfast.temporal.cluster import TemporalCluster
 from holdfast.temporal.engine import TemporalEngine
 from holdfast.temporal.keeper import LockKeeper
 from holdfast.temporal.worker import TemporalWorker, WorkerSettings
@@ -24,9 +25,10 @@ from holdfast.temporal.worker import TemporalWorker, WorkerSettings
 class TemporalConnection:
     """A connection to a namespace. Temporal's SDK closes it when nobody holds it any more."""
 
-    def __init__(self, client: Client) -> None:
-        """Go through `client`."""
+    def __init__(self, client: Client, target: str) -> None:
+        """Go through `client`, which is connected to `target`."""
         self.client = client
+        self._target = target
 
     @classmethod
     async def open(cls, target: str, namespace: str, *, tls: bool = False, api_key: str = "") -> Self:
@@ -39,11 +41,15 @@ class TemporalConnection:
             client = await Client.connect(target, namespace=namespace, tls=tls, api_key=api_key or None)
         except RuntimeError as error:
             raise StoreError(f"Temporal at {target} does not answer: {error}") from None
-        return cls(client)
+        return cls(client, target)
 
-    def engine(self) -> TemporalEngine:
-        """Return the client side."""
-        return TemporalEngine(self.client)
+    def engine(self, store: Store) -> TemporalEngine:
+        """Return the client side, with what is noted of it in `store`."""
+        return TemporalEngine(self.client, store)
+
+    def cluster(self) -> TemporalCluster:
+        """Return what a controller tells of it."""
+        return TemporalCluster(self.client, self._target)
 
     def worker(
         self,

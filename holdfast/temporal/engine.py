@@ -19,7 +19,7 @@ from typing import Any, Final, NoReturn
 from uuid import uuid4
 
 import msgspec
-from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.common.v1 import Header, WorkflowExecution
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
@@ -83,16 +83,18 @@ from holdfast.ports.operations import (
     Started,
     StartSignal,
 )
+from holdfast.ports.store import Store
 from holdfast.temporal.attributes import add_attribute, is_missing
+from holdfast.temporal.carrying import carry_out
 from holdfast.temporal.driver import ANSWER, PAUSE, REJECTED, RESUME
 from holdfast.temporal.explaining import explain_run
 from holdfast.temporal.failures import error_of, read_failure, unavailable
-from holdfast.temporal.own import Answer, Pausing, read_note
+from holdfast.temporal.own import TOLD, Answer, Pausing, read_note, write_told
 from holdfast.temporal.payloads import NULL, raw_arguments, read_payload, write_payloads
 from holdfast.temporal.records import number_of, record_of, search_of
 from holdfast.temporal.runtime import ENGINE
 from holdfast.temporal.schedules import TemporalSchedules
-from holdfast.temporal.starting import FIRST, Existing, decide_start, with_signal, write_start
+from holdfast.temporal.starting import FIRST, Existing, decide_start, request_behind, with_signal, write_start
 from holdfast.temporal.starting import Begin as BeginExecution
 from holdfast.temporal.waiting import Ends
 
@@ -113,9 +115,10 @@ ANSWER_SECONDS: Final = 30.0
 class TemporalEngine:
     """Starts, messages and reads runs on a Temporal cluster. Implements `holdfast.ports.engine.Engine`."""
 
-    def __init__(self, client: Client) -> None:
-        """Speak through `client`."""
+    def __init__(self, client: Client, store: Store) -> None:
+        """Speak through `client`; what is to be noted of it is in `store`."""
         self._client = client
+        self._store = store
         self._service = client.workflow_service
         self._identity = client.identity
         self._ends = Ends(client)
@@ -147,8 +150,10 @@ class TemporalEngine:
                 raise each
         return [each for each in results if not isinstance(each, BaseException)]
 
-    async def start_next(self, request: StartRequest, policy: IdPolicy, signal: StartSignal | None = None) -> Started:
-        """Start a run, or its next execution. See `Engine.start_next`."""
+    async def start_next(
+        self, request: StartRequest, policy: IdPolicy, signal: StartSignal | None = None, named: str = ""
+    ) -> Started:
+        """Start a run, or its next execution. See `Engine.start_next`; what is `named` alike again is one start."""
         check_identifier(request.run_id, "the run id")
         check_identifier(request.workflow, "the name of the workflow")
         begin: BeginExecution | RunRecord = FIRST
@@ -158,11 +163,15 @@ class TemporalEngine:
                     await self.signal(begin.run_id, signal.name, signal.body, signal.operation_id)
                 return Started(begin.execution_id, begin.execution, created=False, status=begin.status)
             written = write_start(request, begin, self._client.namespace, self._identity)
+            written.request_id = named if signal is None and named else written.request_id
             try:
                 answer = await self._start(written, signal)
             except RPCError as error:
                 if error.status != RPCStatusCode.ALREADY_EXISTS:
                     raise unavailable(error) from error
+                if named and request_behind(error) == (written.request_id if signal is None else signal.operation_id):
+                    own = await self.describe(request.run_id)  # made by this start, when it was sent before
+                    return Started(own.execution_id, own.execution, created=True)
             else:
                 record = await self.describe(request.run_id) if not answer.started else None
                 execution = record.execution if record is not None else _named(request.run_id, begin.number)
@@ -188,8 +197,8 @@ class TemporalEngine:
         raise AssertionError("the last attempt returns or raises")
 
     async def carry_out(self, act: Begin | Deliver | Pause | Resume, note: Callable[[Operation], Carrying]) -> Any:
-        """Refuse: what is noted is in a store, and the run is not. See `Engine.carry_out`."""
-        raise NotOnEngineError(f"{type(act).__name__} with a note in the same commit (by {note})", ENGINE)
+        """Do an act on the cluster, and note it in the store, before and after. See `Engine.carry_out`."""
+        return await carry_out(self, self._store, act, note)
 
     async def gather(self, event: Gather) -> Gathered:
         """Refuse: what gathers does so in a store. See `Engine.gather`."""
@@ -207,8 +216,27 @@ class TemporalEngine:
             input=write_payloads(payload),
             identity=self._identity,
             request_id=operation_id,
+            header=Header(fields=write_told(operation_id)),
         )
         await self._told(run_id, self._service.signal_workflow_execution(request))
+
+    async def was_told(self, run_id: str, operation_id: str) -> bool:
+        """Say whether one of a run's executions has got a signal of this id."""
+        told = write_told(operation_id)[TOLD]
+        try:
+            execution = (await self._described(run_id)).workflow_execution_info.execution
+        except RunNotFoundError:
+            return False
+        while True:
+            handle = self._client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
+            async for each in handle.fetch_history_events():
+                fields = each.workflow_execution_signaled_event_attributes.header.fields
+                if TOLD in fields and fields[TOLD].data == told.data:
+                    return True
+            before = read_note((await self._describe(execution)).workflow_execution_info.memo.fields).before
+            if not before:
+                return False
+            execution = WorkflowExecution(workflow_id=execution.workflow_id, run_id=before)
 
     async def answer(self, run_id: str, number: int, name: str, payload: bytes) -> None:
         """Deliver the answer to a callback, once. See `Engine.answer`."""

@@ -25,6 +25,9 @@ NAME: Final = "holdfast"
 OPENED: Final = "holdfast:callback"
 """Of the memo field that says which callback was opened."""
 
+TOLD: Final = "holdfast:told"
+"""Of the header of a signal: its operation id."""
+
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """The memo of a run."""
@@ -153,6 +156,11 @@ def digest_of(input: bytes) -> str:
 def write_header(value: Call | Carried) -> dict[str, Payload]:
     """Return headers."""
     return {NAME: write_payload(msgspec.json.encode(value))}
+
+
+def write_told(operation_id: str) -> dict[str, Payload]:
+    """Return the headers of a signal."""
+    return {TOLD: write_payload(msgspec.json.encode(operation_id))}
 
 
 def read_call(headers: Mapping[str, Payload]) -> Call | None:

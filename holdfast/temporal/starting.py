@@ -12,13 +12,15 @@ from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
-from temporalio.api.common.v1 import Memo, WorkflowType
+from temporalio.api.common.v1 import Header, Memo, WorkflowType
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.errordetails.v1 import WorkflowExecutionAlreadyStartedFailure
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     SignalWithStartWorkflowExecutionRequest,
     StartWorkflowExecutionRequest,
 )
+from temporalio.service import RPCError
 
 from holdfast.errors import NotOnEngineError, RunConflictError
 from holdfast.history.temporal import QUEUE, pinned_queue_of
@@ -36,7 +38,7 @@ from holdfast.ports.operations import (
     StartSignal,
 )
 from holdfast.temporal.attributes import write_attributes
-from holdfast.temporal.own import Note, digest_of, write_memo
+from holdfast.temporal.own import Note, digest_of, write_memo, write_told
 from holdfast.temporal.payloads import write_payloads
 from holdfast.temporal.runtime import ENGINE
 
@@ -166,8 +168,19 @@ def with_signal(start: StartWorkflowExecutionRequest, signal: StartSignal) -> Si
         memo=start.memo,
         signal_name=signal.name,
         signal_input=write_payloads(signal.body),
+        header=Header(fields=write_told(signal.operation_id)),
     )
     for name in ("search_attributes", "workflow_execution_timeout", "workflow_run_timeout", "workflow_start_delay"):
         if start.HasField(name):
             getattr(written, name).CopyFrom(getattr(start, name))
     return written
+
+
+def request_behind(error: RPCError) -> str:
+    """Return the id of the request that started the run which is in the way of another start; empty if it is not said.
+
+    Whoever sends a start again, because its answer was lost, finds its own.
+    """
+    failure = WorkflowExecutionAlreadyStartedFailure()
+    found = error.grpc_status.details[0].Unpack(failure) if error.grpc_status.details else False
+    return failure.start_request_id if found else ""

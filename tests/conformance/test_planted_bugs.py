@@ -182,7 +182,7 @@ BUGS = (
     Bug("deliveries_at_once_are_one", "find_delivery", "digest, state", "x'', state"),
     Bug("a_reason_is_read_as_it_was_noted", "list_deliveries", "state, reason", "state, substr(reason, 1, 3)"),
     Bug("a_signal_is_noted_with_its_delivery", "find_delivery", "run_id, reason", "upper(run_id), reason"),
-    Bug("what_cannot_be_carried_out_is_noted_and_tried_again", "decide_delivery", "attempts + 1", "attempts"),
+    Bug("what_cannot_be_carried_out_is_noted_and_tried_again", "decide_delivery", "attempts + ?6", "attempts + 0 * ?6"),
     Bug("what_is_ignored_stays_so_until_somebody_wants_it", "find_delivery", "run_id, reason", "run_id, ''"),
     Bug("another_body_under_the_same_id_is_refused", "read_delivery", "headers, body", "headers, x''"),
     Bug(

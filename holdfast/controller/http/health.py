@@ -50,7 +50,8 @@ async def read_readiness(parts: ThePartsOf) -> Response:
     except StoreFullError:
         return json_response(Health(status="unavailable", checks={"store": "full"}), 503)
     except (TimeoutError, HoldfastError):
-        return json_response(Health(status="unavailable", checks={"store": "not reached"}), 503)
+        missing = "store" if parts.service.cluster is None else "store or cluster"
+        return json_response(Health(status="unavailable", checks={missing: "not reached"}), 503)
     checks = {"store": "ok", "orchestrators": f"{orchestrators} alive"}
     if parts.stopping.is_set():
         return json_response(Health(status="unavailable", checks=checks | {"server": "stopping"}), 503)

@@ -85,6 +85,7 @@ TREATMENTS: Final[Mapping[type[HoldfastError], Treatment]] = {
     errors.StoreBusyError: Treatment(503, retry=True),
     errors.StoreFullError: Treatment(503, retry=True),
     errors.MissingExtraError: Treatment(501),
+    errors.NotOnEngineError: Treatment(501),
 }
 
 

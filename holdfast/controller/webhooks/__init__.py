@@ -18,6 +18,7 @@ from holdfast.controller.webhooks.documents import (
 from holdfast.controller.webhooks.generic import Hmac
 from holdfast.controller.webhooks.github import GitHub
 from holdfast.controller.webhooks.inbox import DELIVERIES_MAX, Inbox
+from holdfast.controller.webhooks.leftovers import Leftovers
 from holdfast.controller.webhooks.redaction import Redaction
 from holdfast.controller.webhooks.slack import Slack
 from holdfast.controller.webhooks.standard import StandardWebhooks
@@ -33,6 +34,7 @@ __all__ = [
     "Inbox",
     "InboxDelivery",
     "InboxPage",
+    "Leftovers",
     "Redaction",
     "Redeliver",
     "Redelivered",

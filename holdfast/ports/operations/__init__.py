@@ -61,6 +61,7 @@ from holdfast.ports.operations.contracts import (
 )
 from holdfast.ports.operations.deliveries import (
     REFUSED_DELIVERIES_MAX,
+    UNDER_WAY,
     DeliveryFilter,
     DeliveryRecord,
     DeliveryState,
@@ -405,6 +406,7 @@ __all__ = [
     "TERMINATED",
     "TERMINATE_EXISTING",
     "TIMED_OUT",
+    "UNDER_WAY",
     "UNSENT",
     "USE_EXISTING",
     "WAITING",

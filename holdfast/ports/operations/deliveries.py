@@ -15,6 +15,9 @@ from holdfast.ports.operations.carrying import Carrying
 REFUSED_DELIVERIES_MAX: Final = 1_000
 """How many refused deliveries are kept: whoever forges them must not fill the disk."""
 
+UNDER_WAY: Final = "it is being carried out; where this stays, its process died, and it is carried out again"
+"""The reason of one that has failed only as long as nothing came of it elsewhere."""
+
 
 class DeliveryState(StrEnum):
     """What came of a delivery."""
@@ -57,6 +60,8 @@ class NoteDelivery(Carrying, frozen=True):
     """Somebody wants it carried out again: also one that was ignored."""
     other_digests: tuple[bytes, ...] = ()
     """Further digests of the same body: what it was, or will be, known by under other keys."""
+    run_id: str = ""
+    """The run that it became, where it was carried out elsewhere."""
 
 
 class NotedDelivery(Value, frozen=True):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from holdfast.errors import HoldfastError, StoreError
 from holdfast.ports.operations import (
     REFUSED_DELIVERIES_MAX,
+    UNDER_WAY,
     Delivered,
     DeliveryFilter,
     DeliveryRecord,
@@ -40,17 +41,18 @@ def note(session: Session, operation: NoteDelivery) -> NotedDelivery | HoldfastE
             return _refuse(session, operation, f"replayed: this body came as delivery {other} before")
         return _decide(session, operation, None)
     delivery_id, digest, state, run_id, reason = found
+    tries = 0 if reason == UNDER_WAY and operation.reason != UNDER_WAY else 1  # the other half of one try
     if digest != operation.digest and digest not in operation.other_digests:
         return _refuse(session, operation, f"another body came as delivery {operation.key} before")
     if state == DeliveryState.ACCEPTED or (state == DeliveryState.IGNORED and not operation.again):
         return NotedDelivery(delivery_id, state, run_id, reason, is_repeated=True)
-    return _decide(session, operation, delivery_id)
+    return _decide(session, operation, delivery_id, tries)
 
 
 def _decide(
-    session: Session, operation: NoteDelivery, delivery_id: int | None
+    session: Session, operation: NoteDelivery, delivery_id: int | None, tries: int = 1
 ) -> NotedDelivery | HoldfastError | Overtaken:
-    state, reason, run_id, refusal = operation.state, operation.reason, "", None
+    state, reason, run_id, refusal = operation.state, operation.reason, operation.run_id, None
     if operation.act is not None:
         result = session.carry_out(operation.act)  # type: ignore[arg-type]  # an operation
         if isinstance(result, Overtaken | StoreError):
@@ -62,7 +64,7 @@ def _decide(
     if delivery_id is None:
         noted = _put(session, operation, state, reason, run_id)
     else:
-        session.run("decide_delivery", (delivery_id, str(state), reason, run_id, session.now))
+        session.run("decide_delivery", (delivery_id, str(state), reason, run_id, session.now, tries))
         noted = NotedDelivery(delivery_id, state, run_id, reason)
     return noted if refusal is None else refusal
 
