@@ -167,7 +167,9 @@ def test_deliveries_become_one_run_each_though_the_controller_is_killed(
             return 0
 
     async def run() -> None:
-        async with controller(temporal_server, tmp_path) as (process, url), httpx.AsyncClient(base_url=url) as http:
+        client = httpx.AsyncClient(timeout=30)
+        async with controller(temporal_server, tmp_path) as (process, url), client as http:
+            http.base_url = httpx.URL(url)
             first = signed("paid-100", {"number": 100, "amount": 100})
             assert (await http.post("/v1/hooks/payments", **first)).json()["run_id"] == "order-100"
             under_way = [asyncio.create_task(send(http, 100 + each)) for each in range(DELIVERIES)]
@@ -175,7 +177,9 @@ def test_deliveries_become_one_run_each_though_the_controller_is_killed(
             process.send_signal(signal.SIGKILL)
             answered = await asyncio.gather(*under_way)
             assert set(answered) <= {0, 202}
-        async with controller(temporal_server, tmp_path) as (_, url), httpx.AsyncClient(base_url=url) as http:
+        client = httpx.AsyncClient(timeout=30)
+        async with controller(temporal_server, tmp_path) as (_, url), client as http:
+            http.base_url = httpx.URL(url)
             assert await asyncio.gather(*(send(http, 100 + each) for each in range(DELIVERIES))) == [202] * DELIVERIES
             for number in range(100, 100 + DELIVERIES):
                 path = f"/v1/runs/order-{number}"
