@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from holdfast.app.migrating import migrate_store, pending_migrations
     from holdfast.app.moving import export_to, import_from, take_back_export
     from holdfast.app.notifying import new_notice_secret, notice_secret
-    from holdfast.app.on_temporal import recorded_elsewhere
+    from holdfast.app.on_temporal import misfits, recorded_elsewhere
     from holdfast.app.opening import open_at
     from holdfast.app.reading import check_store, reading
     from holdfast.app.serving import Serving, serve, serving
@@ -53,6 +53,7 @@ _HOMES: Final[dict[str, str]] = {
     "export_to": "holdfast.app.moving",
     "examine_system": "holdfast.app.examining",
     "migrate_store": "holdfast.app.migrating",
+    "misfits": "holdfast.app.on_temporal",
     "pending_migrations": "holdfast.app.migrating",
     "heartbeat_monitor": "holdfast.app.ledger",
     "import_from": "holdfast.app.moving",
@@ -101,6 +102,7 @@ __all__ = [
     "make_key",
     "make_tables",
     "migrate_store",
+    "misfits",
     "new_notice_secret",
     "notice_secret",
     "open_at",

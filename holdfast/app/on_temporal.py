@@ -6,7 +6,7 @@ Must not know: how a run is driven, or what Temporal's SDK looks like.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from holdfast.app.engine_address import TemporalAddress
@@ -58,22 +58,28 @@ def check_fits(settings: Settings, registry: Registry) -> None:
     Raises:
         NotOnEngineError: something cannot; it says what.
     """
+    for each in misfits(settings, registry):
+        raise each
+
+
+def misfits(settings: Settings, registry: Registry) -> Iterator[NotOnEngineError]:
+    """Yield what this process knows and cannot be had on Temporal, each as the error that it is there."""
     for task in registry.tasks.values():
         limits = task.task_options.limits
         if limits is not None and limits.binds:
-            raise NotOnEngineError("rate, concurrency, fairness key or delay of a task", ENGINE, f"task {task.name!r}")
+            yield NotOnEngineError("rate, concurrency, fairness key or delay of a task", ENGINE, f"task {task.name!r}")
         if task.recovery:
-            raise NotOnEngineError("recovery= of a task", ENGINE, f"task {task.name!r}")
+            yield NotOnEngineError("recovery= of a task", ENGINE, f"task {task.name!r}")
     if settings.recovery:
-        raise NotOnEngineError("recovery of failures", ENGINE)
+        yield NotOnEngineError("recovery of failures", ENGINE)
     declared = [each for of_name in registry.webhooks.values() for each in of_name]
     for webhook in (*declared, *read_webhooks(settings.webhooks)):
         if webhook.gathering is not None:
-            raise NotOnEngineError("debounce= or batch= of a webhook", ENGINE, f"webhook {webhook.name!r}")
+            yield NotOnEngineError("debounce= or batch= of a webhook", ENGINE, f"webhook {webhook.name!r}")
     if settings.outboxes:
-        raise NotOnEngineError("outbox", ENGINE)
+        yield NotOnEngineError("outbox", ENGINE)
     if settings.encryption_keys:
-        raise NotOnEngineError("encryption of payloads", ENGINE)
+        yield NotOnEngineError("encryption of payloads", ENGINE)
 
 
 async def recorded_elsewhere(client: WorkflowClient, run_id: str) -> History:

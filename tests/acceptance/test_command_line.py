@@ -272,6 +272,18 @@ def test_lint_is_silent_about_allowed_lines(folder: Path) -> None:
     assert call("lint", "late.py", "--strict").exit_code == Exit.DONE
 
 
+def test_lint_names_what_binds_to_the_embedded_engine_where_asked(folder: Path) -> None:
+    """All of it at once, as a warning; not otherwise."""
+    text = (
+        "from holdfast import Rate, task\n\n@task(rate=Rate('shop', 10, per='1s'))\nasync def limited() -> None: ...\n"
+    )
+    (folder / "bound.py").write_text(text, encoding="utf-8")
+    assert (call("lint", "bound.py").output, call("lint", "bound.py", "--portable").exit_code) == ("", Exit.DONE)
+    result = call("lint", "bound.py", "--portable", "--strict", "--json")
+    assert result.exit_code == Exit.FAILED
+    assert [each["where"] for each in json.loads(result.stdout)["bound"]] == ["task 'limited'"]
+
+
 def test_lint_says_what_it_cannot_read(folder: Path) -> None:
     """A file that is no Python, one that is not there, and a module without source each end with 2."""
     (folder / "broken.py").write_text("def (", encoding="utf-8")
