@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from holdfast.app.beside import TablesMade, make_tables
-    from holdfast.app.capturing import capture_folder, capture_run, redaction_rules
+    from holdfast.app.capturing import capture_elsewhere, capture_folder, capture_run, redaction_rules
     from holdfast.app.connection import close_connections
     from holdfast.app.encryption import load_codec, make_key
     from holdfast.app.engine_address import EMBEDDED
@@ -46,6 +46,7 @@ _HOMES: Final[dict[str, str]] = {
     "Settings": "holdfast.app.settings",
     "Stack": "holdfast.app.stack",
     "TablesMade": "holdfast.app.beside",
+    "capture_elsewhere": "holdfast.app.capturing",
     "capture_folder": "holdfast.app.capturing",
     "capture_run": "holdfast.app.capturing",
     "check_store": "holdfast.app.reading",
@@ -88,6 +89,7 @@ __all__ = [
     "Settings",
     "Stack",
     "TablesMade",
+    "capture_elsewhere",
     "capture_folder",
     "capture_run",
     "check_store",

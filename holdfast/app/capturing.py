@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 import random
 import time
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
 from holdfast.app.settings import Settings
 from holdfast.authoring import Registry
+from holdfast.client import WorkflowClient
 from holdfast.errors import HoldfastError, RunNotFoundError, UnknownNameError
 from holdfast.history import History
 from holdfast.observe import known_secrets
 from holdfast.ports.bus import Bus
+from holdfast.ports.operations import RunRecord
 from holdfast.ports.store import Store
 from holdfast.replay.captures import (
     CaptureFolder,
@@ -80,8 +83,29 @@ async def capture_run(settings: Settings, store: Store, run_id: str) -> tuple[st
     record = await store.run(run_id)
     if record is None:
         raise RunNotFoundError(run_id)
+    return _captured(settings, await read_run(store, record.execution_id), record)
+
+
+async def capture_elsewhere(settings: Settings, client: WorkflowClient, run_id: str) -> tuple[str, History]:
+    """Return a capture of any run on a cluster, and its name.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+        HistoryError: Holdfast has no words for something in its history.
+        StoreError: the cluster does not answer.
+    """
+    # Imported here: who captures runs of its own store does not load what speaks to clusters.
+    from holdfast.app.on_temporal import recorded_elsewhere
+
+    history = await recorded_elsewhere(client, run_id)
+    record = await client.engine.describe(run_id)
+    # Events are counted as the capture has them, not as the cluster does.
+    return _captured(settings, replace(history, sources=()), record)
+
+
+def _captured(settings: Settings, history: History, record: RunRecord) -> tuple[str, History]:
     capture = capture_history(
-        await read_run(store, record.execution_id),
+        history,
         record,
         reason=reason_of(record) or "asked for",
         now=time.time(),

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.app import capture_folder, capture_run, load_settings, reading
+from holdfast.app import EMBEDDED, Client, capture_elsewhere, capture_folder, capture_run, load_settings, reading
 from holdfast.cli.output import Output, time_of
+from holdfast.cli.serving import EngineOption
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown
 from holdfast.errors import SettingsError, UnknownNameError, UsageError
 from holdfast.history import History, to_json
@@ -87,15 +88,16 @@ def pull(
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where to copy them.")] = HISTORIES,
     folder: FromOption = None,
     store: StoreOption = None,
+    engine: EngineOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy captures into a project; of a run that has none, make one. Production's store is only read."""
+    """Copy captures into a project; of a run that has none, make one. Production's store, or cluster, is only read."""
     output = Output(as_json=as_json)
 
     async def body() -> None:
         rows = []
         for wanted in captures:
-            name, content, made = await _content(wanted, folder, store)
+            name, content, made = await _content(wanted, folder, store, engine)
             path = to / f"{name}.json"
             _write(path, content)
             rows.append({"capture": name, "file": str(path), "made now": made})
@@ -194,7 +196,9 @@ def _file(wanted: str, folder: Path | None, store: str | None) -> Path:
         raise
 
 
-async def _content(wanted: str, folder: Path | None, store: str | None) -> tuple[str, bytes, bool]:
+async def _content(
+    wanted: str, folder: Path | None, store: str | None, engine: str | None = None
+) -> tuple[str, bytes, bool]:
     """Return a capture's name and content, and whether it was made just now."""
     if _is_file(wanted):
         return Path(wanted).stem, _read(Path(wanted)), False
@@ -206,7 +210,11 @@ async def _content(wanted: str, folder: Path | None, store: str | None) -> tuple
             raise
     else:
         return entry.name, _read(entry.path), False
-    settings = load_settings(store=store)
+    settings = load_settings(store=store, engine=engine)
+    if settings.engine != EMBEDDED:
+        async with await Client.connect(settings.store, engine=settings.engine) as client:
+            name, history = await capture_elsewhere(settings, client, wanted)
+        return name, _bytes(history), True
     async with reading(settings) as opened:
         name, history = await capture_run(settings, opened, wanted)
     return name, _bytes(history), True
@@ -220,6 +228,8 @@ def _bytes(history: History) -> bytes:
         places=history.places,
         capture=history.capture,
         exchanges=history.exchanges,
+        engine=history.engine,
+        drains=history.drains,
     )
 
 

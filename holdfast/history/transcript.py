@@ -22,6 +22,7 @@ Must not know: where histories are stored, and who reads such files.
   `places` where in the code decisions were made, by event id.
 - `exchanges` holds the calls of attempts that came to nothing, by step: a replay answers them from there.
 - `capture` says what run a capture was made of, and why; see `holdfast.history.captures`.
+- `engine` says which engine recorded it, where that was another one, and `drains` which inputs each end a drain there.
 
 The format only ever grows: a reader of `/1` reads all `/1` files of older writers.
 """
@@ -43,7 +44,7 @@ import msgspec
 from holdfast.errors import HistoryError
 from holdfast.history.attributes import decode_attributes
 from holdfast.history.captures import CaptureNote
-from holdfast.history.events import AnyEvent, Attempt, AttributesSet, BlobRef, FanOutCompleted, WorkflowStarted
+from holdfast.history.events import AnyEvent, Attempt, AttributesSet, BlobRef, FanOutCompleted, Input, WorkflowStarted
 from holdfast.history.exchanges import Exchange
 from holdfast.history.failures import Failure
 
@@ -128,6 +129,8 @@ def to_json(
     places: Mapping[int, str] | None = None,
     capture: CaptureNote | None = None,
     exchanges: Mapping[str, Sequence[Exchange]] | None = None,
+    engine: str = HOLDFAST,
+    drains: Sequence[int] = (),
 ) -> bytes:
     """Return a history as a file's content: UTF-8, one line for each event.
 
@@ -138,6 +141,8 @@ def to_json(
         places: where in the code decisions were made, by event id.
         capture: what run it was captured from, and why.
         exchanges: calls of attempts that came to nothing, by step.
+        engine: which engine recorded it.
+        drains: ids of the inputs that end a drain, where that engine drained several at once.
 
     Raises:
         HistoryError: it does not begin with WorkflowStarted, or a payload is outside.
@@ -159,6 +164,8 @@ def to_json(
     if exchanges:
         calls = {step: [_exchange_value(each) for each in found] for step, found in exchanges.items()}
         parts += [b',\n "exchanges": ', _encode(calls)]
+    if engine != HOLDFAST:
+        parts += [b',\n "engine": ', _encode(engine), b',\n "drains": ', _encode(list(drains))]
     parts.append(b',\n "events": [\n  ')
     parts.append(b",\n  ".join(_encode(_event_value(event, number)) for number, event in enumerate(events, 1)))
     parts.append(b"\n ]\n}\n")
@@ -272,6 +279,8 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     places: dict[int, str] = {}
     capture: CaptureNote | None = None
     exchanges: dict[str, list[dict[str, msgspec.Raw]]] = {}
+    engine: str = HOLDFAST
+    drains: list[int] = []
 
 
 class _Format(msgspec.Struct):
@@ -303,7 +312,25 @@ def from_json(content: bytes) -> History:
         for step, items in file.outcomes.items()
     }
     exchanges = {step: tuple(_read_exchange(step, each) for each in found) for step, found in file.exchanges.items()}
-    return History(events, outcomes, file.about, file.places, file.capture, exchanges=exchanges)
+    _check_drains(file.drains, events)
+    return History(
+        events,
+        outcomes,
+        file.about,
+        file.places,
+        file.capture,
+        engine=file.engine,
+        drains=tuple(file.drains),
+        exchanges=exchanges,
+    )
+
+
+def _check_drains(drains: Sequence[int], events: Sequence[AnyEvent]) -> None:
+    before = 0
+    for each in drains:
+        if not before < each <= len(events) or not isinstance(events[each - 1], Input):
+            raise HistoryError(f"a drain ends with event {each}, which is no input behind event {before}")
+        before = each
 
 
 def _read_file(content: bytes) -> _File:

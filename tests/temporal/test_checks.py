@@ -11,8 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from holdfast.errors import RunFailedError
+from holdfast.replay import load_history
 from tests.servers.temporal import Temporal
-from tests.temporal.runs import Basket
+from tests.temporal.runs import Basket, failing
 from tests.temporal.test_runs import serving
 
 ROOT = Path(__file__).parents[2]
@@ -54,3 +58,22 @@ def test_open_runs_of_a_cluster_are_checked_before_a_deploy(temporal_server: Tem
     code, breaks = holdfast(temporal_server, tmp_path, "deploy-check", str(changed), "--workflow", "Basket")
     found = next(each for each in breaks["items"] if each["run_id"] == "checked")
     assert (code, found["verdict"]) == (1, "DIVERGED")
+
+
+def test_a_failed_run_of_a_cluster_becomes_a_capture(temporal_server: Temporal, tmp_path: Path) -> None:
+    """`capture pull` fetches it, and `replay` comes to the end that it had there."""
+
+    async def begin() -> None:
+        async with serving(temporal_server, tmp_path) as app:
+            handle = await app.client.start(failing, "captured", id="captured")
+            with pytest.raises(RunFailedError):
+                await handle.result()
+
+    asyncio.run(begin())
+    gc.collect()  # nothing else closes a connection of the SDK's
+    code, pulled = holdfast(temporal_server, tmp_path, "capture", "pull", "captured", "--to", str(tmp_path))
+    assert code == 0
+    (capture,) = pulled["items"]
+    assert load_history(capture["file"]).capture.reason == "failed"  # type: ignore[union-attr]
+    code, replayed = holdfast(temporal_server, tmp_path, "replay", capture["file"], MODULE)
+    assert (code, replayed["verdict"], replayed["status"]) == (0, "IDENTICAL", "FAILED")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -105,7 +105,14 @@ class _Cleaner:
         exchanges = {
             self.step(step): [self.exchange(each) for each in found] for step, found in history.exchanges.items()
         }
-        return History(events, outcomes, about, history.places, self.note(history.capture), exchanges=exchanges)
+        return replace(
+            history,
+            events=events,
+            outcomes=outcomes,
+            about=about,
+            capture=self.note(history.capture),
+            exchanges=exchanges,
+        )
 
     def exchange(self, exchange: Exchange) -> Exchange:
         return msgspec.structs.replace(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,11 @@ from holdfast.history import (
     to_json,
     transcript,
 )
+from holdfast.replay import WorkflowReplayer, load_history
+from holdfast.replay.redaction import RedactionRules, redact_history
+from tests.conformance.temporal import kin
+
+KIN = Path(kin.__file__).parent / "kin"
 
 START = WorkflowStarted(1795549081.5, 0, "nightly", "n-1", "n-1", b'{"day":1}', 7, 3, "code", "3.11")
 EVENTS: list[AnyEvent] = [
@@ -189,3 +196,26 @@ def test_an_attribute_that_is_no_literal_is_refused() -> None:
     assert from_json(text).started.attributes == {"region": '"eu"'}
     with pytest.raises(HistoryError, match="event 1"):
         from_json(text.replace(b'\\"eu\\"', b"eu"))
+
+
+def test_where_another_engine_drained_comes_back_and_has_to_be_inputs() -> None:
+    """So that a capture replays as it ran there; a file that says nothing of it drains after each input."""
+    recorded = load_history(KIN / "mapped.json")
+    written = to_json(recorded.events, outcomes=recorded.outcomes, engine=recorded.engine, drains=recorded.drains)
+    again = from_json(written)
+    assert (again.engine, again.drains, again.outcomes) == (recorded.engine, recorded.drains, recorded.outcomes)
+    assert from_json(to_json(recorded.events)).drains == ()
+    file = json.loads(written)
+    decision = next(each["id"] for each in file["events"] if "cause" in each)
+    for drains in ([decision], [1, 1], [10**6]):
+        with pytest.raises(HistoryError, match="a drain ends"):
+            from_json(json.dumps({**file, "drains": drains}).encode())
+
+
+def test_a_capture_of_a_run_on_another_engine_replays_to_the_same_verdict() -> None:
+    """Redacted, written and read; as drains of ours it would not."""
+    recorded = load_history(KIN / "effects.json")
+    cleaned, _ = redact_history(dataclasses.replace(recorded, sources=()), RedactionRules())
+    again = from_json(to_json(cleaned.events, engine=cleaned.engine, drains=cleaned.drains))
+    result = WorkflowReplayer(kin.effects).replay(again)
+    assert (result.verdict, result.engine) == ("IDENTICAL", "temporal")
