@@ -28,9 +28,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pytest
 from msgspec.structs import replace
 
 from holdfast.errors import StoreError
@@ -62,8 +61,12 @@ from holdfast.ports.operations import (
     TakeRequests,
 )
 from holdfast.stores import PostgresStore, SQLiteStore
-from tests.servers.postgres import Postgres
 from tests.servers.proxy import Fate, Proxy
+
+if TYPE_CHECKING:  # processes that lose answers have no need of pytest, which takes a tenth of their start
+    import pytest
+
+    from tests.servers.postgres import Postgres
 
 VARIABLE: Final = "HOLDFAST_TESTS_LOSE_ANSWERS"
 """SEED:SHARE, for processes that a test starts."""
