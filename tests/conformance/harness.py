@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +26,8 @@ from holdfast.ports.callbacks import token_of
 from holdfast.testing.conformance.runtime import FIRST, FOLDER_VARIABLE, MODULES, VERSIONS
 from holdfast.testing.faults import FAULTS_VARIABLE
 from tests.conformance.stack import PLANT_VARIABLE
+from tests.servers import nursery
+from tests.servers.nursery import Nursling
 
 READY_SECONDS = 60.0
 ROOT = Path(__file__).parents[2]
@@ -92,7 +94,7 @@ class KilledHarness:
         self._faults = faults
         self._plant = plant
         self._engine = engine
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | Nursling | None = None
         self._ready = asyncio.Event()
         self._keeper = asyncio.create_task(self._keep())
 
@@ -117,16 +119,9 @@ class KilledHarness:
         """Start the stack, and again whenever it was killed. The first one is armed."""
         faults = self._faults
         while True:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", self.program, self._store, self._version, self._engine),
-                stdout=subprocess.PIPE,
-                env={
-                    **os.environ,
-                    FOLDER_VARIABLE: str(self.folder),
-                    FAULTS_VARIABLE: faults,
-                    PLANT_VARIABLE: self._plant,
-                },
-                cwd=ROOT,
+            environment = {FOLDER_VARIABLE: str(self.folder), FAULTS_VARIABLE: faults, PLANT_VARIABLE: self._plant}
+            self._process = await start_program(
+                self.program, self._store, self._version, self._engine, env={**os.environ, **environment}
             )
             faults = ""
             async with asyncio.timeout(READY_SECONDS):
@@ -148,6 +143,15 @@ class KilledHarness:
             with suppress(ProcessLookupError):
                 process.terminate()
             await process.communicate()
+
+
+async def start_program(program: str, *arguments: str, env: Mapping[str, str]) -> asyncio.subprocess.Process | Nursling:
+    """Start a program: from the nursery that has loaded it, if there is one."""
+    if nursery.here is not None and nursery.here.program == program:
+        return await nursery.here.start(*arguments, env=env)
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", program, *arguments), stdout=subprocess.PIPE, env=env, cwd=ROOT
+    )
 
 
 @asynccontextmanager

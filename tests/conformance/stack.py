@@ -12,6 +12,7 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 from contextlib import ExitStack
 
 from holdfast import Holdfast
@@ -43,10 +44,26 @@ async def serve(store: str, version: str, engine: str) -> None:
         await stop.wait()
 
 
-if __name__ == "__main__":
+def rehearse() -> None:
+    """Open a stack, and close it: what that loads is there in every process that is forked from this one."""
+
+    async def open_and_close(folder: str) -> None:
+        async with Holdfast(MODULES, f"sqlite:///{folder}/store.db", log_level="ERROR"):
+            pass
+
+    with tempfile.TemporaryDirectory(prefix="holdfast-rehearsal-") as folder:
+        asyncio.run(open_and_close(folder))
+
+
+def main(*arguments: str) -> None:
+    """Be the stack, with faults and plants."""
     with ExitStack() as block:
         if plant := os.environ.get(PLANT_VARIABLE):
             planted.BUGS[plant]()
         install(Faults.armed(), block)
         lost_answers.lose_as_told()
-        asyncio.run(serve(*sys.argv[1:]))
+        asyncio.run(serve(*arguments))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

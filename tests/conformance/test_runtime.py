@@ -33,6 +33,8 @@ from tests.conformance.engines import (
 )
 from tests.conformance.harness import calm, killed
 
+pytestmark = pytest.mark.usefixtures("nursery_of_stacks")
+
 
 @pytest.fixture(autouse=True)
 def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
