@@ -178,7 +178,7 @@ def measure_peer(case: Case, *, steps: int, repeats: int, python: str) -> list[S
     events = record(case.workflow, steps)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "history.json"
-        file.write_bytes(to_temporal(events))
+        file.write_bytes(to_temporal(events, for_sdk=True))
         script = str(ROOT / "benchmarks/peers/temporal_replay.py")
         options = ["--history", str(file), "--events", str(len(events)), "--repeats", str(repeats)]
         command = [str(ROOT / python) if os.sep in python else python, script, case.name, *options]

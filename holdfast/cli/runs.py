@@ -32,6 +32,7 @@ class Form(StrEnum):
 
     HOLDFAST = "holdfast"
     TEMPORAL = "temporal"
+    TEMPORAL_SDK = "temporal-sdk"
 
 
 def run_fields(record: RunRecord) -> dict[str, Any]:
@@ -224,7 +225,10 @@ def export(
     form: Annotated[
         Form,
         typer.Option(
-            "--format", metavar="holdfast|temporal", help="`temporal` writes what Temporal's own Replayer reads."
+            "--format",
+            metavar="holdfast|temporal|temporal-sdk",
+            help="`temporal` writes what Temporal's own Replayer takes for the same code with our plugin, "
+            "`temporal-sdk` for the same logic written with its SDK.",
         ),
     ] = Form.HOLDFAST,
     encrypted: Annotated[
@@ -241,8 +245,8 @@ def export(
         handle = client.handle(run)
         recorded = await handle.history()
         events = [each.event for each in recorded]
-        if form is Form.TEMPORAL:
-            content = to_temporal(events)
+        if form is not Form.HOLDFAST:
+            content = to_temporal(events, for_sdk=form is Form.TEMPORAL_SDK)
         else:
             content = to_json(events, outcomes=await read_outcomes(client, (await handle.describe()).execution_id))
         if encrypted:

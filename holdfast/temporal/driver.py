@@ -303,7 +303,7 @@ def _started(info: workflow.Info, note: Note, input: bytes) -> WorkflowStarted:
         info.workflow_id,
         execution_name(info.workflow_id, note.number),
         input,
-        seed_of(info.original_execution_run_id),
+        note.seed or seed_of(info.original_execution_run_id),
         0,
         note.code_version,
         PYTHON,

@@ -47,6 +47,8 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why its own code has parked it; empty while it has not."""
     attributes: dict[str, str] = msgspec.field(default_factory=dict)
     """What it is found by: literals, by name. See `holdfast.temporal.attributes`."""
+    seed: int = 0
+    """Seeds `random()` and `uuid4()` in a run that was recorded elsewhere; 0 where Temporal's run id does."""
 
 
 class Answer(msgspec.Struct, frozen=True):

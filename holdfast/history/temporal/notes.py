@@ -32,6 +32,8 @@ class RunNote(msgspec.Struct, frozen=True, omit_defaults=True):
 
     number: int = 1
     """Which execution of its run it is, from 1."""
+    digest: str = ""
+    """Tells its input from another."""
     code_version: str = ""
     seed: int = 0
     """Seeds `random()` and `uuid4()` where it is not the run id that does."""

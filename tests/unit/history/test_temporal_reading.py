@@ -442,7 +442,7 @@ def test_search_attributes_are_read_and_written() -> None:
     changes = {"region": '"eu"', "total": "12.5", "count": "3", "paid": "true", "gone": ""}
     changes["since"] = "2026-11-29T08:00:00+00:00"
     started = WorkflowStarted(1.0, 0, "W", "r", "r", b"null", 1, 0, "", "", attributes={"region": '"us"'})
-    written = json.loads(to_temporal([started, AttributesSet(1.0, 1, 0, changes)]))
+    written = json.loads(to_temporal([started, AttributesSet(1.0, 1, 0, changes)], for_sdk=True))
     upsert = written["events"][-1]
     assert upsert["eventType"] == "EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES"
     fields = upsert["upsertWorkflowSearchAttributesEventAttributes"]["searchAttributes"]["indexedFields"]
@@ -466,7 +466,7 @@ def test_search_attributes_are_read_and_written() -> None:
 def test_search_attributes_that_no_run_has_here_are_refused(field: dict[str, Any], words: str) -> None:
     """The event and the attribute are named."""
     started = WorkflowStarted(1.0, 0, "W", "r", "r", b"null", 1, 0, "", "")
-    written = json.loads(to_temporal([started, AttributesSet(1.0, 1, 0, {"region": '"eu"'})]))
+    written = json.loads(to_temporal([started, AttributesSet(1.0, 1, 0, {"region": '"eu"'})], for_sdk=True))
     upsert = written["events"][-1]["upsertWorkflowSearchAttributesEventAttributes"]
     upsert["searchAttributes"]["indexedFields"] = field
     with pytest.raises(HistoryError, match=f"{words}.*event 5"):
