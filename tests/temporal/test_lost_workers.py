@@ -34,9 +34,14 @@ class Fleet:
         self._pipes = {name: _pipe(folder / name) for name in ("begun-1", "begun-2", "leave-1", "leave-2")}
 
     async def start(self, role: str) -> Process:
-        """Start a process; return once it serves."""
+        """Start a process; return once it serves.
+
+        A worker has one slot: with a free one it would go on asking for tasks while it is frozen, in a call that the
+        server still holds open, and the server would give it the next attempt, too.
+        """
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "holdfast", role, "tests/temporal/served.py", "--store", self.store, "--json"),
+            *(("--pool", "default=1") if role == "worker" else ()),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=ROOT,
