@@ -23,7 +23,7 @@ def judge(whose: str, histories: Sequence[bytes], folder: Path) -> list[str | No
     """Return what Temporal's Replayer says to each history, None for no objection; fewer where it hangs.
 
     Args:
-        whose: `theirs` or `kin`: the workflows that it replays them with.
+        whose: `theirs`, `kin` or `ours`: the workflows that it replays them with.
         histories: the content of files.
         folder: where to put them.
     """

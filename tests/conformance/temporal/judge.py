@@ -1,9 +1,10 @@
-"""Let Temporal's own Replayer judge histories: `python -m tests.conformance.temporal.judge theirs|kin FILE...`.
+"""Let Temporal's own Replayer judge histories: `python -m tests.conformance.temporal.judge theirs|kin|ours FILE...`.
 
 Owns: a process of its own for it, and a limit on its time: it hangs on histories that are malformed.
 Must not know: who wrote the histories.
 
-`theirs` has the workflows that are written with Temporal's own SDK, `kin` ours, which `TemporalPlugin` gives to it.
+`theirs` has the workflows that are written with Temporal's own SDK, `kin` and `ours` ours, which `TemporalPlugin` gives
+to it.
 
 Prints one line for each file, with JSON behind `judge: `: null where the Replayer accepts it, else what it says.
 """
@@ -21,7 +22,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from holdfast.temporal import TemporalPlugin
-from tests.conformance.temporal import kin, theirs
+from tests.conformance.temporal import kin, ours, theirs
 
 SECONDS_MAX = 30
 SAYS = "judge: "
@@ -29,10 +30,11 @@ SAYS = "judge: "
 
 
 def replayer_of(whose: str) -> Replayer:
-    """Return one that knows the workflows of `theirs`, or those of `kin`."""
+    """Return one that knows the workflows of `theirs`, or those of `kin` or `ours`."""
     if whose == "theirs":
         return Replayer(workflows=list(theirs.WORKFLOWS.values()))
-    return Replayer(workflows=[], plugins=[TemporalPlugin(definitions=[*kin.WORKFLOWS.values(), *kin.TASKS])])
+    given = {"kin": kin, "ours": ours}[whose]
+    return Replayer(workflows=[], plugins=[TemporalPlugin(definitions=[*given.WORKFLOWS.values(), *given.TASKS])])
 
 
 async def main(whose: str, files: list[str]) -> None:

@@ -103,6 +103,12 @@ def test_temporals_own_replayer_accepts_what_we_recorded(played: dict[str, list[
     assert dict(zip(PLAYED, said, strict=True)) == dict.fromkeys(PLAYED)
 
 
+def test_it_accepts_them_for_the_same_code_too(played: dict[str, list[AnyEvent]], tmp_path: Path) -> None:
+    """With our plugin, which gives other ids to steps."""
+    said = judge("ours", [to_temporal(played[name]) for name in PLAYED], tmp_path)
+    assert dict(zip(PLAYED, said, strict=True)) == dict.fromkeys(PLAYED)
+
+
 @pytest.mark.parametrize("name", PLAYED)
 def test_what_we_write_for_temporal_replays_here_too(name: str, played: dict[str, list[AnyEvent]]) -> None:
     """To the end that the run had."""
