@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from holdfast.app import Client
 from holdfast.cli.operating import person
 from holdfast.cli.output import Exit, Output, time_of
-from holdfast.cli.verbs import JsonOption, StoreOption, with_client
+from holdfast.cli.verbs import JsonOption, OnlyHere, StoreOption, with_client
 from holdfast.errors import UsageError
 from holdfast.history import check_identifier
 from holdfast.ports.operations import BreakLock, SetLimit
 
 locks = typer.Typer(help="Locks and semaphores.", no_args_is_help=True)
 limits = typer.Typer(help="How many tasks run at once, how often, and the hosts they call.", no_args_is_help=True)
+
+_WORKERS: Final = OnlyHere("list of workers", "Ask Temporal: temporal task-queue describe --task-queue holdfast.")
+_LIMITS: Final = OnlyHere("limit or rate of tasks", "Give workers fewer slots: holdfast worker --pool NAME=SLOTS.")
 
 
 def workers(store: StoreOption = None, as_json: JsonOption = False) -> None:
@@ -41,7 +44,7 @@ def workers(store: StoreOption = None, as_json: JsonOption = False) -> None:
         ]
         output.rows(("name", "kind", "state", "pools", "runs", "tasks", "refused"), rows)
 
-    with_client(output, store, body)
+    with_client(output, store, body, only_here=_WORKERS)
 
 
 @locks.command("list")
@@ -101,7 +104,7 @@ def set_limit(
         await client.store.write([SetLimit(kind, check_identifier(name, "the name of the limit"), amount, person())])
         output.fields({"kind": kind, "name": name, "limit": amount})
 
-    with_client(output, store, body)
+    with_client(output, store, body, only_here=_LIMITS)
 
 
 def _read_figure(text: str, *, whole: bool) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,12 +11,15 @@ from holdfast.authoring import Batch, Debounce
 from holdfast.cli.known import Known, ModuleOption
 from holdfast.cli.output import Exit, Output, time_of
 from holdfast.cli.payloads import read_json
-from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
+from holdfast.cli.verbs import InputArgument, JsonOption, OnlyHere, StoreOption, with_client
 from holdfast.errors import UsageError
 from holdfast.ports.operations import GatheringRecord, HurryGathering
 
 gatherings = typer.Typer(help="Events that wait for one another, and become one run.", no_args_is_help=True)
 
+_GATHERING: Final = OnlyHere(
+    "gathering of events", "Let one run take them as signals: holdfast start NAME --id ID --signal EVENT."
+)
 GatheringArgument = Annotated[int, typer.Argument(metavar="GATHERING", help="Its number.")]
 
 
@@ -75,7 +78,7 @@ def gather(  # noqa: PLR0917 - one for each word of the command line
             }
         )
 
-    with_client(output, store, body, makes_store=True)
+    with_client(output, store, body, makes_store=True, only_here=_GATHERING)
 
 
 @gatherings.command("list")
@@ -93,7 +96,7 @@ def list_gatherings(
         columns = ("gathering", "workflow", "key", "state", "events", "due_at", "run_id")
         output.rows(columns, [_fields(each) for each in records], more={"next_cursor": following})
 
-    with_client(output, store, body)
+    with_client(output, store, body, only_here=_GATHERING)
 
 
 @gatherings.command("begin")
@@ -111,7 +114,7 @@ def begin_gathering(gathering: GatheringArgument, store: StoreOption = None, as_
             output.note("its run has begun")
             raise typer.Exit(Exit.REFUSED)
 
-    with_client(output, store, body)
+    with_client(output, store, body, only_here=_GATHERING)
 
 
 def _within(within: str | None) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from holdfast.app import Client, load_settings, new_notice_secret, notice_secret
 from holdfast.cli.output import Exit, Output, time_of
-from holdfast.cli.verbs import JsonOption, StoreOption, with_client
+from holdfast.cli.verbs import JsonOption, OnlyHere, StoreOption, with_client
 from holdfast.ports.operations import ResendNotice
 
 notices = typer.Typer(help="Whom to tell that runs have ended.", no_args_is_help=True)
+_NOTICES: Final = OnlyHere("notice of a run's end (notify)", "Let the last task of the workflow tell of it.")
 
 
 @notices.command("list")
@@ -40,7 +41,7 @@ def list_notices(
         ]
         output.rows(("notice", "run_id", "url", "status", "tries", "next", "error"), rows)
 
-    with_client(output, store, body)
+    with_client(output, store, body, only_here=_NOTICES)
 
 
 @notices.command()
@@ -59,7 +60,7 @@ def resend(
             output.note("there is none of this number that was heard or given up: holdfast notices list")
             raise typer.Exit(Exit.NOT_FOUND)
 
-    with_client(output, store, body)
+    with_client(output, store, body, only_here=_NOTICES)
 
 
 @notices.command()

@@ -12,7 +12,7 @@ from rich.markup import escape
 from holdfast.app import Client
 from holdfast.cli.operating import person
 from holdfast.cli.output import Exit, Output
-from holdfast.cli.verbs import JsonOption, StoreOption, shown, with_client
+from holdfast.cli.verbs import JsonOption, OnlyHere, StoreOption, shown, with_client
 from holdfast.client import unserved
 from holdfast.errors import UsageError
 from holdfast.ports.operations import LimitPool, PausePool, PoolRecord, ResumePool
@@ -23,6 +23,10 @@ PoolArgument = Annotated[str, typer.Argument(metavar="POOL", help="A pool's name
 DRAIN_LOOK_SECONDS: Final = 0.2
 """How often a drain looks."""
 POOL_SLOTS_MAX: Final = 1_000_000
+_POOLS: Final = OnlyHere(
+    "pool that can be looked at, paused or limited",
+    "Ask Temporal: temporal task-queue describe --task-queue holdfast, or holdfast-NAME for another pool than default.",
+)
 
 
 @pools.callback(invoke_without_command=True)
@@ -49,7 +53,7 @@ def _list(output: Output, store: str | None) -> None:
             if (warning := unserved(each)) is not None:
                 output.note(f"[yellow]{escape(each.pool)}: {escape(warning)}[/]")
 
-    with_client(output, store, body)
+    with_client(output, store, body, only_here=_POOLS)
 
 
 @pools.command("pause")
@@ -105,7 +109,7 @@ def drain_pool(
             output.note(f"{record.in_flight} tasks are still under way; the pool stays paused")
             raise typer.Exit(Exit.REFUSED)
 
-    with_client(output, store, body)
+    with_client(output, store, body, only_here=_POOLS)
 
 
 def _change(output: Output, store: str | None, operation: PausePool | ResumePool | LimitPool) -> None:
@@ -113,7 +117,7 @@ def _change(output: Output, store: str | None, operation: PausePool | ResumePool
         await client.store.write([operation])
         output.fields(_pool_fields(await _pool_of(client, operation.pool)))
 
-    with_client(output, store, body)
+    with_client(output, store, body, only_here=_POOLS)
 
 
 async def _pool_of(client: Client, name: str) -> PoolRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -14,7 +14,7 @@ from holdfast.cli.mending import Wanted, mend
 from holdfast.cli.modules import load_registry
 from holdfast.cli.output import Exit, Output
 from holdfast.cli.parts import RateOption
-from holdfast.cli.verbs import JsonOption, StoreOption, with_client
+from holdfast.cli.verbs import JsonOption, OnlyHere, StoreOption, with_client
 from holdfast.errors import SettingsError, UsageError
 from holdfast.history import Exchange
 from holdfast.http import LEARNED, propose_mappings
@@ -22,6 +22,10 @@ from holdfast.ports.contracts import Contract, decode_learned
 from holdfast.ports.mappings import Step, decode_mapping, say_step
 from holdfast.ports.operations import DriftRecord, ProposeMappings
 from holdfast.replay import Proof, Proposal, find_drifted, prove, read_drifted, repair_drift
+
+_REPAIR: Final = OnlyHere(
+    "repair of a run", "Deploy code that fits, or begin again from an event: temporal workflow reset."
+)
 
 
 def repair(
@@ -72,7 +76,7 @@ def repair(
         else:
             await mend(output, client, given[0], given[1:], wanted)
 
-    with_client(output, store, body)
+    with_client(output, store, body, only_here=_REPAIR if drift is None else None)
 
 
 async def _repair_drift(output: Output, client: Client, drift: int, modules: list[str]) -> None:

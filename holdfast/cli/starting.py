@@ -17,7 +17,7 @@ from holdfast.cli.known import Known, ModuleOption
 from holdfast.cli.output import Output
 from holdfast.cli.payloads import read_json
 from holdfast.cli.runs import finish
-from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, with_client
+from holdfast.cli.verbs import InputArgument, JsonOption, StoreOption, is_elsewhere, with_client
 from holdfast.client import IdConflictPolicy, RunHandle
 from holdfast.errors import InputError, UnknownNameError, UsageError
 from holdfast.history import AttributeValue, read_attribute
@@ -98,7 +98,7 @@ def start(  # noqa: PLR0917 - one for each word of the command line
     async def body(client: Client) -> None:
         known = Known(output, module)
         definition = known.workflow(workflow)
-        if known.registry is not None and definition is None:
+        if known.registry is not None and definition is None and not is_elsewhere():
             await _refuse_a_slip(client, known.registry, workflow)
         value = known.value(definition, read_json(input))
         options: dict[str, Any] = {
@@ -198,9 +198,12 @@ def _is_task(workflow: str) -> bool:
 
 
 async def _say_if_nobody_runs(output: Output, client: Client, handle: RunHandle[Any]) -> None:
-    """Say to a person that a run waits, when nobody alive has its workflow: a misspelt name looks the same."""
+    """Say to a person that a run waits, when nobody alive has its workflow: a misspelt name looks the same.
+
+    Of runs on a cluster nothing is said: the store does not know who is alive there.
+    """
     record = await handle.describe()
-    if output.as_json or record.status in TERMINAL:
+    if output.as_json or record.status in TERMINAL or is_elsewhere():
         return
     alive = await _workflows_alive(client)
     if record.workflow in alive:

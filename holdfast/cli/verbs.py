@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
 import typer
 
-from holdfast.app import Client, check_store, load_settings
+from holdfast.app import EMBEDDED, Client, check_store, load_settings
 from holdfast.cli.output import Exit, Output, exit_code
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, NotOnEngineError
 
 Result = TypeVar("Result")
 
@@ -33,6 +33,19 @@ InputArgument: TypeAlias = Annotated[
     str | None,
     typer.Argument(metavar="[INPUT]", help="JSON; @FILE reads a file, - reads standard input.", show_default=False),
 ]
+
+
+class OnlyHere(NamedTuple):
+    """What a verb is about, where a store knows of it only for runs on the embedded engine."""
+
+    what: str
+    instead: str
+    """What to do where runs are on a cluster."""
+
+
+def is_elsewhere() -> bool:
+    """Return whether runs are on a cluster, so that the store does not know them. Raises SettingsError."""
+    return load_settings().engine != EMBEDDED
 
 
 def user() -> str:
@@ -69,15 +82,19 @@ def with_client(
     body: Callable[[Client], Coroutine[Any, Any, Result]],
     *,
     makes_store: bool = False,
+    only_here: OnlyHere | None = None,
 ) -> Result:
     """Run an asynchronous verb with a client of the store that options, environment and file name.
 
     Only verbs that put something in make a store where there is none (`makes_store`): to all others a path without a
-    store is a slip of the pen, and what they would show of a new one is nothing.
+    store is a slip of the pen, and what they would show of a new one is nothing. Nor would those that are `only_here`
+    show anything where runs are on a cluster: there it is said that there is no such thing, and what to do instead.
     """
 
     async def connected() -> Result:
         settings = load_settings(store=store)
+        if only_here is not None and settings.engine != EMBEDDED:
+            raise NotOnEngineError(only_here.what, "Temporal", instead=only_here.instead)
         if not makes_store:
             check_store(settings)
         async with await Client.connect(settings.store, actor=f"cli:{user()}") as client:
