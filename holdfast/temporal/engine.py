@@ -89,6 +89,7 @@ from holdfast.temporal.carrying import carry_out
 from holdfast.temporal.driver import ANSWER, PAUSE, REJECTED, RESUME
 from holdfast.temporal.explaining import explain_run
 from holdfast.temporal.failures import error_of, read_failure, unavailable
+from holdfast.temporal.fitting import with_fit
 from holdfast.temporal.own import TOLD, Answer, Pausing, read_note, write_told
 from holdfast.temporal.payloads import NULL, raw_arguments, read_payload, write_payloads
 from holdfast.temporal.records import number_of, record_of, search_of
@@ -363,10 +364,11 @@ class TemporalEngine:
 
     async def describe(self, run_id: str) -> RunRecord:
         """Return a run's newest execution, or the one that is named. See `Engine.describe`."""
-        info = (await self._described(run_id)).workflow_execution_info
+        described = await self._described(run_id)
+        info = described.workflow_execution_info
         record = record_of(info)
         if record.status not in TERMINAL:
-            return record
+            return await with_fit(self._client, record, described)
         event = await self._ends.event(info.execution)
         return record_of(info, await self._ends.outcome(info.execution, event)) if event is not None else record
 
@@ -511,7 +513,9 @@ class TemporalEngine:
 
     async def explain(self, run_id: str) -> Explanation:
         """Return why a run does not move. See `Engine.explain`."""
-        return explain_run(await self._described(run_id))
+        described = await self._described(run_id)
+        record = await with_fit(self._client, record_of(described.workflow_execution_info), described)
+        return explain_run(record, described)
 
     async def outcome(self, run_id: str, timeout: float | None) -> Outcome | None:
         """Wait until a run has ended. See `Engine.outcome`."""

@@ -14,21 +14,21 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 
 from holdfast.history.temporal import PINNED
 from holdfast.ports.engine import Cause, Explanation
-from holdfast.ports.operations import TERMINAL
+from holdfast.ports.operations import TERMINAL, RunRecord
 from holdfast.temporal.locks import LOCK, UNLOCK
 from holdfast.temporal.mapping import PREFIX
-from holdfast.temporal.records import record_of
 
 
-def explain_run(described: DescribeWorkflowExecutionResponse) -> Explanation:
+def explain_run(record: RunRecord, described: DescribeWorkflowExecutionResponse) -> Explanation:
     """Return what there is to say about a run that Temporal describes."""
-    record = record_of(described.workflow_execution_info)
-    return Explanation(record.run_id, record.execution, record.status, tuple(_causes(described, record.status)))
+    return Explanation(record.run_id, record.execution, record.status, tuple(_causes(described, record)))
 
 
-def _causes(described: DescribeWorkflowExecutionResponse, status: str) -> Iterator[Cause]:
-    if status in TERMINAL:
-        yield Cause("ended", f"it has ended: {status}")
+def _causes(described: DescribeWorkflowExecutionResponse, record: RunRecord) -> Iterator[Cause]:
+    if record.status in TERMINAL:
+        yield Cause("ended", f"it has ended: {record.status}")
+    if record.parked:
+        yield Cause("parked", f"parked: {record.parked}")
     yield from map(_under_way, described.pending_activities)
     for child in described.pending_children:
         yield Cause("child", f"child {child.workflow_id} is under way", run=child.workflow_id)

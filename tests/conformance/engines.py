@@ -29,7 +29,6 @@ KILLED_ON_POSTGRES = frozenset({"a_run_continues_as_new_with_its_mail", "a_child
 """Those whose stack is killed there every time."""
 ABSENT_ON_TEMPORAL: Mapping[str, str] = {
     "a_fork_repeats_nothing_that_was_recorded": "fork",
-    "a_run_that_does_not_fit_waits_for_code_that_does": "parking of runs that diverge",
     "timers_fire_in_their_order": "one drain for each input: these timers fire together, and the tasks after them race",
 }
 """Scenarios that need what there is not on Temporal, each with what that is. See docs/how-to/temporal.md."""
