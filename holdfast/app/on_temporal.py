@@ -66,8 +66,8 @@ def misfits(settings: Settings, registry: Registry) -> Iterator[NotOnEngineError
     """Yield what this process knows and cannot be had on Temporal, each as the error that it is there."""
     for task in registry.tasks.values():
         limits = task.task_options.limits
-        if limits is not None and limits.binds:
-            yield NotOnEngineError("rate, concurrency, fairness key or delay of a task", ENGINE, f"task {task.name!r}")
+        if limits is not None and limits.is_counted:
+            yield NotOnEngineError("rate or concurrency of a task", ENGINE, f"task {task.name!r}")
         if task.recovery:
             yield NotOnEngineError("recovery= of a task", ENGINE, f"task {task.name!r}")
     if settings.recovery:

@@ -52,9 +52,9 @@ class Limits(msgspec.Struct, frozen=True):
     """Digest of the prefix it computes with: workers that hold it go first. Empty for none."""
 
     @property
-    def binds(self) -> bool:
-        """Whether it waits for anything; a prefix alone only says where it had better run."""
-        return bool(self.place or self.fairness or self.rates or self.delay)
+    def is_counted(self) -> bool:
+        """Whether it waits for others: for a place among them, or for its share of a rate."""
+        return bool(self.place or self.rates)
 
 
 class TaskOptions(msgspec.Struct, frozen=True):

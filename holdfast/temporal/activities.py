@@ -28,6 +28,7 @@ from holdfast.temporal.commands import SIDE_EFFECT
 from holdfast.temporal.failures import carry, carry_attempt, carry_delay
 from holdfast.temporal.interceptors import incoming_header
 from holdfast.temporal.mapping import PREFIX, Progress, decode_chunk, read_progress
+from holdfast.temporal.options import delay_of
 from holdfast.temporal.own import Call, read_call
 from holdfast.temporal.payloads import NOTHING, NULL, raw, read_arguments
 from holdfast.temporal.returning import note_cancelled, note_return
@@ -134,7 +135,12 @@ class Activities:
 
     async def _attempt(self, values: Sequence[RawValue]) -> RawValue:
         info = activity.info()
-        call = self._call(info, read_arguments(values))
+        told = read_call(incoming_header.get())
+        delay = 0.0 if told is None else delay_of(told.options)
+        if delay and (seconds := delay - _waited(info)) > 0:
+            early = Failure("TooEarlyError", f"it is to begin {delay:g} s after it was called")
+            raise carry_delay(early, 1, seconds)
+        call = self._call(info, told, max(1, info.attempt - 1) if delay else info.attempt, read_arguments(values))
         ended: asyncio.Future[AttemptOutcome] = asyncio.get_running_loop().create_future()
 
         def done(_: TaskCall, outcome: AttemptOutcome) -> None:
@@ -150,9 +156,8 @@ class Activities:
         outcome = await self._beat_until(ended, running, lambda: _details(getattr(running, "progress", b"")))
         return self._conclude(call, outcome)
 
-    def _call(self, info: activity.Info, input: bytes) -> TaskCall:
+    def _call(self, info: activity.Info, told: Call | None, attempt: int, input: bytes) -> TaskCall:
         run_id, step = info.workflow_id or "", info.activity_id
-        told = read_call(incoming_header.get())
         if told is None:  # somebody's own workflow, in any language
             told = Call(run_id, self._options_of(info.activity_type))
         details = info.heartbeat_details
@@ -164,8 +169,8 @@ class Activities:
             input=input,
             options=told.options,
             idempotency_key=told.options.idempotency_key or f"{told.execution}/{step}",
-            attempt=info.attempt,
-            token=info.attempt,
+            attempt=attempt,
+            token=attempt,
             progress=details[0].encode() if details else b"",
         )
 
@@ -217,6 +222,11 @@ class Activities:
             return raw(await value if isawaitable(value) else value)
         except Exception as error:  # noqa: BLE001 - whatever the user's function raises is its outcome
             raise carry(describe_failure(error)) from None
+
+
+def _waited(info: activity.Info) -> float:
+    """Return how long after its call an attempt has begun, in seconds, by the clock of the cluster alone."""
+    return (max(info.started_time, info.current_attempt_scheduled_time) - info.scheduled_time).total_seconds()
 
 
 def _details(progress: bytes) -> str | None:

@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import (
-    Priority,
     RawValue,
     RetryPolicy,
     SearchAttributePair,
@@ -67,7 +66,6 @@ from holdfast.history import (
     StartTimer,
     TaskCompleted,
     TaskFailed,
-    TaskOptions,
     TaskTimedOut,
     TimerFired,
 )
@@ -78,6 +76,7 @@ from holdfast.temporal.fan_outs import FanOuts
 from holdfast.temporal.interceptors import sending
 from holdfast.temporal.locks import Places
 from holdfast.temporal.mapping import PREFIX
+from holdfast.temporal.options import TIMER_SECONDS_MIN, priority_of, retry_policy_of
 from holdfast.temporal.own import OPENED, Call, FanOutPart, Note, Opened, digest_of, write_memo, write_opened
 from holdfast.temporal.payloads import raw, raw_arguments, read_payload
 
@@ -89,8 +88,6 @@ GRACE_SECONDS: Final = 5.0
 """A worker stops an attempt itself, and has this long to say so before the server counts it as lost."""
 CHUNK_RETRY: Final = RetryPolicy(initial_interval=timedelta(seconds=0.1), maximum_interval=timedelta(seconds=10))
 """When a chunk of a fan-out goes on whose worker has died; items have retries of their own."""
-TIMER_SECONDS_MIN: Final = 0.001
-"""What a timer takes at least: Temporal counts in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +180,7 @@ class Carrier:
                 schedule_to_close_timeout=_seconds(options.total_timeout),
                 heartbeat_timeout=timedelta(seconds=self._shared.lease_seconds),
                 retry_policy=retry_policy_of(options),
-                priority=priority_of(options.priority),
+                priority=priority_of(options),
             )
         self._cancels[command.step] = handle.cancel
         handle.add_done_callback(partial(self._task_ended, command))
@@ -220,7 +217,7 @@ class Carrier:
                 start_to_close_timeout=FOREVER,  # items have time-outs of their own
                 heartbeat_timeout=timedelta(seconds=self._shared.lease_seconds),
                 retry_policy=CHUNK_RETRY,
-                priority=priority_of(options.priority),
+                priority=priority_of(options),
             )
 
     # --- Locks -----------------------------------------------------------------------------------------------------
@@ -407,24 +404,6 @@ _PARENT_CLOSE: Final = {
     "cancel": workflow.ParentClosePolicy.REQUEST_CANCEL,
     "abandon": workflow.ParentClosePolicy.ABANDON,
 }
-
-
-def retry_policy_of(options: TaskOptions) -> RetryPolicy:
-    """Return when Temporal tries again by itself; an attempt that has failed says itself when, with our jitter."""
-    retry = options.retry
-    initial = max(retry.initial, TIMER_SECONDS_MIN)
-    return RetryPolicy(
-        initial_interval=timedelta(seconds=initial),
-        backoff_coefficient=retry.factor,
-        maximum_interval=timedelta(seconds=max(retry.maximum, initial)),
-        maximum_attempts=retry.attempts,
-        non_retryable_error_types=list(retry.non_retryable) or None,
-    )
-
-
-def priority_of(priority: int) -> Priority:
-    """Return a priority as Temporal counts them: from 1, which goes first, to 5; 3 is where nothing is said."""
-    return Priority(priority_key=3 - max(-2, min(2, priority))) if priority else Priority.default
 
 
 def task_failed(command: ScheduleTask, error: BaseException) -> TaskFailed | TaskTimedOut:

@@ -38,8 +38,8 @@ class TemporalRuntime(Runtime):
         self, name: str, payload: bytes, options: TaskOptions, key: str | None, decode: Callable[[bytes], Any]
     ) -> StepFuture:
         """Issue a task. See `WorkflowRuntime`."""
-        if options.limits is not None and options.limits.binds:
-            _refuse("rate, concurrency, fairness key or delay of a task")
+        if options.limits is not None and options.limits.is_counted:
+            _refuse("rate or concurrency of a task")
         return super().issue_task(name, payload, options, key, decode)
 
     def patched(self, patch_id: str, *, deprecated: bool = False) -> bool:

@@ -7,6 +7,7 @@ Must not know: which engine runs them.
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from holdfast import (
     Rate,
@@ -16,9 +17,11 @@ from holdfast import (
     TaskTimeoutError,
     lock,
     map_tasks,
+    now,
     query,
     signal,
     task,
+    task_info,
     update,
     wait_for_signal,
     workflow,
@@ -73,6 +76,19 @@ async def doomed(reason: str) -> None:
 @task(rate=Rate("shop", 10, per="1s"))
 async def limited() -> None:
     """Do nothing, ten times a second."""
+
+
+@task(delay="300ms", fairness_key=lambda customer: customer, retry=Retry(attempts=1))
+async def later(_: str) -> int:
+    """Say which attempt it is."""
+    return task_info().attempt
+
+
+@workflow
+async def patient() -> list[object]:
+    """Call a task that is delayed; say which attempt gave its result, and whether it was not early."""
+    before = now()
+    return [await later("acme"), now() - before > timedelta(milliseconds=297)]
 
 
 @task(recovery={"timeout": Recovery.park()})
@@ -185,6 +201,8 @@ DEFINITIONS = (
     one_of_each,
     doomed,
     Basket,
+    patient,
+    later,
     locking,
     impatient,
     failing,

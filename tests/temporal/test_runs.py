@@ -35,7 +35,7 @@ from holdfast.ports.operations import RunFilter
 from holdfast.replay import Verdict, WorkflowReplayer, load_history
 from tests.servers.temporal import Temporal
 from tests.servers.ward import free_port
-from tests.temporal.runs import DEFINITIONS, Basket, doomed, judged, limited, one_of_each, recovering
+from tests.temporal.runs import DEFINITIONS, Basket, doomed, judged, limited, one_of_each, patient, recovering
 
 
 @asynccontextmanager
@@ -76,6 +76,20 @@ def test_temporals_own_cli_shows_one_activity_per_task_and_one_timer_per_sleep(
     assert base64.b64decode(scheduled[0]["input"]["payloads"][0]["data"]) == b'"ink"'
     assert len(_of_kind(events, "TIMER_STARTED")) == 1
     assert replayed(temporal_server, "shown", one_of_each) == (Verdict.IDENTICAL, "COMPLETED")
+
+
+def test_a_delayed_task_keeps_its_attempts(temporal_server: Temporal, tmp_path: Path) -> None:
+    """What waits for its time uses none of them, leaves no timer, and is told under its fairness key."""
+
+    async def body(app: Holdfast) -> None:
+        assert await (await app.client.start(patient, id="patient")).result() == [1, True]
+
+    on_temporal(temporal_server, tmp_path, body)
+    events = json.loads(temporal_server.show("patient"))["events"]
+    assert not _of_kind(events, "TIMER_STARTED")
+    scheduled = [each["activityTaskScheduledEventAttributes"] for each in _of_kind(events, "ACTIVITY_TASK_SCHEDULED")]
+    assert [each["priority"]["fairnessKey"] for each in scheduled] == ["acme"]
+    assert replayed(temporal_server, "patient", patient) == (Verdict.IDENTICAL, "COMPLETED")
 
 
 def test_a_run_is_asked_told_and_ended(temporal_server: Temporal, tmp_path: Path) -> None:
