@@ -130,7 +130,8 @@ class Members:
                 whole, fraction, zone = parsed.groups()
                 try:
                     moment = datetime.fromisoformat(whole + zone.replace("Z", "+00:00"))
-                    return moment.astimezone(UTC).timestamp() + float(f"0{fraction or '.0'}")
+                    nanos = int((fraction or ".0")[1:].ljust(9, "0"))
+                    return _as_the_clock_told(int(moment.astimezone(UTC).timestamp()), nanos)
                 except (ValueError, OverflowError):
                     pass
             case int() if not isinstance(found, bool) and _NANOSECONDS_MIN <= found < 1 << 63:
@@ -154,8 +155,17 @@ def camel_case(word: str, prefix: str) -> str:
 
 
 def _seconds_and_nanos(members: Members) -> float:
-    seconds = members.number("seconds") + members.number("nanos") / 1e9
+    seconds = _as_the_clock_told(members.number("seconds"), members.number("nanos"))
     return seconds if math.isfinite(seconds) else 0.0
+
+
+def _as_the_clock_told(seconds: int, nanos: int) -> float:
+    """Return a time as `workflow.time()` of Temporal's SDK gave it to the code that ran.
+
+    It divides nanoseconds, which are too many for a float, so that rounds twice. `seconds + nanos / 1e9` is another
+    float for every fourth time, and a replay's `now()` would not be the recorded one.
+    """
+    return (seconds * 10**9 + nanos) / 1e9
 
 
 def _snake(name: str) -> str:

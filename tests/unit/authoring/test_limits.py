@@ -116,6 +116,18 @@ async def test_a_call_says_with_which_prefix_it_computes() -> None:
     ]
 
 
+@on_loop
+async def test_a_call_is_counted_for_its_place_or_its_rate_alone() -> None:
+    """Neither a delay, a fairness key nor a prefix makes it wait for others."""
+    with inside_workflow() as runtime:
+        free.options(delay=1, fairness_key="f")("p")
+        free.options(concurrency=2)("p")
+        free.options(rate=Rate("api", 1, per=1))("p")
+        task(prefix=Manual("m"))(free.fn)("p")
+        found = [each.options.limits for each in runtime.issued]
+    assert [each is not None and each.is_counted for each in found] == [False, True, True, False]
+
+
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [

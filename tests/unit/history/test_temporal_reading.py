@@ -30,6 +30,7 @@ from holdfast.history import (
     WorkflowTimedOut,
 )
 from holdfast.history.temporal import ENGINE, from_temporal, to_temporal
+from holdfast.history.temporal.members import Members
 from holdfast.replay import WorkflowReplayer, load_history
 from tests.conformance.temporal import ours
 
@@ -152,6 +153,14 @@ def test_what_one_workflow_task_brought_is_one_drain_at_its_time() -> None:
     assert history.drains[0] == 2
     assert history.events[0].time == history.events[1].time
     assert [each.cause for each in history.events[2:4] if isinstance(each, TaskScheduled)] == [2, 2]
+
+
+@pytest.mark.parametrize("form", ["2025-12-07T09:41:20.483667983Z", {"seconds": 1765100480, "nanos": 483667983}])
+def test_a_time_is_the_one_that_the_code_was_told(form: Any) -> None:
+    """Temporal's SDK divides nanoseconds; what is nearest to the text is another float, which `now()` was not."""
+    told = 1765100480483667983 / 1e9
+    assert told != 1765100480.483667983
+    assert Members({"at": form}, "an event", "event 1").moment("at") == told
 
 
 def test_failed_attempts_and_time_outs_are_told() -> None:
