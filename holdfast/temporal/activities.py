@@ -28,7 +28,7 @@ from holdfast.temporal.commands import SIDE_EFFECT
 from holdfast.temporal.failures import carry, carry_attempt, carry_delay
 from holdfast.temporal.interceptors import incoming_header
 from holdfast.temporal.mapping import PREFIX, Progress, decode_chunk, read_progress
-from holdfast.temporal.options import delay_of
+from holdfast.temporal.options import TIMER_SECONDS_MIN, delay_of
 from holdfast.temporal.own import Call, read_call
 from holdfast.temporal.payloads import NOTHING, NULL, raw, read_arguments
 from holdfast.temporal.returning import note_cancelled, note_return
@@ -136,11 +136,15 @@ class Activities:
     async def _attempt(self, values: Sequence[RawValue]) -> RawValue:
         info = activity.info()
         told = read_call(incoming_header.get())
-        delay = 0.0 if told is None else delay_of(told.options)
-        if delay and (seconds := delay - _waited(info)) > 0:
-            early = Failure("TooEarlyError", f"it is to begin {delay:g} s after it was called")
-            raise carry_delay(early, 1, seconds)
-        call = self._call(info, told, max(1, info.attempt - 1) if delay else info.attempt, read_arguments(values))
+        number = info.attempt
+        if told is not None and (delay := delay_of(told.options)):
+            left = delay - _waited(info)
+            # The first only says how long to wait, also when the time is over: else the next would be a first again.
+            if number == 1 or left > 0:
+                early = Failure("TooEarlyError", f"it is to begin {delay:g} s after it was called")
+                raise carry_delay(early, 1, max(left, TIMER_SECONDS_MIN))
+            number -= 1
+        call = self._call(info, told, number, read_arguments(values))
         ended: asyncio.Future[AttemptOutcome] = asyncio.get_running_loop().create_future()
 
         def done(_: TaskCall, outcome: AttemptOutcome) -> None:
