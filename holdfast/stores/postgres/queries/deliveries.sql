@@ -13,7 +13,7 @@ INSERT INTO deliveries (id, webhook, key, digest, state, reason, event, received
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12)
 
 -- name: decide_delivery
-UPDATE deliveries SET state = $2, reason = $3, run_id = $4, decided_at = $5, attempts = attempts + $6::int WHERE id = $1
+UPDATE deliveries SET state = $2, reason = $3, run_id = $4, decided_at = $5, attempts = attempts + $6::bigint WHERE id = $1
 
 -- name: drop_refused_deliveries
 DELETE FROM deliveries WHERE state = 'refused' AND id <= (
