@@ -22,6 +22,8 @@ from typing import Self
 CHUNK_BYTES = 65_536
 COMMIT = b"COMMIT\0"
 """How a simple query ends that commits."""
+BOUND = b"\0holdfast_commit\0"
+"""What stands in the message that binds a statement which does."""
 
 
 class Fate(enum.Enum):
@@ -96,7 +98,7 @@ class Proxy:
 
     async def _ask(self, client: asyncio.StreamReader, server: asyncio.StreamWriter, is_lost: asyncio.Event) -> None:
         while chunk := await client.read(CHUNK_BYTES):
-            if chunk.endswith(COMMIT):
+            if chunk.endswith(COMMIT) or BOUND in chunk:
                 fate = self.on_commit()
                 self.counts[fate] += 1
                 if fate is Fate.LOSE:

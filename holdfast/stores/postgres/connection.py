@@ -57,6 +57,9 @@ class Connection(Protocol):
     async def fetchval(self, query: str, *args: Any) -> Any:
         """Return the first column of the first row of a statement."""
 
+    async def prepare(self, query: str, *, name: str | None = None) -> Any:
+        """Have the server know a statement by a name; return what fetches its rows."""
+
     def cursor(self, query: str, *args: Any) -> Awaitable[Any]:
         """Return a cursor over the rows of a statement."""
 
@@ -192,10 +195,15 @@ async def close(connection: Connection) -> None:
 
 def preamble(address: Address) -> str:
     """Return what a transaction has to be told first, where nothing can be told to a connection once and for all."""
+    calls = told(address)
+    return f"SELECT {','.join(calls)};" if calls else ""
+
+
+def told(address: Address) -> list[str]:
+    """Return the calls of functions by which it is told, none of which gives NULL."""
     if not address.is_pooled:
-        return ""
-    told = (f"set_config('{name}', '{value}', true)" for name, value in _settings(address).items())
-    return f"SELECT {','.join(told)};"
+        return []
+    return [f"set_config('{name}', '{value}', true)" for name, value in _settings(address).items()]
 
 
 def _options(address: Address, purpose: str) -> dict[str, Any]:
@@ -225,7 +233,7 @@ def _settings(address: Address) -> dict[str, str]:
         | {
             "idle_in_transaction_session_timeout": f"{IDLE_SECONDS_MAX * 1_000:.0f}",
             "lock_timeout": f"{LOCK_SECONDS_MAX * 1_000:.0f}",
-            "standard_conforming_strings": "on",  # as everywhere for long: see `script`
+            "standard_conforming_strings": "on",  # as everywhere for long
             "jit": "off",  # no statement here is worth it, and an estimate that is wrong costs a tenth of a second
         }
     )

@@ -5,7 +5,8 @@ Must not know: what operations do with the answers.
 
 Handlers ask one thing after another, each of them a journey to the server and back. Where it can be told from the
 operations alone what that will be (see `plan`), it is asked for all of a batch before the first of them is carried out,
-and the session answers from that: see `ServerSession.foresee`. A handler cannot tell the difference, and whatever was
+some of it even with the question that a transaction begins with (see `opening`), and the session answers from that: see
+`ServerSession.foresee`. A handler cannot tell the difference, and whatever was
 not foreseen is asked when it comes to it.
 
 Beside others a batch locks what it is going to change, in this order, each kind in the order of its ids:
@@ -20,50 +21,41 @@ Tokens are drawn once the rows are locked that they are for: so the messages of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from holdfast.ports.operations import ClaimChunks, ClaimTasks
 from holdfast.stores.postgres.plan import decide_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from holdfast.ports.operations import Append, Deliver, FinishOwnTask, FinishTask, Operation, StartRun
+    from holdfast.ports.operations import Append, Deliver, FinishOwnTask, FinishTask, Membership, Operation, StartRun
+    from holdfast.stores.postgres.opening import Opening
     from holdfast.stores.postgres.plan import Plan
     from holdfast.stores.postgres.session import ServerSession
 
 
-NOTHING: Final = (
-    "promote_tasks", "due_limited_tasks", "take_touched_lines", "promote_chunks", "pool_rules", "claimable_in_turn",
-    "claim_tasks", "claim_chunks",
-)  # fmt: skip
-"""Statements of claims that come to nothing where there is nothing, in the order in which `begin_claims` says so."""
+def decide(operations: Sequence[Operation], membership: Membership | None, *, is_shared: bool) -> Plan | None:
+    """Return what a batch will come to, if it pays to look ahead.
 
-_encode = msgspec.json.Encoder().encode
-
-
-def pools_of(operations: Sequence[Operation]) -> str | None:
-    """Return the pools of which `operations` claim work, as a JSON array; None where they claim none."""
-    claims = [each for each in operations if isinstance(each, ClaimTasks | ClaimChunks)]
-    return _encode(sorted({pool for claim in claims for pool, _ in claim.pools})).decode() if claims else None
+    Alone there is nothing to lock, and one question is not asked sooner than when it comes up.
+    """
+    if not is_shared and len(operations) < 2:
+        return None
+    return decide_plan(operations, is_member=membership is not None)
 
 
-def foresee_claims(session: ServerSession, is_there: Sequence[bool]) -> None:
-    """Foresee what claims will find nothing of. `is_there` says of each of NOTHING whether there is something."""
-    session.foresee_nothing(name for name, found in zip(NOTHING, is_there, strict=True) if not found)
+def foresee(session: ServerSession, plan: Plan, opening: Opening) -> None:
+    """Lock what a batch is going to change, and ask what it will ask, as far as it pays.
 
-
-def foresee(session: ServerSession, operations: Sequence[Operation]) -> None:
-    """Lock what `operations` are going to change, and ask what they will ask, as far as it pays."""
-    if len(operations) < 2 and not session.is_shared:
-        return  # alone there is nothing to lock, and one question is not asked sooner than when it comes up
-    plan = decide_plan(operations, is_member=session.membership is not None)
+    Args:
+        session: the transaction.
+        plan: what the batch will come to.
+        opening: what was done when it began.
+    """
     if len(plan.starts) > 1:
         _start(session, plan.starts)
-    if plan.only_finishes and session.is_shared:
-        _lock_and_finish(session, plan)
+    if opening.finished:
+        _foresee_executions(session, opening.locked, {})
         return
     if plan.only_changes:
         if session.is_shared:
@@ -79,27 +71,6 @@ def foresee(session: ServerSession, operations: Sequence[Operation]) -> None:
     _look_for_messages(session, named)
     _look_before_closing(session, plan.closing)
     session.draw_tokens(plan.tokens)
-
-
-def _lock_and_finish(session: ServerSession, plan: Plan) -> None:
-    """Do all of what finished tasks come to in one journey."""
-    member = session.member
-    wanted = sorted({(each.task_id, each.token) for each in plan.finished})
-    ids, tokens = [list(column) for column in zip(*wanted, strict=True)]
-    given = (sorted(plan.executions), ids, tokens, [member] * len(wanted))
-    locked, found, drawn = [], {}, []
-    for kind, *row in session.rows("lock_and_finish", given):
-        match kind:
-            case "execution":
-                locked.append(tuple(row[:4]))
-            case "task":
-                found[row[0], row[1]] = tuple(row[2:])
-            case _:
-                drawn.append(row[0])
-    _foresee_executions(session, locked, {})
-    for task_id, token in wanted:
-        session.note_done("finish_task", (task_id, token, member), found.get((task_id, token)))
-    session.keep_tokens(drawn)
 
 
 def _start(session: ServerSession, starts: Sequence[StartRun]) -> None:

@@ -10,6 +10,7 @@ would only wait for one another.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,7 @@ def schema_lock(schema: str) -> int:
     return int.from_bytes(_hash(schema), "big", signed=True)
 
 
+@lru_cache
 def member_lock(schema: str, member: int) -> tuple[int, int]:
     """Return the lock of a member, two ints, which are a space of their own."""
     return _space(schema, b"members"), member % _MEMBERS

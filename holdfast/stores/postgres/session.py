@@ -13,18 +13,18 @@ import secrets
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from holdfast.stores.postgres.ahead import Statement, is_unexpected
 from holdfast.stores.postgres.bridge import wait
 from holdfast.stores.postgres.pending import TARGETS, Pending
-from holdfast.stores.postgres.script import Statement, is_unexpected
 from holdfast.stores.sql.session import MisrememberedError, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     from holdfast.ports.operations import Membership, Operation
+    from holdfast.stores.postgres.ahead import Ahead
     from holdfast.stores.postgres.connection import Connection
-    from holdfast.stores.postgres.script import Scripts
     from holdfast.stores.sql.session import Bindings
 
     _Question: TypeAlias = tuple[str, tuple[Any, ...]]
@@ -63,7 +63,7 @@ _WORKLESS: Final = _HARMLESS - {
     "touch_lines",
 } | {
     "close_execution", "drop_delivered", "drop_inbox", "drop_read_inbox", "finish_own_task", "finish_own_tasks",
-    "finish_task", "finish_tasks", "lock_and_finish", "own_execution", "own_inbox", "put_delivered", "put_inbox",
+    "finish_task", "finish_tasks", "own_execution", "own_inbox", "put_delivered", "put_inbox",
     "start_execution", "start_executions",
 }  # fmt: skip
 """Statements after which there is no more work to be claimed than before."""
@@ -111,6 +111,7 @@ class ServerSession(Session):
 
     __slots__ = (
         "_about",
+        "_ahead",
         "_allowed",
         "_connection",
         "_done",
@@ -119,10 +120,10 @@ class ServerSession(Session):
         "_is_timed",
         "_locking",
         "_nothing",
+        "_offer",
         "_page",
         "_pages_end",
         "_pending",
-        "_scripts",
         "_sql",
         "_tokens",
     )
@@ -138,7 +139,7 @@ class ServerSession(Session):
         allowed: frozenset[str] | None = None,
         page: int | None = None,
         *,
-        scripts: Scripts | None = None,
+        ahead: Ahead | None = None,
         is_timed: bool = True,
     ) -> None:
         """Begin a transaction that has begun.
@@ -152,7 +153,7 @@ class ServerSession(Session):
             carry_out: carries out one operation.
             allowed: names of the statements that may be run beside other transactions; None is alone, and all of them.
             page: number below those of its pages, where it is known already.
-            scripts: writes statements as text, where they may be sent so.
+            ahead: sends statements ahead of others, where a connection knows them by name.
             is_timed: whether the time is the server's.
         """
         super().__init__(now, membership, grip, carry_out)
@@ -164,11 +165,12 @@ class ServerSession(Session):
         self._pending = Pending()
         self._expected: dict[str, Sequence[Bindings]] = {}
         """Statements that are put off as well, and the rows that they have to change."""
-        self._scripts = scripts
+        self._ahead = ahead
         self._is_timed = is_timed
         self._locking: list[tuple[int]] = []
         """Executions that have to be locked before anything else is sent."""
         self._tokens: list[int] = []
+        self._offer = 0
         self._foreseen: dict[_Question, tuple[Any, ...] | None] = {}
         self._about: dict[int, list[_Question]] = {}
         """Execution to what was foreseen about it."""
@@ -209,8 +211,10 @@ class ServerSession(Session):
         self._tokens = sorted(tokens, reverse=True)
 
     def offer_token(self) -> int:
-        """Return any number below all of the counter: claims take theirs where they lock their rows."""
-        return -1 - secrets.randbits(OFFER_BITS)
+        """Return a number below all of the counter, any but always the same: claims draw theirs when they lock."""
+        if not self._offer:
+            self._offer = -1 - secrets.randbits(OFFER_BITS)
+        return self._offer
 
     def keep_token(self, token: int) -> None:
         """Do nothing, as there was no offer."""
@@ -284,7 +288,7 @@ class ServerSession(Session):
 
     def expect(self, name: str, rows: Sequence[Bindings]) -> None:
         """Run the statement called `name` for each of `rows`, at the latest before the transaction ends."""
-        if self._scripts is None:
+        if self._ahead is None:
             super().expect(name, rows)
             return
         self._text(name)
@@ -293,33 +297,16 @@ class ServerSession(Session):
         self._expected[name] = rows
 
     def send(self) -> None:
-        """Send what was put off on its way. Raises MisrememberedError."""
+        """Send what was put off on its way, ahead of what is asked next. Raises MisrememberedError."""
         waiting = self._take()
-        if not waiting:
-            return
-        script = None if self._scripts is None or len(waiting) == 1 else self._scripts.write(waiting)
-        if script is None:
+        if self._ahead is None:
             self._send_one_by_one(waiting)
-            return
-        try:
-            wait(self._connection.execute(script))
-        except Exception as error:
-            raise_misremembered(error)
-            raise
-
-    def script(self) -> str:
-        """Return what was put off as text that goes with the end of the transaction, and send what is too much.
-
-        Raises:
-            MisrememberedError: some of it did not find what was expected.
-        """
-        waiting = self._take()
-        if not waiting:
-            return ""
-        script = None if self._scripts is None else self._scripts.write(waiting)
-        if script is None:
-            self._send_one_by_one(waiting)
-        return script or ""
+        elif waiting:
+            try:
+                self._ahead.send(waiting)
+            except Exception as error:
+                raise_misremembered(error)
+                raise
 
     def _take(self) -> list[Statement]:
         """Return what was put off, and forget it."""
@@ -335,7 +322,7 @@ class ServerSession(Session):
     def _send_one_by_one(self, waiting: Sequence[Statement]) -> None:
         for name, rows, expected in waiting:
             columns = list(zip(*rows, strict=True))
-            changed = _changed(wait(self._connection.execute(self._text(name), *columns)))
+            changed = _changed(self._wait(self._connection.execute(self._text(name), *columns)))
             if expected and changed != len(rows):
                 raise MisrememberedError(f"{name} found other rows than were remembered to be there")
 
@@ -345,7 +332,7 @@ class ServerSession(Session):
             return 0
         text = self._prepare(name)
         values = [(each,) for each in bindings] if takes_many(text) else bindings
-        return _changed(wait(self._connection.execute(text, *_writable(values))))
+        return _changed(self._wait(self._connection.execute(text, *_writable(values))))
 
     def run_many(self, name: str, rows: Iterable[Bindings]) -> int:
         """Run the statement called `name` for each of `rows`; return how many rows were changed in all.
@@ -355,7 +342,7 @@ class ServerSession(Session):
         if not takes_many(self._text(name)):
             return sum(self.run(name, row) for row in rows)
         columns = [_writable(column) for column in zip(*rows, strict=True)]
-        return _changed(wait(self._connection.execute(self._prepare(name), *columns))) if columns else 0
+        return _changed(self._wait(self._connection.execute(self._prepare(name), *columns))) if columns else 0
 
     def rows_of_many(self, name: str, rows: Sequence[Bindings]) -> list[tuple[Any, ...]]:
         """Run the statement called `name`, which takes an array for each binding; return all its rows."""
@@ -369,7 +356,7 @@ class ServerSession(Session):
         if question in self._done:
             made: int | None = self._done.pop(question)
             return made
-        found = wait(self._connection.fetchval(self._prepare(name), *_writable(bindings)))
+        found = self._wait(self._connection.fetchval(self._prepare(name), *_writable(bindings)))
         return None if found is None else int(found)
 
     def row(self, name: str, bindings: Bindings = ()) -> tuple[Any, ...] | None:
@@ -382,25 +369,37 @@ class ServerSession(Session):
             return done
         if name == "find_addressee":
             self._tokens.clear()  # the row is locked only now
-        found = wait(self._connection.fetchrow(self._prepare(name), *_writable(bindings)))
+        found = self._wait(self._connection.fetchrow(self._prepare(name), *_writable(bindings)))
         return None if found is None else tuple(found)
 
     def rows(self, name: str, bindings: Bindings = ()) -> list[tuple[Any, ...]]:
         """Return all rows of the statement called `name`."""
+        if name == "claim_tasks" and (question := (name, tuple(bindings))) in self._done:
+            done: list[tuple[Any, ...]] = self._done.pop(question)
+            return done
         if name in self._nothing:
             return []
-        return [tuple(row) for row in wait(self._connection.fetch(self._prepare(name), *_writable(bindings)))]
+        return [tuple(row) for row in self._wait(self._connection.fetch(self._prepare(name), *_writable(bindings)))]
 
     def value(self, name: str, bindings: Bindings = ()) -> Any:
         """Return the first column of the first row of the statement called `name`, None when there is none."""
-        return wait(self._connection.fetchval(self._prepare(name), *_writable(bindings)))
+        return self._wait(self._connection.fetchval(self._prepare(name), *_writable(bindings)))
 
     def each(self, name: str, bindings: Bindings = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of the statement called `name`, of which only FETCHED are in memory."""
-        cursor = wait(self._cursor(name, bindings))
-        while rows := wait(cursor.fetch(FETCHED)):
+        cursor = self._wait(self._cursor(name, bindings))
+        while rows := self._wait(cursor.fetch(FETCHED)):
             for row in rows:
                 yield tuple(row)
+
+    @staticmethod
+    def _wait(awaitable: Awaitable[Any]) -> Any:
+        """Wait for an answer, which may be that to something that went ahead. Raises MisrememberedError."""
+        try:
+            return wait(awaitable)
+        except Exception as error:
+            raise_misremembered(error)
+            raise
 
     async def _cursor(self, name: str, bindings: Bindings) -> Any:
         return await self._connection.cursor(self._prepare(name), *_writable(bindings))

@@ -108,7 +108,7 @@ _OF_RUNS = (
 _OF_TASKS = (
     "enqueue_task", "unqueue_task", "promote_tasks", "claim_tasks", "claimable_in_turn", "claimable_tasks",
     "claim_chosen_tasks", "living_holders", "claimable_with_prefix", "claimable_with_prefixes",
-    "finish_task", "finish_tasks", "lock_and_finish", "finish_own_task",
+    "finish_task", "finish_tasks", "finish_own_task",
     "finish_own_tasks", "retry_task", "retry_own_task", "execution_standing", "set_aside_tasks", "release_tasks",
     "held_tasks", "record_progress", "pool_rules", "pool_is_limited",
 )  # fmt: skip

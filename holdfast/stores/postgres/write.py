@@ -6,7 +6,7 @@ Must not know: what operations do.
 Theory of operation
 ===================
 
-    begin    take the lock that says who may write beside whom; check the member that writes; read the time
+    begin    take the lock that says who may write beside whom; check the member that writes; read the time: one journey
     operate  call each operation's handler; a HoldfastError it raises is its result
     commit   leave a mark; wait for the disk
 
@@ -33,18 +33,20 @@ import asyncio
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.errors import FencedError, HoldfastError, StoreError
 from holdfast.ports.operations import Append, StartNext, StartRun
 from holdfast.stores.postgres import shared
+from holdfast.stores.postgres.ahead import Ahead, encode_texts
 from holdfast.stores.postgres.bridge import across, wait
-from holdfast.stores.postgres.connection import Connection, Patience, close, connect_patiently, preamble
+from holdfast.stores.postgres.connection import Connection, Patience, close, connect_patiently, told
 from holdfast.stores.postgres.failures import Verdict, judge, translate
-from holdfast.stores.postgres.foresight import foresee, foresee_claims, pools_of
+from holdfast.stores.postgres.foresight import decide, foresee
 from holdfast.stores.postgres.locks import member_lock, name_locks, schema_lock
+from holdfast.stores.postgres.opening import begin, foresee_opening
 from holdfast.stores.postgres.plan import BESIDE_HISTORIES, names_of
-from holdfast.stores.postgres.script import Scripts
 from holdfast.stores.postgres.session import EscalationError, ForesightError, ServerSession, raise_misremembered
 from holdfast.stores.sql import lines
 from holdfast.stores.sql.handlers import handlers
@@ -70,15 +72,15 @@ MARKS_ORPHANED_SECONDS: Final = 3_600.0
 MARKS_SWEPT_SECONDS: Final = 20.0
 """How often one store object drops old marks."""
 
-# Numbers are written into them, because several statements at a time have no bindings.
+# Where a connection knows nothing by name, as text: several statements at a time have no bindings.
 _LEAVE: Final = (
     # Whoever changed nothing leaves nothing: looking in vain for work is free of disk writes.
-    "INSERT INTO marks (writer, number, attempt, at) SELECT {writer}, {number}, {attempt}, {at} "
+    "INSERT INTO marks (writer, number, attempt, at) SELECT {0}, {1}, {2}, {3} "
     "WHERE pg_current_xact_id_if_assigned() IS NOT NULL;COMMIT"
 )
-_LEFT: Final = "UPDATE marks SET at = {at} WHERE writer = {writer} AND number = {number};COMMIT"
+_LEFT: Final = "UPDATE marks SET at = {3} WHERE writer = {0} AND number = {1};COMMIT"
 
-_MAKES_PAGES: Final = frozenset({Append, StartRun, StartNext})
+_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 
 @dataclass(slots=True)
@@ -122,14 +124,14 @@ class Writer:
         self._handlers: Mapping[type, Handler] = {**handlers(), StartNext: self._log.start_next}
         self._turn = asyncio.Lock()
         self._connection: Connection | None = None
-        self._scripts: Scripts | None = None
+        self._ahead: Ahead | None = None
         self._writer = secrets.randbits(62)
         self._number = 0
         self._swept = 0.0
         """When old marks were dropped last, by the event loop's clock."""
         self._is_closed = False
         self._lock = schema_lock(address.schema)
-        self._begin = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;{preamble(address)}"
+        self._told = told(address)
 
     async def open(self, patience: Patience) -> Connection:
         """Connect; return the connection. Raises StoreError."""
@@ -210,12 +212,14 @@ class Writer:
         if self._connection is None or self._connection.is_closed():
             self._connection = None
             self._connection = await connect_patiently(self._address, patience, purpose="writes")
-            self._scripts = None if self._address.is_pooled else Scripts(self._connection, self._shared_sql)
+            self._ahead = Ahead(self._connection, self._shared_sql)
         return self._connection
 
     async def _undo(self, connection: Connection) -> None:
         """End a transaction that failed, so that nothing of it is left on the connection or in memory."""
         self._log.undo()
+        if self._ahead is not None:
+            self._ahead.forget()
         if connection.is_closed():
             return
         try:
@@ -236,22 +240,18 @@ class Writer:
 
     def _transact(self, connection: Connection, write: _Write) -> _Outcome:
         membership = write.membership
-        wait(connection.execute(self._begin + self._locks(write)))
+        clock = None if self._clock is None else self._clock.now()
+        plan = None if write.is_blind else decide(write.operations, membership, is_shared=write.is_shared)
+        ahead = self._ahead
+        assert ahead is not None, "it came with the connection"
+        ahead.begin(self._first_words(write))
         if write.sent:
             known = self._mark(connection, write)
             if known is not None:
                 wait(connection.execute("ROLLBACK"))
                 return known
-        number, epoch = (membership.member, membership.epoch) if membership is not None else (None, None)
-        clock = None if self._clock is None else self._clock.now()
-        makes_pages = any(type(operation) in _MAKES_PAGES for operation in write.operations)
-        pools = pools_of(write.operations)
-        if pools is None:
-            found = wait(connection.fetchrow(self._sql["begin_write"], number, epoch, clock, makes_pages))
-        else:
-            found = wait(connection.fetchrow(self._sql["begin_claims"], number, epoch, clock, makes_pages, pools))
-        assert found is not None, "it is one row of expressions"
-        grip, now, page, *is_there = found
+        opening = begin(connection, self._sql, write.operations, membership, clock, plan)
+        grip, now = opening.grip, opening.now
         allowed, sql = (shared.STATEMENTS, self._shared_sql) if write.is_shared else (None, self._sql)
         session = ServerSession(
             connection,
@@ -261,36 +261,37 @@ class Writer:
             grip or 0,
             self._carry_out,
             allowed,
-            page,
-            scripts=self._scripts,
+            opening.page,
+            ahead=None if self._address.is_pooled else ahead,
             is_timed=clock is None,
         )
         if membership is not None and grip is None:
             session.run("count_refused", (membership.member, 1))
             refusal = FencedError(f"a write of {len(write.operations)} operations by member {membership.member}")
-            return self._commit(connection, write, now, _Outcome([], set(), refusal), session.script())
+            return self._commit(session, connection, write, _Outcome([], set(), refusal))
         self._log.begin(session, 0)
         if not write.is_blind:
-            if is_there:
-                foresee_claims(session, is_there)
-            foresee(session, write.operations)
+            foresee_opening(session, opening)
+        if plan is not None:
+            foresee(session, plan, opening)
         results = self._operate(session, write.operations)
         self._log.flush()
         lines.leave_touched(session)
         _count_refused(session, results)
         session.check_done()
-        return self._commit(connection, write, now, _Outcome(results, session.rings), session.script())
+        return self._commit(session, connection, write, _Outcome(results, session.rings))
 
-    def _locks(self, write: _Write) -> str:
+    def _first_words(self, write: _Write) -> bytes:
+        """Return what begins a transaction and takes its locks."""
         if not write.is_shared:
-            return f"SELECT pg_advisory_xact_lock({self._lock})"
-        locks = f"SELECT pg_advisory_xact_lock_shared({self._lock})"
+            return _begin_words(*self._told, f"pg_advisory_xact_lock({self._lock})")
         wanted: list[tuple[int, int]] = []
         if write.membership is not None:
             wanted.append(member_lock(self._address.schema, write.membership.member))
         if names := names_of(write.operations):
             wanted += name_locks(self._address.schema, names)
-        return locks + "".join(f";SELECT pg_advisory_xact_lock({space}, {key})" for space, key in wanted)
+        others = (f"pg_advisory_xact_lock({space}, {key})" for space, key in wanted)
+        return _begin_words(*self._told, f"pg_advisory_xact_lock_shared({self._lock})", *others)
 
     def _mark(self, connection: Connection, write: _Write) -> _Outcome | None:
         """Leave the mark of this write first; return the outcome of the attempt that left it before, if one did."""
@@ -299,26 +300,30 @@ class Writer:
             return write.sent[wait(connection.fetchval(self._sql["read_mark"], *mark))]
         return None
 
-    def _commit(self, connection: Connection, write: _Write, now: float, outcome: _Outcome, script: str) -> _Outcome:
-        """End the transaction with the statements in `script`. Raises MisrememberedError."""
-        self._sweep(connection, now)
-        last = self._last_words(write, now)
-        write.sent[write.attempt] = outcome
+    def _commit(self, session: ServerSession, connection: Connection, write: _Write, outcome: _Outcome) -> _Outcome:
+        """End the transaction. Raises MisrememberedError."""
         try:
-            wait(connection.execute(script + last))
+            self._sweep(connection, session.now)
+            session.send()
+            write.sent[write.attempt] = outcome
+            self._end(connection, write, session.now)
         except Exception as error:
             if judge(error) is not Verdict.LOST:
-                del write.sent[write.attempt]  # the server answered: it is undone
+                write.sent.pop(write.attempt, None)  # the server answered: it is undone
             raise_misremembered(error)
             raise
         return outcome
 
-    def _last_words(self, write: _Write, now: float) -> str:
-        """Return what leaves the mark of a write, and ends the transaction."""
-        if self._scripts is not None and not write.sent:
-            return self._scripts.leave_mark(self._writer, write.number, write.attempt, now) + "COMMIT"
-        mark = {"writer": self._writer, "number": write.number, "attempt": write.attempt, "at": repr(now)}
-        return (_LEFT if write.sent else _LEAVE).format(**mark)
+    def _end(self, connection: Connection, write: _Write, now: float) -> None:
+        """Leave the mark of a write, and end the transaction."""
+        is_left = len(write.sent) > 1
+        mark = (self._writer, write.number, write.attempt, now)
+        assert self._ahead is not None, "as above"
+        if self._address.is_pooled:
+            wait(connection.execute((_LEFT if is_left else _LEAVE).format(*map(repr, mark))))
+        else:
+            self._ahead.mark("keep_mark" if is_left else "mark_change", *mark)
+            self._ahead.commit()
 
     def _sweep(self, connection: Connection, now: float) -> None:
         """Drop old marks, from time to time."""
@@ -357,6 +362,12 @@ class Writer:
     def _carry_out(self, session: Session, operation: Operation) -> Any:
         (result,) = self._operate(session, (operation,))
         return result
+
+
+@lru_cache
+def _begin_words(*calls: str) -> bytes:
+    """Return what begins a transaction and makes calls one after the other, none of which gives NULL."""
+    return encode_texts(_BEGIN, "SELECT WHERE " + " OR ".join(f"{each} IS NULL" for each in calls))
 
 
 def _count_refused(session: Session, results: list[Any]) -> None:

@@ -23,33 +23,11 @@ CROSS JOIN LATERAL (SELECT id FROM executions WHERE run_id = n.run_id ORDER BY n
 -- name: lock_executions
 SELECT id, owner, ready, status FROM executions WHERE id = ANY (SELECT unnest($1::bigint[])) ORDER BY id
 
--- All that a batch of finished tasks asks: their executions, locked as above; then, of those tasks that are there and
--- claimed as it says, the rows, which are removed; then as many tokens as there are tasks. Each follows the one before.
--- Owners are compared in a way that no index serves: by that of owners each row is looked for among all of the member's.
--- name: lock_and_finish
-WITH locked AS MATERIALIZED (
-  SELECT id, owner, ready, status FROM executions WHERE id = ANY (SELECT unnest($1::bigint[])) ORDER BY id
-  FOR NO KEY UPDATE
-), finished AS (
-  DELETE FROM task_queue
-  USING unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS n (id, token, owner)
-  WHERE task_queue.id = n.id AND task_queue.token = n.token AND task_queue.owner IS NOT DISTINCT FROM n.owner
-    AND (SELECT count(*) FROM locked) >= 0  -- asked once, and before any row is looked at
-  RETURNING task_queue.id, task_queue.token, execution, step, place,
-    EXISTS (SELECT 1 FROM pools WHERE pools.name = task_queue.pool AND slots IS NOT NULL)::int AS limited
-)
-SELECT 'execution', id, owner, ready::bigint, status, '', 0 FROM locked
-UNION ALL
-SELECT 'task', id, token, execution, step, place, limited FROM finished
-UNION ALL
-SELECT 'token', nextval('tokens'), 0, 0, '', '', 0
-FROM generate_series(1, cardinality($2::bigint[]) + 0 * (SELECT count(*) FROM locked))
-
 -- name: executions_of_chunks
 SELECT DISTINCT fan_outs.execution FROM chunks JOIN fan_outs ON fan_outs.id = chunks.fan_out
 WHERE chunks.id = ANY (SELECT unnest($1::bigint[]))
 
--- By their ids, as above.
+-- By their ids, as in `begin_work`.
 -- name: finish_tasks
 DELETE FROM task_queue USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (id, token, owner)
 WHERE task_queue.id = n.id AND task_queue.token = n.token AND task_queue.owner IS NOT DISTINCT FROM n.owner

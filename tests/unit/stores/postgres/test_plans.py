@@ -28,7 +28,8 @@ EARLY = (
     "claim_tasks",
     "find_addressee",
     "read_member_inbox",
-    "lock_and_finish",
+    "begin_finish",
+    "begin_claims",
     "finish_tasks",
     "finish_own_tasks",
 )

@@ -91,8 +91,10 @@ def test_no_statement_returns_a_type_that_handlers_do_not_know(prepared: Mapping
 
 
 def test_a_statement_for_many_rows_takes_nothing_but_arrays(prepared: Mapping[str, Prepared]) -> None:
-    """Each binding is a column of the rows; elsewhere none is."""
+    """Each binding is a column of the rows; elsewhere none is, but in what a transaction begins with."""
     for name, text in statements.load(PACKAGE).items():
+        if name in {"begin_finish", "begin_claims"}:
+            continue
         arrays = [parameter.kind == "array" for parameter in prepared[name].parameters]
         assert all(arrays) if takes_many(text) else not any(arrays), name
 
