@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from holdfast.app import Client
+from holdfast.app import Client, recorded_elsewhere
 from holdfast.cli.durations import WaitTimeOption
 from holdfast.cli.filters import WhereOption, read_filter
 from holdfast.cli.output import Exit, Output, printable, time_of
-from holdfast.cli.verbs import JsonOption, StoreOption, with_client
+from holdfast.cli.verbs import JsonOption, StoreOption, is_elsewhere, with_client
 from holdfast.client import RunHandle, decode_outcome
 from holdfast.errors import SettingsError, UsageError
-from holdfast.history import FILE_PLACE, BlobRef, Failure, decode_attributes, to_json
+from holdfast.history import FILE_PLACE, BlobRef, Failure, History, decode_attributes, to_json
 from holdfast.history.temporal import to_temporal
 from holdfast.ports.engine import Cause, RecordedEvent, decode_end, decode_memo
 from holdfast.ports.operations import PAUSED, TERMINAL, RunRecord
@@ -242,22 +242,29 @@ def export(
     output = Output(as_json=as_json)
 
     async def body(client: Client) -> None:
-        handle = client.handle(run)
-        recorded = await handle.history()
-        events = [each.event for each in recorded]
+        history = await _recorded(client, run)
         if form is not Form.HOLDFAST:
-            content = to_temporal(events, for_sdk=form is Form.TEMPORAL_SDK)
+            content = to_temporal(history.events, for_sdk=form is Form.TEMPORAL_SDK, outcomes=history.outcomes)
         else:
-            content = to_json(events, outcomes=await read_outcomes(client, (await handle.describe()).execution_id))
+            content = to_json(history.events, outcomes=history.outcomes, engine=history.engine, drains=history.drains)
         if encrypted:
             content = _encrypted(client, content)
         try:
             out.write_bytes(content)
         except OSError as error:
             raise SettingsError(f"{out} cannot be written: {error.strerror}", "Name another file: --out FILE") from None
-        output.fields({"run_id": run, "events": len(recorded), "file": str(out)})
+        output.fields({"run_id": run, "events": len(history.events), "file": str(out)})
 
     with_client(output, store, body)
+
+
+async def _recorded(client: Client, run: str) -> History:
+    """Return what is recorded of a run, wherever that is: a cluster says where it drained."""
+    if is_elsewhere():
+        return await recorded_elsewhere(client, run)
+    handle = client.handle(run)
+    events = [each.event for each in await handle.history()]
+    return History(events, await read_outcomes(client, (await handle.describe()).execution_id))
 
 
 def _encrypted(client: Client, content: bytes) -> bytes:

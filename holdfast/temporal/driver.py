@@ -123,6 +123,7 @@ class Driver:
         )
         if shared.sign is not None:
             self.execution.runtime.sign = shared.sign
+        self.execution.runtime.callbacks.update(self._note.callbacks)
         self._carrier = Carrier(self.execution, self._begun.execution, self._put, self._say, shared)
         for name, text in read_carried(info.headers).signals:
             self._inbox.append(SignalReceived(0.0, -1, name, text.encode(), ""))

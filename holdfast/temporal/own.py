@@ -49,6 +49,8 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """What it is found by: literals, by name. See `holdfast.temporal.attributes`."""
     seed: int = 0
     """Seeds `random()` and `uuid4()` in a run that was recorded elsewhere; 0 where Temporal's run id does."""
+    callbacks: dict[str, str] = msgspec.field(default_factory=dict)
+    """URLs that its callbacks have, by step, in a run that was recorded elsewhere."""
 
 
 class Answer(msgspec.Struct, frozen=True):

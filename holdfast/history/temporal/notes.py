@@ -40,6 +40,8 @@ class RunNote(msgspec.Struct, frozen=True, omit_defaults=True):
     paused_at: float = 0.0
     parked: str = ""
     attributes: dict[str, str] = msgspec.field(default_factory=dict)
+    callbacks: dict[str, str] = msgspec.field(default_factory=dict)
+    """URLs that its callbacks have, by step, where it was recorded elsewhere."""
 
 
 class CarriedNote(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -172,6 +172,18 @@ REFUSED: Final[dict[str, tuple[str, Edit]]] = {
         becoming("WORKFLOW_EXECUTION_COMPLETED", "WORKFLOW_EXECUTION_FAILED", "result"),
     ),
     "nothing parked": ("parked", without("WORKFLOW_PROPERTIES_MODIFIED")),
+    "another chunk's id": ("mapped", setting("ACTIVITY_TASK_SCHEDULED", activityId="map#1/9")),
+    "another task mapped": ("mapped", setting("ACTIVITY_TASK_SCHEDULED", activityType={"name": "holdfast:map:rest"})),
+    "a chunk too many": ("mapped", twice("ACTIVITY_TASK_SCHEDULED", which=7, activityId="map#1/8")),
+    "a chunk that is not stopped": ("mapped", without("ACTIVITY_TASK_CANCEL_REQUESTED")),
+    "another lock": ("locked", setting("ACTIVITY_TASK_SCHEDULED", activityId="lock(other)#1")),
+    "a lock for its end": ("locked", setting("ACTIVITY_TASK_SCHEDULED", activityType={"name": "holdfast:unlock"})),
+    "a place too many": ("locked", twice("ACTIVITY_TASK_SCHEDULED", activityId="lock(bank)#9")),
+    "no callback": ("asked", without("WORKFLOW_PROPERTIES_MODIFIED")),
+    "another answer": (
+        "asked",
+        becoming("WORKFLOW_EXECUTION_UPDATE_ACCEPTED", "WORKFLOW_EXECUTION_SIGNALED", signalName="other"),
+    ),
     "another workflow": ("effects", setting("WORKFLOW_EXECUTION_STARTED", workflowType={"name": "patient"})),
 }
 """By what is wrong then: the run, and the change to it."""

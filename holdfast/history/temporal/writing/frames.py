@@ -12,13 +12,13 @@ For code of ours, under our adapter, ids and notes are those that our adapter gi
 
 - a side effect's outcome is the marker of a local activity, in a workflow task of its own;
 - updates are answered behind all else that a drain decides;
-- a run does not end before its children have begun and its messages have arrived: if it did here, its end stands in a
-  later workflow task.
+- a run does not end before its children have begun, its messages have arrived and its locks are free: if it did here,
+  its end stands in a later workflow task.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -31,10 +31,13 @@ from holdfast.history.events import (
     ChildStarted,
     Decision,
     DecisionEvent,
+    FanOutCancelled,
     Input,
+    LockReleased,
     MessageDelivered,
     SideEffectCancelled,
     SideEffectRecorded,
+    SignalReceived,
     TaskCancelled,
     UpdateAccepted,
     UpdateCompleted,
@@ -43,29 +46,48 @@ from holdfast.history.events import (
     WorkflowTerminated,
     WorkflowTimedOut,
 )
-from holdfast.history.temporal.writing import children, effects, marks, messages, runs, tasks, timers, updates
+from holdfast.history.temporal.writing import (
+    callbacks,
+    children,
+    effects,
+    fan_outs,
+    marks,
+    messages,
+    places,
+    runs,
+    tasks,
+    timers,
+    updates,
+)
 from holdfast.history.temporal.writing.sheet import IDENTITY, TASK_TIMEOUT, Sheet, Writes
+from holdfast.history.transcript import ItemOutcome
 
 CORE_FLAGS: Final = (1, 2, 3, 4)
 """Behaviours of Temporal's core that its Replayer takes for granted when the first task says so; among them that ids
 and types of steps are compared."""
 
 
-def to_temporal(events: Sequence[AnyEvent], *, for_sdk: bool = False) -> bytes:
+def to_temporal(
+    events: Sequence[AnyEvent],
+    *,
+    for_sdk: bool = False,
+    outcomes: Mapping[str, Sequence[ItemOutcome]] | None = None,
+) -> bytes:
     """Return a history as a file that Temporal's Replayer reads: UTF-8, one line for each event.
 
     Args:
         events: from event 1, with every payload inside.
         for_sdk: for a workflow of the same logic that is written with Temporal's own SDK; else for the same code, which
             `holdfast.temporal.TemporalPlugin` gives to the Replayer.
+        outcomes: of its fan-outs, by step, as a `History` has them.
 
     Raises:
-        HistoryError: it does not begin with WorkflowStarted, or has something that there are no words for, such as a
-            lock; the event is named.
+        HistoryError: it does not begin with WorkflowStarted, the outcomes of a fan-out are missing, or it has something
+            that there are no words for; the event is named.
     """
     if not events or not isinstance(events[0], WorkflowStarted):
         raise HistoryError("history does not begin with WorkflowStarted", "event 1")
-    written = _Frames(events, Sheet(events[0], for_sdk=for_sdk)).write()
+    written = _Frames(events, Sheet(events, outcomes or {}, for_sdk=for_sdk)).write()
     lines = b",\n  ".join(msgspec.json.encode(each) for each in written)
     return b'{\n "events": [\n  ' + lines + b"\n ]\n}\n"
 
@@ -110,6 +132,10 @@ class _Frames:
                 sheet.add("WorkflowExecutionTimedOut", event.time, retryState="RETRY_STATE_TIMEOUT")
         if self._end is not None:
             self._settle()
+            while not sheet.is_settled:  # a place that nobody waited for is given back a task later
+                self._frame()
+                self._decide([])
+                self._write_later()
             self._frame()
             self._decide([self._end])
         return sheet.written
@@ -126,8 +152,12 @@ class _Frames:
         sheet = self._sheet
         count = len(sheet.written)
         self._write_later()
-        self._take(event)
-        is_update = isinstance(event, UpdateAccepted)
+        is_answer = not sheet.for_sdk and callbacks.is_answer(event)
+        if is_answer:
+            sheet.time = max(sheet.time, event.time)
+        else:
+            self._take(event)
+        is_update = isinstance(event, UpdateAccepted) or is_answer
         is_marked = isinstance(event, SideEffectRecorded) and bool(sheet.first)
         if len(sheet.written) == count and not decisions and not is_update and not is_marked:
             return
@@ -137,6 +167,8 @@ class _Frames:
         scheduled = self._frame()
         if isinstance(event, UpdateAccepted):
             updates.accept(sheet, event, scheduled)
+        elif is_answer and isinstance(event, SignalReceived):
+            callbacks.answer(sheet, event, scheduled)
         self._decide(decisions)
 
     def _decide(self, decisions: Sequence[DecisionEvent]) -> None:
@@ -156,6 +188,7 @@ class _Frames:
             children.begin(self._sheet, step, self._sheet.time)
         for step in list(self._sheet.sent):
             messages.arrive(self._sheet, step, self._sheet.time)
+        self._write_later()
 
     def _write_later(self) -> None:
         later, self._sheet.later = self._sheet.later, []
@@ -197,12 +230,21 @@ class _Frames:
         ordered = sorted(decisions, key=lambda each: (each.ordinal >= 0, abs(each.ordinal)))
         if ordered and isinstance(ordered[-1], WorkflowFailed):
             kept = len(ordered) - 1
-            while kept and isinstance(ordered[kept - 1], TaskCancelled | SideEffectCancelled):
+            while kept and isinstance(ordered[kept - 1], (*_TAKEN_BACK, LockReleased)):
                 kept -= 1
-            ordered = [*ordered[:kept], ordered[-1]]
+            released = [each for each in ordered[kept:-1] if isinstance(each, LockReleased)]  # that is done for it, too
+            ordered = [*ordered[:kept], *released, ordered[-1]]
         if not self._sheet.for_sdk:
-            ordered.sort(key=lambda each: isinstance(each, UpdateCompleted) + 2 * isinstance(each, CLOSING))
+            ordered.sort(key=self._turn_of)
         return ordered
+
+    def _turn_of(self, decision: DecisionEvent) -> int:
+        """Return in which turn of Temporal's loop our adapter says something: it has the same order here and there."""
+        if isinstance(decision, CLOSING):
+            return 3
+        if isinstance(decision, UpdateCompleted):
+            return 2
+        return int(isinstance(decision, LockReleased) and not places.is_held(self._sheet, decision))
 
 
 def _refuse(number: int, event: AnyEvent) -> NoReturn:
@@ -220,6 +262,8 @@ _INPUTS: Final[Writes] = {
     **effects.INPUTS,
     **children.INPUTS,
     **messages.INPUTS,
+    **fan_outs.INPUTS,
+    **places.INPUTS,
 }
 _DECISIONS: Final[Writes] = {
     **runs.DECISIONS,
@@ -230,13 +274,19 @@ _DECISIONS: Final[Writes] = {
     **marks.DECISIONS,
     **children.DECISIONS,
     **messages.DECISIONS,
+    **fan_outs.DECISIONS,
+    **places.DECISIONS,
+    **callbacks.DECISIONS,
 }
+_TAKEN_BACK: Final = (TaskCancelled, SideEffectCancelled, FanOutCancelled)
+"""What a run that fails takes back here, and not there."""
 _SETTLING: Final = (ChildStarted, ChildFailed, MessageDelivered)
 """What a run that is ending waits for."""
 _OURS_ONLY: Final = frozenset(
     {
         *runs.OURS_ONLY,
-        *(kind for each in (effects, children, messages) for kind in (*each.INPUTS, *each.DECISIONS)),
+        *(kind for each in (effects, children, messages, fan_outs, places) for kind in (*each.INPUTS, *each.DECISIONS)),
+        *callbacks.DECISIONS,
     }
 )
 """What is written only for our own code."""

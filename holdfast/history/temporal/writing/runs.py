@@ -77,6 +77,7 @@ def _start_of_ours(sheet: Sheet, event: WorkflowStarted) -> dict[str, Any]:
         code_version=event.code_version,
         seed=event.seed,
         attributes=dict(event.attributes),
+        callbacks=sheet.urls,
     )
     more: dict[str, Any] = {
         "memo": {"fields": {**_texts(event), **write_note(sheet.note)}},

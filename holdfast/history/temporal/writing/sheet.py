@@ -7,7 +7,7 @@ Must not know: what any kind of event says, where workflow tasks begin and end.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -15,9 +15,10 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from holdfast.errors import HistoryError
-from holdfast.history.events import BlobRef, WorkflowStarted
+from holdfast.history.events import AnyEvent, BlobRef, CallbackOpened, FanOutCompleted, WorkflowStarted
 from holdfast.history.temporal.notes import RunNote
 from holdfast.history.temporal.queues import queue_of
+from holdfast.history.transcript import ItemOutcome
 
 IDENTITY: Final = "holdfast"
 TASK_TIMEOUT: Final = "10s"
@@ -40,17 +41,45 @@ class ChildWritten:
     """It was asked to stop before it had begun."""
 
 
+@dataclass(slots=True)
+class ChunkWritten:
+    """An activity that does some items of a fan-out."""
+
+    indices: range
+    scheduled: int
+    """Number of the event that asks for it."""
+
+
+@dataclass(slots=True)
+class PlaceWritten:
+    """A place in a line that is asked for, or held."""
+
+    scheduled: int
+    """Number of the event that asks for it."""
+    is_held: bool = False
+
+
 class Sheet:
     """What has been written so far."""
 
-    def __init__(self, begun: WorkflowStarted, *, for_sdk: bool) -> None:
+    def __init__(
+        self, events: Sequence[AnyEvent], outcomes: Mapping[str, Sequence[ItemOutcome]], *, for_sdk: bool
+    ) -> None:
         """Begin to write.
 
         Args:
-            begun: the run's first event.
+            events: of the history, the first of which says how the run begins.
+            outcomes: of its fan-outs, by step.
             for_sdk: for code that is written with Temporal's SDK, which numbers its steps; else for ours.
         """
+        begun = events[0]
+        assert isinstance(begun, WorkflowStarted), "it was looked at"
         self.begun = begun
+        self.outcomes = outcomes
+        self.ends = {each.step: each for each in events if isinstance(each, FanOutCompleted)}
+        """How each fan-out has ended."""
+        self.urls = {each.step: each.url for each in events if isinstance(each, CallbackOpened)}
+        """Those of its callbacks, by step."""
         self.for_sdk = for_sdk
         self.written: list[dict[str, Any]] = []
         self.time = 0.0
@@ -65,6 +94,12 @@ class Sheet:
         """Kind of each message, the number of the event that sent it, and to which run, until it is there."""
         self.effects: dict[str, tuple[int, float]] = {}
         """Running number of each side effect, and when it was asked for."""
+        self.fan_outs: dict[str, list[ChunkWritten]] = {}
+        """The chunks of each fan-out that is under way."""
+        self.places: dict[str, PlaceWritten] = {}
+        """Places in lines, asked for or held, by step."""
+        self.leaving = 0
+        """How many places are being given back."""
         self.accepted: dict[str, int] = {}
         self.parked: list[str] = []
         """Steps that park the run now."""
@@ -122,8 +157,8 @@ class Sheet:
 
     @property
     def is_settled(self) -> bool:
-        """Whether children have begun and messages arrived: a run of ours does not end before."""
-        return not self.sent and all(each.started for each in self.children.values())
+        """Whether children have begun, messages arrived and places are free: a run of ours does not end before."""
+        return not self.sent and not self.leaving and all(each.started for each in self.children.values())
 
 
 def moment(seconds: float) -> str:
