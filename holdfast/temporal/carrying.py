@@ -14,8 +14,9 @@ A cluster and a store have no commit in common. So
     answer
 
 Whoever dies in between has not answered. The act is done again, by whoever asks again or by whoever finds the delivery
-under way; and the cluster knows it: a start by its request id, which it tells of the run that is in the way, and a
-signal by the same, and by a header, which stays in the history of an execution that has ended or gone on since.
+under way; and the cluster knows it: a start by its request id, which it tells of the run that is in the way, and all
+that a run is told by a mark that stays in the history of the execution, also when it has ended or gone on since. So
+what ends a run is done to the execution that was meant, and not to one that has begun meanwhile.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Acting(Protocol):
         """Return a run's newest execution."""
 
     async def was_told(self, run_id: str, operation_id: str) -> bool:
-        """Say whether one of a run's executions has got a signal of this id."""
+        """Say whether a signal, a cancellation or a termination of this id has reached one of a run's executions."""
 
 
 class _Settled(msgspec.Struct, frozen=True, array_like=True):
@@ -157,17 +158,23 @@ async def _perform(engine: Acting, act: Begin | Deliver, named: str, *, is_again
                 record = await engine.describe(request.run_id)
                 return Started(record.execution_id, record.execution, created=False, status=record.status)
             return await engine.start_next(request, policy, signal, named)
-        case Deliver(run_id=run_id, kind="signal", name=name, body=body, operation_id=operation_id):
+        case Deliver(run_id=run_id, operation_id=operation_id):
             # One that has gone on, or ended, since it was told does not know so any more; its history does.
             if not (is_again and await engine.was_told(run_id, operation_id)):
-                await engine.signal(run_id, name, body, operation_id)
-        case Deliver(run_id=run_id, kind="cancel", body=body, operation_id=operation_id):
-            await engine.cancel(run_id, body.decode(), operation_id)
-        case Deliver(run_id=run_id, body=body, operation_id=operation_id):
-            await engine.terminate(run_id, body.decode(), operation_id)
+                await _deliver_now(engine, act)
+            return Delivered(0, 0, None, run_id)
         case _:
             assert_never(act)
-    return Delivered(0, 0, None, act.run_id)
+
+
+async def _deliver_now(engine: Acting, act: Deliver) -> None:
+    match act.kind:
+        case "signal":
+            await engine.signal(act.run_id, act.name, act.body, act.operation_id)
+        case "cancel":
+            await engine.cancel(act.run_id, act.body.decode(), act.operation_id)
+        case _:
+            await engine.terminate(act.run_id, act.body.decode(), act.operation_id)
 
 
 async def _write(store: Store, operation: Operation) -> Any:

@@ -90,13 +90,14 @@ from holdfast.temporal.driver import ANSWER, PAUSE, REJECTED, RESUME
 from holdfast.temporal.explaining import explain_run
 from holdfast.temporal.failures import error_of, read_failure, unavailable
 from holdfast.temporal.fitting import with_fit
-from holdfast.temporal.own import TOLD, Answer, Pausing, read_note, write_told
+from holdfast.temporal.own import Answer, Pausing, read_note, write_told
 from holdfast.temporal.payloads import NULL, raw_arguments, read_payload, write_payloads
 from holdfast.temporal.records import number_of, record_of, search_of
 from holdfast.temporal.runtime import ENGINE
 from holdfast.temporal.schedules import TemporalSchedules
 from holdfast.temporal.starting import FIRST, Existing, decide_start, request_behind, with_signal, write_start
 from holdfast.temporal.starting import Begin as BeginExecution
+from holdfast.temporal.told import identity_with, is_told, write_mark
 from holdfast.temporal.waiting import Ends
 
 LOOK_SECONDS: Final = 0.25
@@ -222,8 +223,7 @@ class TemporalEngine:
         await self._told(run_id, self._service.signal_workflow_execution(request))
 
     async def was_told(self, run_id: str, operation_id: str) -> bool:
-        """Say whether one of a run's executions has got a signal of this id."""
-        told = write_told(operation_id)[TOLD]
+        """Say whether a signal, a cancellation or a termination of this id has reached one of a run's executions."""
         try:
             execution = (await self._described(run_id)).workflow_execution_info.execution
         except RunNotFoundError:
@@ -231,8 +231,7 @@ class TemporalEngine:
         while True:
             handle = self._client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
             async for each in handle.fetch_history_events():
-                fields = each.workflow_execution_signaled_event_attributes.header.fields
-                if TOLD in fields and fields[TOLD].data == told.data:
+                if is_told(each, operation_id):
                     return True
             before = read_note((await self._describe(execution)).workflow_execution_info.memo.fields).before
             if not before:
@@ -258,19 +257,20 @@ class TemporalEngine:
         request = RequestCancelWorkflowExecutionRequest(
             namespace=self._client.namespace,
             workflow_execution=WorkflowExecution(workflow_id=run_id),
-            identity=self._identity,
+            identity=identity_with(self._identity, operation_id),
             request_id=operation_id,
             reason=reason,
         )
         await self._told(run_id, self._service.request_cancel_workflow_execution(request))
 
-    async def terminate(self, run_id: str, reason: str, operation_id: str) -> None:  # noqa: ARG002 - once is enough
+    async def terminate(self, run_id: str, reason: str, operation_id: str) -> None:
         """End a run. See `Engine.terminate`."""
         request = TerminateWorkflowExecutionRequest(
             namespace=self._client.namespace,
             workflow_execution=WorkflowExecution(workflow_id=run_id),
             identity=self._identity,
             reason=reason,
+            details=write_mark(operation_id),
         )
         await self._told(run_id, self._service.terminate_workflow_execution(request))
 

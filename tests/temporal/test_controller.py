@@ -20,8 +20,10 @@ import pytest
 
 from holdfast import Holdfast
 from holdfast.controller.webhooks import Desk, DeskOptions, Leftovers
+from holdfast.errors import RunClosedError
 from holdfast.ports.engine import Engine
-from holdfast.ports.operations import DeliveryFilter
+from holdfast.ports.operations import Deliver, Delivered, DeliveryFilter, DoneBefore, DoOnce
+from holdfast.temporal import carrying
 from holdfast.temporal.engine import TemporalEngine
 from tests.servers.temporal import Temporal
 from tests.temporal import shop
@@ -199,7 +201,7 @@ class _DiedError(BaseException):
 
 
 class Dying(TemporalEngine):
-    """Dies before or after it has started a run; everything else is the real thing."""
+    """Dies before or after it has started a run, or after it was told to end; everything else is the real thing."""
 
     when = ""
 
@@ -211,6 +213,58 @@ class Dying(TemporalEngine):
         if self.when == "after":
             raise _DiedError
         return started
+
+    async def cancel(self, *arguments: Any) -> None:
+        """Cancel, and die."""
+        await super().cancel(*arguments)
+        raise _DiedError
+
+    async def terminate(self, *arguments: Any) -> None:
+        """Terminate, and die."""
+        await super().terminate(*arguments)
+        raise _DiedError
+
+
+@pytest.mark.parametrize("kind", ["cancel", "terminate"])
+def test_a_run_that_was_told_to_end_is_told_so_once(
+    temporal_server: Temporal, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever told it has died before noting so: the same request again is answered as the first would have been.
+
+    It does not end the execution that has begun meanwhile. Another request does, and after it one more is refused.
+    """
+    monkeypatch.setenv("SHOP_SECRET", shop.SECRET)
+    monkeypatch.setattr(carrying, "CLAIM_SECONDS", 0.0)
+
+    async def run() -> None:
+        store = f"sqlite:///{tmp_path / 'store.db'}"
+        async with Holdfast(
+            definitions=[shop.Order], store=store, engine=temporal_server.url, log_level="ERROR"
+        ) as app:
+            engine = app.stack.engine
+            assert isinstance(engine, TemporalEngine)
+            run_id = f"told-to-{kind}"
+
+            async def tell(through: TemporalEngine, key: str) -> Any:
+                act = Deliver(run_id, kind, "", b"enough", f"ada/{key}")
+                once = DoOnce(caller="ada", key=key, fingerprint=b"the same", run_id=run_id, keep_seconds=60.0)
+                return await through.carry_out(act, lambda _: once)
+
+            await app.client.start(shop.Order, 1, id=run_id)
+            with pytest.raises(_DiedError):
+                await tell(Dying(engine._client, app.stack.store), "a")
+            assert await engine.outcome(run_id, 20) is not None
+            assert isinstance(await tell(engine, "a"), Delivered)
+            with pytest.raises(RunClosedError):
+                await tell(engine, "b")
+            await app.client.start(shop.Order, 2, id=run_id, id_reuse_policy="allow_duplicate")
+            assert isinstance(await tell(engine, "a"), DoneBefore)
+            assert (await engine.describe(run_id)).status == "RUNNING"
+            assert isinstance(await tell(engine, "c"), Delivered)
+            assert await engine.outcome(run_id, 20) is not None
+
+    asyncio.run(run())
+    gc.collect()  # nothing else closes a connection of the SDK's
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
