@@ -190,6 +190,7 @@ class Member:
                 reap_seconds=min(settings.lease_seconds / 3, REAP_SECONDS_MAX),
                 recoveries_max=settings.max_recoveries,
                 promote_seconds=settings.promote_seconds,
+                is_portable=settings.portable,
             ),
         )
 

@@ -178,6 +178,10 @@ class Settings(BaseSettings):
     )
     capture_successes: float = Field(default=0.0, ge=0, le=1, description="Share of completed runs captured as well.")
     captures_max: int = Field(default=1_000, ge=1, description="Captures kept; the oldest go first.")
+    portable: bool = Field(
+        default=False,
+        description="Warn of runs that would not fit on Temporal: payloads over 2 MiB, histories near 51,200 events.",
+    )
     notify_secret: str = Field(
         default="",
         description="Where the secret is that signs notices: env:NAME, file:PATH. The store's own when empty.",

@@ -37,6 +37,7 @@ from holdfast.authoring.modules import Module, source_files
 from holdfast.authoring.options import Retry, make_options
 from holdfast.authoring.places import calling_place
 from holdfast.authoring.plain import PlainCodec
+from holdfast.authoring.portable import bound_calls
 from holdfast.authoring.recovery import Recovery, Rule, minutes_of_day, read_table
 from holdfast.authoring.references import Startable, encode_message, encode_untyped, startable
 from holdfast.authoring.registry import Registry
@@ -103,6 +104,7 @@ __all__ = [
     "WorkflowDefinition",
     "adapter_for",
     "all_handlers_finished",
+    "bound_calls",
     "callback",
     "calling_place",
     "check_matches",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.authoring import Finding, lint_file, source_files
+from holdfast.authoring import Finding, bound_calls, lint_file, source_files
 from holdfast.cli.output import Exit, Output
 from holdfast.cli.verbs import JsonOption, shown
 
@@ -59,4 +59,9 @@ def _bound(modules: list[str]) -> list[dict[str, str]]:
 
     why = "there is no such thing on Temporal: docs/how-to/temporal.md"
     found = misfits(load_settings(), load_registry(modules))
-    return [{"where": each.where or "settings", "call": each.what, "why": why} for each in found]
+    files = dict.fromkeys(file.resolve() for module in modules for file in source_files(module))
+    called = [each for file in files for each in bound_calls(str(file))]
+    return [
+        *({"where": each.where or "settings", "call": each.what, "why": why} for each in found),
+        *({"where": each.where, "call": each.what, "why": why} for each in called),
+    ]

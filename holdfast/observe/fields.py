@@ -54,6 +54,8 @@ FIELDS: Final[Mapping[str, str]] = {
     "members": "How many processes.",
     "processes": "How many processes of this one's.",
     "kept": "How many are kept.",
+    "events": "How many events of a history.",
+    "payload_bytes": "How long a payload is.",
     "unnoted": "How many are in no inbox.",
     # Worker processes.
     "worker": "Which of a supervisor's processes.",

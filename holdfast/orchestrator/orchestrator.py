@@ -56,6 +56,7 @@ from holdfast.orchestrator.loading import FanOuts
 from holdfast.orchestrator.looks import Looks
 from holdfast.orchestrator.mailbox import Mailbox
 from holdfast.orchestrator.memory import Memory
+from holdfast.orchestrator.portability import Portability
 from holdfast.orchestrator.questions import Questions
 from holdfast.orchestrator.reaper import Reaper
 from holdfast.orchestrator.standing import Standing
@@ -90,6 +91,8 @@ class OrchestratorSettings:
     """A first attempt that takes longer is made durable."""
     attempts_max: int = 1_000
     """First attempts in this process at once."""
+    is_portable: bool = False
+    """Whether to warn of runs that would not fit on Temporal."""
 
 
 class Orchestrator:
@@ -185,6 +188,7 @@ class Orchestrator:
             tell_closed=closed,
         )
         self._writer = Writer(store, standing, memory, Ahead(dispatcher), landings, now, jitter, writing)
+        self._writer.portability = Portability() if settings.is_portable else None
         self._claims = claims = Claims(
             store,
             standing,

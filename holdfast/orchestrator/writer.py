@@ -25,6 +25,7 @@ from holdfast.orchestrator.landings import Landings
 from holdfast.orchestrator.live import Live, outcome_of
 from holdfast.orchestrator.memory import Memory
 from holdfast.orchestrator.offspring import make_continuation
+from holdfast.orchestrator.portability import Portability
 from holdfast.orchestrator.standing import RETRY_WRITE_SECONDS, Standing
 from holdfast.ports.operations import CONTINUED_AS_NEW, Append, Closing
 from holdfast.ports.store import Store
@@ -70,6 +71,8 @@ class Writer:
         self._now = now
         self._jitter = jitter
         self._writing = writing
+        self.portability: Portability | None = None
+        """What looks at all that is written, where somebody wants to be able to move to Temporal."""
 
     async def run(self) -> None:
         """Write whenever there is something to write, until cancelled."""
@@ -125,6 +128,8 @@ class Writer:
             for (live, page, events), operation, result in zip(lives, operations, results, strict=True):
                 if result is True:
                     live.land(page, durable=True)
+                    if self.portability is not None and page is not None:
+                        self.portability.look(live, page.last, events)
                     try:
                         if operation.park:
                             self._landings.parked(live, operation.park, events)
