@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from holdfast.app.beside import TablesMade, make_tables
-    from holdfast.app.capturing import capture_elsewhere, capture_folder, capture_run, redaction_rules
+    from holdfast.app.capturing import capture_folder, capture_run, captured, ended_in, redaction_rules
     from holdfast.app.connection import close_connections
     from holdfast.app.encryption import load_codec, make_key
     from holdfast.app.engine_address import EMBEDDED
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from holdfast.app.migrating import migrate_store, pending_migrations
     from holdfast.app.moving import export_to, import_from, take_back_export
     from holdfast.app.notifying import new_notice_secret, notice_secret
-    from holdfast.app.on_temporal import misfits, recorded_elsewhere
+    from holdfast.app.on_temporal import ended_elsewhere, misfits, recorded_elsewhere
     from holdfast.app.opening import open_at
     from holdfast.app.reading import check_store, reading
     from holdfast.app.serving import Serving, serve, serving
@@ -46,9 +46,11 @@ _HOMES: Final[dict[str, str]] = {
     "Settings": "holdfast.app.settings",
     "Stack": "holdfast.app.stack",
     "TablesMade": "holdfast.app.beside",
-    "capture_elsewhere": "holdfast.app.capturing",
     "capture_folder": "holdfast.app.capturing",
     "capture_run": "holdfast.app.capturing",
+    "captured": "holdfast.app.capturing",
+    "ended_elsewhere": "holdfast.app.on_temporal",
+    "ended_in": "holdfast.app.capturing",
     "check_store": "holdfast.app.reading",
     "close_connections": "holdfast.app.connection",
     "export_to": "holdfast.app.moving",
@@ -89,11 +91,13 @@ __all__ = [
     "Settings",
     "Stack",
     "TablesMade",
-    "capture_elsewhere",
     "capture_folder",
     "capture_run",
+    "captured",
     "check_store",
     "close_connections",
+    "ended_elsewhere",
+    "ended_in",
     "examine_system",
     "export_to",
     "heartbeat_monitor",

@@ -1,6 +1,7 @@
 """Captures of this process: what the settings ask for, wired.
 
-Owns: where captures go, which secrets this process knows, finding a workflow's code by its name.
+Owns: where captures go, which secrets this process knows, finding a workflow's code by its name; the runs of a store
+that have ended.
 Must not know: how a capture is made.
 """
 
@@ -9,27 +10,27 @@ from __future__ import annotations
 import os
 import random
 import time
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
 from holdfast.app.settings import Settings
 from holdfast.authoring import Registry
-from holdfast.client import WorkflowClient
 from holdfast.errors import HoldfastError, RunNotFoundError, UnknownNameError
 from holdfast.history import History
 from holdfast.observe import known_secrets
 from holdfast.ports.bus import Bus
-from holdfast.ports.operations import RunRecord
+from holdfast.ports.captures import EndedFilter, EndedRun, EndedRuns
+from holdfast.ports.operations import RunFilter, RunRecord
 from holdfast.ports.store import Store
 from holdfast.replay.captures import (
     CaptureFolder,
     Capturer,
     CapturerSettings,
+    CaptureWriter,
+    ClusterCapturer,
     CodePlace,
     capture_history,
-    capture_name,
     read_run,
     reason_of,
 )
@@ -59,9 +60,20 @@ def make_capturer(settings: Settings, registry: Registry, store: Store, bus: Bus
     """Return what captures runs that go wrong, None when that is switched off."""
     if not settings.capture_failures:
         return None
-    return Capturer(
-        store,
-        bus,
+    return Capturer(store, bus, _writer(settings, registry), random.random)  # sampling needs no secrecy
+
+
+def make_cluster_capturer(
+    settings: Settings, registry: Registry, runs: EndedRuns, where: str
+) -> ClusterCapturer | None:
+    """Return what captures runs of a cluster that go wrong, None when that is switched off."""
+    if not settings.capture_failures:
+        return None
+    return ClusterCapturer(runs, where, tuple(registry.workflows), _writer(settings, registry), random.random)
+
+
+def _writer(settings: Settings, registry: Registry) -> CaptureWriter:
+    return CaptureWriter(
         capture_folder(settings),
         CapturerSettings(
             redaction_rules(settings), settings.captures_max, settings.capture_successes, holdfast_version()
@@ -69,12 +81,11 @@ def make_capturer(settings: Settings, registry: Registry, store: Store, bus: Bus
         place_of=lambda name: place_of(registry, name),
         parameter=lambda name: parameter_of(registry, name),
         located=lambda history: located(registry, history),
-        random=random.random,  # sampling needs no secrecy
     )
 
 
-async def capture_run(settings: Settings, store: Store, run_id: str) -> tuple[str, History]:
-    """Return a capture of any run of a store, and its name; without its code, nobody knows the places in it.
+async def capture_run(settings: Settings, store: Store, run_id: str) -> tuple[RunRecord, History]:
+    """Return a capture of any run of a store, and its run; without its code, nobody knows the places in it.
 
     Raises:
         RunNotFoundError: there is no such run.
@@ -83,28 +94,12 @@ async def capture_run(settings: Settings, store: Store, run_id: str) -> tuple[st
     record = await store.run(run_id)
     if record is None:
         raise RunNotFoundError(run_id)
-    return _captured(settings, await read_run(store, record.execution_id), record)
+    return record, captured(settings, await read_run(store, record.execution_id), record)
 
 
-async def capture_elsewhere(settings: Settings, client: WorkflowClient, run_id: str) -> tuple[str, History]:
-    """Return a capture of any run on a cluster, and its name.
-
-    Raises:
-        RunNotFoundError: there is no such run.
-        HistoryError: Holdfast has no words for something in its history.
-        StoreError: the cluster does not answer.
-    """
-    # Imported here: who captures runs of its own store does not load what speaks to clusters.
-    from holdfast.app.on_temporal import recorded_elsewhere
-
-    history = await recorded_elsewhere(client, run_id)
-    record = await client.engine.describe(run_id)
-    # Events are counted as the capture has them, not as the cluster does.
-    return _captured(settings, replace(history, sources=()), record)
-
-
-def _captured(settings: Settings, history: History, record: RunRecord) -> tuple[str, History]:
-    capture = capture_history(
+def captured(settings: Settings, history: History, record: RunRecord) -> History:
+    """Return a capture of a run by somebody who does not have its code."""
+    return capture_history(
         history,
         record,
         reason=reason_of(record) or "asked for",
@@ -112,7 +107,6 @@ def _captured(settings: Settings, history: History, record: RunRecord) -> tuple[
         rules=redaction_rules(settings),
         version=holdfast_version(),
     )
-    return capture_name(capture, record), capture
 
 
 def place_of(registry: Registry, name: str) -> CodePlace | None:
@@ -154,3 +148,31 @@ def holdfast_version() -> str:
         return version("holdfast")
     except PackageNotFoundError:
         return ""
+
+
+def ended_in(store: Store) -> EndedRuns:
+    """Return the runs of a store that have ended."""
+    return _StoreEnded(store)
+
+
+class _StoreEnded:
+    """The runs of a store. Implements `holdfast.ports.captures.EndedRuns`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._listed: dict[str, RunRecord] = {}
+
+    async def page(self, where: EndedFilter, cursor: str | None, limit: int) -> tuple[list[EndedRun], str | None]:
+        wanted = RunFilter(workflows=where.workflows, statuses=where.statuses)
+        records, following = await self._store.runs(where=wanted, cursor=cursor, limit=limit)
+        self._listed = {str(each.execution_id): each for each in records}
+        found = [
+            EndedRun(record, place)
+            for place, record in self._listed.items()
+            if record.closed_at is not None and record.closed_at >= where.closed_from
+        ]
+        return found, following
+
+    async def read(self, place: str, wait_seconds: float = 0.0) -> tuple[RunRecord, History]:  # noqa: ARG002 - it has ended
+        record = self._listed[place]
+        return record, await read_run(self._store, record.execution_id)

@@ -6,10 +6,12 @@ Must not know: how a run is driven, or what Temporal's SDK looks like.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from holdfast.app.engine_address import TemporalAddress
+from holdfast.app.engine_address import TemporalAddress, engine_address
 from holdfast.app.settings import Settings
 from holdfast.app.surroundings import Runner, Surroundings
 from holdfast.authoring import Registry
@@ -19,13 +21,18 @@ from holdfast.errors import MissingExtraError, NotOnEngineError
 from holdfast.history import History
 from holdfast.observe import Meters, read_reference, tracer
 from holdfast.ports.bus import Bus
+from holdfast.ports.captures import EndedRuns
 from holdfast.ports.store import Store
 from holdfast.worker import ObservedRunner
 
 if TYPE_CHECKING:
+    from holdfast.replay.captures import ClusterCapturer
     from holdfast.temporal import TemporalConnection, TemporalWorker
 
 ENGINE = "Temporal"
+SETTLE_SECONDS = 0.1
+"""How long a process that asked a cluster waits before it ends: a thread of Temporal's SDK that is still handing over
+the last answer would abort it."""
 
 
 async def connect(settings: Settings, address: TemporalAddress) -> TemporalConnection:
@@ -94,6 +101,17 @@ async def recorded_elsewhere(client: WorkflowClient, run_id: str) -> History:
     return history
 
 
+@asynccontextmanager
+async def ended_elsewhere(settings: Settings) -> AsyncIterator[EndedRuns]:
+    """Connect to the cluster of `settings` to look at what has ended there. Raises as `connect`."""
+    address = engine_address(settings.engine)
+    assert address is not None, "runs are on a cluster"
+    try:
+        yield (await connect(settings, address)).ended_runs()
+    finally:
+        await asyncio.sleep(SETTLE_SECONDS)
+
+
 class TemporalMember:
     """The workflows and tasks of this process, on a cluster. Made by `join`."""
 
@@ -122,6 +140,7 @@ class TemporalMember:
         self._meters = meters
         self._runner: Runner | None = None
         self._worker: TemporalWorker | None = None
+        self._capturer: ClusterCapturer | None = None
 
     async def join(self, connection: TemporalConnection) -> None:
         """Begin to work."""
@@ -140,14 +159,26 @@ class TemporalMember:
             live_runs_max=settings.live_runs_max,
             drain_seconds=settings.drain_seconds,
         )
+        if work.runs_workflows:
+            # Imported here: who does not run workflows makes no captures by itself.
+            from holdfast.app.capturing import make_cluster_capturer
+
+            self._capturer = make_cluster_capturer(
+                settings, self._registry, connection.ended_runs(), connection.cluster().name
+            )
+        ended = self._capturer.ended if self._capturer is not None else None
         self._worker = connection.worker(
-            self._registry, observed, work, self._surroundings.jitter, self._store, self._bus, self._sign
+            self._registry, observed, work, self._surroundings.jitter, self._store, self._bus, self._sign, ended
         )
+        if self._capturer is not None:
+            await self._capturer.open()
         await self._worker.open()
 
     async def leave(self) -> None:
         """Stop working in good order."""
         if self._worker is not None:
             await self._worker.close()
+        if self._capturer is not None:
+            await self._capturer.close()
         if self._runner is not None:
             await self._runner.close()

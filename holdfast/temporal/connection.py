@@ -17,6 +17,7 @@ from holdfast.ports.bus import Bus
 from holdfast.ports.store import Store
 from holdfast.ports.task import TaskRunner
 from holdfast.temporal.cluster import TemporalCluster
+from holdfast.temporal.ended import TemporalEnded
 from holdfast.temporal.engine import TemporalEngine
 from holdfast.temporal.keeper import LockKeeper
 from holdfast.temporal.worker import TemporalWorker, WorkerSettings
@@ -51,6 +52,10 @@ class TemporalConnection:
         """Return what a controller tells of it."""
         return TemporalCluster(self.client, self._target)
 
+    def ended_runs(self) -> TemporalEnded:
+        """Return the executions of it that have ended."""
+        return TemporalEnded(self.client)
+
     def worker(
         self,
         registry: Registry,
@@ -60,7 +65,8 @@ class TemporalConnection:
         store: Store,
         bus: Bus,
         sign: Callable[[str, str, float], str],
+        ended: Callable[[str, str], None] | None = None,
     ) -> TemporalWorker:
         """Return what serves the namespace, with the locks in `store`. See `TemporalWorker`."""
         locks = LockKeeper(self.client, store, bus, settings.lease_seconds, jitter) if settings.runs_workflows else None
-        return TemporalWorker(self.client, registry, runner, settings, jitter, locks, sign)
+        return TemporalWorker(self.client, registry, runner, settings, jitter, locks, sign, ended)

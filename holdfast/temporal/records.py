@@ -14,6 +14,7 @@ import msgspec
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 
 from holdfast.errors import NotOnEngineError
+from holdfast.ports.captures import EndedFilter
 from holdfast.ports.engine import Outcome, encode_memo
 from holdfast.ports.operations import CONTINUED_AS_NEW, PARKED, PAUSED, RUNNING, TERMINAL, RunFilter, RunRecord
 from holdfast.temporal.attributes import FOUND_BY, keyword_of
@@ -88,6 +89,14 @@ def search_of(where: RunFilter) -> str:
     if where.created_before is not None:
         terms.append(f"StartTime < {_quoted(_moment(where.created_before))}")
     terms += [f"{FOUND_BY.name} = {_quoted(keyword_of(*each))}" for each in where.attributes]
+    return " AND ".join(terms)
+
+
+def ended_search(where: EndedFilter) -> str:
+    """Return a search that finds the executions a filter means of those that have ended."""
+    terms = [search_of(RunFilter(workflows=where.workflows, statuses=where.statuses))]
+    if where.closed_from:
+        terms.append(f"CloseTime >= {_quoted(_moment(where.closed_from))}")
     return " AND ".join(terms)
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from holdfast.authoring import Registry
 from holdfast.engine import install_waits
@@ -26,6 +26,7 @@ from holdfast.temporal.activities import Activities
 from holdfast.temporal.adapters import make_adapter
 from holdfast.temporal.attributes import add_attribute
 from holdfast.temporal.commands import Shared
+from holdfast.temporal.hearing import EndInterceptor
 from holdfast.temporal.interceptors import HeaderInterceptor
 from holdfast.temporal.keeper import LockKeeper
 from holdfast.temporal.locks import OWN_QUEUE
@@ -64,6 +65,7 @@ class TemporalWorker:
         jitter: Callable[[], float],
         locks: LockKeeper | None,
         sign: Callable[[str, str, float], str],
+        ended: Callable[[str, str], None] | None = None,
     ) -> None:
         """Serve what `registry` knows.
 
@@ -75,6 +77,7 @@ class TemporalWorker:
             jitter: uniform in [0, 1), for the wait before another attempt.
             locks: sees to the locks of workflows; None where it runs none.
             sign: makes the URLs of callbacks from execution, step, and when it expires.
+            ended: hears, in any thread, of executions that complete or fail here: their place, and their status.
         """
         install_waits()  # the SDK runs workflows in threads, and two of them may be the first
         side_effects: dict[str, Callable[[], bytes | Awaitable[bytes]]] = {}
@@ -95,6 +98,9 @@ class TemporalWorker:
                     workflows_of[pinned_queue_of(each.name, each.code_version)] = [make_adapter(each, shared)]
         queues = {**dict.fromkeys(workflows_of, 0), **queues} if adapters else queues
         activities = Activities(runner, options_of, jitter, side_effects, beat)
+        interceptors: list[Interceptor] = [HeaderInterceptor()]
+        if ended is not None:
+            interceptors.append(EndInterceptor(ended))
         self._workers = [
             Worker(
                 client,
@@ -102,7 +108,7 @@ class TemporalWorker:
                 workflows=workflows_of.get(queue, []),
                 activities=activities.callables,
                 no_remote_activities=not slots,
-                interceptors=[HeaderInterceptor()],
+                interceptors=interceptors,
                 max_concurrent_activities=slots or None,
                 max_cached_workflows=settings.live_runs_max,
                 sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.lease_seconds),

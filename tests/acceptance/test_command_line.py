@@ -211,10 +211,12 @@ def test_an_export_for_temporal_is_one_of_its_histories(folder: Path) -> None:
     assert result.exit_code == Exit.DONE
     history = load_history(folder / "h-4.json")
     assert (history.engine, history.started.run_id) == ("temporal", "h-4")
-    result = call("runs", "export", "h-1", "--format", "temporal", "--out", "h-1.json")
+    result = call("runs", "export", "h-1", "--format", "temporal-sdk", "--out", "h-1.json")
     assert result.exit_code != Exit.DONE
     assert "no words for FanOutStarted" in result.stderr
     assert not (folder / "h-1.json").exists()
+    assert call("runs", "export", "h-1", "--format", "temporal", "--out", "h-1.json").exit_code == Exit.DONE
+    assert len(load_history(folder / "h-1.json").outcomes["map#1"]) == 3
 
 
 def test_a_failure_is_shown_readably(folder: Path) -> None:
@@ -282,6 +284,18 @@ def test_lint_names_what_binds_to_the_embedded_engine_where_asked(folder: Path) 
     result = call("lint", "bound.py", "--portable", "--strict", "--json")
     assert result.exit_code == Exit.FAILED
     assert [each["where"] for each in json.loads(result.stdout)["bound"]] == ["task 'limited'"]
+    text = (
+        "from holdfast import Client, enqueue, workflow\n\n\n"
+        "async def serve(client: Client, told, connection) -> None:\n"
+        "    await client.start('w', notify='https://example.com/')\n"
+        "    await client.start('w', told)\n"
+        "    await client.gather('w', told, debounce='1m')\n"
+        "    enqueue(connection, 'w')\n"
+    )
+    (folder / "asking.py").write_text(text, encoding="utf-8")
+    result = call("lint", "asking.py", "--portable", "--strict", "--json")
+    assert result.exit_code == Exit.FAILED
+    assert [each["where"] for each in json.loads(result.stdout)["bound"]] == [f"asking.py:{line}" for line in (5, 7, 8)]
 
 
 def test_lint_says_what_it_cannot_read(folder: Path) -> None:

@@ -123,13 +123,14 @@ class _Translation:
             elif record.kind in ends.UNASKED:
                 if index < len(records):
                     raise HistoryError("history goes on after its end", records[index].where)
-                self._waiting.clear()  # nobody handed them to the code any more
+                # Nobody handed them to the code any more; but how a run began is told of one that never got that far.
+                del self._waiting[0 if self._drains else 1 :]
                 self._end = record, ends.UNASKED[record.kind](record)
             elif record.kind in _DECISIONS:
                 raise HistoryError(f"{record.kind} does not stand behind a WorkflowTaskCompleted", record.where)
             elif record.kind not in _IGNORED:
                 raise HistoryError(f"Holdfast has no words for {record.kind[:80]!r}", record.where)
-        if self._waiting and not self._is_paused:
+        if self._waiting and not (self._is_paused and self._drains):
             self._drains.append(_Drain(records[-1].time, self._waiting))
         history = _written(self._drains, self._end, is_ours=self._course.is_ours)
         over = {step: each.outcomes for step, each in self._course.fan_outs.items() if not each.is_wanted}

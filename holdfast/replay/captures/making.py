@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from holdfast.history import CaptureNote, History, captured_failure
+from holdfast.history import CaptureNote, History, captured_failure, to_json
 from holdfast.ports.engine import decode_end
 from holdfast.ports.operations import FAILED, PARKED, TIMED_OUT, RunRecord
 from holdfast.replay.redaction import RedactionRules, redact_history
@@ -79,9 +79,9 @@ def capture_history(
     note = CaptureNote(
         reason=reason,
         status=record.status,
-        captured_at=_iso(now),
-        created_at=_iso(record.created_at),
-        closed_at=_iso(record.closed_at) if record.closed_at is not None else "",
+        captured_at=iso(now),
+        created_at=iso(record.created_at),
+        closed_at=iso(record.closed_at) if record.closed_at is not None else "",
         failure=captured_failure(outcome.failure) if outcome is not None else None,
         parked=record.parked,
         code_version=record.code_version or history.started.code_version,
@@ -89,9 +89,27 @@ def capture_history(
         name=place.name if place is not None else "",
         holdfast=version,
     )
-    cleaned, secrets = redact_history(replace(history, capture=note), rules, parameter)
+    cleaned, secrets = redact_history(
+        replace(history, capture=note, sources=()),  # events are counted as the capture has them, not as a cluster does
+        rules,
+        parameter,
+    )
     assert cleaned.capture is not None, "redaction keeps the note"
     return replace(cleaned, capture=msgspec.structs.replace(cleaned.capture, secrets=secrets))
+
+
+def write_capture(capture: History) -> bytes:
+    """Return a capture as its file has it."""
+    return to_json(
+        capture.events,
+        outcomes=capture.outcomes,
+        about=capture.about,
+        places=capture.places,
+        capture=capture.capture,
+        exchanges=capture.exchanges,
+        engine=capture.engine,
+        drains=capture.drains,
+    )
 
 
 def capture_name(capture: History, record: RunRecord) -> str:
@@ -112,5 +130,6 @@ def _plain(text: str) -> str:
     return plain if plain == text else f"{plain}~{blake2b(text.encode(), digest_size=2).hexdigest()}"
 
 
-def _iso(seconds: float) -> str:
+def iso(seconds: float) -> str:
+    """Return seconds since the epoch as ISO 8601, UTC, with milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

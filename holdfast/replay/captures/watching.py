@@ -25,19 +25,16 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final
 
 from holdfast.errors import HistoryError, HoldfastError, StoreCorruptError, StoreError
-from holdfast.history import History, to_json
 from holdfast.observe import logger, warn_of
 from holdfast.ports.bus import CLOSED, Bus
 from holdfast.ports.operations import COMPLETED, MarkCaptured, RunRecord
 from holdfast.ports.store import Store
-from holdfast.replay.captures.folder import CaptureFolder
-from holdfast.replay.captures.making import CodePlace, capture_history, capture_name, reason_of
+from holdfast.replay.captures.making import reason_of
 from holdfast.replay.captures.reading import read_run
-from holdfast.replay.redaction import RedactionRules
+from holdfast.replay.captures.writing import CaptureWriter
 
 log = logger("holdfast.captures")
 
@@ -55,53 +52,22 @@ SAMPLED_MAX: Final = 1_000
 """How many completed runs wait for their capture; further ones get none."""
 
 
-@dataclass(frozen=True, slots=True)
-class CapturerSettings:
-    """What is captured, and how much of it is kept."""
-
-    rules: RedactionRules
-    keep: int = 1_000
-    """Captures kept; the oldest go first."""
-    successes: float = 0.0
-    """Share of completed runs that are captured, 0 to 1."""
-    version: str = ""
-    """Of Holdfast."""
-
-
 class Capturer:
     """Makes captures while it is open. See the module's theory of operation."""
 
-    def __init__(
-        self,
-        store: Store,
-        bus: Bus,
-        folder: CaptureFolder,
-        settings: CapturerSettings,
-        *,
-        place_of: Callable[[str], CodePlace | None],
-        parameter: Callable[[str], str],
-        located: Callable[[History], History],
-        random: Callable[[], float],
-    ) -> None:
+    def __init__(self, store: Store, bus: Bus, writer: CaptureWriter, random: Callable[[], float]) -> None:
         """Make a capturer; `open` starts it.
 
         Args:
             store: says which runs want a capture.
             bus: rings when a run has closed.
-            folder: where captures go.
-            settings: see CapturerSettings.
-            place_of: finds a workflow's code by its name.
-            parameter: see `redact_history`.
-            located: notes at which line of today's code each decision of a history is made.
+            writer: makes the captures.
             random: uniform in [0, 1).
         """
         self._store = store
         self._bus = bus
-        self._folder = folder
-        self._settings = settings
-        self._place_of = place_of
-        self._parameter = parameter
-        self._located = located
+        self._writer = writer
+        self._settings = writer.settings
         self._random = random
         self._wanted = asyncio.Event()
         self._sampled: deque[str] = deque(maxlen=SAMPLED_MAX)
@@ -179,7 +145,7 @@ class Capturer:
             if seen_to:
                 await self._store.write([MarkCaptured(tuple(seen_to))])
         if seen_to and not self._resting_until:
-            await self._aside(lambda: self._folder.prune(keep=self._settings.keep))
+            await self._aside(self._writer.prune)
         return len(found) == BATCH and not self._resting_until
 
     async def _give_up_oldest(self) -> None:
@@ -192,8 +158,9 @@ class Capturer:
     async def _capture(self, record: RunRecord, reason: str) -> bool:
         """Make one capture; return whether that is settled. Raises OSError when it cannot be written."""
         try:
-            history = self._located(await read_run(self._store, record.execution_id))
-            await self._aside(lambda: self._put(history, record, reason))
+            history = self._writer.located(await read_run(self._store, record.execution_id))
+            await self._aside(lambda: self._writer.put(history, record, reason))
+            self._warned = False
         except OSError:
             raise
         except (HistoryError, StoreCorruptError) as error:
@@ -205,31 +172,6 @@ class Capturer:
             log.warning("a run could not be captured", run_id=record.run_id, error=type(error).__name__)
         return True
 
-    def _put(self, history: History, record: RunRecord, reason: str) -> None:
-        capture = capture_history(
-            history,
-            record,
-            reason=reason,
-            now=time.time(),
-            rules=self._settings.rules,
-            place=self._place_of(record.workflow),
-            parameter=self._parameter,
-            version=self._settings.version,
-        )
-        name = capture_name(capture, record)
-        if not self._folder.has(name):
-            content = to_json(
-                capture.events,
-                outcomes=capture.outcomes,
-                about=capture.about,
-                capture=capture.capture,
-                places=capture.places,
-                exchanges=capture.exchanges,
-            )
-            self._folder.put(name, content)
-            log.info("run captured", run_id=capture.started.run_id, reason=reason, capture=name)
-        self._warned = False
-
     def _rest(self, error: OSError) -> None:
         """Let writing be for a while; say so once."""
         self._resting_until = time.monotonic() + RETRY_SECONDS
@@ -237,7 +179,7 @@ class Capturer:
             self._warned = True
             log.warning(
                 "captures cannot be written; runs go on, and what is missing is made up for later",
-                folder=str(self._folder.path),
+                folder=str(self._writer.folder.path),
                 error=str(error),
             )
 

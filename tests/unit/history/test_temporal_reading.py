@@ -292,6 +292,14 @@ def test_an_end_that_no_code_decided() -> None:
     assert history.events[-1].reason == "enough"  # type: ignore[union-attr]
 
 
+def test_how_a_run_began_is_told_though_its_code_never_ran() -> None:
+    """Of one that was ended before, and of one that waits to begin."""
+    begun = [*beginning()[:2], event(3, "WorkflowExecutionSignaled", signalName="go")]
+    ended = read([*begun, event(4, "WorkflowExecutionTerminated", reason="enough")])
+    assert [type(each) for each in ended.events] == [WorkflowStarted, WorkflowTerminated]
+    assert isinstance(read(begun).events[0], WorkflowStarted)
+
+
 def test_a_run_whose_time_was_up_is_one_here_too() -> None:
     """And is written as one."""
     history = read([*beginning(), event(5, "WorkflowExecutionTimedOut")])
