@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.observe.fields import FIELDS
 from holdfast.observe.forms import forms
-from holdfast.observe.logs import configure_logs, logger
+from holdfast.observe.logs import configure_logs, log_options, logger
 from holdfast.observe.meters import Meters
 from holdfast.observe.outages import warn_of
 from holdfast.observe.publishing import Publisher
@@ -63,6 +63,7 @@ __all__ = [
     "find_secrets",
     "forms",
     "known_secrets",
+    "log_options",
     "logger",
     "read_reference",
     "read_traceparent",

@@ -7,7 +7,7 @@ A library does not configure its user's logging: until `configure_logs` is calle
 library's `logging`, as its user has set it up. What they hold is cleaned either way, where they are made.
 
 structlog is imported with the first line, or by who configures logs: it brings a library for terminals, which is a
-third of what a sidecar would load, and a sidecar has nothing to say.
+third of what a sidecar would load, and a sidecar seldom has anything to say.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class _Renderer(logging.Formatter):
         import structlog
 
         super().__init__()
-        self._json = json_lines
-        self._member = member
+        self.json_lines = json_lines
+        self.member = member
         self._cleaner = Cleaner()
         self._render: Any = (
             structlog.processors.JSONRenderer(allow_nan=False)
@@ -113,9 +113,9 @@ class _Renderer(logging.Formatter):
                 fields["exception"] = self._cleaner.lines(str(trace))
         level = record.levelname.lower()
         head = {"timestamp": _utc(record.created), "level": level, "logger": record.name, "event": event}
-        if self._json:
-            if self._member:
-                head["member"] = self._member
+        if self.json_lines:
+            if self.member:
+                head["member"] = self.member
             return str(self._render(None, level, head | _finite(fields)))
         if "exception" in fields:  # no line of it can be taken for one of the log's
             fields["exception"] = "\n".join(f"    {line}" for line in fields["exception"].split("\n"))
@@ -162,3 +162,14 @@ def configure_logs(*, json_lines: bool, level: str = "INFO", member: str = "") -
         log.handlers[:] = [handler]
         log.propagate = False
         log.setLevel(level if name == "holdfast" else max(logging.WARNING, logging.getLevelName(level)))
+
+
+def log_options() -> dict[str, Any] | None:
+    """Return what `configure_logs` was last called with, as JSON values for a helper; None where it was not."""
+    log = logging.getLogger("holdfast")
+    for handler in log.handlers:
+        renderer = handler.formatter
+        if isinstance(renderer, _Renderer):
+            level = logging.getLevelName(log.level)
+            return {"json_lines": renderer.json_lines, "level": level, "member": renderer.member}
+    return None

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from holdfast.observe import logger
+from holdfast.observe import log_options, logger
 from holdfast.worker.spawning import spawn
 from holdfast.worker.watermark import BEATS_PER_LEASE, FENCED, READY, Watermark, make_page
 
@@ -124,6 +124,7 @@ class Sidecar:
             "arguments": self._arguments,
             "lease_seconds": self._lease_seconds,
             "path": sys.path,
+            "logs": log_options(),
         }
         ours.sendall(json.dumps(configuration).encode() + b"\n")  # far smaller than what a socket takes at once
         self._socket, self._ready = ours, False

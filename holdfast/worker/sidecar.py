@@ -40,19 +40,29 @@ Beat = Callable[[dict[str, Any], str], bool]
 class Renewal:
     """Renews one lease, as long as its holder deserves it."""
 
-    def __init__(self, parent: int, sock: socket.socket, watermark: Watermark, entry: str, arguments: Any) -> None:
+    def __init__(self, parent: int, sock: socket.socket, watermark: Watermark, told: dict[str, Any]) -> None:
+        """Renew the lease of the process `parent`.
+
+        Args:
+            parent: process id of the member.
+            sock: what was told came through it, and it closes when the member ends.
+            watermark: where the member's event loop shows that it turns.
+            told: `entry` and `arguments` of what renews, `lease_seconds`, and `logs`, the member's `log_options`.
+        """
         self._parent = parent
         self._socket = sock
         self._watermark = watermark
-        self._entry = entry
-        self._arguments = arguments
+        self._entry: str = told["entry"]
+        self._arguments: dict[str, Any] = told["arguments"]
+        self._lease_seconds: float = told["lease_seconds"]
+        self._logs: dict[str, Any] | None = told["logs"]
         self._before: Sample | None = None
         self._silent = False
 
-    def run(self, lease_seconds: float) -> None:
+    def run(self) -> None:
         """Renew until the parent is gone or the lease is lost."""
         self._socket.sendall(READY)
-        interval = lease_seconds / BEATS_PER_LEASE
+        interval = self._lease_seconds / BEATS_PER_LEASE
         due = time.monotonic() + min(interval, FIRST_SECONDS_MAX)
         while not self._is_alone(max(0.0, due - time.monotonic())):
             due = time.monotonic() + interval
@@ -73,19 +83,26 @@ class Renewal:
         state = "alive" if before is None else judge(before, now, self._watermark.where)
         if state is None:
             if not self._silent:
-                _say(f"process {self._parent} is stopped or hangs; its lease is not renewed")
+                self._warn("the process is stopped or hangs; its lease is not renewed")
             self._silent = True
             return True
         self._silent = False
         try:
             held = beat(self._arguments, state)
         except Exception as error:  # noqa: BLE001 - the next try may go better, and a lease survives two that do not
-            _say(f"the lease of process {self._parent} could not be renewed: {type(error).__name__}: {error}")
+            self._warn("the lease could not be renewed", error=f"{type(error).__name__}: {error}")
             return True
         if not held:
             with contextlib.suppress(OSError):
                 self._socket.sendall(FENCED)
         return held
+
+    def _warn(self, event: str, **fields: str) -> None:
+        from holdfast.observe import configure_logs, logger  # here: most sidecars never have anything to say
+
+        if self._logs is not None:
+            configure_logs(**self._logs)
+        logger("holdfast.worker").warning(event, **fields)
 
 
 def find(entry: str) -> Beat:
@@ -107,10 +124,6 @@ def receive(sock: socket.socket) -> dict[str, Any]:
     return configuration
 
 
-def _say(text: str) -> None:
-    print(f"holdfast sidecar: {text}", file=sys.stderr, flush=True)  # noqa: T201 - no logging of its own
-
-
 def main() -> None:
     """Renew the lease of the parent that is named on the command line."""
     descriptor, page, parent = (int(each) for each in sys.argv[1:])
@@ -123,8 +136,7 @@ def main() -> None:
     with socket.socket(fileno=descriptor) as sock, contextlib.suppress(OSError):
         configuration = receive(sock)
         sys.path[:] = configuration["path"]
-        renewal = Renewal(parent, sock, watermark, configuration["entry"], configuration["arguments"])
-        renewal.run(configuration["lease_seconds"])
+        Renewal(parent, sock, watermark, configuration).run()
 
 
 if __name__ == "__main__":

@@ -161,8 +161,7 @@ async def test_processes_without_the_api_show_what_they_did(tmp_path) -> None:
             assert not any(CANARY in each or "holdfast_runs{" in each for each in texts)
             worker.process.terminate()
             code, errors = worker.end()
-        # Where the machine stalls, the sidecar says in its own words that it takes the worker for hung.
-        lines = [json.loads(each) for each in errors.splitlines() if not each.startswith("holdfast sidecar: ")]
+        lines = [json.loads(each) for each in errors.splitlines()]
         assert code == 0
         (failed,) = [each for each in lines if each["event"] == "attempt failed"]
         assert failed["error"] == "ValueError: no such \\x1b[31mluck\\nwith a line of its own"

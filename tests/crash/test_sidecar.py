@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from holdfast.ports.operations import Reap
 from holdfast.worker import Sidecar
 from holdfast.worker.beats import culprit
 from tests.crash.test_processes import environment, is_alive
+from tests.logbook import logbook
 from tests.unit.worker.rig import on_loop, pause, wait_until
 from tests.unit.worker.yard import yard_at
 
@@ -223,6 +225,19 @@ async def test_a_renewal_that_fails_is_tried(tmp_path):
         await wait_until(lambda: len(renewals(file)) >= 5)
         assert len({pid for _, pid, _ in renewals(file)}) == 1
         assert lost == []
+
+
+@on_loop
+async def test_what_a_sidecar_says_looks_like(tmp_path, monkeypatch, capfd):
+    """What a sidecar says looks like what its member says."""
+    with logbook(monkeypatch, member="here:1") as book:
+        async with sidecar_here(tmp_path, "tests.crash.renewals:beat_badly") as (_, file, _):
+            await wait_until(lambda: len(renewals(file)) >= 2)
+    assert book.lines == []
+    said = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    first = next(line for line in said if line["event"] == "the lease could not be renewed")
+    assert first["error"] == "OSError: the store is elsewhere"
+    assert (first["level"], first["logger"], first["member"]) == ("warning", "holdfast.worker", "here:1")
 
 
 @on_loop

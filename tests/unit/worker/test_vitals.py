@@ -64,9 +64,10 @@ def test_a_sidecar_is_alone_when_its_parent_hung_up_or_is_another():
     watermark = Watermark(page)
     os.close(page)
     ours, theirs = socket.socketpair()
+    told = {"entry": "tests.crash.renewals:beat", "arguments": {}, "lease_seconds": 1.0, "logs": None}
     with theirs:
-        assert not Renewal(os.getppid(), theirs, watermark, lambda *_: True, {})._is_alone(0)
-        assert Renewal(os.getppid() + 1, theirs, watermark, lambda *_: True, {})._is_alone(0)
+        assert not Renewal(os.getppid(), theirs, watermark, told)._is_alone(0)
+        assert Renewal(os.getppid() + 1, theirs, watermark, told)._is_alone(0)
         ours.close()
-        assert Renewal(os.getppid(), theirs, watermark, lambda *_: True, {})._is_alone(0)
+        assert Renewal(os.getppid(), theirs, watermark, told)._is_alone(0)
     watermark.close()
