@@ -13,7 +13,7 @@ help: ## Say what the words do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST))
 
 demo: environment ## Run the guided tour
-	@$(BIN)/holdfast demo $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/holdfast demo $(ARGS)
 
 test: environment ## Run the tests, in a process for each core; ARGS=-n0 for one process
 	@sh scripts/servers.sh

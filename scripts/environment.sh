@@ -59,9 +59,10 @@ if ! runs_here "$python" || moved; then
 fi
 
 say "Installing $requirements into $folder"
+# Modules of a lock are compiled when they are first imported: most never are.
 case $requirements in
-  *.lock) hashes=--require-hashes ;;
-  *) hashes= ;;
+  *.lock) options="--require-hashes --no-compile" ;;
+  *) options= ;;
 esac
 if "$python" -m pip --version >/dev/null 2>&1; then
   install() { "$python" -m pip install --quiet --disable-pip-version-check "$@"; }
@@ -70,8 +71,15 @@ else
   install() { uv pip install --quiet --python "$python" "$@"; }
   offline=--offline
 fi
-# shellcheck disable=SC2086  # an empty option must vanish
-install $hashes --requirement "$requirements"
+# The pip that comes with a Python may be years old, and then reads an index's long pages several times as slowly.
+newer=$(mktemp)
+sed -n '/^pip==/,/[^\\]$/p' "$requirements" >"$newer"
+if [ "$offline" = --no-index ] && [ -s "$newer" ]; then
+  install --require-hashes --requirement "$newer" || say "Going on with the pip that is there"
+fi
+rm -f "$newer"
+# shellcheck disable=SC2086  # one word each, or none
+install $options --requirement "$requirements"
 if [ "$checkout" = --with-checkout ]; then
   install $offline --no-deps --no-build-isolation --editable .
 fi
