@@ -19,7 +19,7 @@ from tests.backends import (
 from tests.bytecode import pytest_collection_finish, pytest_sessionstart
 from tests.cores import pytest_xdist_auto_num_workers
 from tests.leaks import leaves_nothing_behind, pytest_runtest_makereport
-from tests.lost_answers import pytest_configure, pytest_runtest_teardown
+from tests.lost_answers import pytest_configure, pytest_runtest_setup, pytest_runtest_teardown
 from tests.servers.fixtures import pgbouncer_server, postgres_dsn, postgres_server, redis_server, temporal_server
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "pytest_generate_tests",
     "pytest_itemcollected",
     "pytest_runtest_makereport",
+    "pytest_runtest_setup",
     "pytest_runtest_teardown",
     "pytest_sessionfinish",
     "pytest_sessionstart",

@@ -17,6 +17,9 @@ processes go by way of the proxy, also those that a test starts.
 passes the error on, and is asked again under the same name: so that is what happens here, the very same operations are
 carried out twice, where they have a name that makes this harmless. A test that writes to a store itself is neither: it
 says what the answer has to be, and gets it.
+
+A test marked `undisturbed("why")` says something that is no promise where an answer is lost, such as how many journeys
+something takes, or what is done once as long as nobody loses a lease: during it no answer is lost.
 """
 
 from __future__ import annotations
@@ -61,6 +64,7 @@ from holdfast.ports.operations import (
     TakeRequests,
 )
 from holdfast.stores import PostgresStore, SQLiteStore
+from holdfast.stores.group import GroupCommit
 from tests.servers.proxy import Fate, Proxy
 
 if TYPE_CHECKING:  # processes that lose answers have no need of pytest, which takes a tenth of their start
@@ -89,6 +93,10 @@ _TESTS: Final = ("tests.", "holdfast.testing.conformance.store", "holdfast.testi
 
 lost_answers: list[int] = [0]
 """How many answers this process has lost."""
+_written_by_tests: set[int] = set()
+"""Operations, by their identity, that a test has written to a store that groups writes."""
+_undisturbed = threading.Event()
+"""Set while no answer is to be lost."""
 
 
 def lose_answers(seed: int, share: float) -> None:
@@ -96,15 +104,16 @@ def lose_answers(seed: int, share: float) -> None:
     draw = Random(f"lost answers {seed}")
     for kind in (SQLiteStore, PostgresStore):
         kind.write = lossy_write(kind.write, draw, share)  # type: ignore[method-assign]
+    GroupCommit.write = noting_write(GroupCommit.write)  # type: ignore[method-assign]
 
 
 def lossy_write(write: Any, draw: Random, share: float) -> Any:
     """Return the `write` of a store that loses `share` of its answers, where somebody can go on from there."""
 
     async def lossy(store: Any, operations: Sequence[Operation], membership: Membership | None = None) -> list[Any]:
-        is_ours = _is_written_by_a_test()
+        is_ours = _is_written_by_a_test() or any(id(each) in _written_by_tests for each in operations)
         results: list[Any] = await write(store, operations, membership)
-        if draw.random() >= share or is_ours:
+        if draw.random() >= share or is_ours or _undisturbed.is_set():
             return results
         kinds = {type(each) for each in operations}
         if kinds <= LOOPED:
@@ -117,6 +126,21 @@ def lossy_write(write: Any, draw: Random, share: float) -> Any:
         return results
 
     return lossy
+
+
+def noting_write(write: Any) -> Any:
+    """Return the `write` of a store that groups writes, which remembers what tests have written."""
+
+    async def noting(store: Any, operations: Sequence[Operation], membership: Membership | None = None) -> list[Any]:
+        ours = {id(each) for each in operations} if _is_written_by_a_test() else set()
+        _written_by_tests.update(ours)
+        try:
+            results: list[Any] = await write(store, operations, membership)
+        finally:
+            _written_by_tests.difference_update(ours)
+        return results
+
+    return noting
 
 
 def _is_written_by_a_test() -> bool:
@@ -170,7 +194,7 @@ def lossy(server: Postgres, told: str) -> Iterator[None]:
     loop = asyncio.new_event_loop()
 
     def cast() -> Fate:
-        if draw.random() >= share:
+        if draw.random() >= share or _undisturbed.is_set():
             return Fate.PASS
         lost_answers[0] += 1
         return Fate.SWALLOW
@@ -208,6 +232,20 @@ def pytest_configure(config: pytest.Config) -> None:
     if told := config.getoption("lose_answers", default=""):
         os.environ[VARIABLE] = told
         lose_as_told()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Lose no answer during a test that says why."""
+    told = item.config.getoption("lose_answers")
+    mark = item.get_closest_marker("undisturbed")
+    if mark is not None:
+        (reason,) = mark.args
+        assert reason, "say why"
+        _undisturbed.set()
+        os.environ.pop(VARIABLE, None)
+    elif told:
+        _undisturbed.clear()
+        os.environ[VARIABLE] = told
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:

@@ -136,6 +136,7 @@ async def asking() -> list[Any]:
     return []
 
 
+@pytest.mark.undisturbed("a side effect whose record is refused is asked again")
 @on_loop
 async def test_side_effects_are_recorded_and_not_asked_again(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """Functions run outside the guard; their values are JSON."""

@@ -29,9 +29,11 @@ def test_a_killed_postgres_keeps_what_was_committed(postgres_server: Postgres, p
 
     asyncio.run(once("CREATE TABLE kept AS SELECT 7 AS value"))
     postgres_server.kill9()
-    with pytest.raises(OSError, match="Connect call failed"):
-        asyncio.run(once("SELECT 1"))
-    postgres_server.start()
+    try:
+        with pytest.raises(OSError, match=r"Connect call failed|connection_lost"):  # by a proxy that loses answers
+            asyncio.run(once("SELECT 1"))
+    finally:
+        postgres_server.start()
     assert asyncio.run(once("SELECT value FROM kept")) == 7
     assert asyncio.run(once("SHOW fsync")) == "on"
 

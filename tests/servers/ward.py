@@ -104,12 +104,19 @@ class Ward:
                 _wait_gone(child)
 
     def pause(self) -> None:
-        """Stop the server and its children where they are: connections stay open, and nothing answers."""
+        """Stop the server and its children where they are: connections stay open, and nothing answers.
+
+        Raises:
+            ServerError: it does not run; what is stopped otherwise is everything that runs these tests.
+        """
+        if not self.pid:
+            raise ServerError(f"{self._name} does not run:\n{self.words()}")
         _signal(signal.SIGSTOP, [self.pid, *self._children()])
 
     def resume(self) -> None:
-        """Let the server and its children go on."""
-        _signal(signal.SIGCONT, [self.pid, *self._children()])
+        """Let the server and its children go on; do nothing when it does not run."""
+        if self.pid:
+            _signal(signal.SIGCONT, [self.pid, *self._children()])
 
     def close(self) -> None:
         """End the server and its warden, and remove its folder."""

@@ -41,6 +41,10 @@ from tests.unit.testing.automations import (
     waiting,
 )
 
+pytestmark = pytest.mark.undisturbed(
+    "what a lost answer costs, a lease that runs out or a process that joins anew, is virtual time"
+)
+
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
 

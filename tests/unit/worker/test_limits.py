@@ -18,6 +18,10 @@ from holdfast.worker.meanings import UNREADABLE_SECONDS, meaning_of
 from tests.unit.worker.rig import Definitions, Started, WallClock, call_defined, on_loop
 from tests.unit.worker.yard import yard_at
 
+pytestmark = pytest.mark.undisturbed(
+    "a worker that does not know what it has claimed would leave, and here nobody lets it"
+)
+
 RATED = Limits(rates=(RateUse("api", 100.0, 1.0),))
 
 

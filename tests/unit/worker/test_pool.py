@@ -6,12 +6,17 @@ import asyncio
 import time
 
 import msgspec
+import pytest
 
 from holdfast.history import RetryPolicy, TaskCompleted, TaskFailed, TaskTimedOut
 from holdfast.ports.operations import Beat, ClaimTasks, FinishTask, Reap
 from holdfast.ports.task import current_task
 from tests.unit.worker.rig import on_loop, pause, wait_until
 from tests.unit.worker.yard import yard_at
+
+pytestmark = pytest.mark.undisturbed(
+    "a worker that does not know what it has claimed would leave, and here nobody lets it"
+)
 
 
 async def double(number):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from holdfast.history import Limits
 from holdfast.ports.operations import HoldPrefixes, Join
 from holdfast.worker.pool import OLDEST_EVERY
 from tests.unit.worker.rig import on_loop, wait_for
 from tests.unit.worker.yard import yard_at
+
+pytestmark = pytest.mark.undisturbed(
+    "a worker that does not know what it has claimed would leave, and here nobody lets it"
+)
 
 RAN: list[str] = []
 

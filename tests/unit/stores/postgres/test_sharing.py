@@ -311,6 +311,7 @@ def test_places_are_never_more_than_there_are(dsn: str, escalations: list[str]) 
     assert escalations == []
 
 
+@pytest.mark.undisturbed("it counts journeys")
 def test_many_runs_end_in_as_few_journeys_as_few(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also behind a claim of runs, a beat and whatever else shares the batch: what was foreseen stays true."""
     journeys = count_journeys(monkeypatch)
