@@ -217,12 +217,6 @@ def resume(session: Session, execution_id: int, *, forgive: bool) -> None:
         session.rings.add(TASKS)
 
 
-def next_wake(reader: Reader, after: float) -> float | None:
-    """Return when the next delayed chunk becomes ready, after `after`."""
-    found: float | None = reader.value("next_chunk", (after,))
-    return found
-
-
 def read_chunks(reader: Reader, fan_out_id: int) -> list[ChunkRecord]:
     """Return the chunks of a fan-out that are not done yet, oldest first."""
     return [

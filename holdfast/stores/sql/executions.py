@@ -324,10 +324,4 @@ def count_late(reader: Reader, now: float) -> tuple[int, float]:
     return late, max(0.0, now - first) if first is not None else 0.0
 
 
-def next_wake(reader: Reader, after: float) -> float | None:
-    """Return when the next timer of an execution nobody owns is due, after `after`."""
-    found: float | None = reader.value("next_execution", (after,))
-    return found
-
-
 HANDLERS: Final[dict[type, Handler]] = {ClaimRuns: claim, ReleaseRuns: release}

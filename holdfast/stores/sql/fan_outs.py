@@ -16,7 +16,7 @@ import msgspec
 
 from holdfast.ports.operations import ChunkState, ClaimChunks, FanOutRecord, QueueFanOut, RecordItems
 from holdfast.stores.sql import chunks, inbox, outcomes
-from holdfast.stores.sql.chunks import free_member, next_wake
+from holdfast.stores.sql.chunks import free_member
 from holdfast.stores.sql.outcomes import read_outcomes
 
 if TYPE_CHECKING:
@@ -128,7 +128,6 @@ __all__ = [
     "copy",
     "drop",
     "free_member",
-    "next_wake",
     "read_outcomes",
     "read_records",
     "record",

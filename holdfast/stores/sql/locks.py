@@ -183,12 +183,6 @@ def _grant(session: Session, name: str, *, asking: int | None = None) -> dict[in
 # --- Reads -------------------------------------------------------------------------------------------------------
 
 
-def next_wake(reader: Reader, after: float) -> float | None:
-    """Return when the next place expires, after `after`."""
-    found: float | None = reader.value("next_expiry", (after,))
-    return found
-
-
 def read_locks(reader: Reader) -> list[LockRecord]:
     """Return every place: by name, holders first, then in line."""
     return [
@@ -225,4 +219,4 @@ HANDLERS: Final[dict[type, Handler]] = {
     BreakLock: break_lock,
 }
 
-__all__ = ["HANDLERS", "cycle", "drop", "expire", "next_wake", "read_locks", "read_place", "release", "request"]
+__all__ = ["HANDLERS", "cycle", "drop", "expire", "read_locks", "read_place", "release", "request"]

@@ -158,10 +158,4 @@ def count_refused(reader: Reader) -> int:
     return refused
 
 
-def next_wake(reader: Reader, after: float) -> float | None:
-    """Return when the next lease runs out, after `after`."""
-    found: float | None = reader.value("next_member", (after,))
-    return found
-
-
 HANDLERS: Final[dict[type, Handler]] = {Join: join, Beat: beat, Leave: leave, Reap: reap}

@@ -36,6 +36,7 @@ from holdfast.stores.sql import (
     model_calls,
     notices,
     pools,
+    prefixes,
     requests,
     schedules,
     streams,
@@ -85,9 +86,6 @@ if TYPE_CHECKING:
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-
-_DUE = (executions, members, tasks, chunks, locks)
-"""Modules whose rows become due."""
 
 
 class Reads(ABC):
@@ -375,7 +373,11 @@ class Reads(ABC):
 
 
 def _next_wake(reader: Reader, after: float) -> float | None:
-    times = [module.next_wake(reader, after) for module in _DUE]
+    row = reader.row("next_wake", (after,))
+    assert row is not None, "it is one row of expressions"
+    *times, has_prefixes = row
+    if has_prefixes:
+        times.append(prefixes.next_wake(reader, after))
     return min((time for time in times if time is not None), default=None)
 
 

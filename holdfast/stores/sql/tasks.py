@@ -320,12 +320,6 @@ def _claimed(task_id: int, execution_id: int, run_id: str, number: int, *rest: A
 # --- Reads -------------------------------------------------------------------------------------------------------
 
 
-def next_wake(reader: Reader, after: float) -> float | None:
-    """Return when the next delayed row becomes ready, or may be taken by somebody else, after `after`."""
-    times = (reader.value("next_task", (after,)), prefixes.next_wake(reader, after))
-    return min((time for time in times if time is not None), default=None)
-
-
 def read_queue(reader: Reader, execution_id: int) -> list[QueueRecord]:
     """Return an execution's rows, oldest first."""
     return [QueueRecord(*row) for row in reader.rows("read_queue", (execution_id,))]

@@ -62,9 +62,6 @@ DELETE FROM lock_places WHERE id = ANY (ARRAY(
 ))
 RETURNING name
 
--- name: next_expiry
-SELECT expires_at FROM lock_places WHERE expires_at > $1 ORDER BY expires_at LIMIT 1
-
 -- name: read_locks
 SELECT
   lock_places.name, slots, executions.run_id, executions.number, holder, token, since, lock_places.expires_at

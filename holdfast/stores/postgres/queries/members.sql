@@ -48,9 +48,6 @@ SELECT member, name, kind, host, pid, epoch,
        refused, versions, prefixes
 FROM members WHERE state <> 'left' ORDER BY member DESC
 
--- name: next_member
-SELECT min(expires_at) FROM members WHERE lives = 1 AND expires_at > $1
-
 -- How many writes were refused in all, also of members that are forgotten.
 -- name: read_refused
 SELECT (SELECT refused FROM refusals) + (SELECT coalesce(sum(refused), 0) FROM members)::bigint

@@ -74,9 +74,6 @@ WHERE state IN (0, 1) AND fan_out IN (SELECT id FROM fan_outs WHERE execution = 
 UPDATE chunks SET state = (visible_at <= ?2), recoveries = iif(?3, 0, recoveries)
 WHERE state = 3 AND fan_out IN (SELECT id FROM fan_outs WHERE execution = ?1);
 
--- name: next_chunk
-SELECT visible_at FROM chunks WHERE state = 0 AND visible_at > ?1 ORDER BY visible_at LIMIT 1;
-
 -- name: read_chunks
 SELECT chunks.id, chunks.pending, chunks.attempt, chunks.recoveries, coalesce(members.name, '')
 FROM chunks LEFT JOIN members ON members.member = chunks.owner

@@ -158,7 +158,3 @@ SELECT status, count(*) FROM executions WHERE newest = 1 GROUP BY status
 -- name: count_late_executions
 SELECT count(*), min(wake_at) FROM executions
 WHERE wake_at IS NOT NULL AND wake_at <= ?1 AND ready = 0 AND owner IS NULL AND status = 'RUNNING'
-
--- name: next_execution
-SELECT min(wake_at) FROM executions
-WHERE wake_at > ?1 AND ready = 0 AND owner IS NULL AND status = 'RUNNING'

@@ -40,6 +40,3 @@ SELECT member, name, kind, host, pid, epoch,
        (SELECT count(*) FROM task_queue WHERE owner = member) + (SELECT count(*) FROM chunks WHERE owner = member),
        refused, versions, prefixes
 FROM members WHERE state <> 'left' ORDER BY member DESC
-
--- name: next_member
-SELECT min(expires_at) FROM members WHERE lives = 1 AND expires_at > ?1

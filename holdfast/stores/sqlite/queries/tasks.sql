@@ -91,9 +91,6 @@ RETURNING state, place;
 -- name: remove_poisonous_tasks
 DELETE FROM task_queue WHERE owner = ?1 AND recoveries >= ?2 RETURNING execution, step, task, recoveries, place;
 
--- name: next_task
-SELECT visible_at FROM task_queue WHERE state = 0 AND visible_at > ?1 ORDER BY visible_at LIMIT 1;
-
 -- name: read_queue
 SELECT
   task_queue.id, task_queue.execution, step, task, pool, attempt, visible_at, coalesce(members.name, ''), progress,

@@ -184,10 +184,7 @@ PLANS = {
     "waiting_with_prefixes": "task_queue_prefix_age",
     "forget_warm_prefixes": "warm_prefixes_until",
     # What becomes due
-    "next_execution": "executions_wake",
-    "next_task": "task_queue_delayed",
-    "next_chunk": "chunks_delayed",
-    "next_expiry": "lock_places_expiry",
+    "next_wake": "executions_wake",
     "next_notice": "notices_due",
     "next_schedule": "schedules_due",
     "next_gathering": "gatherings_due",
@@ -223,7 +220,7 @@ PLANS = {
 IN_ORDER = {
     "claim_tasks", "claim_chunks", "wake_executions", "ready_executions", "promote_tasks", "promote_chunks",
     "first_waiting", "list_executions", "list_executions_of_status", "find_executions_with_attributes", "uncaptured",
-    "take_requests", "read_pages_as_changes", "due_notices", "list_audit_of_target", "next_execution",
+    "take_requests", "read_pages_as_changes", "due_notices", "list_audit_of_target", "next_wake",
     "claimable_with_prefixes", "waiting_with_prefixes",
 }  # fmt: skip
 """Statements whose order is that of their index: sorting what was found would first find everything."""
@@ -300,6 +297,8 @@ def test_what_is_done_often_has_an_index_of_its_own(desk: Desk) -> None:
     plans = {name: plan(desk, name) for name in PLANS}
     assert {name: plans[name] for name, index in PLANS.items() if index not in plans[name].indexes} == {}
     assert {name: plans[name] for name in IN_ORDER if plans[name].sorts} == {}
+    due = {"members_living", "task_queue_delayed", "chunks_delayed", "lock_places_expiry", "task_queue_prefix_age"}
+    assert due - plans["next_wake"].indexes == set()
 
 
 @pytest.mark.parametrize(
