@@ -137,6 +137,12 @@ def _append(codec: Codec, operation: ops.Append) -> ops.Append:
     return _replace(operation, **changes) if changes else operation
 
 
+def _move_away(codec: Codec, operation: ops.MoveAway) -> ops.MoveAway:
+    _check_page(operation.page)
+    outcome = encrypt(codec, operation.closing.outcome, place_of("end", operation.execution_id))
+    return _replace(operation, closing=_replace(operation.closing, outcome=outcome))
+
+
 def _outgoing(codec: Codec, outgoing: ops.Outgoing) -> ops.Outgoing:
     return ops.Outgoing(
         children=tuple(_new_child(codec, each) for each in outgoing.children),
@@ -350,6 +356,7 @@ ENCRYPTS: Final[dict[type, Callable[[Codec, Any], Any]]] = {
     ops.StartRun: _start,
     ops.StartNext: _start_next,
     ops.Append: _append,
+    ops.MoveAway: _move_away,
     ops.Deliver: _deliver,
     ops.FinishTask: _finish,
     ops.FinishOwnTask: _finish,

@@ -121,6 +121,7 @@ BUGS = (
     Bug("a_paused_run_does_not_move", "ready_executions", "AND status = 'RUNNING'", ""),
     Bug("a_paused_run_does_not_move", "resume_execution", "paused_by = '',", ""),
     Bug("any_open_run_can_be_paused", "resume_execution", "('PARKED', 'PAUSED')", "('PARKED', 'PAUSED', 'RUNNING')"),
+    Bug("a_run_that_moves_away_takes_its_mail_along", "drop_inbox", "execution = ?1", "execution >= ?1"),
     Bug("who_lost_a_run_hears_of_it", "note_taken", "VALUES (?1, ?2)", "SELECT ?1, ?2 WHERE 0"),
     Bug("who_lost_a_run_hears_of_it", "forget_taken", "member = ?1", "member = -?1"),
     Bug("tasks_of_a_paused_run_wait", "set_aside_tasks", "IN (0, 1, ", "IN (1, "),

@@ -209,6 +209,7 @@ from holdfast.ports.operations.requests import (
     TakeRequests,
 )
 from holdfast.ports.operations.runs import (
+    MoveAway,
     Pause,
     Resume,
     RunFilter,
@@ -301,6 +302,7 @@ Operation: TypeAlias = (
     | Fit
     | KeepSecret
     | Pause
+    | MoveAway
     | Resume
     | ClaimTasks
     | FinishTask
@@ -495,6 +497,7 @@ __all__ = [
     "ModelCall",
     "ModelUsage",
     "ModelUsageRecord",
+    "MoveAway",
     "MoveSchedule",
     "Moved",
     "NewChild",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from holdfast.history import Page
+from holdfast.ports.operations.appending import Closing
 from holdfast.ports.operations.base import Value
 
 
@@ -34,6 +36,23 @@ class Resume(Value, frozen=True):
     """
 
     run_id: str
+
+
+class MoveAway(Value, frozen=True):
+    """End a paused run that goes on elsewhere, with all that it was told in its last page. Result: True.
+
+    Refused with RunClosedError, or RunStateError: it is not paused, somebody has appended to it, or it has been told
+    something that `inbox` does not name. Then whoever moves it reads it again: nothing that was acknowledged is lost.
+    """
+
+    execution_id: int
+    run_id: str
+    inbox: tuple[int, ...]
+    """Ids of the messages that the page holds, or that mean nothing to the run: all it has."""
+    page: Page
+    """Follows the last one; ends with WorkflowTerminated."""
+    closing: Closing
+    blobs: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class RunRecord(Value, frozen=True):
@@ -68,6 +87,8 @@ class RunRecord(Value, frozen=True):
     """The only code version that may have it; '' is any."""
     starts_at: float = 0.0
     """When it is to begin, until that has come; then 0."""
+    forked_from: str = ""
+    """The execution with whose history it began, where whoever describes it knows; empty for none."""
 
 
 class RunFilter(Value, frozen=True):

@@ -143,8 +143,11 @@ class Log:
                 session.grip = 0
                 self._held = None
             session.loosened.clear()
-        while session.endings or session.called_off or session.expired:  # whose children may have to end too
-            self.flush()
+        while session.endings or session.called_off or session.expired or session.moved_away:
+            self.flush()  # children of one that ends may have to end too
+            moved_away, session.moved_away = session.moved_away, []
+            for execution_id, page, closing in moved_away:
+                self._end(session, execution_id, partial(_as_it_was_said, page, closing))
             called_off, session.called_off = session.called_off, []
             for execution_id, reason in called_off:
                 self._end(session, execution_id, partial(decide_cancellation, session.now, reason))
@@ -398,6 +401,11 @@ class Log:
             children.close(session, execution_id, closing)
         if marks & parts.NOTICES:
             notices.release(session, execution_id)
+
+
+def _as_it_was_said(page: Page, closing: Closing, last: int, _: bytes) -> tuple[Page, Closing]:
+    assert page.first == last + 1, "whoever handed it in has looked"
+    return page, closing
 
 
 # --- Reads -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Runs that do not move until somebody says so: paused ones and parked ones, and how they are set going again.
 
-Owns: the operations `Pause`, `Resume`, `ParkForFailure` and `Fit`.
+Owns: the operations `Pause`, `Resume`, `ParkForFailure`, `Fit` and `MoveAway`.
 Must not know: why a run was parked.
 
 A pause takes the run from its owner in its own transaction: whatever the owner was about to write is refused from then
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import RunClosedError, RunNotFoundError, RunStateError
 from holdfast.ports.bus import REQUESTS, RUNS
-from holdfast.ports.operations import PAUSED, RUNNING, TERMINAL, Fit, ParkForFailure, Pause, Resume
-from holdfast.stores.sql import changes, executions, inbox, parts
+from holdfast.ports.operations import PAUSED, RUNNING, TERMINAL, Fit, MoveAway, ParkForFailure, Pause, Resume
+from holdfast.stores.sql import changes, executions, inbox, parts, pruning
 
 if TYPE_CHECKING:
     from holdfast.stores.sql.session import Handler, Session
@@ -82,6 +82,31 @@ def fit(session: Session, operation: Fit) -> int:
     return len(found)
 
 
+def move_away(session: Session, operation: MoveAway) -> bool:
+    """End a paused run that goes on elsewhere, unless it was told something that nobody takes along.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+        RunClosedError: it has ended.
+        RunStateError: it is not as whoever moves it has read it.
+    """
+    execution_id, status = _find(session, operation.run_id)
+    tip = session.row("unowned_tip", (execution_id,))
+    unread = tuple(row[0] for row in session.rows("read_execution_inbox", (execution_id,)))
+    if (
+        (execution_id, status) != (operation.execution_id, PAUSED)
+        or tip is None
+        or tip[1] != operation.page.first - 1
+        or unread != operation.inbox
+    ):
+        remedy = "Something has happened to it since it was read. Move it again."
+        raise RunStateError(operation.run_id, status, "moved", remedy)
+    if operation.blobs:
+        pruning.keep_payloads(session, execution_id, operation.blobs)
+    session.moved_away.append((execution_id, operation.page, operation.closing))
+    return True
+
+
 def _find(session: Session, run_id: str) -> tuple[int, str]:
     found = executions.find(session, run_id)
     if found is None:
@@ -97,4 +122,5 @@ HANDLERS: Final[dict[type, Handler]] = {
     Resume: resume,
     ParkForFailure: park,
     Fit: fit,
+    MoveAway: move_away,
 }

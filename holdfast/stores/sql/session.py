@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import TypeAlias
 
-    from holdfast.ports.operations import Membership, Operation
+    from holdfast.history import Page
+    from holdfast.ports.operations import Closing, Membership, Operation
 
     Bindings: TypeAlias = Sequence[Any]
     Handler: TypeAlias = Callable[["Session", Any], Any]
@@ -68,6 +69,7 @@ class Session(ABC):
         "locked",
         "loosened",
         "membership",
+        "moved_away",
         "now",
         "parked",
         "rings",
@@ -98,6 +100,8 @@ class Session(ABC):
         """Members that lost an execution in this transaction otherwise than by their own act."""
         self.endings: list[tuple[int, bytes]] = []
         """Executions that nobody owns and that were told to terminate, with the reason; `log.py` ends them."""
+        self.moved_away: list[tuple[int, Page, Closing]] = []
+        """Executions that go on elsewhere, with their last page and end; `log.py` ends them here."""
         self.called_off: list[tuple[int, bytes]] = []
         """Executions that were cancelled before they began, with the reason; `log.py` ends them."""
         self.expired: list[int] = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from holdfast.errors import FencedError, LockLost, RunClosedError, RunNotFoundError, RunStateError
-from holdfast.history import WorkflowTerminated, open_page, verify_chain
+from holdfast.history import ROOT, Page, WorkflowTerminated, open_page, seal, verify_chain
 from holdfast.ports.engine import Outcome
 from holdfast.ports.operations import (
     COMPLETED,
@@ -33,6 +33,7 @@ from holdfast.ports.operations import (
     LeasedPlace,
     Leave,
     LockRequest,
+    MoveAway,
     ParkForFailure,
     Pause,
     QueueFanOut,
@@ -248,6 +249,46 @@ async def any_open_run_can_be_paused(harness: StoreHarness) -> None:
         await refused(RunClosedError, store, operation)
     await refused(RunNotFoundError, store, Pause("nobody", "ada"))
     await refused(RunStateError, store, Resume("new"))
+
+
+async def a_run_that_moves_away_takes_its_mail_along(harness: StoreHarness) -> None:
+    """It ends here in one commit with all that it was told; whoever has read too little of that is refused."""
+    store = await harness.open()
+    member = await join(store)
+    execution, history = await own(store, member, "a")
+    other, _ = await own(store, member, "b")
+    await do(store, Append(execution, history.keep(history.page())), member)
+    closing = Closing(TERMINATED, msgspec.msgpack.encode(Outcome(TERMINATED, reason="it moves")))
+
+    def move(*inbox: int, page: Page | None = None) -> MoveAway:
+        return MoveAway(execution, "a", inbox, page or history.page(closing=True), closing)
+
+    await refused(RunStateError, store, move())
+    await do(store, Pause("a", "ada"))
+    await do(store, Pause("b", "ada"))
+    await do(store, signal("a"))
+    await do(store, signal("b"))
+    await refused(RunStateError, store, move())
+    (mail,) = await store.execution_inbox(execution)
+    (foreign,) = await store.execution_inbox(other)
+    await refused(RunStateError, store, move(foreign.inbox_id))
+    earlier = seal([WorkflowTerminated(1.0, "")], 1, ROOT, {})
+    await refused(RunStateError, store, move(mail.inbox_id, page=earlier))
+    results = await store.write([signal("a", "late"), move(mail.inbox_id), move(mail.inbox_id), signal("a", "later")])
+    expect([type(each) for each in results[1:3]] == [RunStateError] * 2, f"a message came: {results}")
+    inbox = [each.inbox_id for each in await store.execution_inbox(execution)]
+    expect(len(inbox) == 3, "it and the next were taken")
+    last = move(*inbox)
+    results = await store.write([last, signal("a", "too late"), last])
+    expect(results[0] is True, f"nothing else came: {results[0]!r}")
+    expect([type(each) for each in results[1:]] == [RunClosedError] * 2, "from then on nobody is told anything")
+    history.keep(last.page)
+    record = await state_of(store, "a")
+    expect((record.status, record.last_event) == (TERMINATED, history.last), "it has ended, with that page")
+    verify_chain(await store.pages(execution, 0))
+    expect(not await store.execution_inbox(execution), "nothing of its mail is left")
+    expect(len(await store.execution_inbox(other)) == 1, "and all of another run's")
+    await refused(RunNotFoundError, store, msgspec.structs.replace(last, run_id="nobody"))
 
 
 async def who_lost_a_run_hears_of_it(harness: StoreHarness) -> None:
@@ -508,6 +549,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_parked_run_sees_that_it_is_cancelled,
     a_paused_run_does_not_move,
     any_open_run_can_be_paused,
+    a_run_that_moves_away_takes_its_mail_along,
     who_lost_a_run_hears_of_it,
     tasks_of_a_paused_run_wait,
     a_run_is_parked_for_what_became_of_a_task,
