@@ -16,8 +16,8 @@ from holdfast.app import EMBEDDED, Client, check_store, load_codec, load_setting
 from holdfast.authoring import Registry, WorkflowDefinition
 from holdfast.cli.modules import load_registry
 from holdfast.cli.output import Exit, Output, printable
-from holdfast.cli.runs import read_outcomes
 from holdfast.cli.verbs import JsonOption, StoreOption, run_verb, shown
+from holdfast.client import read_outcomes
 from holdfast.history import History
 from holdfast.replay import ReplayResult, Side, Verdict, WorkflowReplayer, load_history
 from holdfast.replay.captures import read_exchanges
@@ -82,7 +82,7 @@ def _history(output: Output, source: str, store: str | None) -> History:
             handle = client.handle(source)
             recorded = await handle.history()
             execution_id = (await handle.describe()).execution_id
-            outcomes = await read_outcomes(client, execution_id)
+            outcomes = await read_outcomes(client.store, execution_id)
             exchanges = await read_exchanges(client.store, execution_id)
             return History([each.event for each in recorded], outcomes, exchanges=exchanges)
 

@@ -14,9 +14,9 @@ from holdfast.cli.durations import WaitTimeOption
 from holdfast.cli.filters import WhereOption, read_filter
 from holdfast.cli.output import Exit, Output, printable, time_of
 from holdfast.cli.verbs import JsonOption, StoreOption, is_elsewhere, with_client
-from holdfast.client import RunHandle, decode_outcome
+from holdfast.client import RunHandle, decode_outcome, read_outcomes
 from holdfast.errors import SettingsError, UsageError
-from holdfast.history import FILE_PLACE, BlobRef, Failure, History, decode_attributes, to_json
+from holdfast.history import FILE_PLACE, BlobRef, History, decode_attributes, to_json
 from holdfast.history.temporal import to_temporal
 from holdfast.ports.engine import Cause, RecordedEvent, decode_end, decode_memo
 from holdfast.ports.operations import PAUSED, TERMINAL, RunRecord
@@ -47,6 +47,8 @@ def run_fields(record: RunRecord) -> dict[str, Any]:
     }
     if record.starts_at:
         shown["start_at"] = time_of(record.starts_at)
+    if record.forked_from:
+        shown["forked_from"] = record.forked_from
     if record.code_version:
         shown["code_version"] = record.code_version
     if record.attributes:
@@ -246,7 +248,13 @@ def export(
         if form is not Form.HOLDFAST:
             content = to_temporal(history.events, for_sdk=form is Form.TEMPORAL_SDK, outcomes=history.outcomes)
         else:
-            content = to_json(history.events, outcomes=history.outcomes, engine=history.engine, drains=history.drains)
+            content = to_json(
+                history.events,
+                outcomes=history.outcomes,
+                engine=history.engine,
+                drains=history.drains,
+                singly=history.singly,
+            )
         if encrypted:
             content = _encrypted(client, content)
         try:
@@ -264,7 +272,7 @@ async def _recorded(client: Client, run: str) -> History:
         return await recorded_elsewhere(client, run)
     handle = client.handle(run)
     events = [each.event for each in await handle.history()]
-    return History(events, await read_outcomes(client, (await handle.describe()).execution_id))
+    return History(events, await read_outcomes(client.store, (await handle.describe()).execution_id))
 
 
 def _encrypted(client: Client, content: bytes) -> bytes:
@@ -274,16 +282,3 @@ def _encrypted(client: Client, content: bytes) -> bytes:
             "there is no key to encrypt the export with", "Name the store's keys in the setting encryption_keys."
         )
     return codec.encrypt(content, FILE_PLACE)
-
-
-async def read_outcomes(client: Client, execution_id: int) -> dict[str, list[bytes | Failure]]:
-    """Return the outcomes of an execution's fan-outs, by step."""
-    outcomes: dict[str, list[bytes | Failure]] = {}
-    for each in await client.store.fan_outs(execution_id):
-        if each.closed:
-            recorded = await client.store.outcomes(each.fan_out_id, 0, each.count)
-            outcomes[each.step] = [one.body if one.ok else _decode_failure(one.body) for one in recorded]
-    return outcomes
-
-
-_decode_failure = msgspec.msgpack.Decoder(Failure).decode

@@ -117,13 +117,15 @@ async def _operation(
             for held, lease in zip(plan.locks, leases, strict=True)
         ),
         fan_outs=tuple(fan_outs[step] for step in plan.fan_outs),
-        attributes=tuple(_attributes(started, events).items()),
+        attributes=tuple(attributes_at(events).items()),
         memo=encode_memo(started.memo),
     )
 
 
-def _attributes(started: WorkflowStarted, events: Sequence[AnyEvent]) -> dict[str, str]:
+def attributes_at(events: Sequence[AnyEvent]) -> dict[str, str]:
     """Return what a fork is found by when it begins: what the source was found by at the cut."""
+    started = events[0]
+    assert isinstance(started, WorkflowStarted)
     attributes = started.attributes
     for event in events:
         if isinstance(event, AttributesSet):

@@ -14,6 +14,9 @@ its drain was over is nowhere in such a history, and neither is what the engine 
 
 Some of what the code asks for stands later in such a history: see `lateness.py`. It is kept until then.
 
+A run that came from the embedded engine by a fork begins with events of that one. Each of their inputs is a drain of
+its own, and what the code asked for then has the places it had there, gaps and all.
+
 History is known here before the code runs, because it says the same in other words: see `wording.py`. What the code
 asked for takes on history's words as its drain ends, so that whoever compares the two compares them exactly.
 """
@@ -48,6 +51,7 @@ class BatchedExecution(GroupedExecution):
         super().__init__(program, guard, open_fan_out, **more)
         self._ends: frozenset[int] = frozenset()
         self._known = 0
+        self._singly = 0
         self._recorded: dict[int, list[DecisionEvent]] = {}
         self._late = Lateness(())
         self._found_by = FoundBy(())
@@ -55,14 +59,16 @@ class BatchedExecution(GroupedExecution):
         self._told: list[InputEvent] = []
         self._counted = 0
 
-    def follow(self, events: Sequence[AnyEvent], drains: Iterable[int]) -> None:
+    def follow(self, events: Sequence[AnyEvent], drains: Iterable[int], singly: int = 0) -> None:
         """Drain where a history says. What comes after its events is drained input by input.
 
         Args:
             events: the history that will be applied, from event 1; its last drain may be cut short.
             drains: ids of the inputs that end a drain.
+            singly: how many of the events at its beginning the embedded engine recorded, which drains after each input.
         """
         self._known = len(events)
+        self._singly = min(singly, self._known)
         self._ends = frozenset((*drains, self._known))
         self._late = Lateness(events)
         self._found_by = FoundBy(events)
@@ -81,6 +87,11 @@ class BatchedExecution(GroupedExecution):
         """
         if event_id > self._known:
             return super().advance(event, event_id)
+        if event_id <= self._singly:
+            issued = super().advance(event, event_id)
+            self._counted = self.steps.issued
+            self._found_by.pass_by(issued)
+            return issued
         self._told.append(event)
         if event_id not in self._ends:
             return []

@@ -100,6 +100,10 @@ class ForkPlan:
     """Fan-outs whose outcomes, which live beside the history, are to be copied."""
     keys: dict[str, str]
     """See `WorkflowStarted.keys`."""
+    drains: tuple[int, ...] = ()
+    """Ids of the inputs that end a drain, where the source's engine drains several at once."""
+    singly: int = 0
+    """How many of the events at the beginning were drained input by input."""
 
 
 def input_digest(content: bytes) -> str:
@@ -113,7 +117,7 @@ def kept_key(keys: Mapping[str, str], step: str, digest: str) -> str:
     return key if known == digest else ""
 
 
-def decide_fork(
+def decide_fork(  # noqa: PLR0913 - what may be said of a fork, and of its source
     events: Sequence[AnyEvent],
     at: str,
     run_id: str,
@@ -122,6 +126,9 @@ def decide_fork(
     new_input: bytes | None = None,
     code_version: str | None = None,
     new_keys: bool = False,
+    drains: Sequence[int] = (),
+    singly: int = 0,
+    execution: str = "",
 ) -> ForkPlan:
     """Return what a fork of a history begins with.
 
@@ -133,6 +140,9 @@ def decide_fork(
         new_input: the fork's input, as JSON text; only at `start`.
         code_version: the fork's; None is the source's.
         new_keys: keep none of the source's idempotency keys.
+        drains: ids of the source's inputs that end a drain, where its engine drains several at once.
+        singly: how many of the source's first events were drained input by input all the same.
+        execution: the fork's, where that is not its run's first.
 
     Raises:
         ForkError: there is no such place, or no such step before it.
@@ -142,15 +152,17 @@ def decide_fork(
     kept = events[: _cut(events, at)]
     if new_input is not None and len(kept) > 1:
         raise ForkError(source.execution, f"{at} with another input", 'A fork gets another input only at "start".')
-    standing = _Standing(kept)
+    standing = _Standing(kept, is_batched=bool(drains))
     overridden = dict(override or {})
     _check_children(kept, standing, overridden, source.execution)
     left_out = standing.reissued(overridden)
     callbacks = decide_callbacks(
         kept, events[len(kept) :], standing.open_callbacks(overridden), left_out, source.execution
     )
-    events_out, places = _renumbered(kept, left_out | callbacks.anew)
-    _rename_children(events_out, source.execution, run_id)
+    gone = left_out | callbacks.anew
+    events_out, places = _renumbered(kept, gone)
+    stayed = len(events_out)
+    _rename_children(events_out, source.execution, execution or run_id)
     _answer_messages(events_out, events, standing)
     _answer_callbacks(events_out, standing, callbacks)
     for step, result in overridden.items():
@@ -158,7 +170,7 @@ def decide_fork(
     keys = {} if new_keys else _keys(events, source, standing, overridden)
     changes = {
         "run_id": run_id,
-        "execution": run_id,
+        "execution": execution or run_id,
         "keys": keys,
         "forked_from": source.execution,
         "forked_at": len(kept),
@@ -181,7 +193,19 @@ def decide_fork(
         ),
         fan_outs=tuple(standing.fan_outs),
         keys=keys,
+        drains=_drained(kept, places, gone, drains),
+        singly=(*places, stayed)[min(singly, len(kept))],
     )
+
+
+def _drained(kept: Sequence[AnyEvent], places: Sequence[int], gone: set[int], drains: Sequence[int]) -> tuple[int, ...]:
+    """Return which inputs of a fork end a drain, the last that is kept too: what is added is a drain of its own."""
+    if not drains:
+        return ()
+    bounds = [each - 1 for each in drains if each <= len(kept)]
+    bounds.append(max(index for index, each in enumerate(kept) if isinstance(each, Input)))
+    # An input that is left out was the start of a child, and what came with it ends the drain.
+    return tuple(dict.fromkeys(places[each] + (each not in gone) for each in bounds))
 
 
 def _cut(events: Sequence[AnyEvent], at: str) -> int:
@@ -211,11 +235,16 @@ def _cut(events: Sequence[AnyEvent], at: str) -> int:
 class _Standing:
     """What is under way, held and done at the end of a prefix."""
 
-    def __init__(self, kept: Sequence[AnyEvent]) -> None:
+    def __init__(self, kept: Sequence[AnyEvent], *, is_batched: bool) -> None:
         self.open: dict[str, int] = {}
         """Steps without an outcome, with the index of their decision."""
         self.stays: set[str] = set()
-        """Those of them that are not issued again: timers, and messages to other runs."""
+        """Those of them that are not issued again: timers, and messages to other runs.
+
+        Where the engine drains several inputs at once, side effects too: their place says nothing of when they were
+        asked for, and whoever recovers the fork has them called.
+        """
+        self._staying = (TimerStarted, MessageSent, *((SideEffectRequested,) if is_batched else ()))
         self.begun: dict[str, int] = {}
         """Children that have begun, with the index of the event that says so."""
         self.stopping: set[str] = set()
@@ -235,7 +264,7 @@ class _Standing:
         found = {
             step: index
             for step, index in self.open.items()
-            if step not in overridden and isinstance(self._kept[index], _REISSUED)
+            if step not in overridden and step not in self.stays and isinstance(self._kept[index], _REISSUED)
         }
         return {*found.values(), *(self.begun[step] for step in found if step in self.begun)}
 
@@ -257,7 +286,7 @@ class _Standing:
             self.held.pop(step, None)
         elif isinstance(event, Decision):
             self.open[step] = index
-            if isinstance(event, TimerStarted | MessageSent):
+            if isinstance(event, self._staying):
                 self.stays.add(step)
             elif isinstance(event, CallbackOpened):
                 self._callbacks[name_of(token_of(event.url))] = step

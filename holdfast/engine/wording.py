@@ -63,9 +63,10 @@ def take_words(said: Sequence[Issued], recorded: Sequence[DecisionEvent]) -> dic
     """Let a drain's commands take on the words of the decisions recorded of it; return what steps are called there."""
     names: dict[str, str] = {}
     calls: dict[tuple[str, bytes], bytes] | None = None
+    by_place = {each.ordinal: each for each in recorded}  # not all of it stands there where a fork goes on
     for ordinal, each in enumerate(said):
         command = each.command
-        here = recorded[ordinal] if ordinal < len(recorded) else None
+        here = by_place.get(ordinal)
         own = getattr(command, "step", "")
         if here is not None and _is_such_a_step(command, here):
             names[command.step] = here.step  # type: ignore[union-attr]  # steps have names
@@ -89,6 +90,12 @@ class FoundBy:
         """Begin where a history does."""
         first = events[0] if events else None
         self._now = dict(first.attributes) if isinstance(first, WorkflowStarted) else {}
+
+    def pass_by(self, said: Sequence[Issued]) -> None:
+        """Note what a drain's commands change that stand in history as the code said them."""
+        for each in said:
+            if isinstance(each.command, SetAttributes):
+                self._now |= each.command.attributes
 
     def take_words(self, said: Sequence[Issued], recorded: Sequence[DecisionEvent]) -> None:
         """Let a drain's commands that change as much as is recorded take on its words."""
@@ -119,9 +126,7 @@ def place_as_recorded(
     the place among the commands.
     """
     places = {
-        identify(each): place
-        for place, each in enumerate(recorded)
-        if isinstance(each, _ANYWHERE) or identify(each) in loose
+        identify(each): each.ordinal for each in recorded if isinstance(each, _ANYWHERE) or identify(each) in loose
     }
     if not places:
         return list(said)

@@ -23,6 +23,7 @@ Must not know: where histories are stored, and who reads such files.
 - `exchanges` holds the calls of attempts that came to nothing, by step: a replay answers them from there.
 - `capture` says what run a capture was made of, and why; see `holdfast.history.captures`.
 - `engine` says which engine recorded it, where that was another one, and `drains` which inputs each end a drain there.
+  `singly` says how many of its first events are older: the embedded engine recorded them, and the run was forked.
 
 The format only ever grows: a reader of `/1` reads all `/1` files of older writers.
 """
@@ -77,6 +78,8 @@ class History:
     """Which engine recorded it: `holdfast` or `temporal`. A verdict on it holds for that engine."""
     drains: Sequence[int] = ()
     """Ids of the inputs that end a drain, where the engine drained several at once; empty when each is a drain."""
+    singly: int = 0
+    """So many events at its beginning were recorded by the embedded engine, before the run was forked to another."""
     sources: Sequence[int] = ()
     """For each event the number of the one in the file that it came from; empty when they are the same."""
     exchanges: Mapping[str, Sequence[Exchange]] = field(default_factory=dict)
@@ -121,7 +124,7 @@ class RecordedOutcomes:
 # --- Writing -----------------------------------------------------------------------------------------------------
 
 
-def to_json(
+def to_json(  # noqa: PLR0913 - what a file may hold
     events: Sequence[AnyEvent],
     *,
     outcomes: Mapping[str, Sequence[ItemOutcome]] | None = None,
@@ -131,6 +134,7 @@ def to_json(
     exchanges: Mapping[str, Sequence[Exchange]] | None = None,
     engine: str = HOLDFAST,
     drains: Sequence[int] = (),
+    singly: int = 0,
 ) -> bytes:
     """Return a history as a file's content: UTF-8, one line for each event.
 
@@ -143,6 +147,7 @@ def to_json(
         exchanges: calls of attempts that came to nothing, by step.
         engine: which engine recorded it.
         drains: ids of the inputs that end a drain, where that engine drained several at once.
+        singly: how many events at the beginning the embedded engine recorded.
 
     Raises:
         HistoryError: it does not begin with WorkflowStarted, or a payload is outside.
@@ -166,6 +171,7 @@ def to_json(
         parts += [b',\n "exchanges": ', _encode(calls)]
     if engine != HOLDFAST:
         parts += [b',\n "engine": ', _encode(engine), b',\n "drains": ', _encode(list(drains))]
+        parts += [b',\n "singly": ', _encode(singly)] if singly else []
     parts.append(b',\n "events": [\n  ')
     parts.append(b",\n  ".join(_encode(_event_value(event, number)) for number, event in enumerate(events, 1)))
     parts.append(b"\n ]\n}\n")
@@ -281,6 +287,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     exchanges: dict[str, list[dict[str, msgspec.Raw]]] = {}
     engine: str = HOLDFAST
     drains: list[int] = []
+    singly: int = 0
 
 
 class _Format(msgspec.Struct):
@@ -321,6 +328,7 @@ def from_json(content: bytes) -> History:
         file.capture,
         engine=file.engine,
         drains=tuple(file.drains),
+        singly=max(0, file.singly),
         exchanges=exchanges,
     )
 

@@ -179,7 +179,7 @@ class WorkflowReplayer:
         if not history.drains:
             return WatchedExecution(self.definition, self._guard, open_fan_out, commands_max=limit, trace=trace)
         batched = WatchedBatches(self.definition, self._guard, open_fan_out, commands_max=limit, trace=trace)
-        batched.follow(history.events[:length], history.drains)
+        batched.follow(history.events[:length], history.drains, history.singly)
         return batched
 
     def _agreed(self, history: History, execution: WatchedExecution, tail: Sequence[Issued]) -> ReplayResult:

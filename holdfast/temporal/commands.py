@@ -9,12 +9,13 @@ A new command is a function here, and a line in CARRIED.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
+from msgspec.structs import replace
 from temporalio import workflow
 from temporalio.common import (
     RawValue,
@@ -35,7 +36,7 @@ from temporalio.exceptions import (
 )
 from temporalio.exceptions import TimeoutError as OutOfTimeError
 
-from holdfast.engine import GroupedExecution
+from holdfast.engine import GroupedExecution, input_digest, kept_key
 from holdfast.history import (
     AcquireLock,
     Attempt,
@@ -66,6 +67,7 @@ from holdfast.history import (
     StartTimer,
     TaskCompleted,
     TaskFailed,
+    TaskOptions,
     TaskTimedOut,
     TimerFired,
 )
@@ -112,13 +114,15 @@ class Carrier:
         put: Callable[[InputEvent], None],
         say: Callable[..., None],
         shared: Shared,
+        keys: Mapping[str, str],
     ) -> None:
-        """Work for an execution that is called `name`; see `Driver`."""
+        """Work for an execution that is called `name`, with the idempotency `keys` it keeps; see `Driver`."""
         self._execution = execution
         self._name = name
         self._put = put
         self._say = say
         self._shared = shared
+        self._keys = keys
         self._host = asyncio.get_running_loop()
         self._cancels: dict[str, Callable[[], Any]] = {}
         """What stops each step that is under way."""
@@ -126,7 +130,7 @@ class Carrier:
         self._answers: dict[str, asyncio.Future[CompleteUpdate]] = {}
         self._parked: list[str] = []
         self.fan_outs = FanOuts(self._begin_chunk, put)
-        self._places = Places(name, put)
+        self.places = Places(name, put)
         self._unsent = 0
         self._is_pinned = workflow.info().task_queue.startswith(PINNED)
 
@@ -141,7 +145,7 @@ class Carrier:
     @property
     def is_settled(self) -> bool:
         """Whether children have begun, messages arrived and locks are free: the run does not end before."""
-        return not self._unsent and not self._places.leaving
+        return not self._unsent and not self.places.leaving
 
     def expect_answer(self, update_id: str) -> asyncio.Future[CompleteUpdate]:
         """Return a future of the command that answers an update."""
@@ -163,11 +167,16 @@ class Carrier:
         """Return where tasks of a pool wait, or children for "default"; None is where this run does."""
         return None if pool == "default" and not self._is_pinned else queue_of(pool)
 
+    def _keyed(self, step: str, digest: str, options: TaskOptions) -> TaskOptions:
+        """Return a call's options, with the idempotency key it keeps when its execution is a fork."""
+        key = kept_key(self._keys, step, digest) if self._keys else ""
+        return replace(options, idempotency_key=key) if key else options
+
     # --- Tasks -----------------------------------------------------------------------------------------------------
 
     def schedule_task(self, command: ScheduleTask) -> None:
         """Begin an activity."""
-        options = command.options
+        options = self._keyed(command.step, input_digest(command.input), command.options)
         with sending(Call(self._name, options)):
             handle = workflow.start_activity(
                 command.task,
@@ -205,7 +214,7 @@ class Carrier:
         self.fan_outs.cancel(command.step)
 
     def _begin_chunk(self, command: StartFanOut, number: int, argument: bytes) -> asyncio.Future[RawValue]:
-        options = command.options
+        options = self._keyed(command.step, command.digest[:8].hex(), command.options)
         part = FanOutPart(command.step, len(command.items), command.digest.hex(), command.failures_max)
         with sending(Call(self._name, options, part)):
             return workflow.start_activity(
@@ -224,11 +233,11 @@ class Carrier:
 
     def acquire_lock(self, command: AcquireLock) -> None:
         """Stand in a line."""
-        self._places.ask(command)
+        self.places.ask(command)
 
     def release_lock(self, command: ReleaseLock) -> None:
         """Leave a line, or a place that holds."""
-        self._places.leave(command)
+        self.places.leave(command)
 
     # --- Timers ----------------------------------------------------------------------------------------------------
 
@@ -240,6 +249,11 @@ class Carrier:
             host.call_soon(self._timer_fired, command.step)
 
         self._cancels[command.step] = host.call_later(max(command.seconds, TIMER_SECONDS_MIN), fire).cancel
+
+    def go_on_with_timer(self, command: StartTimer) -> None:
+        """Begin a timer of the run's past for the time that is left of it."""
+        left = max(command.due - workflow.time(), 0.0)
+        self._host.call_soon(self.start_timer, replace(command, seconds=left))
 
     def _timer_fired(self, step: str) -> None:
         if self._wanted(step):

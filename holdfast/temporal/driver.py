@@ -14,6 +14,9 @@ on every engine, down to the order in which tasks are woken.
 Temporal wakes a workflow for all that has come since the last time. Whatever comes goes into the inbox; a condition,
 which Temporal looks at when nothing else is ready, then lets all of it be drained at once. Everything takes two turns
 of Temporal's loop until it is in the inbox, so it stands there in the order of Temporal's history.
+
+A run that was forked begins with a past, which its code repeats before anything else: see `repeating.py`. The locks it
+holds where its past ends are asked for first. What comes meanwhile waits.
 """
 
 from __future__ import annotations
@@ -29,31 +32,33 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 from holdfast.authoring import DeterminismGuard, WorkflowDefinition
-from holdfast.engine import GroupedExecution
+from holdfast.engine import BatchedExecution
 from holdfast.errors import CallbackGoneError, HoldfastError
 from holdfast.history import (
+    AcquireLock,
     CancelRequested,
     CancelRun,
     CompleteRun,
-    CompleteUpdate,
     ContinueRun,
     FailRun,
     Failure,
     FanOutCompleted,
     InputEvent,
-    ReleaseLock,
+    MarkPatch,
+    RecordedOutcomes,
     SignalReceived,
     StartTimer,
     UpdateAccepted,
     WorkflowStarted,
     describe_failure,
 )
-from holdfast.history.temporal import in_order, seed_of
+from holdfast.history.temporal import PAST, Past, in_order, seed_of
 from holdfast.ports.engine import WAITING, Waiting
 from holdfast.ports.runtime import FanOutOutcome
 from holdfast.temporal.commands import Carrier, Shared
 from holdfast.temporal.failures import carry, carry_error
 from holdfast.temporal.interceptors import sending
+from holdfast.temporal.locks import token_of
 from holdfast.temporal.own import (
     NAME,
     Carried,
@@ -63,10 +68,13 @@ from holdfast.temporal.own import (
     read_carried,
     read_memo,
     read_note,
+    read_past,
     read_pausing,
+    write_caught_up,
     write_note,
 )
 from holdfast.temporal.payloads import NOTHING, raw, raw_arguments, read_arguments
+from holdfast.temporal.repeating import SETTLING, answered_in, mark, repeat, with_tokens
 from holdfast.temporal.runtime import StorelessRuntime, TemporalRuntime
 
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -81,8 +89,7 @@ PAUSE: Final = "holdfast:pause"
 """The signal that keeps a run from moving."""
 RESUME: Final = "holdfast:resume"
 
-_SETTLING: Final = (CompleteUpdate, ReleaseLock)
-"""What is carried out for a run that has ended, too."""
+_NOT_BEGUN: Final = "NotBegunError"
 _CLOSING: Final = (CompleteRun, FailRun, CancelRun, ContinueRun)
 
 
@@ -114,8 +121,11 @@ class Driver:
         self._drains = 0
         self._answered: set[str] = set()
         self._is_cancelled = False
-        self._begun = _started(info, self._note, read_arguments(values))
-        self.execution = GroupedExecution(
+        self._past = read_past(info.headers)
+        self._begun = _started(info, self._note, read_arguments(values)) if self._past is None else self._past.started
+        self._is_begun = self._past is None
+        """Its past lies behind it."""
+        self.execution = BatchedExecution(
             definition,
             DeterminismGuard(),
             self._open_fan_out,
@@ -124,7 +134,7 @@ class Driver:
         if shared.sign is not None:
             self.execution.runtime.sign = shared.sign
         self.execution.runtime.callbacks.update(self._note.callbacks)
-        self._carrier = Carrier(self.execution, self._begun.execution, self._put, self._say, shared)
+        self._carrier = Carrier(self.execution, self._begun.execution, self._put, self._say, shared, self._begun.keys)
         for name, text in read_carried(info.headers).signals:
             self._inbox.append(SignalReceived(0.0, -1, name, text.encode(), ""))
 
@@ -135,17 +145,44 @@ class Driver:
             CarriedError: it failed.
             asyncio.CancelledError: it was cancelled, or leaves memory.
         """
-        told: list[InputEvent] = [self._begun, *self._inbox]
-        self._inbox = []
         try:
-            while (end := self._drain(told)) is None:
-                told = await self._next()
+            if self._past is None:
+                told, self._inbox = [self._begun, *self._inbox], []
+                end = self._drain(told)
+            else:
+                end = await self._repeat(self._past)
+            while end is None:
+                end = self._drain(await self._next())
             # Whoever waits for an update's answer is told before the run ends, and what it has sent is on its way.
             await self._wait(lambda: workflow.all_handlers_finished() and self._carrier.is_settled)
         except BaseException:
             self.execution.evict()
             raise
         return self._end(end)  # it stays in memory, and answers queries
+
+    async def _repeat(self, past: Past) -> Any:
+        """Repeat what was recorded elsewhere; return the command that ends the run, or None. Raises DivergenceError."""
+        tokens: list[int] = []
+        for lock in past.locks:  # one after the other, as the other run took them
+            asked = self._carrier.places.hold(AcquireLock(lock.step, lock.name, lock.slots))
+            await self._wait(asked.done)
+            tokens.append(token_of(asked))
+        self._carrier.fan_outs.keep({step: RecordedOutcomes(each) for step, each in past.outcomes.items()})
+        events = with_tokens(past, tokens)
+        repeated = repeat(self.execution, past, events)
+        self._drains = len(events)
+        self._answered |= answered_in(events)
+        workflow.upsert_memo({PAST: RawValue(write_caught_up(repeated.note))})
+        for command in (*repeated.going_on, *repeated.commands):
+            match command:
+                case MarkPatch():
+                    mark(command)
+                case StartTimer():
+                    self._carrier.go_on_with_timer(command)
+                case _:
+                    self._carrier.carry_out(command)
+        self._is_begun = True
+        return repeated.end
 
     async def _next(self) -> list[InputEvent]:
         await self._wait(self._is_due)
@@ -189,7 +226,7 @@ class Driver:
         for each in issued:
             if isinstance(each.command, _CLOSING):
                 end = each.command
-            elif id(each) not in taken_back or isinstance(each.command, _SETTLING):
+            elif id(each) not in taken_back or isinstance(each.command, SETTLING):
                 # What is still under way when the run ends, Temporal ends by itself.
                 self._carrier.carry_out(each.command)
         return end
@@ -221,6 +258,7 @@ class Driver:
             attributes=self._note.attributes,
         )
         memo = {**workflow.info().raw_memo, NAME: write_note(note)}
+        memo.pop(PAST, None)
         with sending(carried):
             workflow.continue_as_new(
                 args=raw_arguments(input), memo={name: RawValue(payload) for name, payload in memo.items()}
@@ -250,6 +288,8 @@ class Driver:
         """Answer a query. Raises CarriedError."""
         if name == WAITING:
             return raw(msgspec.json.encode(Waiting(self.execution.awaited, self.execution.where())))
+        if not self._is_begun:
+            raise carry(Failure(_NOT_BEGUN, f"{_NOT_BEGUN}: the run waits for the locks that it was forked with"))
         try:
             return raw(self.execution.query(name, read_arguments(values)))
         except Exception as error:  # noqa: BLE001 - whatever the user's handler raises is the answer
@@ -266,6 +306,10 @@ class Driver:
             if answer.name in self._answered:
                 raise carry_error(CallbackGoneError("it was answered before"))
             return
+        if self._is_begun:
+            self._validate(name, values)
+
+    def _validate(self, name: str, values: Sequence[RawValue]) -> None:
         self.execution.make_instance(self._begun)
         try:
             self.execution.validate(name, read_arguments(values))
@@ -282,6 +326,9 @@ class Driver:
             self._answered.add(answered.name)
             self._put(SignalReceived(0.0, -1, answered.name, bytes(answered.input), answered.name))
             return NOTHING
+        if not self._is_begun:  # nobody could ask its code
+            await workflow.wait_condition(lambda: self._is_begun)
+            self._validate(name, values)
         info = workflow.current_update_info()
         assert info is not None
         answer = self._carrier.expect_answer(info.id)

@@ -13,7 +13,9 @@ import asyncio
 import base64
 import contextlib
 import copy
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, NoReturn
 from uuid import uuid4
@@ -38,12 +40,14 @@ from temporalio.exceptions import FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast.client import BULK_RUNS_MAX, meant
+from holdfast.engine import ForkPlan
 from holdfast.errors import (
     HoldfastError,
     NoOrchestratorError,
     NotOnEngineError,
     QueryError,
     RunClosedError,
+    RunConflictError,
     RunNotFoundError,
     RunStateError,
     StoreError,
@@ -52,7 +56,7 @@ from holdfast.errors import (
     UpdateRejectedError,
 )
 from holdfast.history import Failure, History, check_identifier
-from holdfast.history.temporal import from_temporal
+from holdfast.history.temporal import PINNED, Past, from_temporal
 from holdfast.ports.engine import (
     Begin,
     BulkPage,
@@ -90,6 +94,7 @@ from holdfast.temporal.driver import ANSWER, PAUSE, REJECTED, RESUME
 from holdfast.temporal.explaining import explain_run
 from holdfast.temporal.failures import error_of, read_failure, unavailable
 from holdfast.temporal.fitting import with_fit
+from holdfast.temporal.forking import past_of, plan_fork, plan_move, start_of
 from holdfast.temporal.own import Answer, Pausing, read_note, write_told
 from holdfast.temporal.payloads import NULL, raw_arguments, read_payload, write_payloads
 from holdfast.temporal.records import number_of, record_of, search_of
@@ -153,18 +158,28 @@ class TemporalEngine:
         return [each for each in results if not isinstance(each, BaseException)]
 
     async def start_next(
-        self, request: StartRequest, policy: IdPolicy, signal: StartSignal | None = None, named: str = ""
+        self,
+        request: StartRequest,
+        policy: IdPolicy,
+        signal: StartSignal | None = None,
+        named: str = "",
+        *,
+        past: Past | None = None,
+        first: BeginExecution = FIRST,
     ) -> Started:
-        """Start a run, or its next execution. See `Engine.start_next`; what is `named` alike again is one start."""
+        """Start a run, or its next execution. See `Engine.start_next`; what is `named` alike again is one start.
+
+        With a `past` it goes on where that ends. `first` says which execution it is where there is no run with its id.
+        """
         check_identifier(request.run_id, "the run id")
         check_identifier(request.workflow, "the name of the workflow")
-        begin: BeginExecution | RunRecord = FIRST
+        begin: BeginExecution | RunRecord = first
         for _ in range(OVERTAKEN_MAX):
             if isinstance(begin, RunRecord):
                 if signal is not None:
                     await self.signal(begin.run_id, signal.name, signal.body, signal.operation_id)
                 return Started(begin.execution_id, begin.execution, created=False, status=begin.status)
-            written = write_start(request, begin, self._client.namespace, self._identity)
+            written = write_start(request, begin, self._client.namespace, self._identity, past)
             written.request_id = named if signal is None and named else written.request_id
             try:
                 answer = await self._start(written, signal)
@@ -476,8 +491,56 @@ class TemporalEngine:
                 await self.resume(run_id)
 
     async def fork(self, request: ForkRequest) -> Forked:
-        """Refuse. See `Engine.fork`."""
-        raise NotOnEngineError(f"fork (of {request.run_id})", ENGINE)
+        """Start a run that begins with what another one recorded. See `Engine.fork`.
+
+        Locks that the other run held at the cut are asked for by the new one, for as long as it takes.
+        """
+        check_identifier(request.new_id, "the run id of the fork")
+        queue = (await self._described(request.run_id)).workflow_execution_info.task_queue
+        source = await self.recorded(request.run_id)
+        plan = plan_fork(request, source)
+        past = past_of(plan, source.outcomes)
+        pin = past.started.code_version if queue.startswith(PINNED) else ""
+        started = await self.start_next(start_of(past, pin), IdPolicy(), past=past)
+        return Forked(request.new_id, started.created, plan.recorded, plan.again, plan.keys)
+
+    # --- Runs that come from the embedded engine -------------------------------------------------------------------
+
+    def past_of(self, source: History, record: RunRecord) -> Past:
+        """Return what a run would begin with that comes from the embedded engine. Raises ForkError: it cannot."""
+        return past_of(plan_move(source, record), source.outcomes)
+
+    async def has_another(self, record: RunRecord) -> bool:
+        """Say whether there is a run with a run's id that has not come from it."""
+        try:
+            execution = (await self._described(record.run_id)).workflow_execution_info.execution
+        except RunNotFoundError:
+            return False
+        while True:
+            note = read_note((await self._describe(execution)).workflow_execution_info.memo.fields)
+            if note.forked_from == record.execution:
+                return False
+            if not note.before:
+                return True
+            execution = WorkflowExecution(workflow_id=record.run_id, run_id=note.before)
+
+    async def take_over(self, source: History, record: RunRecord) -> ForkPlan:
+        """Let a run go on here that has ended on the embedded engine; again, it does so once.
+
+        Raises:
+            ForkError: it cannot.
+            RunConflictError: there is another run with its id.
+        """
+        plan = plan_move(source, record)
+        past = past_of(plan, source.outcomes)
+        number = record.execution.removeprefix(f"{record.run_id}@")
+        first = replace(FIRST, number=int(number) if number != record.execution else 1)
+        timeout = max(past.started.deadline - time.time(), 1.0) if past.started.deadline else 0.0
+        request = start_of(past, record.pin, timeout=timeout, starts_at=record.starts_at)
+        started = await self.start_next(request, IdPolicy(), named=f"move {record.execution}", past=past, first=first)
+        if not started.created and await self.has_another(record):
+            raise RunConflictError(record.run_id, "run on the cluster")
+        return plan
 
     async def history(self, run_id: str, after: int = 0) -> list[RecordedEvent]:
         """Return an execution's events as ours. See `Engine.history`."""

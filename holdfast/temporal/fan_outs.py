@@ -26,6 +26,7 @@ from temporalio.common import RawValue
 
 from holdfast.history import Failure, FanOutCompleted, InputEvent, StartFanOut
 from holdfast.history.temporal import digest_of
+from holdfast.ports.runtime import FanOutOutcome
 from holdfast.temporal.failures import failure_of
 from holdfast.temporal.mapping import Chunk, Done, Item, decode_end, encode
 from holdfast.temporal.payloads import read_payload
@@ -95,7 +96,7 @@ class FanOuts:
         self._waiting: deque[tuple[_FanOut, tuple[Item, ...]]] = deque()
         self._running = 0
         self._running_bytes = 0
-        self._completed: dict[str, KeptOutcomes] = {}
+        self._completed: dict[str, FanOutOutcome] = {}
 
     def start(self, command: StartFanOut) -> None:
         """Begin a fan-out."""
@@ -110,7 +111,11 @@ class FanOuts:
             self._stop(fan_out)
             self._fill()
 
-    def open(self, step: str, _: FanOutCompleted) -> KeptOutcomes:
+    def keep(self, outcomes: Mapping[str, FanOutOutcome]) -> None:
+        """Know the outcomes of fan-outs that were over before the run began, by step."""
+        self._completed |= outcomes
+
+    def open(self, step: str, _: FanOutCompleted) -> FanOutOutcome:
         """Return the outcomes of a fan-out that is over, once."""
         return self._completed.pop(step)
 

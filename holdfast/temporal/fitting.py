@@ -20,6 +20,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from holdfast.errors import DivergenceError
 from holdfast.ports.operations import PARKED, RUNNING, RunRecord
 from holdfast.temporal.failures import unavailable
 
@@ -47,7 +48,11 @@ async def with_fit(client: Client, record: RunRecord, described: DescribeWorkflo
             break
         if each.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
             failed = each.workflow_task_failed_event_attributes
-            if failed.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR:
+            kind = failed.failure.application_failure_info.type  # ours is about the past of a fork
+            if (
+                failed.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
+                or kind == DivergenceError.__name__
+            ):
                 return replace(record, status=PARKED, parked=f"DIVERGED {failed.failure.message[:REASON_CHARS_MAX]}")
             break
     return record

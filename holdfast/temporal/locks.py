@@ -60,6 +60,11 @@ class Leaving(msgspec.Struct, frozen=True):
     step: str
 
 
+def token_of(handle: asyncio.Future[RawValue]) -> int:
+    """Return the fencing token of a place that was given."""
+    return msgspec.json.decode(read_payload(handle.result().payload), type=int)
+
+
 class Places:
     """The places of one execution."""
 
@@ -82,6 +87,13 @@ class Places:
         self._asked[command.step] = handle
         handle.add_done_callback(partial(self._granted, command.step))
 
+    def hold(self, command: AcquireLock) -> asyncio.Future[RawValue]:
+        """Ask for a place that the run's code holds already: it was forked where it did. See `token_of`."""
+        handle = self._asked[command.step] = self._begin(
+            LOCK, command.step, Asking(self._execution, command.name, command.slots)
+        )
+        return handle
+
     def leave(self, command: ReleaseLock) -> None:
         """Give a place back, or leave the line."""
         self.leaving += 1
@@ -95,7 +107,7 @@ class Places:
     def _granted(self, step: str, handle: asyncio.Future[RawValue]) -> None:
         # It can only fail where it was cancelled: it is tried for ever.
         if step in self._asked and not handle.cancelled() and handle.exception() is None:
-            self._put(LockGranted(0.0, -1, step, msgspec.json.decode(read_payload(handle.result().payload), type=int)))
+            self._put(LockGranted(0.0, -1, step, token_of(handle)))
 
     def _stopped(self, command: ReleaseLock, asked: asyncio.Future[RawValue]) -> None:
         if asked.cancelled():  # it had not begun, or the run leaves memory

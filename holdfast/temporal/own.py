@@ -18,6 +18,7 @@ import msgspec
 from temporalio.api.common.v1 import Payload
 
 from holdfast.history import TaskOptions
+from holdfast.history.temporal import PAST, PAST_ENCODING, CaughtUp, Past, pack_past, unpack_past
 from holdfast.temporal.payloads import read_payload, write_payload
 
 NAME: Final = "holdfast"
@@ -51,6 +52,8 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """Seeds `random()` and `uuid4()` in a run that was recorded elsewhere; 0 where Temporal's run id does."""
     callbacks: dict[str, str] = msgspec.field(default_factory=dict)
     """URLs that its callbacks have, by step, in a run that was recorded elsewhere."""
+    forked_from: str = ""
+    """The execution with whose history it began; empty for none."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -114,7 +117,7 @@ def read_memo(memo: Mapping[str, Payload]) -> dict[str, str]:
     return {
         name: msgspec.json.decode(payload.data, type=str)
         for name, payload in memo.items()
-        if name not in {NAME, OPENED} and payload.data[:1] == b'"'
+        if name not in {NAME, OPENED, PAST} and payload.data[:1] == b'"'
     }
 
 
@@ -165,6 +168,22 @@ def write_header(value: Call | Carried) -> dict[str, Payload]:
 def write_told(operation_id: str) -> dict[str, Payload]:
     """Return the headers of a signal."""
     return {TOLD: write_payload(msgspec.json.encode(operation_id))}
+
+
+def write_past(past: Past) -> dict[str, Payload]:
+    """Return the header of a run that begins with a past."""
+    return {PAST: Payload(metadata={"encoding": PAST_ENCODING.encode()}, data=pack_past(past))}
+
+
+def read_past(headers: Mapping[str, Payload]) -> Past | None:
+    """Return the past that a run begins with; None where it has none. Raises HistoryError."""
+    payload = headers.get(PAST)
+    return None if payload is None else unpack_past(payload.data)
+
+
+def write_caught_up(note: CaughtUp) -> Payload:
+    """Return a memo field."""
+    return write_payload(msgspec.json.encode(note))
 
 
 def read_call(headers: Mapping[str, Payload]) -> Call | None:

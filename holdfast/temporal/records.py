@@ -59,6 +59,7 @@ def record_of(info: WorkflowExecutionInfo, outcome: Outcome | None = None) -> Ru
         paused_at=note.paused_at or None,
         memo=encode_memo(read_memo(info.memo.fields)),
         attributes=note.attributes,
+        forked_from=note.forked_from,
         starts_at=begins if not closed and begins > begun and begins > datetime.now(UTC).timestamp() else 0.0,
     )
 

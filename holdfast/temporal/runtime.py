@@ -27,12 +27,14 @@ ENGINE: Final = "Temporal"
 class TemporalRuntime(Runtime):
     """The way out of code that runs on Temporal. See `holdfast.ports.runtime.WorkflowRuntime`."""
 
-    __slots__ = ("_host",)
+    __slots__ = ("_host", "repeats")
 
     def __init__(self, *parts: Any) -> None:
         """Begin on Temporal's event loop, which is running."""
         super().__init__(*parts)
         self._host = asyncio.get_running_loop()
+        self.repeats = False
+        """Whether the code repeats a past that it begins with: then that has the marks of patches."""
 
     def issue_task(
         self, name: str, payload: bytes, options: TaskOptions, key: str | None, decode: Callable[[bytes], Any]
@@ -44,6 +46,8 @@ class TemporalRuntime(Runtime):
 
     def patched(self, patch_id: str, *, deprecated: bool = False) -> bool:
         """Say whether the changed code path is to be taken: Temporal keeps the marks. See `WorkflowRuntime`."""
+        if self.repeats:
+            return super().patched(patch_id, deprecated=deprecated)
         answer = self.patches.known(patch_id)
         if answer is None:
             self._steps.check(f"be the first to ask patched({patch_id!r})")
@@ -72,7 +76,7 @@ class StorelessRuntime(TemporalRuntime):
 
     def acquire_lock(self, name: str, slots: int) -> asyncio.Future[int]:
         """Refuse. See `WorkflowRuntime`."""
-        if not self._is_replaying:
+        if not self.repeats and not self._is_replaying:
             _refuse("lock or semaphore without a store")
         return super().acquire_lock(name, slots)
 

@@ -23,7 +23,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.service import RPCError
 
 from holdfast.errors import NotOnEngineError, RunConflictError
-from holdfast.history.temporal import QUEUE, pinned_queue_of
+from holdfast.history.temporal import QUEUE, Past, pinned_queue_of
 from holdfast.ports.engine import StartRequest
 from holdfast.ports.operations import (
     ALLOW_DUPLICATE,
@@ -38,7 +38,7 @@ from holdfast.ports.operations import (
     StartSignal,
 )
 from holdfast.temporal.attributes import write_attributes
-from holdfast.temporal.own import Note, digest_of, write_memo, write_told
+from holdfast.temporal.own import Note, digest_of, write_memo, write_past, write_told
 from holdfast.temporal.payloads import write_payloads
 from holdfast.temporal.runtime import ENGINE
 
@@ -110,8 +110,10 @@ def decide_start(request: StartRequest, policy: IdPolicy, existing: Existing) ->
             raise RunConflictError(request.run_id, record.status)
 
 
-def write_start(request: StartRequest, begin: Begin, namespace: str, identity: str) -> StartWorkflowExecutionRequest:
-    """Return the request for an execution.
+def write_start(
+    request: StartRequest, begin: Begin, namespace: str, identity: str, past: Past | None = None
+) -> StartWorkflowExecutionRequest:
+    """Return the request for an execution, which may begin with a past.
 
     Raises:
         NotOnEngineError: it begins with something that Temporal does not have.
@@ -137,10 +139,13 @@ def write_start(request: StartRequest, begin: Begin, namespace: str, identity: s
                     request.code_version,
                     begin.before,
                     attributes=request.attributes,
+                    forked_from=past.started.forked_from if past is not None else "",
                 ),
             )
         ),
     )
+    if past is not None:
+        written.header.CopyFrom(Header(fields=write_past(past)))
     if request.attributes:
         written.search_attributes.CopyFrom(write_attributes(request.attributes))
     if request.timeout:

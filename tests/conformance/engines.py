@@ -28,7 +28,6 @@ LEANING = frozenset({"locks", "messages", "timers", "versions"})
 KILLED_ON_POSTGRES = frozenset({"a_run_continues_as_new_with_its_mail", "a_childs_failure_is_its_parents_to_catch"})
 """Those whose stack is killed there every time."""
 ABSENT_ON_TEMPORAL: Mapping[str, str] = {
-    "a_fork_repeats_nothing_that_was_recorded": "fork",
     "timers_fire_in_their_order": "one drain for each input: these timers fire together, and the tasks after them race",
 }
 """Scenarios that need what there is not on Temporal, each with what that is. See docs/how-to/temporal.md."""
@@ -37,6 +36,7 @@ SHORT_ON_TEMPORAL = frozenset(
         "a_callback_is_answered_once",
         "a_cancelled_run_cleans_up",
         "a_failing_member_ends_its_group",
+        "a_fork_repeats_nothing_that_was_recorded",
         "a_lock_is_given_back_on_any_end",
         "a_patch_is_answered_once",
         "a_paused_run_does_not_move",

@@ -18,6 +18,7 @@ from holdfast.history.events import Attempt
 from holdfast.history.temporal.mapping import FanOutRead
 from holdfast.history.temporal.notes import RunNote
 from holdfast.history.temporal.records import Record
+from holdfast.history.temporal.repeated import Repetition
 
 _OUR_STEP: Final = re.compile(r"(?P<name>.+)(#(?P<number>[1-9]\d{0,8})|\[.*\])", re.DOTALL)
 
@@ -48,6 +49,8 @@ class Course:
         """Step and items of each chunk, by the number of the event that began it."""
         self.places: dict[str, str] = {}
         """Names of locks, by the step that waits for it or holds it."""
+        self.past: Repetition | None = None
+        """What the run begins with that another one recorded; None for nothing."""
         self.answers: set[str] = set()
         """Updates that are the answer to a callback."""
         self._counts: dict[str, int] = {}
@@ -74,6 +77,20 @@ class Course:
             raise HistoryError(f"a second {step!r}", record.where)
         self._names.add(step)
         self._steps[record.number] = step
+
+    def remember(self, step: str) -> None:
+        """Know a step that its name was given elsewhere."""
+        self._names.add(step)
+        ours = _OUR_STEP.fullmatch(step)
+        if ours is not None and ours["number"]:
+            self._counts[ours["name"]] = max(self._counts.get(ours["name"], 0), int(ours["number"]))
+
+    def goes_on(self, step: str, record: Record) -> bool:
+        """Let a step's events here begin with this one; say whether it is one of the run's past."""
+        self._steps[record.number] = step
+        is_old = step in self._names
+        self.remember(step)
+        return is_old
 
     def begun(self, record: Record, member: str, *kinds: str) -> int:
         """Return the number of an earlier event of one of these kinds, which a member names."""

@@ -38,10 +38,14 @@ class _Leaving(msgspec.Struct):
 _Said = TypeVar("_Said", _Asking, _Leaving)
 
 
-def scheduled(course: Course, record: Record) -> LockRequested:
-    """Read that the code wants a place."""
+def scheduled(course: Course, record: Record) -> LockRequested | None:
+    """Read that the code wants a place; one that it was forked with was asked for in its past."""
     asking = _read(record, _Asking)
     step = record.members.needed_text("activityId")
+    if course.past is not None and not course.past.is_over and course.past.holds(step):
+        course.goes_on(step, record)
+        course.places[step] = asking.name
+        return None
     course.claim(step, record)
     course.places[step] = asking.name
     return LockRequested(record.time, 0, 0, step, asking.name, asking.slots)
@@ -54,6 +58,9 @@ def completed(course: Course, record: Record, number: int) -> LockGranted | None
         token = msgspec.json.decode(read_arguments(record.members.get("result"), record.where), type=int)
     except msgspec.MsgspecError:
         raise HistoryError("the token of a lock is no whole number", record.where) from None
+    if course.past is not None and not course.past.is_over and course.past.holds(step):
+        course.past.hold(step, token)
+        return None
     return LockGranted(record.time, 0, step, token) if step in course.places else None
 
 

@@ -56,7 +56,11 @@ def local_outcome(course: Course, record: Record) -> LocalOutcome | None:
     data = _details(details.get(LOCAL_DETAILS), LOCAL_DETAILS, where)
     if data.get("backoff") is not None:
         return None
-    step = course.begin(NAME, data.text("activityId"), record)
+    step = data.text("activityId")
+    if course.past is not None and step in course.past.requested:
+        course.goes_on(step, record)
+    else:
+        step = course.begin(NAME, step, record)
     activation = data.number("activationIndex") if "activationIndex" in data else None
     time = data.moment("completeTime") if "completeTime" in data else 0.0
     event: SideEffectRecorded | SideEffectCancelled

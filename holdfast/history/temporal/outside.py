@@ -37,8 +37,10 @@ from holdfast.history.temporal.notes import (
     read_note,
     read_texts,
 )
+from holdfast.history.temporal.past import PAST, CaughtUp, read_past
 from holdfast.history.temporal.payloads import read_arguments, read_payload
 from holdfast.history.temporal.records import Record
+from holdfast.history.temporal.repeated import Repetition
 from holdfast.history.temporal.search import OWN_PREFIX, read_attributes
 
 ENGINE: Final = "temporal"
@@ -60,6 +62,13 @@ def started(course: Course, record: Record) -> WorkflowStarted:
     note = read_note(memo, RunNote)
     course.is_ours = note is not None
     course.note = note = note or RunNote()
+    past = read_past(members.inner("header").inner("fields"))
+    if past is not None:
+        course.past = Repetition(past)
+        course.execution = past.started.execution
+        for step in course.past.steps:
+            course.remember(step)
+        return past.started
     name = members.inner("workflowType").needed_text("name")
     run_id = members.text("workflowId") or members.text("firstExecutionRunId") or run or name
     course.execution = execution_name(run_id, note.number)
@@ -152,6 +161,11 @@ def noted(course: Course, record: Record) -> CallbackOpened | AttributesSet | Ru
         opened = _decoded(text, OpenedNote, "a callback", record)
         course.claim(opened.step, record)
         return CallbackOpened(record.time, 0, 0, opened.step, opened.url)
+    if course.past is not None and PAST in fields:
+        course.past.end(
+            _decoded(read_payload(fields.get(PAST), record.where), CaughtUp, "a past", record), record.number
+        )
+        return None
     note = read_note(fields, RunNote) if course.is_ours else None
     if note is None:
         return None
@@ -160,9 +174,17 @@ def noted(course: Course, record: Record) -> CallbackOpened | AttributesSet | Ru
         return AttributesSet(record.time, 0, 0, _changes(before.attributes, note.attributes))
     if not note.parked or note.paused_at != before.paused_at:
         return None
+    if course.past is not None and course.past.parked:
+        course.parked.append(course.past.parked.popleft())
+        return None
     step = course.begin(PARK, "", record)
     course.parked.append(step)
     return RunParked(record.time, 0, 0, step, note.parked)
+
+
+def ends_past(record: Record) -> bool:
+    """Say whether a run notes in its memo that it has repeated the past that it began with."""
+    return record.kind == "WorkflowPropertiesModified" and PAST in record.members.inner("upsertedMemo").inner("fields")
 
 
 def _is_found_anew(course: Course, record: Record) -> bool:
@@ -179,7 +201,7 @@ def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, s
     return {name: after.get(name, "") for name in {**before, **after} if after.get(name) != before.get(name)}
 
 
-_Kind = TypeVar("_Kind", OpenedNote, AnswerNote)
+_Kind = TypeVar("_Kind", OpenedNote, AnswerNote, CaughtUp)
 
 
 def _decoded(text: bytes, kind: type[_Kind], what: str, record: Record) -> _Kind:

@@ -53,7 +53,9 @@ from holdfast.history.events import (
 from holdfast.history.temporal import activities, children, ends, markers, messages, outside, timers
 from holdfast.history.temporal.course import Course
 from holdfast.history.temporal.notes import PAUSE, RESUME
+from holdfast.history.temporal.outside import ends_past
 from holdfast.history.temporal.records import Record, read_records
+from holdfast.history.temporal.repeated import Repetition
 from holdfast.history.temporal.search import read_attributes
 from holdfast.history.temporal.telling import in_order
 from holdfast.history.transcript import History
@@ -132,9 +134,11 @@ class _Translation:
                 raise HistoryError(f"Holdfast has no words for {record.kind[:80]!r}", record.where)
         if self._waiting and not (self._is_paused and self._drains):
             self._drains.append(_Drain(records[-1].time, self._waiting))
-        history = _written(self._drains, self._end, is_ours=self._course.is_ours)
+        past = self._course.past
+        history = _written(self._drains, self._end, past, is_ours=self._course.is_ours)
         over = {step: each.outcomes for step, each in self._course.fan_outs.items() if not each.is_wanted}
-        return replace(history, outcomes={step: tuple(each.values()) for step, each in over.items()})
+        outcomes = {step: tuple(each.values()) for step, each in over.items()}
+        return replace(history, outcomes={**(past.past.outcomes if past is not None else {}), **outcomes})
 
     def _take(self, record: Record) -> None:
         """Take what reaches the code from outside."""
@@ -146,6 +150,8 @@ class _Translation:
                 self._waiting[self._fresh : self._fresh] = [(record, each) for each in outside.resumed(course, record)]
             return
         told = [_INPUTS[record.kind](course, record)]
+        if record.number == 1 and course.past is not None:
+            return  # it begins with what another run recorded
         if record.number == 1 and course.is_ours:
             told += outside.carried(record)
         self._waiting += [(record, each) for each in told if each is not None]
@@ -156,7 +162,7 @@ class _Translation:
         course = self._course
         self._waiting += [(each, outside.update_accepted(course, each)) for each in decisions if each.kind == _UPDATE]
         started = course.begun(task, "startedEventId", "WorkflowTaskStarted")
-        waits = self._is_paused and bool(self._drains)
+        waits = (self._is_paused and bool(self._drains)) or self._is_repeating(decisions)
         drains = [_Drain(self._records[started - 1].time, [] if waits else self._waiting)]
         if not waits:
             self._waiting = []
@@ -169,7 +175,8 @@ class _Translation:
                     _tell(drains, record, outcome)
             else:
                 made = _DECISIONS[record.kind](course, record)
-                if made is not None:
+                past = course.past
+                if made is not None and not (past is not None and past.takes(made, record.number)):
                     drains[-1].decisions.append((record, made))
         self._fresh = len(self._waiting)
         if not drains[0].inputs:
@@ -177,6 +184,11 @@ class _Translation:
                 self._decide_late(drains[0].decisions)
             del drains[0]  # a task that only answered queries, or only said that it was alive
         self._drains += drains
+
+    def _is_repeating(self, decisions: Sequence[Record]) -> bool:
+        """Say whether the run's past is not over in a workflow task: what came waits until it is."""
+        past = self._course.past
+        return past is not None and not past.is_over and not any(ends_past(each) for each in decisions)
 
     def _decide_late(self, decisions: Sequence[tuple[Record, DecisionEvent]]) -> None:
         """Take what the code had asked for before, when something of ours was in the way that no code hears of.
@@ -205,14 +217,18 @@ def _tell(drains: list[_Drain], record: Record, outcome: markers.LocalOutcome) -
 # --- Drains as events ----------------------------------------------------------------------------------------------
 
 
-def _written(drains: Sequence[_Drain], end: tuple[Record, AnyEvent] | None, *, is_ours: bool) -> History:
-    """Return drains as a history."""
-    _request_side_effects(drains)
+def _written(
+    drains: Sequence[_Drain], end: tuple[Record, AnyEvent] | None, past: Repetition | None, *, is_ours: bool
+) -> History:
+    """Return drains as a history, behind the past that the run begins with."""
+    _request_side_effects(drains, past)
     events: list[AnyEvent] = []
     sources: list[int] = []
     bounds: list[int] = []
     dues: dict[str, float] = {}
     decided = 0
+    if past is not None:
+        events, sources, bounds, dues, decided = past.events, past.sources, [*past.bounds], past.dues, past.issued
     for drain in drains:
         for record, event in _as_told(drain.inputs, dues) if is_ours else drain.inputs:
             event.time, event.issued = drain.time, decided
@@ -237,7 +253,8 @@ def _written(drains: Sequence[_Drain], end: tuple[Record, AnyEvent] | None, *, i
     if end is not None:
         events.append(end[1])
         sources.append(end[0].number)
-    return History(tuple(events), engine=ENGINE, drains=tuple(bounds), sources=tuple(sources))
+    singly = 0 if past is None else past.past.singly
+    return History(tuple(events), engine=ENGINE, drains=tuple(bounds), singly=singly, sources=tuple(sources))
 
 
 def _as_told(inputs: Sequence[tuple[Record, InputEvent]], dues: dict[str, float]) -> list[tuple[Record, InputEvent]]:
@@ -247,14 +264,19 @@ def _as_told(inputs: Sequence[tuple[Record, InputEvent]], dues: dict[str, float]
     return [(records[id(event)], event) for event in told]
 
 
-def _request_side_effects(drains: Sequence[_Drain]) -> None:
-    """Let each side effect be asked for in the drain before the one that it reaches the code in."""
+def _request_side_effects(drains: Sequence[_Drain], past: Repetition | None) -> None:
+    """Let each side effect be asked for in the drain before the one that it reaches the code in, or earlier."""
+    requested = frozenset() if past is None else past.requested
     for before, drain in pairwise(drains):
         for record, event in (*drain.inputs, *drain.decisions):
-            if isinstance(event, SideEffectRecorded | SideEffectCancelled):
+            if isinstance(event, SideEffectRecorded | SideEffectCancelled) and event.step not in requested:
                 before.decisions.append((record, SideEffectRequested(before.time, 0, 0, event.step)))
     for record, event in drains[0].inputs if drains else ():
-        if isinstance(event, SideEffectRecorded):
+        if not isinstance(event, SideEffectRecorded) or event.step in requested:
+            continue
+        if past is not None:
+            past.request(event.step, record.number)
+        else:
             raise HistoryError("a local activity ended before anything can have asked for it", record.where)
 
 

@@ -109,6 +109,7 @@ def write_capture(capture: History) -> bytes:
         exchanges=capture.exchanges,
         engine=capture.engine,
         drains=capture.drains,
+        singly=capture.singly,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from holdfast.authoring import DeterminismGuard, definition_of, signal, update, workflow
-from holdfast.engine import BatchedExecution, recover
+from holdfast.engine import BatchedExecution, decide_fork, recover
 from holdfast.errors import DivergenceError, HistoryError
 from holdfast.history import (
     AnyEvent,
@@ -212,3 +212,52 @@ def test_an_outcome_nobody_asked_for_is_an_error() -> None:
     stray = TaskCompleted(1000.0, 0, "fetch#9", b"1")
     with pytest.raises(HistoryError, match=r"outcome of fetch#9 .* did not ask for it"):
         replay(wordy, [START, stray], [2])
+
+
+TALK = [
+    START,
+    SignalReceived(1000.0, 0, "hear", b'"early"', "1"),
+    UpdateAccepted(1000.0, 0, "u", "ask", b'"why"'),
+    TaskScheduled(1000.0, 3, 0, "charge#1", "charge", b'"why"'),
+    TaskScheduled(1000.0, 3, 1, "fetch#1", "fetch", b'"a"'),
+    TaskCompleted(1001.0, 2, "charge#1", b"null"),
+    UpdateCompleted(1001.0, 6, 0, "u", b"4"),
+    SignalReceived(1002.0, 3, "hear", b'"late"', "2"),
+    TaskCompleted(1002.0, 3, "fetch#1", b'"A"'),
+    WorkflowCompleted(1002.0, 9, 0, b'["made","early","begun","why","late","fetched"]'),
+]
+
+
+@pytest.mark.parametrize("at", range(1, len(TALK)))
+def test_a_fork_of_such_a_history_goes_on_from_its_cut(at: int) -> None:
+    """Its code asks again for what is left out, in the places it had; and for nothing that is kept."""
+    plan = decide_fork(TALK, str(at), "fork", drains=(3, 6, 9))
+    kept = {each.step for each in plan.events if isinstance(each, TaskScheduled)}
+    again = {each.step for each in replay(Notes, plan.events, plan.drains) if hasattr(each, "step")}
+    assert not kept & again
+    if at >= 3:
+        assert kept | again >= {"charge#1", "fetch#1"}
+    inputs = [number for number, each in enumerate(plan.events, 1) if not hasattr(each, "cause")]
+    assert plan.drains[-1] == inputs[-1]
+    assert set(plan.drains) <= set(inputs)
+
+
+def test_what_the_embedded_engine_recorded_is_drained_input_by_input() -> None:
+    """Where it stands in front of a history, its commands have the places they had there, gaps and all."""
+    events = [
+        START,
+        TaskScheduled(1000.0, 1, 0, "fetch#1", "fetch", b'"a"'),
+        SignalReceived(1000.0, 1, "hear", b'"first"', "1"),
+        UpdateAccepted(1000.0, 1, "u", "ask", b'"why"'),
+        TaskScheduled(1000.0, 4, 0, "charge#1", "charge", b'"why"'),
+        TaskCompleted(1001.0, 2, "charge#1", b"null"),
+        TaskCompleted(1001.0, 2, "fetch#1", b'"A"'),
+        UpdateCompleted(1001.0, 7, 0, "u", b"4"),
+        WorkflowCompleted(1001.0, 7, 1, b'["made","begun","first","why","fetched"]'),
+    ]
+    execution = BatchedExecution(definition_of(Notes), DeterminismGuard(), lambda *_: pytest.fail("no fan-out here"))
+    execution.follow(events, [7], singly=5)
+    assert recover(execution, events) == []
+    execution.evict()
+    with pytest.raises(DivergenceError):
+        replay(Notes, events, [4, 7])
