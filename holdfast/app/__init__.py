@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.app.examining import Finding, examine_system
     from holdfast.app.holdfast import Client, Holdfast, run
     from holdfast.app.inbox import open_inbox
+    from holdfast.app.leaving import Leaving, Moved, leaving
     from holdfast.app.ledger import Ledger, heartbeat_monitor
     from holdfast.app.locks import lock, semaphore
     from holdfast.app.migrating import migrate_store, pending_migrations
@@ -40,7 +41,9 @@ _HOMES: Final[dict[str, str]] = {
     "Finding": "holdfast.app.examining",
     "Client": "holdfast.app.holdfast",
     "Holdfast": "holdfast.app.holdfast",
+    "Leaving": "holdfast.app.leaving",
     "Ledger": "holdfast.app.ledger",
+    "Moved": "holdfast.app.leaving",
     "ROLES": "holdfast.app.stack",
     "Serving": "holdfast.app.serving",
     "Settings": "holdfast.app.settings",
@@ -55,6 +58,7 @@ _HOMES: Final[dict[str, str]] = {
     "close_connections": "holdfast.app.connection",
     "export_to": "holdfast.app.moving",
     "examine_system": "holdfast.app.examining",
+    "leaving": "holdfast.app.leaving",
     "migrate_store": "holdfast.app.migrating",
     "misfits": "holdfast.app.on_temporal",
     "pending_migrations": "holdfast.app.migrating",
@@ -86,7 +90,9 @@ __all__ = [
     "Client",
     "Finding",
     "Holdfast",
+    "Leaving",
     "Ledger",
+    "Moved",
     "Serving",
     "Settings",
     "Stack",
@@ -102,6 +108,7 @@ __all__ = [
     "export_to",
     "heartbeat_monitor",
     "import_from",
+    "leaving",
     "load_codec",
     "load_settings",
     "lock",

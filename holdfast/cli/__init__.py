@@ -30,7 +30,7 @@ VERBS: Final = {
     "start": Verb("starting:start", WORK),
     "submit": Verb("starting:submit", WORK),
     "gather": Verb("gathering:gather", WORK),
-    "runs": Verb("operating:runs", WORK),
+    "runs": Verb("leaving:runs", WORK),
     "signal": Verb("messages:signal", WORK),
     "query": Verb("messages:query", WORK),
     "update": Verb("messages:update", WORK),

@@ -6,11 +6,11 @@ Must not know: how messages got into the inbox.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from holdfast.engine import Execution
 from holdfast.errors import HoldfastError
 from holdfast.history import (
     CancelRequested,
@@ -45,7 +45,15 @@ NOT_STARTED: Final = "NOT_STARTED"
 """How a child ended that could not begin: its id belongs to other work."""
 
 
-def decide_entry(row: InboxRow, execution: Execution) -> Input | WorkflowTerminated | None:
+class Standing(Protocol):
+    """What is under way in an execution."""
+
+    @property
+    def open(self) -> Mapping[str, Any]:
+        """Steps without an outcome, by name: whatever has the command that each was asked for with."""
+
+
+def decide_entry(row: InboxRow, execution: Standing) -> Input | WorkflowTerminated | None:
     """Return the fact that a message becomes; None when it is about something the code no longer waits for.
 
     Raises:
