@@ -130,12 +130,13 @@ def test_what_temporal_does_not_have_is_said_with_what_to_do(temporal_server: Te
             ("GET", "/v1/pools", None),
             ("GET", "/v1/workers", None),
             ("POST", "/v1/pools/default/pause", {}),
-            ("POST", "/v1/runs/paged/fork", {"at": "start"}),
             ("POST", "/v1/workflows/Order/runs?notify=https://example.com/x", 3),
         ):
             answer = await http.request(method, path, json=asked)
             assert (answer.status_code, answer.json()["code"]) == (501, "HF205"), answer.text
             assert "docs/how-to/temporal.md" in answer.json()["detail"]
+        forked = await http.post("/v1/runs/paged/fork", json={"at": "start", "id": "paged-fork"})
+        assert (forked.status_code, forked.json()["run"]["run_id"]) == (201, "paged-fork"), forked.text
         ready = (await http.get("/readyz")).json()
         assert ready["status"] == "ok"
         assert int(ready["checks"]["orchestrators"].removesuffix(" alive")) >= 1
