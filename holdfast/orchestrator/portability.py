@@ -56,7 +56,8 @@ class Portability:
                 remedy=f"Temporal has about {EVENTS_FOR_ONE} events for one here, and takes {EVENTS_MAX:,}: go on as a "
                 "new execution (continue_as_new) when run_info().should_continue_as_new says so.",
             )
-        for event in events:
+        begun = run.execution.runtime.started
+        for event in events if begun is None else (begun, *events):  # what it began with was written by somebody else
             for name in _PAYLOADS:
                 payload = getattr(event, name, None)
                 if isinstance(payload, bytes) and len(payload) > PAYLOAD_BYTES_MAX:

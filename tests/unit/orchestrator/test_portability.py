@@ -23,6 +23,21 @@ async def grow(sizes: list[int]) -> int:
     return sum([len(await copy("x", size)) for size in sizes])
 
 
+@workflow
+async def keep(text: str) -> int:
+    """Be started with a text."""
+    return len(text)
+
+
+def test_a_run_that_begins_with_too_much_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its input was written before this process had it."""
+    store = f"sqlite:///{tmp_path}/holdfast.db"
+    text = "x" * portability.PAYLOAD_BYTES_MAX
+    with caplog.at_level(logging.WARNING), Holdfast([], store, definitions=[keep], tune_gc=False, portable=True) as app:
+        assert app.start(keep, text, id="k-1").result(timeout=30) == len(text)
+    assert caplog.text.count("has a payload that Temporal would refuse") == 1
+
+
 @pytest.mark.parametrize(
     ("portable", "sizes", "warned"),
     [
