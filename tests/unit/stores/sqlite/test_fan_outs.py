@@ -468,4 +468,4 @@ class FanOut(RuleBasedStateMachine):
 
 
 TestFanOut = FanOut.TestCase
-TestFanOut.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestFanOut.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)

@@ -391,4 +391,4 @@ class Lines(RuleBasedStateMachine):
 
 
 TestLines = Lines.TestCase
-TestLines.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestLines.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
