@@ -105,6 +105,13 @@ class Desk:
         """Runs the store's statements, on the connection that writes."""
         return FileReader(self.connection, load("holdfast.stores.sqlite"))
 
+    def due(self) -> float | None:
+        """Return when the next timer, delayed task or chunk, or place in a line is due; members have longer leases."""
+        row = self.reader.row("next_wake", (self.now,))
+        assert row is not None
+        timer, _lease, *others, _has_prefixes = row
+        return min((time for time in (timer, *others) if time is not None), default=None)
+
     def do(self, operation: Any, member: Membership | None = None) -> Any:
         """Carry out an operation; return its result, or the error that is its result.
 

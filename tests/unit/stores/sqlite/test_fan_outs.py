@@ -176,7 +176,7 @@ def test_items_to_be_tried_again_leave_their_chunk(desk: Desk) -> None:
     record(desk, member, chunk, [0], retry=(1, 3, 0), retry_at=desk.now + 5)
     assert TASKS in desk.rings
     assert claim(desk, member) == []
-    assert chunks.next_wake(desk.reader, desk.now) == desk.now + 5
+    assert desk.due() == desk.now + 5
     assert record(desk, member, chunk, [2]) == ChunkState(wanted=True)
     desk.now += 5
     (again,) = claim(desk, member)
@@ -241,7 +241,7 @@ def test_poison_parks_its_run_until_it_is_resumed(desk: Desk) -> None:
     assert "map#1" in desk.ask(desk.store.run("r")).parked
     member = desk.join()
     assert claim(desk, member) == []
-    assert chunks.next_wake(desk.reader, desk.now) is None
+    assert desk.due() is None
     assert desk.do(Resume("r")) is True
     assert TASKS in desk.rings
     (again,) = claim(desk, member)

@@ -176,12 +176,12 @@ def test_a_sweep_grants_what_expired(desk: Desk) -> None:
     lease(desk, "script")
     lease(desk, "other", name="b", seconds=20)
     desk.append(run, lock=(wanted(),))
-    assert locks.next_wake(desk.reader, desk.now) == desk.now + 10
+    assert desk.due() == desk.now + 10
     assert expire(desk) == 0
     desk.now += 10
     assert expire(desk) == 1
     assert len(grants(desk, run)) == 1
-    assert locks.next_wake(desk.reader, desk.now) == desk.now + 10
+    assert desk.due() == desk.now + 10
 
 
 def test_a_lock_is_broken_by_force(desk: Desk) -> None:

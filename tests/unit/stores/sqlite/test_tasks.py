@@ -28,7 +28,6 @@ from holdfast.ports.operations import (
     ReleaseTasks,
     RetryTask,
 )
-from holdfast.stores.sql import tasks
 from tests.unit.stores.sqlite.desk import Desk, desk_at
 
 
@@ -48,11 +47,6 @@ def queued(step: str, **changes: Any) -> QueueTask:
 def claim(desk: Desk, member: Membership, limit: int = 10, names: tuple[str, ...] = ("fetch",)) -> list[ClaimedTask]:
     """Claim from the default pool."""
     return list(desk.do(ClaimTasks(pools=(("default", limit),), tasks=names), member))
-
-
-def due(desk: Desk) -> float | None:
-    """Return when the next row becomes ready."""
-    return tasks.next_wake(desk.reader, desk.now)
 
 
 def steps(claimed: list[ClaimedTask]) -> list[str]:
@@ -97,13 +91,13 @@ def test_a_delayed_row_is_claimed_when_its_time_has_come(desk: Desk) -> None:
     run, member = desk.run("r"), desk.join()
     desk.append(run, queue=(queued("a", visible_at=desk.now + 5), queued("b", visible_at=desk.now + 2)))
     assert claim(desk, member) == []
-    assert due(desk) == desk.now + 2
+    assert desk.due() == desk.now + 2
     desk.now += 2
-    assert due(desk) == desk.now + 3
+    assert desk.due() == desk.now + 3
     assert steps(claim(desk, member)) == ["b"]
     desk.now += 3
     assert steps(claim(desk, member)) == ["a"]
-    assert due(desk) is None
+    assert desk.due() is None
 
 
 def test_looking_in_vain_writes_nothing(desk: Desk) -> None:
@@ -417,7 +411,7 @@ class Queue(RuleBasedStateMachine):
         expected = sum(row["at"] <= desk.now for row in claimable), len(self.queued) - len(claimable)
         assert loads.get("default", (0, 0)) == expected
         later = [row["at"] for row in claimable if row["at"] > desk.now]
-        assert due(desk) == min(later, default=None)
+        assert desk.due() == min(later, default=None)
 
 
 TestQueue = Queue.TestCase
