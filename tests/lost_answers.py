@@ -243,8 +243,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         assert reason, "say why"
         _undisturbed.set()
         os.environ.pop(VARIABLE, None)
-    elif told:
-        _undisturbed.clear()
+        return
+    _undisturbed.clear()
+    if told:
         os.environ[VARIABLE] = told
 
 
