@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from holdfast.app.encryption import load_codec
 from holdfast.app.engine_address import TemporalAddress, engine_address
 from holdfast.app.settings import Settings
 from holdfast.app.surroundings import Runner, Surroundings
@@ -41,7 +42,7 @@ async def connect(settings: Settings, address: TemporalAddress) -> TemporalConne
     Raises:
         MissingExtraError: Temporal's SDK is not installed.
         StoreError: the cluster does not answer.
-        SettingsError: the API key cannot be read.
+        SettingsError: the API key, or a key for payloads, cannot be read.
     """
     try:
         # Imported here, so that who does not use it need not have it.
@@ -56,6 +57,7 @@ async def connect(settings: Settings, address: TemporalAddress) -> TemporalConne
         address.namespace,
         tls=settings.temporal_tls or bool(key),
         api_key=read_reference(key, "temporal_api_key", "API key of Temporal") if key else "",
+        codec=load_codec(settings.encryption_keys),
     )
 
 
@@ -85,8 +87,6 @@ def misfits(settings: Settings, registry: Registry) -> Iterator[NotOnEngineError
             yield NotOnEngineError("debounce= or batch= of a webhook", ENGINE, f"webhook {webhook.name!r}")
     if settings.outboxes:
         yield NotOnEngineError("outbox", ENGINE)
-    if settings.encryption_keys:
-        yield NotOnEngineError("encryption of payloads", ENGINE)
 
 
 async def recorded_elsewhere(client: WorkflowClient, run_id: str) -> History:

@@ -20,8 +20,8 @@ from holdfast.errors import HistoryError
 from holdfast.history import FILE_PLACE, FORMAT, TRANSCRIPT_BYTES_MAX, Codec, History, decrypted, from_json
 from holdfast.history.temporal import from_temporal
 
-Dialect: TypeAlias = Callable[[bytes], History | None]
-"""Reads a file's content, or answers None: it is not written in this dialect."""
+Dialect: TypeAlias = Callable[[bytes, Codec | None], History | None]
+"""Reads a file's content, decrypting what is encrypted in it, or answers None: it is not written in this dialect."""
 
 FORMAT_FAMILY: Final = FORMAT.partition("/")[0] + "/"
 
@@ -32,7 +32,7 @@ class _Outline(msgspec.Struct):
     format: str = ""
 
 
-def read_holdfast(content: bytes) -> History | None:
+def read_holdfast(content: bytes, _: Codec | None = None) -> History | None:
     """Read what `holdfast runs export` and captures write. A dialect."""
     try:
         outline = msgspec.json.decode(content, type=_Outline)
@@ -56,7 +56,8 @@ def load_history(source: str | PathLike[str] | bytes | Mapping[str, Any], *, cod
 
     Args:
         source: a path, the content of a file, or the object its JSON says.
-        codec: decrypts a file that was exported with `--encrypted`; see `holdfast.app.load_codec`.
+        codec: decrypts a file that was exported with `--encrypted`, or payloads in one of Temporal's; see
+            `holdfast.app.load_codec`.
 
     Raises:
         EncryptionError: it is encrypted, and `codec` cannot decrypt it.
@@ -67,7 +68,7 @@ def load_history(source: str | PathLike[str] | bytes | Mapping[str, Any], *, cod
     if len(content) > TRANSCRIPT_BYTES_MAX:
         raise HistoryError(f"the file has more than {TRANSCRIPT_BYTES_MAX:,} bytes (TRANSCRIPT_BYTES_MAX)", where)
     for read in DIALECTS:
-        history = read(content)
+        history = read(content, codec)
         if history is not None:
             return history
     return from_json(content)  # which says what is wrong with it

@@ -48,6 +48,7 @@ from holdfast.history import (
     ChildCompleted,
     ChildFailed,
     ChildStarted,
+    Codec,
     Command,
     CompleteUpdate,
     Failure,
@@ -102,6 +103,8 @@ class Shared:
     """A worker that is not heard of for this long loses its tasks."""
     sign: Callable[[str, str, float], str] | None
     """Makes the URLs of callbacks; None where nobody serves what is in Holdfast's own store, locks and callbacks."""
+    codec: Codec | None = None
+    """Encrypts what Temporal hands on as a text."""
 
 
 class Carrier:

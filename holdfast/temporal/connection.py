@@ -13,10 +13,12 @@ from temporalio.client import Client
 
 from holdfast.authoring import Registry
 from holdfast.errors import StoreError
+from holdfast.history import Codec
 from holdfast.ports.bus import Bus
 from holdfast.ports.store import Store
 from holdfast.ports.task import TaskRunner
 from holdfast.temporal.cluster import TemporalCluster
+from holdfast.temporal.encryption import encrypting
 from holdfast.temporal.ended import TemporalEnded
 from holdfast.temporal.engine import TemporalEngine
 from holdfast.temporal.keeper import LockKeeper
@@ -32,14 +34,18 @@ class TemporalConnection:
         self._target = target
 
     @classmethod
-    async def open(cls, target: str, namespace: str, *, tls: bool = False, api_key: str = "") -> Self:
-        """Connect to `namespace` of the cluster at `target`, HOST:PORT.
+    async def open(
+        cls, target: str, namespace: str, *, tls: bool = False, api_key: str = "", codec: Codec | None = None
+    ) -> Self:
+        """Connect to `namespace` of the cluster at `target`, HOST:PORT; what goes there is encrypted with `codec`.
 
         Raises:
             StoreError: it does not answer.
         """
         try:
-            client = await Client.connect(target, namespace=namespace, tls=tls, api_key=api_key or None)
+            client = await Client.connect(
+                target, namespace=namespace, tls=tls, api_key=api_key or None, **encrypting(codec)
+            )
         except RuntimeError as error:
             raise StoreError(f"Temporal at {target} does not answer: {error}") from None
         return cls(client, target)

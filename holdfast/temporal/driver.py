@@ -56,6 +56,7 @@ from holdfast.history.temporal import PAST, Past, in_order, seed_of
 from holdfast.ports.engine import WAITING, Waiting
 from holdfast.ports.runtime import FanOutOutcome
 from holdfast.temporal.commands import Carrier, Shared
+from holdfast.temporal.encryption import seal_text
 from holdfast.temporal.failures import carry, carry_error
 from holdfast.temporal.interceptors import sending
 from holdfast.temporal.locks import token_of
@@ -119,6 +120,7 @@ class Driver:
             raise PinnedError(self._note.code_version)
         self._inbox: list[InputEvent] = []
         self._drains = 0
+        self._codec = shared.codec
         self._answered: set[str] = set()
         self._is_cancelled = False
         self._past = read_past(info.headers)
@@ -295,7 +297,8 @@ class Driver:
         except Exception as error:  # noqa: BLE001 - whatever the user's handler raises is the answer
             failure = describe_failure(error)
             # Of a query's failure Temporal hands on the message alone.
-            raise carry(replace(failure, message=f"{failure.type}: {failure.message}")) from None
+            said = seal_text(f"{failure.type}: {failure.message}", self._codec)
+            raise carry(Failure(failure.type, said)) from None
 
     def validate(self, name: str, values: Sequence[RawValue]) -> None:
         """Let an update's validator have its say. Raises CarriedError."""

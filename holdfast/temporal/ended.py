@@ -25,8 +25,9 @@ from holdfast.history import History
 from holdfast.history.temporal import from_temporal
 from holdfast.ports.captures import EndedFilter, EndedRun
 from holdfast.ports.operations import RunRecord
+from holdfast.temporal.encryption import codec_of, service_of
 from holdfast.temporal.failures import unavailable
-from holdfast.temporal.records import ended_search, record_of
+from holdfast.temporal.records import ended_search, listed, record_of
 from holdfast.temporal.waiting import Ends
 
 _UNKNOWN: Final = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT})
@@ -38,7 +39,7 @@ class TemporalEnded:
     def __init__(self, client: Client) -> None:
         """Ask through `client`."""
         self._client = client
-        self._service = client.workflow_service
+        self._service = service_of(client)
         self._ends = Ends(client)
 
     async def page(self, where: EndedFilter, cursor: str | None, limit: int) -> tuple[list[EndedRun], str | None]:
@@ -54,7 +55,7 @@ class TemporalEnded:
         except RPCError as error:
             raise unavailable(error) from error
         following = base64.urlsafe_b64encode(page.next_page_token).decode() if page.next_page_token else None
-        found = [(each, record_of(each)) for each in page.executions]
+        found = [(each, listed(each)) for each in page.executions]
         wanted = [
             EndedRun(record, place_of(each.execution)) for each, record in found if record.status in where.statuses
         ]
@@ -74,7 +75,7 @@ class TemporalEnded:
             written = (await handle.fetch_history()).to_json()
         except RPCError as error:
             raise _refused(run_id, error) from error
-        read = from_temporal(written.encode())
+        read = from_temporal(written.encode(), codec_of(self._client))
         assert read is not None, "what the SDK writes is read"
         return record, read
 

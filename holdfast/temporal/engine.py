@@ -91,13 +91,14 @@ from holdfast.ports.store import Store
 from holdfast.temporal.attributes import add_attribute, is_missing
 from holdfast.temporal.carrying import carry_out
 from holdfast.temporal.driver import ANSWER, PAUSE, REJECTED, RESUME
+from holdfast.temporal.encryption import codec_of, open_message, open_text, sealing_of, service_of
 from holdfast.temporal.explaining import explain_run
 from holdfast.temporal.failures import error_of, read_failure, unavailable
 from holdfast.temporal.fitting import with_fit
 from holdfast.temporal.forking import past_of, plan_fork, plan_move, start_of
 from holdfast.temporal.own import Answer, Pausing, read_note, write_told
 from holdfast.temporal.payloads import NULL, raw_arguments, read_payload, write_payloads
-from holdfast.temporal.records import number_of, record_of, search_of
+from holdfast.temporal.records import listed, number_of, record_of, search_of
 from holdfast.temporal.runtime import ENGINE
 from holdfast.temporal.schedules import TemporalSchedules
 from holdfast.temporal.starting import FIRST, Existing, decide_start, request_behind, with_signal, write_start
@@ -126,7 +127,8 @@ class TemporalEngine:
         """Speak through `client`; what is to be noted of it is in `store`."""
         self._client = client
         self._store = store
-        self._service = client.workflow_service
+        self._service = service_of(client)
+        self._sealing = sealing_of(client)
         self._identity = client.identity
         self._ends = Ends(client)
 
@@ -246,6 +248,7 @@ class TemporalEngine:
         while True:
             handle = self._client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
             async for each in handle.fetch_history_events():
+                open_message(each, self._sealing)
                 if is_told(each, operation_id):
                     return True
             before = read_note((await self._describe(execution)).workflow_execution_info.memo.fields).before
@@ -337,7 +340,7 @@ class TemporalEngine:
             # Where no worker takes them, queries pile up at the server until it takes no more.
             if error.status in {*_NOBODY, RPCStatusCode.RESOURCE_EXHAUSTED}:
                 raise _nobody("query", name, run_id, timeout) from None
-            refusal = _query_error(name, error)
+            refusal = _query_error(name, error, open_text(error.message, codec_of(self._client)))
             if refusal is None:
                 await self._refuse(run_id, error)
             raise refusal from None
@@ -450,7 +453,7 @@ class TemporalEngine:
                 return [], None
             raise unavailable(error) from error
         following = base64.urlsafe_b64encode(page.next_page_token).decode() if page.next_page_token else None
-        records = [record_of(each) for each in page.executions]
+        records = [listed(each) for each in page.executions]
         return [each for each in records if not wanted.statuses or each.status in wanted.statuses], following
 
     async def count(self, where: RunFilter, limit: int) -> int:
@@ -551,7 +554,7 @@ class TemporalEngine:
         """Return an execution's history as ours, with where its drains end. Raises RunNotFoundError, HistoryError."""
         execution = (await self._described(run_id)).workflow_execution_info.execution
         handle = self._client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
-        read = from_temporal((await handle.fetch_history()).to_json().encode())
+        read = from_temporal((await handle.fetch_history()).to_json().encode(), codec_of(self._client))
         assert read is not None, "what the SDK writes is read"
         return read
 
@@ -607,11 +610,11 @@ def _named(run_id: str, number: int) -> str:
     return run_id if number == 1 else f"{run_id}@{number}"
 
 
-def _query_error(name: str, error: RPCError) -> HoldfastError | None:
+def _query_error(name: str, error: RPCError, said: str) -> HoldfastError | None:
     """Return what became of a query: what its handler has raised; None when it was something else that went wrong."""
     if error.status != RPCStatusCode.INVALID_ARGUMENT:
         return None
-    kind, _, text = error.message.partition(": ")
+    kind, _, text = said.partition(": ")
     if kind == UnknownNameError.__name__:
         return UnknownNameError("query", name, remedy=text.partition("\n")[2])
     return QueryError(name, kind, text)

@@ -22,6 +22,7 @@ from temporalio.service import RPCError
 
 from holdfast.errors import DivergenceError
 from holdfast.ports.operations import PARKED, RUNNING, RunRecord
+from holdfast.temporal.encryption import service_of
 from holdfast.temporal.failures import unavailable
 
 LOOKED_AT: Final = 50
@@ -40,7 +41,7 @@ async def with_fit(client: Client, record: RunRecord, described: DescribeWorkflo
         maximum_page_size=LOOKED_AT,
     )
     try:
-        events = (await client.workflow_service.get_workflow_execution_history_reverse(request)).history.events
+        events = (await service_of(client).get_workflow_execution_history_reverse(request)).history.events
     except RPCError as error:
         raise unavailable(error) from error
     for each in events:

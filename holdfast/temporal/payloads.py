@@ -16,11 +16,14 @@ import msgspec
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.common import RawValue
 
-from holdfast.errors import InputError
+from holdfast.errors import EncryptionError, InputError
+from holdfast.history import key_id_of
+from holdfast.history.temporal import SEALED
 
 NULL: Final = b"null"
 _JSON: Final = (b"json/plain", b"json/protobuf")
 _NULL_ENCODING: Final = b"binary/null"
+_SEALED: Final = SEALED.encode()
 
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -57,10 +60,13 @@ def read_payload(payload: Payload) -> bytes:
 
     Raises:
         InputError: it is no JSON.
+        EncryptionError: it is still encrypted.
     """
     encoding = payload.metadata.get("encoding", b"")
     if encoding == _NULL_ENCODING:
         return NULL
+    if encoding == _SEALED:
+        raise EncryptionError("a payload on Temporal", key_id_of(payload.data), "this process does not have that key")
     if encoding not in _JSON:
         raise InputError("a payload", (("", f"it is encoded as {encoding.decode('utf-8', 'replace')!r}, not as JSON"),))
     content = payload.data

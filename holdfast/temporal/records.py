@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 
-from holdfast.errors import NotOnEngineError
+from holdfast.errors import EncryptionError, NotOnEngineError
 from holdfast.ports.captures import EndedFilter
 from holdfast.ports.engine import Outcome, encode_memo
 from holdfast.ports.operations import CONTINUED_AS_NEW, PARKED, PAUSED, RUNNING, TERMINAL, RunFilter, RunRecord
@@ -62,6 +62,17 @@ def record_of(info: WorkflowExecutionInfo, outcome: Outcome | None = None) -> Ru
         forked_from=note.forked_from,
         starts_at=begins if not closed and begins > begun and begins > datetime.now(UTC).timestamp() else 0.0,
     )
+
+
+def listed(info: WorkflowExecutionInfo) -> RunRecord:
+    """Return an execution as lists show it: one whose memo cannot be decrypted as if it had none."""
+    try:
+        return record_of(info)
+    except EncryptionError:
+        bare = WorkflowExecutionInfo()
+        bare.CopyFrom(info)
+        bare.ClearField("memo")
+        return record_of(bare)
 
 
 def number_of(run: str) -> int:

@@ -44,6 +44,7 @@ from holdfast.authoring.schedules import ScheduleSpec, decode_spec
 from holdfast.errors import UnknownNameError
 from holdfast.history.temporal import QUEUE
 from holdfast.ports.schedules import KeptFire, KeptSchedule
+from holdfast.temporal.encryption import service_of
 from holdfast.temporal.ends import STATUSES
 from holdfast.temporal.failures import unavailable
 from holdfast.temporal.own import NAME, Note, digest_of, write_memo
@@ -70,7 +71,7 @@ class TemporalSchedules:
 
     def __init__(self, client: Client, identity: str) -> None:
         """Speak through `client`, as `identity`."""
-        self._service = client.workflow_service
+        self._service = service_of(client)
         self._namespace = client.namespace
         self._identity = identity
 

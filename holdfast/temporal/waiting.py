@@ -24,6 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from holdfast.errors import RunNotFoundError
 from holdfast.ports.engine import Outcome
 from holdfast.ports.operations import CANCELLED
+from holdfast.temporal.encryption import service_of
 from holdfast.temporal.ends import next_run_of, outcome_of
 from holdfast.temporal.failures import unavailable
 
@@ -41,7 +42,7 @@ class Ends:
     def __init__(self, client: Client) -> None:
         """Ask through `client`."""
         self._client = client
-        self._service = client.workflow_service
+        self._service = service_of(client)
 
     async def wait(self, execution: WorkflowExecution) -> Outcome:
         """Wait until an execution has ended, or the last of those as which it has gone on.

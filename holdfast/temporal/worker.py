@@ -26,6 +26,7 @@ from holdfast.temporal.activities import Activities
 from holdfast.temporal.adapters import make_adapter
 from holdfast.temporal.attributes import add_attribute
 from holdfast.temporal.commands import Shared
+from holdfast.temporal.encryption import codec_of
 from holdfast.temporal.hearing import EndInterceptor
 from holdfast.temporal.interceptors import HeaderInterceptor
 from holdfast.temporal.keeper import LockKeeper
@@ -85,7 +86,7 @@ class TemporalWorker:
         def options_of(task: str) -> TaskOptions:
             return registry.task(task).task_options
 
-        shared = Shared(side_effects, settings.lease_seconds, sign)
+        shared = Shared(side_effects, settings.lease_seconds, sign, codec_of(client))
         workflows = registry.workflows.values() if settings.runs_workflows else ()
         adapters = [make_adapter(each, shared) for each in workflows]
         beat = settings.lease_seconds / BEATS_PER_LEASE

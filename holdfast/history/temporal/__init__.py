@@ -11,17 +11,21 @@ from holdfast.history.temporal.past import PACKED_BYTES_MAX, PAST, CaughtUp, Pas
 from holdfast.history.temporal.past import pack as pack_past
 from holdfast.history.temporal.past import unpack as unpack_past
 from holdfast.history.temporal.queues import PINNED, QUEUE, pinned_queue_of, queue_of
+from holdfast.history.temporal.sealing import KEY_ID, SEALED, Attributes, seal, unseal
 from holdfast.history.temporal.telling import in_order
 from holdfast.history.temporal.translation import ENGINE, from_temporal
 from holdfast.history.temporal.writing import to_temporal
 
 __all__ = [
     "ENGINE",
+    "KEY_ID",
     "PACKED_BYTES_MAX",
     "PAST",
     "PAST_ENCODING",
     "PINNED",
     "QUEUE",
+    "SEALED",
+    "Attributes",
     "CaughtUp",
     "Past",
     "PastLock",
@@ -32,7 +36,9 @@ __all__ = [
     "pack_past",
     "pinned_queue_of",
     "queue_of",
+    "seal",
     "seed_of",
     "to_temporal",
     "unpack_past",
+    "unseal",
 ]

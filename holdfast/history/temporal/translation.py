@@ -37,6 +37,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from holdfast.errors import HistoryError
+from holdfast.history.codec import Codec
 from holdfast.history.events import (
     CLOSING,
     AnyEvent,
@@ -56,6 +57,7 @@ from holdfast.history.temporal.notes import PAUSE, RESUME
 from holdfast.history.temporal.outside import ends_past
 from holdfast.history.temporal.records import Record, read_records
 from holdfast.history.temporal.repeated import Repetition
+from holdfast.history.temporal.sealing import opened
 from holdfast.history.temporal.search import read_attributes
 from holdfast.history.temporal.telling import in_order
 from holdfast.history.transcript import History
@@ -65,14 +67,19 @@ _UPDATE: Final = "WorkflowExecutionUpdateAccepted"
 _SIGNAL: Final = "WorkflowExecutionSignaled"
 
 
-def from_temporal(content: bytes) -> History | None:
+def from_temporal(content: bytes, codec: Codec | None = None) -> History | None:
     """Return the history that a file of Temporal's tools holds, None when the file is none of theirs.
 
+    Args:
+        content: of the file.
+        codec: decrypts payloads that were encrypted with keys of ours.
+
     Raises:
+        EncryptionError: a payload is encrypted with such a key, and `codec` does not know it.
         HistoryError: it is, and it is damaged, encrypted, or of a workflow that Holdfast has no words for; the event
             at fault is named.
     """
-    records = read_records(content)
+    records = read_records(opened(content, codec))
     return None if records is None else _Translation(records).history()
 
 
