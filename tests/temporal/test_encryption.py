@@ -170,6 +170,10 @@ def test_with_a_key_no_word_can_be_read_and_everything_works(temporal_server: Te
             described = await app.client.handle("sealed-passing").describe()
             assert (described.execution, described.status) == ("sealed-passing@2", "COMPLETED")
             assert WORDS["cause"] in repr(await app.client.handle("sealed-passing:child#2").history())
+            place = len(await app.client.handle("sealed-talk").history()) - 2
+            fork = await app.client.fork("sealed-talk", place, id="sealed-fork")
+            assert await fork.result() == WORDS["outcome"]
+            assert read_in(await said_of(temporal_server, "sealed-fork")) == set()
 
     run(body())
     recorded = temporal_server.show("sealed-talk").encode()
@@ -185,6 +189,9 @@ def test_with_a_key_no_word_can_be_read_and_everything_works(temporal_server: Te
     assert wrong.returncode != 0
     assert "HF810" in wrong.stderr + wrong.stdout
     assert "sealed-talk" in told(temporal_server, "OTHER", "runs", "list").stdout
+    pulled = told(temporal_server, "NEW", "capture", "pull", "--workflow", "fall")
+    assert pulled.returncode == 0, pulled.stderr
+    assert "sealed-fall" in pulled.stdout
 
 
 def told(server: Temporal, key: str, *command: str) -> subprocess.CompletedProcess[str]:
