@@ -172,7 +172,7 @@ def test_with_a_key_no_word_can_be_read_and_everything_works(temporal_server: Te
             assert WORDS["cause"] in repr(await app.client.handle("sealed-passing:child#2").history())
             place = len(await app.client.handle("sealed-talk").history()) - 2
             fork = await app.client.fork("sealed-talk", place, id="sealed-fork")
-            assert await fork.result() == WORDS["outcome"]
+            assert await fork.handle.result() == WORDS["outcome"]
             assert read_in(await said_of(temporal_server, "sealed-fork")) == set()
 
     run(body())
