@@ -30,10 +30,10 @@ from holdfast.app.engine_address import EMBEDDED
 from holdfast.app.holdfast import Client
 from holdfast.app.settings import Settings
 from holdfast.client import read_outcomes
+from holdfast.engine import open_decisions
 from holdfast.errors import (
     ForkError,
     HoldfastError,
-    NotOnEngineError,
     RunClosedError,
     RunConflictError,
     RunStateError,
@@ -45,7 +45,6 @@ from holdfast.history import (
     ChildScheduled,
     Decision,
     History,
-    Input,
     ParkRun,
     RunParked,
     WorkflowTerminated,
@@ -67,7 +66,7 @@ from holdfast.ports.operations import (
 )
 
 if TYPE_CHECKING:
-    from holdfast.temporal import TemporalEngine
+    from holdfast.temporal import Arrivals
 
 RUNS_AT_ONCE: Final = 200
 """How many runs are looked at together."""
@@ -114,31 +113,32 @@ async def leaving(settings: Settings, to: str, actor: str = "") -> AsyncIterator
     Raises:
         SettingsError: `to` is no cluster.
         StoreError: the store, or the cluster, cannot be reached.
-        NotOnEngineError: the store is encrypted, which histories on Temporal are not.
     """
-    if settings.encryption_keys:
-        raise NotOnEngineError("encryption of payloads", "Temporal")
     if to == EMBEDDED:
         raise SettingsError(
             "runs move from the embedded engine", "Name a cluster: --engine temporal://HOST:PORT/NAMESPACE"
         )
+    from holdfast.temporal import Arrivals, TemporalEngine  # here: most have no need of its SDK
+
+    keys = settings.encryption_keys
     async with (
-        await Client.connect(settings.store, engine=EMBEDDED, actor=actor) as here,
-        await Client.connect(settings.store, engine=to, actor=actor) as there,
+        await Client.connect(settings.store, engine=EMBEDDED, actor=actor, encryption_keys=keys) as here,
+        await Client.connect(settings.store, engine=to, actor=actor, encryption_keys=keys) as there,
     ):
-        yield Leaving(here, there, to)
+        assert isinstance(there.engine, TemporalEngine), "as `to` is a cluster"
+        yield Leaving(here, Arrivals(there.engine), to)
 
 
 class Leaving:
     """Moves runs from one store to one cluster."""
 
-    def __init__(self, here: Client, there: Client, url: str) -> None:
-        """Move runs from `here` to `there`, which is called `url`."""
+    def __init__(self, here: Client, there: Arrivals, url: str) -> None:
+        """Move runs from `here` to `there`, a cluster that is called `url`."""
         self.here = here
         """The client of the store."""
         self._engine = here.engine
         self._store = here.store
-        self._there: TemporalEngine = there.engine  # type: ignore[assignment]  # the client of a cluster has one
+        self._there = there
         self._words = f"it goes on at {url}"
 
     async def begun(self) -> AsyncIterator[str]:
@@ -211,7 +211,7 @@ class Leaving:
                     f"as it is the child of {started.parent}, which waits for it here",
                     "Let it end here; or move it when its parent has ended.",
                 )
-        children = [step for step, each in _open_in(history.events).items() if isinstance(each, ChildScheduled)]
+        children = [step for step, each in open_decisions(history.events).items() if isinstance(each, ChildScheduled)]
         if children:
             raise ForkError(
                 record.execution,
@@ -256,7 +256,7 @@ def _told(events: Sequence[AnyEvent], rows: Iterable[InboxRow], run_id: str) -> 
 
     Of a fan-out that has just ended nothing is told: it is done again.
     """
-    standing = _Standing({step: _Waiting(_command_of(each)) for step, each in _open_in(events).items()})
+    standing = _Standing({step: _Waiting(_command_of(each)) for step, each in open_decisions(events).items()})
     told: list[AnyEvent] = []
     for row in rows:
         if row.kind == "terminate":
@@ -270,20 +270,5 @@ def _told(events: Sequence[AnyEvent], rows: Iterable[InboxRow], run_id: str) -> 
     return told
 
 
-def _open_in(events: Sequence[AnyEvent]) -> dict[str, AnyEvent]:
-    """Return the steps of a history that have no outcome, with what says that they were asked for."""
-    found: dict[str, AnyEvent] = {}
-    for event in events:
-        step = getattr(event, "step", None)
-        name = type(event).__name__
-        if step is None or name in {"ChildStarted", "ChildCancelRequested"}:
-            continue
-        if isinstance(event, Input) or name.endswith(("Cancelled", "Released")):
-            found.pop(step, None)
-        elif isinstance(event, Decision):
-            found[step] = event
-    return found
-
-
-def _command_of(event: AnyEvent) -> Any:
+def _command_of(event: Decision) -> Any:
     return ParkRun(event.step, event.reason) if isinstance(event, RunParked) else event

@@ -6,13 +6,19 @@ Must not know: how anything is done; verbs ask the application or the client.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+import atexit
+import logging
+import os
+import sys
+from typing import Annotated, Final, NoReturn
 
 import typer
 
 from holdfast import __version__
 from holdfast.cli.late import Verb, group_of
 
+CLUSTER_SDK: Final = "temporalio"
+"""A package whose threads outlive what was done with it."""
 SERVE: Final = "Run it"
 WORK: Final = "Work"
 DOORS: Final = "What comes and goes by itself"
@@ -90,4 +96,24 @@ def _main(
 
 def main() -> None:
     """Run the command line."""
-    program()
+    try:
+        program()
+    except SystemExit as ending:
+        if CLUSTER_SDK in sys.modules:
+            _end_at_once(ending.code)
+        raise
+
+
+def _end_at_once(code: int | str | None) -> NoReturn:
+    """End without taking the interpreter apart.
+
+    Threads of the cluster's SDK, which nothing closes, may hand something over to Python just then. That aborts the
+    process, after all was done, with a status that says the contrary.
+    """
+    if isinstance(code, str):
+        print(code, file=sys.stderr)  # noqa: T201 - as Python itself does with such a code
+    atexit._run_exitfuncs()  # noqa: SLF001 - there is no public name
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))

@@ -29,7 +29,7 @@ from holdfast.errors import (
     UnknownNameError,
 )
 from holdfast.ports.callbacks import Callbacks, name_of
-from holdfast.ports.engine import Engine
+from holdfast.ports.engine import Engine, tell
 from holdfast.ports.operations import CONTINUED_AS_NEW, Deliver
 from holdfast.ports.store import Store
 
@@ -87,13 +87,7 @@ class Messages:
         """
         engine = engine_of(self._engine, by)
         if key is None:
-            match message.kind:
-                case "signal":
-                    await engine.signal(message.run_id, message.name, message.body, message.operation_id)
-                case "cancel":
-                    await engine.cancel(message.run_id, message.body.decode(), message.operation_id)
-                case _:
-                    await engine.terminate(message.run_id, message.body.decode(), message.operation_id)
+            await tell(engine, message)
             return
         asked = fingerprint(message.kind, message.run_id, message.name, message.body)
         mine = OnceKey(by or LOCAL, key)

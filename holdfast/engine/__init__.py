@@ -4,7 +4,7 @@ from holdfast.engine.batches import BatchedExecution
 from holdfast.engine.behaviours import CURRENT
 from holdfast.engine.decisions import CLOSING_COMMANDS, Issued, decision_of
 from holdfast.engine.execution import Execution
-from holdfast.engine.forking import ForkPlan, decide_fork, input_digest, kept_key
+from holdfast.engine.forking import ForkPlan, decide_fork, input_digest, kept_key, open_decisions
 from holdfast.engine.futures import StepFuture
 from holdfast.engine.grouped import GroupedExecution
 from holdfast.engine.loop import WorkflowLoop
@@ -46,5 +46,6 @@ __all__ = [
     "input_digest",
     "install_waits",
     "kept_key",
+    "open_decisions",
     "recover",
 ]

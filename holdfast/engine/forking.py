@@ -51,6 +51,7 @@ from holdfast.history import (
     LockRequested,
     MessageDelivered,
     MessageSent,
+    SideEffectCancelled,
     SideEffectRequested,
     SignalReceived,
     TaskCancelled,
@@ -70,7 +71,7 @@ STEPS_NAMED: Final = 20
 """How many steps an error names."""
 
 _REISSUED: Final = (TaskScheduled, LockRequested, FanOutStarted, ChildScheduled, SideEffectRequested)
-_DROPPING: Final = (TaskCancelled, TimerCancelled, FanOutCancelled, LockReleased)
+_DROPPING: Final = (TaskCancelled, TimerCancelled, FanOutCancelled, LockReleased, SideEffectCancelled)
 _OUTCOMES: Final = (TaskCompleted, TaskFailed, TaskTimedOut)
 _CHILDS_OUTCOMES: Final = (ChildCompleted, ChildFailed)
 
@@ -230,6 +231,12 @@ def _cut(events: Sequence[AnyEvent], at: str) -> int:
         return whole
     steps = dict.fromkeys(getattr(each, "step", "") for each in events if isinstance(each, Decision))
     raise ForkError(source.execution, f"step {at}", f"Its steps: {_some([each for each in steps if each])}")
+
+
+def open_decisions(events: Sequence[AnyEvent]) -> dict[str, Decision]:
+    """Return what a history's code asked for that has no outcome and was not dropped, by step."""
+    found = {step: events[index] for step, index in _Standing(events, is_batched=False).open.items()}
+    return {step: event for step, event in found.items() if isinstance(event, Decision)}
 
 
 class _Standing:

@@ -249,6 +249,30 @@ class Cluster(Protocol):
         """Return how many processes run workflows there. Raises StoreError: it does not answer."""
 
 
+class Teller(Protocol):
+    """What tells a run things."""
+
+    async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:
+        """Deliver a signal. See `Engine.signal`."""
+
+    async def cancel(self, run_id: str, reason: str, operation_id: str) -> None:
+        """Ask a run to stop. See `Engine.cancel`."""
+
+    async def terminate(self, run_id: str, reason: str, operation_id: str) -> None:
+        """End a run. See `Engine.terminate`."""
+
+
+async def tell(engine: Teller, message: Deliver) -> None:
+    """Tell a run what a message says: a signal, a cancellation or a termination. Raises what that raises."""
+    match message.kind:
+        case "signal":
+            await engine.signal(message.run_id, message.name, message.body, message.operation_id)
+        case "cancel":
+            await engine.cancel(message.run_id, message.body.decode(), message.operation_id)
+        case _:
+            await engine.terminate(message.run_id, message.body.decode(), message.operation_id)
+
+
 class Engine(Protocol):
     """Starts runs, talks to them, and reads them."""
 

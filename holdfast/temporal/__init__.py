@@ -4,9 +4,10 @@ Owns: the names of its parts.
 Must not know: settings, stores.
 """
 
+from holdfast.temporal.arriving import Arrivals
 from holdfast.temporal.connection import TemporalConnection
 from holdfast.temporal.engine import TemporalEngine
 from holdfast.temporal.plugin import TemporalPlugin
 from holdfast.temporal.worker import TemporalWorker, WorkerSettings
 
-__all__ = ["TemporalConnection", "TemporalEngine", "TemporalPlugin", "TemporalWorker", "WorkerSettings"]
+__all__ = ["Arrivals", "TemporalConnection", "TemporalEngine", "TemporalPlugin", "TemporalWorker", "WorkerSettings"]

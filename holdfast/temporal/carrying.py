@@ -27,7 +27,7 @@ from typing import Any, Final, Protocol, assert_never, cast
 import msgspec
 
 from holdfast.errors import HoldfastError, NotOnEngineError, StoreError
-from holdfast.ports.engine import Begin, StartRequest
+from holdfast.ports.engine import Begin, StartRequest, Teller, tell
 from holdfast.ports.operations import (
     UNDER_WAY,
     Carrying,
@@ -55,22 +55,13 @@ CLAIM_SECONDS: Final = 30.0
 """How long a key is claimed for what is done under it; whoever dies meanwhile leaves it to the next."""
 
 
-class Acting(Protocol):
+class Acting(Teller, Protocol):
     """What acts are done with."""
 
     async def start_next(
         self, request: StartRequest, policy: IdPolicy, signal: StartSignal | None = None, named: str = ""
     ) -> Started:
         """Start a run; the same `named` again is the same start."""
-
-    async def signal(self, run_id: str, name: str, payload: bytes, operation_id: str) -> None:
-        """Deliver a signal."""
-
-    async def cancel(self, run_id: str, reason: str, operation_id: str) -> None:
-        """Ask a run to stop."""
-
-    async def terminate(self, run_id: str, reason: str, operation_id: str) -> None:
-        """End a run."""
 
     async def describe(self, run_id: str) -> RunRecord:
         """Return a run's newest execution."""
@@ -161,20 +152,10 @@ async def _perform(engine: Acting, act: Begin | Deliver, named: str, *, is_again
         case Deliver(run_id=run_id, operation_id=operation_id):
             # One that has gone on, or ended, since it was told does not know so any more; its history does.
             if not (is_again and await engine.was_told(run_id, operation_id)):
-                await _deliver_now(engine, act)
+                await tell(engine, act)
             return Delivered(0, 0, None, run_id)
         case _:
             assert_never(act)
-
-
-async def _deliver_now(engine: Acting, act: Deliver) -> None:
-    match act.kind:
-        case "signal":
-            await engine.signal(act.run_id, act.name, act.body, act.operation_id)
-        case "cancel":
-            await engine.cancel(act.run_id, act.body.decode(), act.operation_id)
-        case _:
-            await engine.terminate(act.run_id, act.body.decode(), act.operation_id)
 
 
 async def _write(store: Store, operation: Operation) -> Any:

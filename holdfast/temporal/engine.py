@@ -10,12 +10,9 @@ is on both sides, and operation ids become request ids, so that what is sent twi
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import copy
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, NoReturn
 from uuid import uuid4
@@ -24,10 +21,6 @@ import msgspec
 from temporalio.api.common.v1 import Header, WorkflowExecution
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
-    CountWorkflowExecutionsRequest,
-    DescribeWorkflowExecutionRequest,
-    DescribeWorkflowExecutionResponse,
-    ListWorkflowExecutionsRequest,
     QueryWorkflowRequest,
     RequestCancelWorkflowExecutionRequest,
     SignalWorkflowExecutionRequest,
@@ -40,14 +33,12 @@ from temporalio.exceptions import FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast.client import BULK_RUNS_MAX, meant
-from holdfast.engine import ForkPlan
 from holdfast.errors import (
     HoldfastError,
     NoOrchestratorError,
     NotOnEngineError,
     QueryError,
     RunClosedError,
-    RunConflictError,
     RunNotFoundError,
     RunStateError,
     StoreError,
@@ -56,7 +47,7 @@ from holdfast.errors import (
     UpdateRejectedError,
 )
 from holdfast.history import Failure, History, check_identifier
-from holdfast.history.temporal import PINNED, Past, from_temporal
+from holdfast.history.temporal import PINNED, Past
 from holdfast.ports.engine import (
     Begin,
     BulkPage,
@@ -91,11 +82,12 @@ from holdfast.ports.store import Store
 from holdfast.temporal.attributes import add_attribute, is_missing
 from holdfast.temporal.carrying import carry_out
 from holdfast.temporal.driver import ANSWER, PAUSE, REJECTED, RESUME
-from holdfast.temporal.encryption import codec_of, open_message, open_text, sealing_of, service_of
+from holdfast.temporal.encryption import codec_of, open_text, service_of
+from holdfast.temporal.executions import Executions
 from holdfast.temporal.explaining import explain_run
 from holdfast.temporal.failures import error_of, read_failure, unavailable
 from holdfast.temporal.fitting import with_fit
-from holdfast.temporal.forking import past_of, plan_fork, plan_move, start_of
+from holdfast.temporal.forking import past_of, plan_fork, start_of
 from holdfast.temporal.own import Answer, Pausing, read_note, write_told
 from holdfast.temporal.payloads import NULL, raw_arguments, read_payload, write_payloads
 from holdfast.temporal.records import listed, number_of, record_of, search_of
@@ -128,9 +120,10 @@ class TemporalEngine:
         self._client = client
         self._store = store
         self._service = service_of(client)
-        self._sealing = sealing_of(client)
         self._identity = client.identity
         self._ends = Ends(client)
+        self.executions = Executions(client)
+        """What Temporal itself has of runs."""
 
     def acting_as(self, actor: str) -> TemporalEngine:
         """Return the engine as somebody uses it: events name who that was. See `Engine.acting_as`."""
@@ -195,7 +188,7 @@ class TemporalEngine:
                 record = await self.describe(request.run_id) if not answer.started else None
                 execution = record.execution if record is not None else _named(request.run_id, begin.number)
                 return Started(number_of(answer.run_id), execution, created=answer.started)
-            described = await self._described(request.run_id)
+            described = await self.executions.described(request.run_id)
             info = described.workflow_execution_info
             begin = decide_start(
                 request, policy, Existing(record_of(info), read_note(info.memo.fields), info.execution.run_id)
@@ -242,26 +235,21 @@ class TemporalEngine:
     async def was_told(self, run_id: str, operation_id: str) -> bool:
         """Say whether a signal, a cancellation or a termination of this id has reached one of a run's executions."""
         try:
-            execution = (await self._described(run_id)).workflow_execution_info.execution
+            execution = (await self.executions.described(run_id)).workflow_execution_info.execution
         except RunNotFoundError:
             return False
-        while True:
-            handle = self._client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
-            async for each in handle.fetch_history_events():
-                open_message(each, self._sealing)
+        async for info in self.executions.back_from(execution):
+            async for each in self.executions.events(info.execution):
                 if is_told(each, operation_id):
                     return True
-            before = read_note((await self._describe(execution)).workflow_execution_info.memo.fields).before
-            if not before:
-                return False
-            execution = WorkflowExecution(workflow_id=execution.workflow_id, run_id=before)
+        return False
 
     async def answer(self, run_id: str, number: int, name: str, payload: bytes) -> None:
         """Deliver the answer to a callback, once. See `Engine.answer`."""
-        execution = await self._find_execution(f"{run_id}@{number}")
+        execution = await self.executions.find(f"{run_id}@{number}")
         if execution is None:
             raise RunNotFoundError(run_id)
-        record = record_of((await self._describe(execution)).workflow_execution_info)
+        record = record_of((await self.executions.describe(execution)).workflow_execution_info)
         if record.status in TERMINAL:
             raise RunClosedError(run_id, record.status)
         told = msgspec.json.encode(Answer(name, number, msgspec.Raw(payload)))
@@ -328,7 +316,7 @@ class TemporalEngine:
     async def query(self, run_id: str, name: str, payload: bytes, timeout: float) -> bytes:
         """Return a query's answer. See `Engine.query`."""
         check_identifier(name, "the name of the query")
-        execution = await self._execution(run_id)
+        execution = await self.executions.find(run_id) or WorkflowExecution(workflow_id=run_id)
         request = QueryWorkflowRequest(
             namespace=self._client.namespace,
             execution=execution,
@@ -382,52 +370,13 @@ class TemporalEngine:
 
     async def describe(self, run_id: str) -> RunRecord:
         """Return a run's newest execution, or the one that is named. See `Engine.describe`."""
-        described = await self._described(run_id)
+        described = await self.executions.described(run_id)
         info = described.workflow_execution_info
         record = record_of(info)
         if record.status not in TERMINAL:
             return await with_fit(self._client, record, described)
         event = await self._ends.event(info.execution)
         return record_of(info, await self._ends.outcome(info.execution, event)) if event is not None else record
-
-    async def _described(self, run_id: str) -> DescribeWorkflowExecutionResponse:
-        try:
-            return await self._describe(WorkflowExecution(workflow_id=run_id))
-        except RunNotFoundError:
-            named = await self._find_execution(run_id)
-            if named is None:
-                raise
-            return await self._describe(named)
-
-    async def _describe(self, execution: WorkflowExecution) -> DescribeWorkflowExecutionResponse:
-        request = DescribeWorkflowExecutionRequest(namespace=self._client.namespace, execution=execution)
-        try:
-            return await self._service.describe_workflow_execution(request)
-        except RPCError as error:
-            if error.status in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
-                raise RunNotFoundError(execution.workflow_id) from None
-            raise unavailable(error) from error
-
-    async def _find_execution(self, name: str) -> WorkflowExecution | None:
-        """Return the execution that is called `ord-1@2` here: each knows the one before it."""
-        run_id, _, number = name.rpartition("@")
-        if not run_id or not number.isdecimal():
-            return None
-        execution = WorkflowExecution(workflow_id=run_id)
-        while True:
-            try:
-                info = (await self._describe(execution)).workflow_execution_info
-            except RunNotFoundError:
-                return None
-            note = read_note(info.memo.fields)
-            if note.number == int(number):
-                return info.execution
-            if not note.before:
-                return None
-            execution = WorkflowExecution(workflow_id=run_id, run_id=note.before)
-
-    async def _execution(self, run_id: str) -> WorkflowExecution:
-        return await self._find_execution(run_id) or WorkflowExecution(workflow_id=run_id)
 
     async def runs(
         self,
@@ -440,31 +389,13 @@ class TemporalEngine:
     ) -> tuple[list[RunRecord], str | None]:
         """Return executions, newest first. See `Engine.runs`."""
         wanted = RunFilter(workflow, (status,) if status else ()) if where is None else where
-        request = ListWorkflowExecutionsRequest(
-            namespace=self._client.namespace,
-            query=search_of(wanted),
-            page_size=limit,
-            next_page_token=base64.urlsafe_b64decode(cursor) if cursor else b"",
-        )
-        try:
-            page = await self._service.list_workflow_executions(request)
-        except RPCError as error:
-            if is_missing(error):  # so no run has any
-                return [], None
-            raise unavailable(error) from error
-        following = base64.urlsafe_b64encode(page.next_page_token).decode() if page.next_page_token else None
-        records = [listed(each) for each in page.executions]
+        found, following = await self.executions.page(search_of(wanted), cursor, limit)
+        records = [listed(each) for each in found]
         return [each for each in records if not wanted.statuses or each.status in wanted.statuses], following
 
     async def count(self, where: RunFilter, limit: int) -> int:
         """Return how many executions `where` means; one that is paused or parked counts as running too."""
-        request = CountWorkflowExecutionsRequest(namespace=self._client.namespace, query=search_of(where))
-        try:
-            return min(limit, (await self._service.count_workflow_executions(request)).count)
-        except RPCError as error:
-            if is_missing(error):
-                return 0
-            raise unavailable(error) from error
+        return min(limit, await self.executions.count(search_of(where)))
 
     async def bulk(self, request: BulkRequest, cursor: str | None, limit: int) -> BulkPage:
         """Do one thing to many runs. See `Engine.bulk`."""
@@ -499,51 +430,13 @@ class TemporalEngine:
         Locks that the other run held at the cut are asked for by the new one, for as long as it takes.
         """
         check_identifier(request.new_id, "the run id of the fork")
-        queue = (await self._described(request.run_id)).workflow_execution_info.task_queue
+        queue = (await self.executions.described(request.run_id)).workflow_execution_info.task_queue
         source = await self.recorded(request.run_id)
         plan = plan_fork(request, source)
         past = past_of(plan, source.outcomes)
         pin = past.started.code_version if queue.startswith(PINNED) else ""
         started = await self.start_next(start_of(past, pin), IdPolicy(), past=past)
         return Forked(request.new_id, started.created, plan.recorded, plan.again, plan.keys)
-
-    # --- Runs that come from the embedded engine -------------------------------------------------------------------
-
-    def past_of(self, source: History, record: RunRecord) -> Past:
-        """Return what a run would begin with that comes from the embedded engine. Raises ForkError: it cannot."""
-        return past_of(plan_move(source, record), source.outcomes)
-
-    async def has_another(self, record: RunRecord) -> bool:
-        """Say whether there is a run with a run's id that has not come from it."""
-        try:
-            execution = (await self._described(record.run_id)).workflow_execution_info.execution
-        except RunNotFoundError:
-            return False
-        while True:
-            note = read_note((await self._describe(execution)).workflow_execution_info.memo.fields)
-            if note.forked_from == record.execution:
-                return False
-            if not note.before:
-                return True
-            execution = WorkflowExecution(workflow_id=record.run_id, run_id=note.before)
-
-    async def take_over(self, source: History, record: RunRecord) -> ForkPlan:
-        """Let a run go on here that has ended on the embedded engine; again, it does so once.
-
-        Raises:
-            ForkError: it cannot.
-            RunConflictError: there is another run with its id.
-        """
-        plan = plan_move(source, record)
-        past = past_of(plan, source.outcomes)
-        number = record.execution.removeprefix(f"{record.run_id}@")
-        first = replace(FIRST, number=int(number) if number != record.execution else 1)
-        timeout = max(past.started.deadline - time.time(), 1.0) if past.started.deadline else 0.0
-        request = start_of(past, record.pin, timeout=timeout, starts_at=record.starts_at)
-        started = await self.start_next(request, IdPolicy(), named=f"move {record.execution}", past=past, first=first)
-        if not started.created and await self.has_another(record):
-            raise RunConflictError(record.run_id, "run on the cluster")
-        return plan
 
     async def history(self, run_id: str, after: int = 0) -> list[RecordedEvent]:
         """Return an execution's events as ours. See `Engine.history`."""
@@ -552,11 +445,8 @@ class TemporalEngine:
 
     async def recorded(self, run_id: str) -> History:
         """Return an execution's history as ours, with where its drains end. Raises RunNotFoundError, HistoryError."""
-        execution = (await self._described(run_id)).workflow_execution_info.execution
-        handle = self._client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
-        read = from_temporal((await handle.fetch_history()).to_json().encode(), codec_of(self._client))
-        assert read is not None, "what the SDK writes is read"
-        return read
+        execution = (await self.executions.described(run_id)).workflow_execution_info.execution
+        return await self.executions.history(execution)
 
     async def watch(self, run_id: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """Yield events as they are recorded. See `Engine.watch`."""
@@ -579,7 +469,7 @@ class TemporalEngine:
 
     async def explain(self, run_id: str) -> Explanation:
         """Return why a run does not move. See `Engine.explain`."""
-        described = await self._described(run_id)
+        described = await self.executions.described(run_id)
         record = await with_fit(self._client, record_of(described.workflow_execution_info), described)
         return explain_run(record, described)
 
@@ -591,7 +481,7 @@ class TemporalEngine:
                 try:
                     return await self._ends.wait(execution)
                 except RunNotFoundError:
-                    named = await self._find_execution(run_id)
+                    named = await self.executions.find(run_id)
                     if named is None:
                         raise
                     return await self._ends.wait(named)

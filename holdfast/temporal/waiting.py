@@ -80,12 +80,22 @@ class Ends:
             raise _refused(execution, error) from error
 
     async def outcome(self, execution: WorkflowExecution, event: HistoryEvent) -> Outcome:
-        """Return how an execution has ended whose last event is `event`. Raises InputError, RPCError."""
+        """Return how an execution has ended whose last event is `event`.
+
+        Raises:
+            RunNotFoundError: there is no such execution.
+            InputError: its result is nothing that Holdfast writes.
+            StoreError: the cluster refuses.
+        """
         outcome = outcome_of(event)
         if outcome.status != CANCELLED:
             return outcome
         request = GetWorkflowExecutionHistoryReverseRequest(namespace=self._client.namespace, execution=execution)
-        for each in (await self._service.get_workflow_execution_history_reverse(request)).history.events:
+        try:
+            page = await self._service.get_workflow_execution_history_reverse(request)
+        except RPCError as error:
+            raise _refused(execution, error) from error
+        for each in page.history.events:
             if each.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
                 reason = each.workflow_execution_cancel_requested_event_attributes.cause
                 return Outcome(CANCELLED, reason=reason)

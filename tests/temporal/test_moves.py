@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import gc
 import json
@@ -17,9 +18,9 @@ from typing import Any
 import pytest
 
 from holdfast import Client, Holdfast, lock, map_tasks, run_info, task, task_info, wait_for_signal, workflow
-from holdfast.app import leaving, load_settings
+from holdfast.app import leaving, load_settings, make_key
 from holdfast.errors import RunClosedError, RunConflictError, RunStateError
-from holdfast.history.temporal import from_temporal
+from holdfast.history.temporal import PAST_ENCODING, SEALED, from_temporal
 from holdfast.replay import Verdict, WorkflowReplayer
 from tests.servers.temporal import Temporal
 
@@ -102,15 +103,15 @@ def in_turn(*bodies: Callable[[], Coroutine[Any, Any, None]]) -> None:
         gc.collect()  # nothing else closes a connection of the SDK's
 
 
-def embedded(folder: Path) -> Holdfast:
+def embedded(folder: Path, **settings: Any) -> Holdfast:
     """Return a stack on the embedded engine."""
-    return Holdfast([], f"sqlite:///{folder / 'old.db'}", definitions=DEFINITIONS, log_level="ERROR")
+    return Holdfast([], f"sqlite:///{folder / 'old.db'}", definitions=DEFINITIONS, log_level="ERROR", **settings)
 
 
-def on_cluster(server: Temporal, folder: Path) -> Holdfast:
+def on_cluster(server: Temporal, folder: Path, **settings: Any) -> Holdfast:
     """Return a stack on the cluster."""
     store = f"sqlite:///{folder / 'new.db'}"
-    return Holdfast([], store, definitions=DEFINITIONS, engine=server.url, log_level="ERROR")
+    return Holdfast([], store, definitions=DEFINITIONS, engine=server.url, log_level="ERROR", **settings)
 
 
 def done(folder: Path, word: str) -> bool:
@@ -230,10 +231,10 @@ import asyncio, os, signal, sys
 from holdfast.app import leaving, load_settings
 from holdfast.app.leaving import Leaving
 from holdfast.client import EmbeddedEngine
-from holdfast.temporal import TemporalEngine
+from holdfast.temporal import Arrivals
 
 store, url, run_id, step, place = sys.argv[1:]
-home = next(each for each in (EmbeddedEngine, Leaving, TemporalEngine) if step in vars(each))
+home = next(each for each in (EmbeddedEngine, Leaving, Arrivals) if step in vars(each))
 real = getattr(home, step)
 
 async def killed(*args, **more):
@@ -256,6 +257,36 @@ def kill_at(server: Temporal, folder: Path, run_id: str, step: str, place: str) 
     store = f"sqlite:///{folder / 'old.db'}"
     line = [sys.executable, "-c", KILLER, store, server.url, run_id, step, place]
     return subprocess.run(line, check=False, timeout=60, capture_output=True).returncode
+
+
+def test_an_encrypted_run_is_encrypted_there(
+    temporal_server: Temporal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it was told here is read with the store's key, and sealed with it on its way, like all that follows."""
+    monkeypatch.setenv("MOVES_KEY", make_key())
+    keys = ("env:MOVES_KEY",)
+
+    async def before() -> None:
+        async with embedded(tmp_path, encryption_keys=keys) as app:
+            run = await app.client.start(waiting, id="sealed")
+            await run.signal("word", "here")
+            await until(lambda: done(tmp_path, "first"))
+            settings = load_settings(store=f"sqlite:///{tmp_path / 'old.db'}", encryption_keys=keys)
+            async with leaving(settings, temporal_server.url) as mover:
+                await mover.move("sealed")
+
+    async def after() -> None:
+        async with on_cluster(temporal_server, tmp_path, encryption_keys=keys) as app:
+            handle = app.client.handle("sealed")
+            await handle.signal("word", "there")
+            first, *words, last, _ = await asyncio.wait_for(handle.result(), 30)
+            assert (first, words, last) == ("FIRST", ["here", "there"], "LAST")
+
+    in_turn(before, after)
+    shown = temporal_server.show("sealed")
+    assert base64.b64encode(SEALED.encode()).decode() in shown
+    assert base64.b64encode(PAST_ENCODING.encode()).decode() not in shown
+    assert base64.b64encode(b'"there"').decode() not in shown
 
 
 def test_what_does_not_move(temporal_server: Temporal, tmp_path: Path) -> None:

@@ -26,20 +26,19 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 import msgspec
 
-from holdfast.errors import HistoryError, RunNotFoundError, StoreError
+from holdfast.errors import RunNotFoundError, StoreError
 from holdfast.observe import logger, warn_of
 from holdfast.ports.captures import CaptureEntry, EndedFilter, EndedRun, EndedRuns
 from holdfast.ports.operations import COMPLETED, TERMINAL
 from holdfast.replay.captures.known import CaptureKey, key_of, known_captures
 from holdfast.replay.captures.making import reason_of
-from holdfast.replay.captures.writing import CaptureWriter
+from holdfast.replay.captures.writing import CaptureWriter, warn_of_run
 
 log = logger("holdfast.captures")
 
@@ -51,8 +50,6 @@ BEHIND_SECONDS: Final = 600.0
 """How far each look goes behind the one before it: the list follows later, and clocks differ."""
 END_SECONDS: Final = 20.0
 """How long an end that was heard of may take until the cluster has it; past that the list is left to find it."""
-RETRY_SECONDS: Final = 60.0
-"""How long to wait after a capture could not be written."""
 CLOSE_SECONDS: Final = 5.0
 """How long a closing process may go on making captures."""
 PAGE: Final = 100
@@ -61,8 +58,6 @@ HEARD_MAX: Final = 1_000
 """How many ends wait for their capture; the list has the others that went wrong."""
 SEEN_MAX: Final = 10_000
 """How many executions are remembered, so as not to be read twice."""
-
-Result = TypeVar("Result")
 
 
 class _Looked(msgspec.Struct, frozen=True):
@@ -107,23 +102,20 @@ class ClusterCapturer:
         self._heard: deque[_Heard] = deque(maxlen=HEARD_MAX)
         self._wanted = asyncio.Event()
         self._seen: dict[str, None] = {}
-        self._warned = False
-        self._resting_until = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: ThreadPoolExecutor | None = None
         self._listening: asyncio.Task[None] | None = None
         self._seeking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Begin to look."""
         self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(1, "holdfast captures")
+        self._writer.open()
         self._listening = asyncio.create_task(self._listen(), name="holdfast captures heard of")
         self._seeking = asyncio.create_task(self._seek(), name="holdfast captures looked for")
 
     async def close(self) -> None:
         """Capture what went wrong just now, and stop."""
-        if self._listening is None or self._seeking is None or self._thread is None:
+        if self._listening is None or self._seeking is None:
             return
         await asyncio.sleep(0)  # what was said from other threads is heard first
         self._loop = None
@@ -132,7 +124,7 @@ class ClusterCapturer:
         await asyncio.wait([self._listening], timeout=CLOSE_SECONDS)
         self._listening.cancel()
         await asyncio.gather(self._listening, self._seeking, return_exceptions=True)
-        self._thread.shutdown()
+        self._writer.close()
 
     def ended(self, place: str, status: str) -> None:
         """Hear from any thread that code of this process has come to an end; Temporal may know of it a little later."""
@@ -160,11 +152,11 @@ class ClusterCapturer:
             while self._heard:
                 place, reason = self._heard[0]
                 try:
-                    if not self._is_resting():
+                    if not self._writer.is_resting:
                         await self._capture(place, reason, END_SECONDS)
-                        await self._aside(self._writer.prune)
+                        await self._writer.prune()
                 except OSError as error:
-                    self._rest(error)
+                    self._writer.rest(error)
                 except StoreError as error:
                     warn_of(log, "the cluster cannot be asked for a run to capture", error)
                 self._heard.popleft()
@@ -173,11 +165,11 @@ class ClusterCapturer:
 
     async def _seek(self) -> None:
         while True:
-            if self._workflows and not self._is_resting():
+            if self._workflows and not self._writer.is_resting:
                 try:
                     await self._look()
                 except OSError as error:
-                    self._rest(error)
+                    self._writer.rest(error)
                 except StoreError as error:
                     warn_of(log, "the cluster cannot be asked for runs to capture", error)
             await asyncio.sleep(LOOK_SECONDS * (0.75 + 0.5 * self._random()))
@@ -185,7 +177,7 @@ class ClusterCapturer:
     async def _look(self) -> None:
         """Capture what went wrong since the last look. Raises OSError, StoreError: the next one goes as far back."""
         begun = time.time()
-        looked = await self._aside(lambda: _read_mark(self._mark))
+        looked = await self._writer.aside(lambda: _read_mark(self._mark))
         since = begun - FIRST_SECONDS if looked is None else min(looked.until, begun)
         for place in looked.places if looked is not None else ():
             self._remember(place)
@@ -203,7 +195,7 @@ class ClusterCapturer:
                     cursor = None
                     break
                 if known is None:
-                    known = await self._aside(lambda: known_captures(self._writer.folder))
+                    known = await self._writer.aside(lambda: known_captures(self._writer.folder))
                 if key_of(each.record) in known:
                     self._remember(each.place)
                     continue
@@ -212,8 +204,8 @@ class ClusterCapturer:
             if cursor is None:
                 break
         if made:
-            await self._aside(self._writer.prune)
-        await self._aside(lambda: _write_mark(self._mark, _Looked(begun, tuple(places[:SEEN_MAX]))))
+            await self._writer.prune()
+        await self._writer.aside(lambda: _write_mark(self._mark, _Looked(begun, tuple(places[:SEEN_MAX]))))
 
     def _unseen(self, page: list[EndedRun]) -> list[EndedRun]:
         return [each for each in page if each.place not in self._seen]
@@ -230,42 +222,19 @@ class ClusterCapturer:
                 return  # it goes on after all, or the list will have it
             why = reason_of(record) or reason
             if why:
-                located = self._writer.located(history)
-                await self._aside(lambda: self._writer.put(located, record, why))
-                self._warned = False
+                await self._writer.put(history, record, why)
         except (OSError, StoreError):
             raise
         except RunNotFoundError:
             pass  # it is kept no more
-        except HistoryError as error:
-            log.warning("a run cannot be read, so it is not captured", run_id=place.partition("/")[2], error=str(error))
-        except Exception as error:  # noqa: BLE001 - whatever is in a history, the next look must not meet it again
-            # Not what it says, nor a traceback: they may quote what was to be taken out.
-            log.warning("a run could not be captured", run_id=place.partition("/")[2], error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - whatever is in a history, it holds nothing up
+            warn_of_run(place.partition("/")[2], error)
         self._remember(place)
 
     def _remember(self, place: str) -> None:
         self._seen[place] = None
         if len(self._seen) > SEEN_MAX:
             del self._seen[next(iter(self._seen))]
-
-    def _is_resting(self) -> bool:
-        return time.monotonic() < self._resting_until
-
-    def _rest(self, error: OSError) -> None:
-        """Let writing be for a while; say so once."""
-        self._resting_until = time.monotonic() + RETRY_SECONDS
-        if not self._warned:
-            self._warned = True
-            log.warning(
-                "captures cannot be written; runs go on, and what is missing is made up for later",
-                folder=str(self._writer.folder.path),
-                error=str(error),
-            )
-
-    async def _aside(self, function: Callable[[], Result]) -> Result:
-        assert self._thread is not None, "only while it is open"
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
 
 def _read_mark(path: Path) -> _Looked | None:

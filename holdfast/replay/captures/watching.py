@@ -21,20 +21,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from holdfast.errors import HistoryError, HoldfastError, StoreCorruptError, StoreError
+from holdfast.errors import HoldfastError, StoreCorruptError, StoreError
 from holdfast.observe import logger, warn_of
 from holdfast.ports.bus import CLOSED, Bus
 from holdfast.ports.operations import COMPLETED, MarkCaptured, RunRecord
 from holdfast.ports.store import Store
 from holdfast.replay.captures.making import reason_of
 from holdfast.replay.captures.reading import read_run
-from holdfast.replay.captures.writing import CaptureWriter
+from holdfast.replay.captures.writing import CaptureWriter, warn_of_run
 
 log = logger("holdfast.captures")
 
@@ -44,8 +42,6 @@ PAUSE_SECONDS: Final = 0.2
 """The least time between two looks, whatever rings."""
 POLL_SECONDS: Final = 3.0
 """How often to look although nothing rang: a run that diverges rings nothing."""
-RETRY_SECONDS: Final = 60.0
-"""How long to wait after a capture could not be written."""
 CLOSE_SECONDS: Final = 5.0
 """How long a closing process may go on making captures."""
 SAMPLED_MAX: Final = 1_000
@@ -71,15 +67,12 @@ class Capturer:
         self._random = random
         self._wanted = asyncio.Event()
         self._sampled: deque[str] = deque(maxlen=SAMPLED_MAX)
-        self._warned = False
-        self._resting_until = 0.0
-        self._thread: ThreadPoolExecutor | None = None
         self._task: asyncio.Task[None] | None = None
         self._stop_listening: Callable[[], None] | None = None
 
     async def open(self) -> None:
         """Begin to look."""
-        self._thread = ThreadPoolExecutor(1, "holdfast captures")
+        self._writer.open()
         self._stop_listening = self._bus.listen(self._rung)
         self._wanted.set()
         self._task = asyncio.create_task(self._loop(), name="holdfast captures")
@@ -91,12 +84,11 @@ class Capturer:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        if not lost and self._thread is not None:
+        if not lost and self._task is not None:
             with contextlib.suppress(TimeoutError, HoldfastError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await self._look()
-        if self._thread is not None:
-            self._thread.shutdown()
+        self._writer.close()
 
     def closed(self, execution: str, status: str) -> None:
         """Hear that a run has closed; some of the completed ones are captured."""
@@ -123,9 +115,8 @@ class Capturer:
 
     async def _look(self) -> bool:
         """Make some captures; return whether more are wanted."""
-        if time.monotonic() < self._resting_until:
+        if self._writer.is_resting:
             return False
-        self._resting_until = 0.0
         found = await self._store.uncaptured(BATCH)
         if len(found) == BATCH:
             await self._give_up_oldest()
@@ -140,13 +131,13 @@ class Capturer:
                 if sampled is not None:
                     await self._capture(sampled, "sampled")
         except OSError as error:
-            self._rest(error)
+            self._writer.rest(error)
         finally:
             if seen_to:
                 await self._store.write([MarkCaptured(tuple(seen_to))])
-        if seen_to and not self._resting_until:
-            await self._aside(self._writer.prune)
-        return len(found) == BATCH and not self._resting_until
+        if seen_to and not self._writer.is_resting:
+            await self._writer.prune()
+        return len(found) == BATCH and not self._writer.is_resting
 
     async def _give_up_oldest(self) -> None:
         keep = self._settings.keep
@@ -158,31 +149,13 @@ class Capturer:
     async def _capture(self, record: RunRecord, reason: str) -> bool:
         """Make one capture; return whether that is settled. Raises OSError when it cannot be written."""
         try:
-            history = self._writer.located(await read_run(self._store, record.execution_id))
-            await self._aside(lambda: self._writer.put(history, record, reason))
-            self._warned = False
+            await self._writer.put(await read_run(self._store, record.execution_id), record, reason)
         except OSError:
             raise
-        except (HistoryError, StoreCorruptError) as error:
-            log.warning("a run cannot be read, so it is not captured", run_id=record.run_id, error=str(error))
-        except StoreError:
-            return False
-        except Exception as error:  # noqa: BLE001 - whatever is in a history, the next look must not meet it again
-            # Not what it says, nor a traceback: they may quote what was to be taken out.
-            log.warning("a run could not be captured", run_id=record.run_id, error=type(error).__name__)
+        except StoreError as error:
+            if not isinstance(error, StoreCorruptError):
+                return False
+            warn_of_run(record.run_id, error)
+        except Exception as error:  # noqa: BLE001 - whatever is in a history, it holds nothing up
+            warn_of_run(record.run_id, error)
         return True
-
-    def _rest(self, error: OSError) -> None:
-        """Let writing be for a while; say so once."""
-        self._resting_until = time.monotonic() + RETRY_SECONDS
-        if not self._warned:
-            self._warned = True
-            log.warning(
-                "captures cannot be written; runs go on, and what is missing is made up for later",
-                folder=str(self._writer.folder.path),
-                error=str(error),
-            )
-
-    async def _aside(self, function: Callable[[], object]) -> None:
-        assert self._thread is not None, "only while it is open"
-        await asyncio.get_running_loop().run_in_executor(self._thread, function)

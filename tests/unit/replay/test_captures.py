@@ -191,7 +191,7 @@ def test_a_folder_that_cannot_be_written_warns_once_and_holds_nothing_up(
 ) -> None:
     """Runs go on; the capture is made when there is room again."""
     monkeypatch.setattr(folders, "FREE_BYTES_MIN", 1 << 60)
-    monkeypatch.setattr("holdfast.replay.captures.watching.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("holdfast.replay.captures.writing.RETRY_SECONDS", 0.01)
     folder = CaptureFolder(tmp_path / "captures")
     with caplog.at_level(logging.WARNING), app_at(tmp_path) as app:
         for number in range(3):

@@ -16,11 +16,9 @@ from holdfast.ports.task import current_task
 from holdfast.worker import LocalRunner
 from holdfast.worker.meanings import UNREADABLE_SECONDS, meaning_of
 from tests.unit.worker.rig import Definitions, Started, WallClock, call_defined, on_loop
-from tests.unit.worker.yard import yard_at
+from tests.unit.worker.yard import NOBODY_LEAVES, yard_at
 
-pytestmark = pytest.mark.undisturbed(
-    "a worker that does not know what it has claimed would leave, and here nobody lets it"
-)
+pytestmark = NOBODY_LEAVES
 
 RATED = Limits(rates=(RateUse("api", 100.0, 1.0),))
 

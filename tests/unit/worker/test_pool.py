@@ -6,17 +6,14 @@ import asyncio
 import time
 
 import msgspec
-import pytest
 
 from holdfast.history import RetryPolicy, TaskCompleted, TaskFailed, TaskTimedOut
 from holdfast.ports.operations import Beat, ClaimTasks, FinishTask, Reap
 from holdfast.ports.task import current_task
 from tests.unit.worker.rig import on_loop, pause, wait_until
-from tests.unit.worker.yard import yard_at
+from tests.unit.worker.yard import NOBODY_LEAVES, yard_at
 
-pytestmark = pytest.mark.undisturbed(
-    "a worker that does not know what it has claimed would leave, and here nobody lets it"
-)
+pytestmark = NOBODY_LEAVES
 
 
 async def double(number):

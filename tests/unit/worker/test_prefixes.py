@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from holdfast.history import Limits
 from holdfast.ports.operations import HoldPrefixes, Join
 from holdfast.worker.pool import OLDEST_EVERY
 from tests.unit.worker.rig import on_loop, wait_for
-from tests.unit.worker.yard import yard_at
+from tests.unit.worker.yard import NOBODY_LEAVES, yard_at
 
-pytestmark = pytest.mark.undisturbed(
-    "a worker that does not know what it has claimed would leave, and here nobody lets it"
-)
+pytestmark = NOBODY_LEAVES
 
 RAN: list[str] = []
 

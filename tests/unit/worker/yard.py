@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from holdfast.history import (
     ROOT,
@@ -71,6 +72,10 @@ class Bell:
     def _call(self, topics: frozenset[str]) -> None:
         for listener in list(self._listeners):
             listener(topics)
+
+
+NOBODY_LEAVES = pytest.mark.undisturbed("a worker leaves that does not know what it has claimed, but not here")
+"""For tests in which workers claim."""
 
 
 class Yard:
@@ -254,4 +259,4 @@ async def yard_at(folder: Path) -> AsyncIterator[Yard]:
         await store.close()
 
 
-__all__ = ["FAST", "Bell", "Worker", "Yard", "wait_until", "yard_at"]
+__all__ = ["FAST", "NOBODY_LEAVES", "Bell", "Worker", "Yard", "wait_until", "yard_at"]
