@@ -6,9 +6,7 @@ Must not know: how a run is driven, or what Temporal's SDK looks like.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from holdfast.app.encryption import load_codec
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from holdfast.temporal import TemporalConnection, TemporalWorker
 
 ENGINE = "Temporal"
-SETTLE_SECONDS = 0.1
-"""How long a process that asked a cluster waits before it ends: a thread of Temporal's SDK that is still handing over
-the last answer would abort it."""
 
 
 async def connect(settings: Settings, address: TemporalAddress) -> TemporalConnection:
@@ -101,15 +96,11 @@ async def recorded_elsewhere(client: WorkflowClient, run_id: str) -> History:
     return history
 
 
-@asynccontextmanager
-async def ended_elsewhere(settings: Settings) -> AsyncIterator[EndedRuns]:
+async def ended_elsewhere(settings: Settings) -> EndedRuns:
     """Connect to the cluster of `settings` to look at what has ended there. Raises as `connect`."""
     address = engine_address(settings.engine)
     assert address is not None, "runs are on a cluster"
-    try:
-        yield (await connect(settings, address)).ended_runs()
-    finally:
-        await asyncio.sleep(SETTLE_SECONDS)
+    return (await connect(settings, address)).ended_runs()
 
 
 class TemporalMember:

@@ -28,8 +28,8 @@ from holdfast.ports.operations import FAILED, TERMINAL, TIMED_OUT
 from holdfast.replay.captures import (
     CaptureEntry,
     CaptureFolder,
-    CaptureKey,
     key_of,
+    key_of_entry,
     known_captures,
     name_in,
     write_capture,
@@ -123,7 +123,7 @@ class _Pulled:
                     self._spoilt(entry.execution or entry.name, entry.workflow, entry.problem)
             elif not _is_meant(entry, where):
                 continue
-            elif _key_of(entry) in known:
+            elif key_of_entry(entry) in known:
                 self.there += 1
             elif self._is_full():
                 return
@@ -196,8 +196,7 @@ class _Pulled:
 @asynccontextmanager
 async def _ended(settings: Settings) -> AsyncIterator[EndedRuns]:
     if settings.engine != EMBEDDED:
-        async with ended_elsewhere(settings) as runs:
-            yield runs
+        yield await ended_elsewhere(settings)
     else:
         async with reading(settings) as store:
             yield ended_in(store)
@@ -211,11 +210,6 @@ async def _each(runs: EndedRuns, where: EndedFilter) -> AsyncIterator[EndedRun]:
             yield each
         if cursor is None:
             return
-
-
-def _key_of(entry: CaptureEntry) -> CaptureKey:
-    assert entry.note is not None, "it was looked at"
-    return entry.workflow, entry.execution, entry.note.created_at, entry.note.closed_at
 
 
 def _is_meant(entry: CaptureEntry, where: EndedFilter) -> bool:

@@ -7,7 +7,7 @@ Must not know: who asks for them; how a history is replayed.
 from holdfast.ports.captures import CaptureEntry
 from holdfast.replay.captures.folder import CaptureFolder
 from holdfast.replay.captures.generation import TestSource, write_test
-from holdfast.replay.captures.known import CaptureKey, key_of, known_captures, name_in
+from holdfast.replay.captures.known import CaptureKey, key_of, key_of_entry, known_captures, name_in
 from holdfast.replay.captures.making import CodePlace, capture_history, capture_name, reason_of, write_capture
 from holdfast.replay.captures.reading import read_exchanges, read_run
 from holdfast.replay.captures.seeking import ClusterCapturer
@@ -27,6 +27,7 @@ __all__ = [
     "capture_history",
     "capture_name",
     "key_of",
+    "key_of_entry",
     "known_captures",
     "name_in",
     "read_exchanges",

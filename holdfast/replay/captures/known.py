@@ -27,13 +27,15 @@ def key_of(record: RunRecord) -> CaptureKey:
     return record.workflow, record.execution, iso(record.created_at), closed
 
 
+def key_of_entry(entry: CaptureEntry) -> CaptureKey:
+    """Return what a capture is known by that has a note."""
+    assert entry.note is not None, "it was looked at"
+    return entry.workflow, entry.execution, entry.note.created_at, entry.note.closed_at
+
+
 def known_captures(folder: CaptureFolder) -> dict[CaptureKey, CaptureEntry]:
     """Return the captures of a folder by what they are known by. Of a secret run id only the name tells."""
-    known: dict[CaptureKey, CaptureEntry] = {}
-    for entry in folder.entries():
-        if entry.note is not None:
-            known[entry.workflow, entry.execution, entry.note.created_at, entry.note.closed_at] = entry
-    return known
+    return {key_of_entry(entry): entry for entry in folder.entries() if entry.note is not None}
 
 
 def name_in(folder: CaptureFolder, capture: History, record: RunRecord) -> tuple[str, bool]:
