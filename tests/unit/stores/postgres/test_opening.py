@@ -8,7 +8,16 @@ import pytest
 
 from holdfast.errors import FencedError
 from holdfast.history import Limits
-from holdfast.ports.operations import Append, ClaimChunks, ClaimTasks, FinishTask, Membership, PausePool, QueueTask
+from holdfast.ports.operations import (
+    Append,
+    ClaimChunks,
+    ClaimTasks,
+    FinishTask,
+    Membership,
+    PausePool,
+    QueueTask,
+    ReleaseTasks,
+)
 from holdfast.stores.postgres import ahead, opening, session, write
 from holdfast.testing.conformance.store.harness import do, own
 from tests.unit.stores.postgres.test_sharing import Writer, together
@@ -36,6 +45,7 @@ def queued(*steps: str, **options: Any) -> tuple[QueueTask, ...]:
     return tuple(QueueTask(step, "t", b"", "p", 0, b"", **options) for step in steps)
 
 
+@pytest.mark.undisturbed("it counts journeys")
 def test_claiming_and_handing_in_are_two_journeys_each(dsn: str, journeys: list[int]) -> None:
     """The first asks who writes, and does all there is to do; the other one is the end. So is what an owner appends."""
 
@@ -79,6 +89,26 @@ def test_a_member_that_lost_its_lease_neither_claims_nor_hands_in(dsn: str) -> N
         assert await store.inbox(member) == []
         (result, (other,)) = await store.write([end, CLAIM], member)
         assert (result, other.step) == (True, "b")
+
+    together(dsn, check, stores=1)
+
+
+def test_an_attempt_that_was_given_back_hands_nothing_in(dsn: str) -> None:
+    """Also where the same member has claimed the task again: it goes by the token, and the row stays."""
+
+    async def check(owner: Writer) -> None:
+        store, member = owner
+        execution, history = await own(store, member, "r")
+        await do(store, Append(execution, history.keep(history.page()), queue=queued("a")), member)
+        (early,) = await do(store, CLAIM, member)
+        await do(store, ReleaseTasks((early.task_id,)), member)
+        (late,) = await do(store, CLAIM, member)
+        assert (late.task_id, late.token == early.token) == (early.task_id, False)
+        ends = [FinishTask(each.task_id, each.token, b"", execution, each.step) for each in (early, late)]
+        (refused,) = await store.write(ends[:1], member)
+        assert isinstance(refused, FencedError)
+        assert [each.step for each in await store.queue(execution)] == ["a"]
+        assert await store.write(ends[1:], member) == [True]
 
     together(dsn, check, stores=1)
 
