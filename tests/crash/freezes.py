@@ -31,6 +31,8 @@ from tests.crash.workload import Feeder, Journal
 
 LOOK_SECONDS = 1.0
 LEASE_SECONDS = 2.0
+WORDS_MAX = 4_000
+"""How much is shown of what the stacks said last."""
 DEATHS_SHARE = 0.25
 """How often a frozen stack is killed in the end, rather than woken; another takes its place."""
 FREEZES_ARMED = 40
@@ -62,7 +64,8 @@ class FreezeCampaign(Campaign):
                         await asyncio.sleep(LOOK_SECONDS)
                         await inspector.look_after_death()
                         ended = [each for each in processes if each.returncode and each not in self._ended]
-                        inspector.problems += [f"{each} ended by itself" for each in ended]
+                        said = (self.folder / "output").read_text(encoding="utf-8", errors="replace")[-WORDS_MAX:]
+                        inspector.problems += [f"{each} ended by itself; the stacks said:\n{said}" for each in ended]
                     freezing.cancel()
             finally:
                 for process in processes:
